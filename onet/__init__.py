@@ -1,0 +1,34 @@
+"""Learned 3D reconstruction and generation with implicit functions.
+
+    model = onet.load("runs/pointcloud")           # a run folder or a checkpoint
+    mesh = model.reconstruct("scan.ply")           # trimesh.Trimesh, in the frame of the scan
+    mesh = onet.extract_mesh(field, resolution=256)  # any callable field
+    scores = onet.evaluate(mesh, reference)
+
+Importing `onet` is cheap: submodules, torch and trimesh are imported when something needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onet.geometry.extraction import extract_mesh
+    from onet.geometry.metrics import evaluate
+    from onet.inference.reconstructor import load
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "evaluate", "extract_mesh", "load"]
+
+_HOME = {
+    "load": "onet.inference.reconstructor",
+    "extract_mesh": "onet.geometry.extraction",
+    "evaluate": "onet.geometry.metrics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'onet' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,0 +1,29 @@
+"""Errors that are meant to be read by the person who caused them.
+
+Every message names the file or field at fault and says what to do about it. The command line prints
+these without a traceback; anything else that escapes is a defect of the package.
+"""
+
+
+class OnetError(Exception):
+    """Base of all errors that `onet` raises on purpose."""
+
+
+class ConfigError(OnetError, ValueError):
+    """A configuration file, key or override that cannot be used."""
+
+
+class DataError(OnetError, ValueError):
+    """A mesh, point cloud or dataset file that cannot be used."""
+
+
+class CheckpointError(OnetError, ValueError):
+    """A checkpoint that is unreadable or belongs to another architecture."""
+
+
+class FieldError(OnetError, ValueError):
+    """A field that returned NaN, the wrong shape or the wrong type."""
+
+
+class MissingDependency(OnetError, ImportError):
+    """An optional package that is not installed; the message names the extra to install."""

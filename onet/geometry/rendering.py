@@ -1,0 +1,118 @@
+"""Small pictures of meshes and point clouds, without a display or a graphics driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import trimesh
+
+Color = tuple[float, float, float]
+
+_SUPERSAMPLING = 3
+_LIGHT = np.array([-0.4, 0.7, 0.6])  # in camera axes: right, up, towards the observer
+
+
+def render_mesh(
+    mesh: trimesh.Trimesh,
+    size: int = 256,
+    azimuth: float = -35.0,
+    elevation: float = 25.0,
+    color: Color = (0.70, 0.76, 0.86),
+    bounds: ArrayLike | None = None,  # (2, 3)
+) -> NDArray[np.uint8]:
+    """Orthographic picture of a mesh on white, y up, both sides of its faces lit.
+
+    Args:
+        mesh: any frame; an empty mesh gives a white picture.
+        size: pixels along an edge of the square picture.
+        azimuth, elevation: position of the observer in degrees; azimuth 0 looks along -z.
+        color: RGB in [0, 1].
+        bounds: box that fills the picture, so that several pictures share one scale; default the
+            bounds of the mesh.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    from onet import _C
+
+    if len(mesh.faces) == 0:
+        return np.full((size, size, 3), 255, dtype=np.uint8)
+    axes = _camera_axes(azimuth, elevation)
+    pixels = size * _SUPERSAMPLING
+    projected = _project(mesh.vertices, axes, mesh.bounds if bounds is None else bounds, pixels)
+    _, face = _C.rasterize(
+        projected, np.ascontiguousarray(mesh.faces, dtype=np.int64), pixels, pixels
+    )
+    light = _LIGHT / np.linalg.norm(_LIGHT)
+    normals = mesh.face_normals @ axes.T
+    facing = np.where(normals[:, 2:] < 0, -normals, normals)
+    shade = 0.35 + 0.65 * np.clip(facing @ light, 0, 1)
+    image = np.ones((pixels, pixels, 3))
+    hit = face >= 0
+    image[hit] = np.clip(shade[face[hit], None] * np.asarray(color) * 1.15, 0, 1)
+    return _downsample(image, size)
+
+
+def render_points(
+    points: ArrayLike,  # (N, 3)
+    size: int = 256,
+    azimuth: float = -35.0,
+    elevation: float = 25.0,
+    color: Color = (0.85, 0.33, 0.10),
+    bounds: ArrayLike | None = None,  # (2, 3)
+) -> NDArray[np.uint8]:
+    """Orthographic picture of a point cloud on white, nearer points darker; see `render_mesh`."""
+    cloud = np.asarray(points, dtype=np.float64)
+    if len(cloud) == 0:
+        return np.full((size, size, 3), 255, dtype=np.uint8)
+    axes = _camera_axes(azimuth, elevation)
+    pixels = size * _SUPERSAMPLING
+    box = np.array([cloud.min(axis=0), cloud.max(axis=0)]) if bounds is None else bounds
+    projected = _project(cloud, axes, box, pixels)
+    depth = projected[:, 2]
+    near = (depth.max() - depth) / max(float(np.ptp(depth)), 1e-12)
+    image = np.ones((pixels, pixels, 3))
+    radius = max(1, round(pixels / 170))
+    offsets = np.mgrid[-radius : radius + 1, -radius : radius + 1].reshape(2, -1).T
+    offsets = offsets[(offsets**2).sum(axis=1) <= radius**2]
+    order = np.argsort(-depth)  # far ones first
+    where = np.floor(projected[order, None, :2]).astype(int) + offsets
+    fade = (0.55 * (1 - near[order]))[:, None]
+    tint = np.asarray(color) * (1 - fade) + fade
+    keep = ((where >= 0) & (where < pixels)).all(axis=2)
+    image[where[keep][:, 1], where[keep][:, 0]] = np.repeat(
+        tint[:, None], len(offsets), axis=1
+    )[keep]
+    return _downsample(image, size)
+
+
+def _camera_axes(azimuth: float, elevation: float) -> NDArray[np.float64]:
+    """Rows: right, up, towards the observer, in the frame of the object (y up)."""
+    a, e = np.radians([azimuth, elevation])
+    towards = np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
+    right = np.array([np.cos(a), 0.0, -np.sin(a)])
+    return np.stack([right, np.cross(towards, right), towards])
+
+
+def _project(
+    points: ArrayLike, axes: NDArray[np.float64], bounds: ArrayLike, pixels: int
+) -> NDArray[np.float64]:
+    box = np.asarray(bounds, dtype=np.float64)
+    radius = 0.52 * max(float(np.linalg.norm(box[1] - box[0])), 1e-12)
+    view = (np.asarray(points, dtype=np.float64) - box.mean(axis=0)) @ axes.T
+    scale = pixels / (2 * radius)
+    return np.ascontiguousarray(
+        np.stack(
+            [(view[:, 0] + radius) * scale, (radius - view[:, 1]) * scale, -view[:, 2] * scale],
+            axis=1,
+        )
+    )
+
+
+def _downsample(image: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    blocks = image.reshape(size, _SUPERSAMPLING, size, _SUPERSAMPLING, 3)
+    return np.round(255 * blocks.mean(axis=(1, 3))).astype(np.uint8)

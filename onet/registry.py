@@ -1,0 +1,102 @@
+"""Names for the parts a configuration can choose: encoders, decoders, models, inputs.
+
+A part is a class; its constructor's signature is its list of options. So a new part is one file with
+one decorated class, and its options need no second declaration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from onet.errors import ConfigError
+
+T = TypeVar("T", bound=type)
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """A remedy for a misspelt name: `did you mean 'x'?`, or the list of valid names."""
+    match = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
+    if match:
+        return f"did you mean {match[0]!r}?"
+    return f"valid here: {', '.join(sorted(valid)) or 'nothing'}"
+
+
+class Registry:
+    """Classes of one kind by name, built from configuration sections `{type: name, **options}`.
+
+    Arguments that only the caller knows (sizes derived from other sections) are passed to `build` as
+    keywords and are not configurable.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._classes: dict[str, type] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Class decorator; refuses a name that is taken."""
+
+        def decorate(cls: T) -> T:
+            if name in self._classes:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._classes[name] = cls
+            return cls
+
+        return decorate
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._classes))
+
+    def __getitem__(self, name: str) -> type:
+        if name not in self._classes:
+            raise ConfigError(
+                f"unknown {self.kind} {name!r}: {nearest(name, list(self._classes))}"
+            )
+        return self._classes[name]
+
+    def options(self, name: str, given: tuple[str, ...] = ()) -> type[BaseModel]:
+        """The options of a part as a pydantic model, without the arguments in `given`."""
+        parameters = inspect.signature(self[name].__init__, eval_str=True).parameters  # type: ignore[misc]
+        fields: dict[str, Any] = {}
+        for key, p in list(parameters.items())[1:]:
+            if key in given:
+                continue
+            default = ... if p.default is inspect.Parameter.empty else p.default
+            fields[key] = (p.annotation, default)
+        return create_model(
+            f"{self.kind} {name}", __config__=ConfigDict(extra="forbid"), **fields
+        )
+
+    def build(self, section: dict[str, Any], where: str, **given: Any) -> Any:
+        """Construct the part that `section` describes.
+
+        Args:
+            section: `{"type": name, **options}`, as read from the configuration.
+            where: the section's dotted path, for error messages (`model.encoder`).
+            given: constructor arguments set by the caller, not by the configuration.
+
+        Raises:
+            ConfigError: unknown type or option, or an option of the wrong type.
+        """
+        options = dict(section)
+        name = options.pop("type", None)
+        if name is None:
+            raise ConfigError(
+                f"{where}.type is missing; valid {self.kind}s: {', '.join(self)}"
+            )
+        schema = self.options(name, tuple(given))
+        try:
+            checked = schema(**options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            hint = first["msg"]
+            if first["type"] == "extra_forbidden":
+                hint = f"unknown option; {nearest(key, list(schema.model_fields))}"
+            raise ConfigError(f"{where}.{key} ({self.kind} {name!r}): {hint}") from None
+        arguments = {key: getattr(checked, key) for key in schema.model_fields}
+        return self[name](**arguments, **given)
