@@ -1,10 +1,11 @@
 """Builds the compiled geometry `onet._C` with nanobind: plain setuptools, no torch, no CMake."""
 
+import re
 import sys
 from pathlib import Path
 
 import nanobind
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
 SOURCES = ["octree", "marching_cubes", "inside", "closest_point", "depth_map", "bindings"]
@@ -17,7 +18,14 @@ else:
     compile_args += ["-fno-strict-aliasing", "-pthread"]  # aliasing: asked for by nanobind
     link_args = ["-pthread"] + (["-s"] if sys.platform == "linux" else [])
 
+VERSION = re.search(r'__version__ = "(.+?)"', Path("onet/__init__.py").read_text())[1]
+
 setup(
+    version=VERSION,
+    # The folders at the top of the tree that the installed package carries inside itself.
+    packages=[*find_packages(include=["onet", "onet.*"]), "onet.configs", "onet.sample"],
+    package_dir={"onet.configs": "configs", "onet.sample": "data"},
+    package_data={"onet": ["py.typed"], "onet.configs": ["*.yaml"], "onet.sample": ["**/*"]},
     ext_modules=[
         Extension(
             "onet._C",

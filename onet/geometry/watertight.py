@@ -79,11 +79,13 @@ def make_watertight(
     def solid(points: NDArray[np.float32]) -> NDArray[np.float64]:
         queries = points.astype(np.float64)
         distance = tree.closest(queries, threads)[1]
-        # Within the offset the answer is inside whatever the views say: they need not be asked.
-        seen = np.zeros(len(queries), dtype=bool)
+        # Within the offset everything is solid, whatever the views say, and the value falls to 0
+        # towards the offset surface; it stays positive where a point lies exactly on it.
         far = distance > thickness
-        seen[far] = maps.visible(np.ascontiguousarray(queries[far]), threads).view(np.bool_)
-        return np.where(seen, thickness - distance, thickness + distance)
+        value = np.maximum(thickness - distance, 1e-9)
+        seen = maps.visible(np.ascontiguousarray(queries[far]), threads).view(np.bool_)
+        value[far] = np.where(seen, thickness - distance[far], thickness + distance[far])
+        return value
 
     # The box ends on lattice points, one base cell outside the offset surface on every side.
     half = 0.5 + 8.0 / resolution
