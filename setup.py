@@ -8,7 +8,8 @@ import nanobind
 from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
-SOURCES = ["octree", "marching_cubes", "inside", "closest_point", "depth_map", "bindings"]
+SOURCES = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
+SOURCES += ["bindings", "nanobind_runtime"]
 
 if sys.platform == "win32":
     compile_args, link_args = ["/std:c++17", "/O2", "/EHsc", "/fp:precise"], []
@@ -23,19 +24,17 @@ VERSION = re.search(r'__version__ = "(.+?)"', Path("onet/__init__.py").read_text
 setup(
     version=VERSION,
     # The folders at the top of the tree that the installed package carries inside itself.
-    packages=[*find_packages(include=["onet", "onet.*"]), "onet.configs", "onet.sample"],
-    package_dir={"onet.configs": "configs", "onet.sample": "data"},
-    package_data={"onet": ["py.typed"], "onet.configs": ["*.yaml"], "onet.sample": ["**/*"]},
+    packages=[*find_packages(include=["onet", "onet.*"]), "onet.configs", "onet.assets"],
+    package_dir={"onet.configs": "configs", "onet.assets": "data"},
+    package_data={"onet": ["py.typed"], "onet.configs": ["*.yaml"], "onet.assets": ["**/*"]},
     ext_modules=[
         Extension(
             "onet._C",
-            sources=[
-                *(f"csrc/{name}.cpp" for name in SOURCES),
-                str(NANOBIND / "src" / "nb_combined.cpp"),
-            ],
+            sources=[f"csrc/{name}.cpp" for name in SOURCES],
             depends=[str(path) for path in Path("csrc").glob("*.h")],
             include_dirs=[
                 str(NANOBIND / "include"),
+                str(NANOBIND / "src"),
                 str(NANOBIND / "ext" / "robin_map" / "include"),
             ],
             define_macros=[("NDEBUG", None)],

@@ -14,7 +14,7 @@ def configs_dir() -> Path:
 
 def sample_dir() -> Path:
     """Folder of the embedded sample: a few prepared shapes, scans of them and a checkpoint."""
-    return _shipped("sample", "data")
+    return _shipped("assets", "data")
 
 
 def config_path(name: str) -> Path:
