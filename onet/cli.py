@@ -206,6 +206,7 @@ def generate(
 ) -> None:
     """Reconstruct closed meshes, in the frame of what was observed."""
     from onet.inference.generate import generate
+    from onet.report.html import write_report
 
     report = generate(
         model,
@@ -220,7 +221,7 @@ def generate(
         seed=seed,
         overwrite=overwrite,
     )
-    typer.echo(report.summary())
+    typer.echo(f"{report.summary()}; see {write_report(report.out, data=data)}")
     if not report.ok:
         raise typer.Exit(1)
 
@@ -239,11 +240,12 @@ def evaluate(
 ) -> None:
     """Measure reconstructions against the truth, by the published protocol."""
     from onet.inference.evaluation import evaluate_generation
+    from onet.report.html import write_report
     from onet.report.tables import print_table
 
     report = evaluate_generation(results, data=data, samples=samples, seed=seed, workers=workers)
     print_table(report.table(), report.title)
-    typer.echo(report.summary())
+    typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")
 
 
 @app.command()

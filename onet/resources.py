@@ -12,8 +12,8 @@ def configs_dir() -> Path:
     return _shipped("configs", "configs")
 
 
-def sample_dir() -> Path:
-    """Folder of the embedded sample: a few prepared shapes, scans of them and a checkpoint."""
+def assets_dir() -> Path:
+    """Embedded sample: `sample/` (a prepared store), `scans/`, `truth/` and `demo.safetensors`."""
     return _shipped("assets", "data")
 
 

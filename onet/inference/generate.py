@@ -1,0 +1,288 @@
+"""Meshes for a whole split of a store, or for a file or folder of scans.
+
+What is written where: see `onet.inference.generation_folder`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+import warnings
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+
+from onet import __version__
+from onet.data.store import Item, Store
+from onet.errors import ConfigError, DataError
+from onet.geometry.mesh_io import MESH_SUFFIXES, replacing, save_mesh
+from onet.geometry.normalization import UnitFrame
+from onet.geometry.point_cloud_io import POINT_SUFFIXES, load_points
+from onet.geometry.topology import topology
+from onet.inference import generation_folder as folder
+from onet.inference.generation_folder import Row
+from onet.inference.reconstructor import Reconstructor, load
+from onet.parallel import run_tasks
+from onet.training.checkpoints import resolve_checkpoint
+
+logger = logging.getLogger(__name__)
+
+COUNTS = ("watertight", "manifold", "oriented", "outward")
+WRITE_EVERY = 5.0  # seconds between writes of results.csv
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """What a call of `generate` left behind.
+
+    Attributes:
+        out: the generation folder.
+        settings: contents of its generation.json.
+        rows: one row per item asked for, keys as in `generation_folder.COLUMNS`.
+        skipped: how many of them an earlier call had made.
+    """
+
+    out: Path
+    settings: dict[str, Any]
+    rows: list[Row]
+    skipped: int
+
+    @property
+    def failures(self) -> list[Row]:
+        """Rows of the items without a mesh."""
+        return [row for row in self.rows if row["status"] != folder.OK]
+
+    @property
+    def ok(self) -> bool:
+        """Every item has a mesh."""
+        return not self.failures
+
+    def summary(self) -> str:
+        """What is there, in a few words."""
+        meshes = len(self.rows) - len(self.failures)
+        counts = ", ".join(f"{self.count(key)} {key}" for key in COUNTS)
+        again = f" ({self.skipped} from before)" if self.skipped else ""
+        cut = sum(bool(row["box_contacts"]) for row in self.rows)
+        return (
+            f"{self.out}: {meshes} of {len(self.rows)} items have a mesh{again}; {counts}"
+            + (f"; {cut} cut off at the box" if cut else "")
+            + (f"; failures in {self.out / folder.FAILURES}" if self.failures else "")
+        )
+
+    def count(self, column: str) -> int:
+        """How many meshes are `watertight`, `manifold`, `oriented` or `outward`."""
+        return sum(row[column] is True for row in self.rows)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """One item to reconstruct: of a store, or a scan file."""
+
+    category: str
+    model: str
+    origin: Item | Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.category}/{self.model}" if self.category else self.model
+
+
+def generate(
+    source: str | os.PathLike[str],
+    *,
+    input: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    categories: Sequence[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    format: str | None = None,
+    resolution: int | None = None,
+    threshold: float | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    device: str = "auto",
+) -> GenerationReport:
+    """Reconstruct every item of a split, or every scan of a folder, into a generation folder.
+
+    An item that fails (unreadable, no surface) becomes a row with its reason, and the next one is
+    taken. Called again with the same settings, it makes only what is missing.
+
+    Args:
+        source: run folder or checkpoint file.
+        input: a scan, or a folder of scans, searched with its subfolders; without it the items of
+            a store are reconstructed. It excludes `data` and `categories`; `split` has no effect.
+        data: root of that store; default from the model's configuration.
+        split: of the store; default the test split of the configuration.
+        categories: of the store; default those of the configuration.
+        out: the generation folder; default `generation`, with an input `generation-NAME`, in the
+            run folder, or in the working directory where `source` is a file.
+        format: of the meshes: ply, glb, obj, off or stl. This, `resolution` and `threshold`
+            (a probability) are by default those of the configuration.
+        limit: at most so many items, taken from the categories in turn.
+        seed: of the observations. That of an item depends on it and on the item's name only.
+        overwrite: delete what was generated in `out` before.
+        device: see `onet.load`.
+
+    Raises:
+        CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments;
+            among them a generation folder that was made with other settings.
+    """
+    checkpoint = resolve_checkpoint(source)
+    model = load(checkpoint, device)
+    resolution, threshold = model.extraction_settings(resolution, threshold)
+    format = format or model.config.generation.format
+    if f".{format}" not in MESH_SUFFIXES:
+        formats = ", ".join(suffix[1:] for suffix in MESH_SUFFIXES)
+        raise ConfigError(f"format: {format!r}; choose one of {formats}")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"limit: {limit}; give at least 1")
+    settings: dict[str, Any] = {
+        "checkpoint": {"path": str(checkpoint.resolve()), "sha256": _sha256(checkpoint)},
+        "format": format,
+        "resolution": resolution,
+        "threshold": threshold,
+        "seed": seed,
+        "version": __version__,
+        "limit": limit,
+        "config": model.config.model_dump(mode="json"),
+    }
+    if input is None:
+        root = Path(data or model.config.data.path)
+        split = split or model.config.data.test_split
+        chosen = list(categories or model.config.data.categories or Store(root).categories)
+        settings |= {"data": str(root.resolve()), "split": split, "categories": chosen}
+        targets = _items(root, split, chosen)
+    elif data or categories:
+        raise ConfigError("input excludes data and categories; give one or the other")
+    else:
+        settings |= {"input": str(Path(input).resolve())}
+        targets = _scans(Path(input))
+    targets = folder.take_in_turn(targets, limit, lambda target: target.category)
+
+    base = Path(source) if Path(source).is_dir() else Path.cwd()
+    scans = None if input is None else Path(input)
+    out = folder.default_folder(base, scans) if out is None else Path(out)
+    if overwrite:
+        folder.clear(out)
+    rows = folder.finished(out, settings)
+    folder.write_json(out / folder.SETTINGS, settings)
+    todo = [target for target in targets if (target.category, target.model) not in rows]
+    skipped = len(targets) - len(todo)
+    if skipped:
+        logger.info("%s: %d of %d meshes are there already", out, skipped, len(targets))
+
+    def one(target: _Target) -> Row:
+        return _generate_one(model, target, out, settings)
+
+    written = time.monotonic()
+    try:
+        tasks = run_tasks(one, todo, 1, describe=lambda t: t.name, title="reconstructing")
+        for target, outcome in tasks:
+            if isinstance(outcome, Exception):
+                outcome = _failed(target, f"{type(outcome).__name__}: {outcome}")
+            if outcome["status"] != folder.OK:
+                logger.warning("%s: %s", target.name, outcome["reason"])
+            rows[target.category, target.model] = outcome
+            if time.monotonic() - written > WRITE_EVERY:
+                folder.write_results(out, rows.values())
+                written = time.monotonic()
+    finally:
+        folder.write_results(out, rows.values())
+    asked = [rows[target.category, target.model] for target in targets]
+    return GenerationReport(out, settings, asked, skipped)
+
+
+def _generate_one(
+    model: Reconstructor, target: _Target, out: Path, settings: dict[str, Any]
+) -> Row:
+    start = time.perf_counter()
+    rng = np.random.default_rng([settings["seed"], zlib.crc32(target.name.encode())])
+    if isinstance(target.origin, Item):
+        frame = target.origin.frame()
+        observation = model.input.sample(target.origin, rng)
+    else:
+        points = load_points(target.origin)
+        frame = UnitFrame.of(points, str(target.origin))
+        observation = model.input.observe(frame.to_unit(points), rng)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="no surface")  # the failure says so
+        mesh = model.extract(
+            observation, resolution=settings["resolution"], threshold=settings["threshold"]
+        )
+    seconds = time.perf_counter() - start
+
+    cloud = trimesh.PointCloud(frame.to_source(observation)).export(file_type="ply")
+    with replacing(out / folder.INPUTS / target.category / f"{target.model}.ply") as temporary:
+        temporary.write_bytes(cloud)
+    statistics = mesh.metadata["extraction"]
+    measured = {
+        "evaluations": statistics["evaluations"],
+        "box_contacts": statistics["box_contacts"],
+        "seconds": round(seconds, 4),
+    }
+    if len(mesh.faces) == 0:
+        reason = f"no surface: nowhere above probability {settings['threshold']:g}"
+        return _failed(target, reason) | measured
+    path = Path(folder.MESHES) / target.category / f"{target.model}.{settings['format']}"
+    save_mesh(frame.mesh_to_source(mesh), out / path)
+    shape = topology(mesh).as_dict()
+    return {
+        "category": target.category,
+        "model": target.model,
+        "status": folder.OK,
+        "mesh": path.as_posix(),
+        **{key: shape[key] for key in folder.COLUMNS if key in shape},
+        **measured,
+        "reason": "",
+    }
+
+
+def _failed(target: _Target, reason: str) -> Row:
+    return dict.fromkeys(folder.COLUMNS, "") | {
+        "category": target.category,
+        "model": target.model,
+        "status": folder.FAILED,
+        "reason": " ".join(reason.split()),
+    }
+
+
+def _items(root: Path, split: str, categories: Sequence[str]) -> list[_Target]:
+    items = Store(root).items(split, categories)
+    if not items:
+        raise DataError(f"{root}: the split {split!r} has no items; choose another split")
+    return [_Target(item.category, item.model, item) for item in items]
+
+
+def _scans(path: Path) -> list[_Target]:
+    """A scan file, or all scans in a folder and its subfolders, by name."""
+    if path.is_file():
+        return [_Target("", path.stem, path)]
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder of scans")
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in POINT_SUFFIXES and file.is_file() and file.name[0] != "."
+    )
+    if not files:
+        raise DataError(f"{path}: holds no scans; put files of {', '.join(POINT_SUFFIXES)} there")
+    stems = [file.with_suffix("") for file in files]
+    targets = []
+    for file, stem in zip(files, stems, strict=True):
+        category = file.parent.relative_to(path).as_posix()
+        model = file.stem if stems.count(stem) == 1 else file.name  # chair.ply beside chair.xyz
+        targets.append(_Target("" if category == "." else category, model, file))
+    return targets
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,209 @@
+"""A generation folder on disk: its tables and settings, read and written.
+
+    OUT/generation.json                        checkpoint, settings and data that it was made with
+    OUT/meshes/CATEGORY/MODEL.FORMAT           in the source frame
+    OUT/inputs/CATEGORY/MODEL.ply              what the network observed, in the source frame
+    OUT/results.csv                            one row per item
+    OUT/failures.csv                           category, model, reason
+
+    OUT/eval.csv, OUT/eval_items.csv           scores per category and per item, once evaluated
+    OUT/evaluation.json                        how they were measured
+    OUT/report.html, OUT/contact_sheet.png     for people
+
+The category of a scan is the folder that it lies in, seen from the input folder; empty at the top.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, TypeVar
+
+from onet.errors import ConfigError, DataError
+from onet.geometry.mesh_io import replacing
+
+SETTINGS = "generation.json"
+RESULTS = "results.csv"
+FAILURES = "failures.csv"
+MESHES = "meshes"
+INPUTS = "inputs"
+EVAL = "eval.csv"
+EVAL_ITEMS = "eval_items.csv"
+PROTOCOL = "evaluation.json"
+REPORT = "report.html"
+CONTACT_SHEET = "contact_sheet.png"
+
+IOU = "iou [fraction]"  # column of both tables of scores
+
+OK, FAILED = "ok", "failed"
+
+Row = dict[str, Any]
+Key = tuple[str, str]  # category and model
+T = TypeVar("T")
+
+
+def _bool(text: str) -> bool:
+    return text == "True"
+
+
+COLUMNS: dict[str, Callable[[str], Any]] = {
+    "category": str,
+    "model": str,
+    "status": str,  # OK or FAILED
+    "mesh": str,  # relative to the generation folder
+    "vertices": int,
+    "faces": int,
+    "components": int,
+    "evaluations": int,
+    "box_contacts": int,
+    "watertight": _bool,
+    "manifold": _bool,
+    "oriented": _bool,
+    "outward": _bool,
+    "seconds": float,
+    "reason": str,  # of a failure
+}
+"""Columns of results.csv with their types; a cell of a failed item may be empty."""
+
+_NOT_COMPARED = {"config", "limit", "version"}
+
+
+def default_folder(base: Path, input: Path | None) -> Path:
+    """Where `generate` writes by default: `generation`, for scans `generation-NAME`, in `base`."""
+    return base / ("generation" if input is None else f"generation-{input.resolve().stem}")
+
+
+def locate(path: Path) -> Path:
+    """The generation folder meant by `path`: itself, or the default one of a run folder."""
+    default = default_folder(path, None)
+    return default if (default / SETTINGS).is_file() and not (path / SETTINGS).is_file() else path
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Contents of generation.json.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; name a folder written by `onet generate`")
+    return read_json(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: is not JSON ({error}); delete it and make it again") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: is not a JSON object; delete it and make it again")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON object atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_results(folder: Path) -> dict[Key, Row]:
+    """Rows of results.csv by (category, model); none where there is no file.
+
+    Raises:
+        DataError: it has other columns than `COLUMNS`, or cells of another type.
+    """
+    path = folder / RESULTS
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        parsed = [
+            {key: kind(row[key]) if row[key] else "" for key, kind in COLUMNS.items()}
+            for row in rows
+        ]
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path}: is damaged ({error}); generate again with overwrite") from None
+    return {(row["category"], row["model"]): row for row in parsed}
+
+
+def write_results(folder: Path, rows: Iterable[Row]) -> None:
+    """Write results.csv and failures.csv atomically, sorted by category and model."""
+    ordered = sorted(rows, key=lambda row: (row["category"], row["model"]))
+    failed = [row for row in ordered if row["status"] != OK]
+    write_csv(folder / RESULTS, COLUMNS, ordered)
+    write_csv(folder / FAILURES, ("category", "model", "reason"), failed)
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
+    """Write a table atomically; keys of rows that are no column are left out."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def finished(folder: Path, settings: dict[str, Any]) -> dict[Key, Row]:
+    """Rows of the items whose meshes are there, made with the same settings.
+
+    Raises:
+        ConfigError: the folder was generated with other settings.
+        DataError: its tables are damaged.
+    """
+    if not (folder / SETTINGS).is_file():
+        return {}
+    before = read_settings(folder)
+    differing = sorted(
+        key
+        for key in (before.keys() | settings.keys()) - _NOT_COMPARED
+        if _identity(before.get(key)) != _identity(settings.get(key))
+    )
+    if differing:
+        raise ConfigError(
+            f"{folder}: was generated with other settings ({', '.join(differing)}); choose another "
+            "folder, or overwrite it"
+        )
+    return {
+        key: row
+        for key, row in read_results(folder).items()
+        if row["status"] == OK and (folder / row["mesh"]).is_file()
+    }
+
+
+def _identity(value: Any) -> Any:
+    """A checkpoint is the same wherever it lies."""
+    return value.get("sha256") if isinstance(value, dict) else value
+
+
+def clear(folder: Path) -> None:
+    """Delete what an earlier generation left in a folder; other folders are not touched."""
+    if not (folder / SETTINGS).is_file():
+        return
+    for name in (MESHES, INPUTS):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+    for name in (RESULTS, FAILURES, EVAL, EVAL_ITEMS, PROTOCOL, REPORT, CONTACT_SHEET, SETTINGS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def take_in_turn(things: Sequence[T], limit: int | None, group: Callable[[T], str]) -> list[T]:
+    """At most `limit` things, each group giving one in turn; their order stays."""
+    if limit is None:
+        return list(things)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, thing in enumerate(things):
+        groups[group(thing)].append(index)
+    turns = zip_longest(*groups.values())
+    chosen = [index for turn in turns for index in turn if index is not None][:limit]
+    return [things[index] for index in sorted(chosen)]

@@ -1,0 +1,174 @@
+"""One picture of many results: each row an item, with what was observed, made, and true."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from onet.data.store import Item, Store
+from onet.geometry.mesh_io import load_mesh, replacing
+from onet.geometry.point_cloud_io import load_points
+from onet.geometry.rendering import Color, render_mesh, render_points
+from onet.inference import generation_folder as folder
+from onet.inference.generation_folder import Row
+
+Picture = NDArray[np.uint8]  # (size, size, 3)
+Shape = trimesh.Trimesh | NDArray[np.floating]  # or points (N, 3)
+
+TRUTH_POINTS = 4000  # drawn where a store has no meshes
+_INPUT_COLOR = (0.85, 0.33, 0.10)
+_MESH_COLOR = (0.70, 0.76, 0.86)
+_TRUTH_COLOR = (0.76, 0.82, 0.72)
+_INK, _FAINT = (34, 38, 46), (130, 136, 146)
+
+
+def contact_sheet(
+    generation_dir: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    count: int = 10,
+    size: int = 256,
+    out: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Draw input, reconstruction and truth of some items of a generation folder, with their IoU.
+
+    The three pictures of a row show the same box from the same side. The truth is left out where
+    meshes were made from scans. Items are taken from the categories in turn, failed ones too.
+
+    Args:
+        generation_dir: a folder that `generate` wrote, or its run folder.
+        data: root of the store with the truth; default the one that was generated from.
+        count: at most so many items.
+        size: pixels along an edge of one picture.
+        out: the PNG file; default `contact_sheet.png` in the generation folder.
+
+    Raises:
+        DataError: no generation folder, or damaged files in it.
+    """
+    root = folder.locate(Path(generation_dir))
+    settings = folder.read_settings(root)
+    rows = folder.take_in_turn(
+        list(folder.read_results(root).values()), count, lambda row: str(row["category"])
+    )
+    store = Store(data or settings["data"]) if "split" in settings else None
+    scores = _read_scores(root)
+    titles = ["input", "reconstruction", *(["truth"] if store else [])]
+    pictures = []
+    labels = []
+    for row in rows:
+        category, model = row["category"], row["model"]
+        item = Item(category, model, store.root / category / model) if store else None
+        pictures.append(_pictures(root, row, item, size))
+        labels.append(_label(row, scores.get((category, model))))
+    path = Path(out) if out else root / folder.CONTACT_SHEET
+    with replacing(path) as temporary:
+        draw_grid(pictures, labels, titles, size).save(temporary)
+    return path
+
+
+def draw_grid(
+    pictures: Sequence[Sequence[Picture]],  # rows of columns
+    labels: Sequence[Sequence[str]],  # lines of text for each row
+    titles: Sequence[str],  # of the columns
+    size: int,
+) -> Image.Image:
+    """Pictures in rows and columns on white, with text to their left and above."""
+    font_size = max(11, size // 16)
+    font, line = ImageFont.load_default(font_size), round(1.5 * font_size)
+    left, top, gap = max(110, size * 3 // 4), 2 * line, max(4, size // 32)
+    width = left + len(titles) * (size + gap)
+    sheet = Image.new("RGB", (width, top + len(pictures) * (size + gap)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        middle = left + column * (size + gap) + size / 2
+        draw.text((middle, top / 2), title, _FAINT, font, anchor="mm")
+    for index, (row, text) in enumerate(zip(pictures, labels, strict=True)):
+        y = top + index * (size + gap)
+        if index:
+            draw.line((gap, y - gap / 2, width - gap, y - gap / 2), (232, 234, 238))
+        for column, picture in enumerate(row):
+            sheet.paste(Image.fromarray(picture), (left + column * (size + gap), y))
+        for number, words in enumerate(text):
+            fitting = _shorten(words, lambda w: font.getlength(w) <= left - 2 * gap)
+            where = (gap, y + size / 2 + (number - len(text) / 2) * line)
+            draw.text(where, fitting, _FAINT if number == 0 else _INK, font)
+    return sheet
+
+
+def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Picture]:
+    source = root / folder.INPUTS / row["category"] / f"{row['model']}.ply"
+    observed = load_points(source) if source.is_file() else None
+    mesh = load_mesh(root / row["mesh"]) if row["status"] == folder.OK else None
+    truth = _truth(item) if item else None
+    framing = mesh if truth is None else truth
+    if framing is None:
+        framing = observed
+    bounds = None if framing is None else _bounds(framing)
+
+    def draw(shape: Shape | None, words: str, color: Color) -> Picture:
+        if shape is None:
+            return _blank(size, words)
+        if isinstance(shape, trimesh.Trimesh):
+            return render_mesh(shape, size, color=color, bounds=bounds)
+        return render_points(shape, size, color=color, bounds=bounds)
+
+    pictures = [draw(observed, "no input", _INPUT_COLOR), draw(mesh, "no mesh", _MESH_COLOR)]
+    return [*pictures, draw(truth, "", _TRUTH_COLOR)] if item else pictures
+
+
+def _bounds(shape: Shape) -> NDArray[np.floating]:
+    """Corners (2, 3) of the bounding box."""
+    points = shape.vertices if isinstance(shape, trimesh.Trimesh) else shape
+    return np.stack([points.min(axis=0), points.max(axis=0)])
+
+
+def _truth(item: Item) -> Shape:
+    """The watertight mesh in the source frame; where the store has none, points of its surface."""
+    frame = item.frame()
+    if item.mesh_path.is_file():
+        return frame.mesh_to_source(load_mesh(item.mesh_path))
+    return frame.to_source(item.load_pointcloud()[0][:TRUTH_POINTS])
+
+
+def _blank(size: int, words: str) -> Picture:
+    image = Image.new("RGB", (size, size), "white")
+    font = ImageFont.load_default(max(11, size // 16))
+    ImageDraw.Draw(image).text((size / 2, size / 2), words, _FAINT, font, anchor="mm")
+    return np.asarray(image)
+
+
+def _label(row: Row, score: float | None) -> list[str]:
+    words = [row["category"], row["model"]]
+    if row["status"] != folder.OK:
+        return [*words, "failed"]
+    return [*words, f"IoU {score:.3f}" if score is not None else f"{row['faces']:,} faces"]
+
+
+def _read_scores(root: Path) -> dict[folder.Key, float]:
+    """IoU of each item, where the folder was evaluated."""
+    path = root / folder.EVAL_ITEMS
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {
+            (row["category"], row["model"]): float(row[folder.IOU]) for row in csv.DictReader(file)
+        }
+
+
+def _shorten(words: str, fits: Callable[[str], bool]) -> str:
+    """`words`, or as much of its beginning and end as fits around an ellipsis."""
+    if fits(words):
+        return words
+    for length in range(len(words) - 1, 0, -1):
+        head = (length + 1) // 2
+        short = f"{words[:head]}…{words[len(words) - (length - head) :]}"
+        if fits(short):
+            return short
+    return "…"

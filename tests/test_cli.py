@@ -1,0 +1,82 @@
+"""The command line: quick to start, and clear about mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from onet import cli
+
+HEAVY = ("torch", "trimesh", "scipy", "dask", "matplotlib", "pydantic", "numpy")
+
+
+def run(*arguments: object) -> None:
+    cli.app([str(a) for a in arguments], standalone_mode=False)
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the command, which must exit with 1 and an error message; returns that message."""
+    monkeypatch.setattr(sys, "argv", ["onet", *words])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return message
+
+
+@pytest.mark.parametrize("arguments", [["-c", "import onet"], ["-m", "onet.cli", "--help"]])
+def test_start_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = [sys.executable, "-X", "importtime", *arguments]
+    result = subprocess.run(code, capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "onet" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "command", ["prepare", "data", "train", "generate", "eval", "demo"], ids=lambda name: name
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run(command, "--help")
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_unknown_key_names_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = fails(
+        monkeypatch, capsys, "train", "pointcloud", "training.batchsize=3", f"--run={tmp_path}"
+    )
+    assert "training.batchsize" in message
+    assert "batch_size" in message
+
+
+def test_unknown_config_lists_the_packaged_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = fails(monkeypatch, capsys, "train", "pointclowd")
+    assert "pointclowd" in message
+    assert "pointcloud" in message.replace("pointclowd", "")
+
+
+@pytest.mark.parametrize("command", ["prepare", "generate", "eval"])
+def test_missing_input_is_named(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missing = str(tmp_path / "absent")
+    more = [str(tmp_path / "out")] if command == "prepare" else []
+    assert missing in fails(monkeypatch, capsys, command, missing, *more)
+
+
+def test_empty_folder_of_meshes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = fails(monkeypatch, capsys, "prepare", str(tmp_path), str(tmp_path / "out"))
+    assert str(tmp_path) in message
