@@ -1,0 +1,22 @@
+"""Typed configuration: YAML in, dotted overrides, unknown keys refused."""
+
+from onet.config.loader import load_config, parse_config
+from onet.config.schema import (
+    Config,
+    DataConfig,
+    EvaluationConfig,
+    GenerationConfig,
+    Section,
+    TrainingConfig,
+)
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "EvaluationConfig",
+    "GenerationConfig",
+    "Section",
+    "TrainingConfig",
+    "load_config",
+    "parse_config",
+]

@@ -1,0 +1,164 @@
+"""Every configuration key, its type, default and meaning.
+
+The sections `data`, `training`, `generation` and `evaluation` are typed here. Sections that choose
+a part by name (`model`, `model.encoder`, `model.decoder`, `data.input`) are dictionaries
+`{type: name, **options}`: their options are the constructor arguments of the registered class and
+are checked when the part is built, so a new part needs no change here. No torch in this module.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+Section = dict[str, Any]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _pointcloud_input() -> Section:
+    return {"type": "pointcloud", "count": 300, "noise": 0.005}
+
+
+def _occupancy_model() -> Section:
+    return {
+        "type": "occupancy",
+        "c_dim": 512,
+        "z_dim": 0,
+        "encoder": {"type": "pointnet_resnet", "hidden_dim": 512},
+        "decoder": {"type": "cbatchnorm", "hidden_size": 256},
+    }
+
+
+class DataConfig(_Strict):
+    """What is learned from."""
+
+    path: Path = Field(
+        default=Path("data/prepared"),
+        description="Folder written by `onet prepare`, or the published ShapeNet download; "
+        "relative to the working directory.",
+    )
+    categories: list[str] | None = Field(
+        default=None, description="Categories (folder names) to use; null for all."
+    )
+    train_split: str = Field(default="train", description="Split that is trained on (NAME.lst).")
+    val_split: str = Field(default="val", description="Split that selects the best checkpoint.")
+    test_split: str = Field(default="test", description="Split that `generate` and `eval` use.")
+    points_subsample: PositiveInt = Field(
+        default=2048, description="Query points drawn from each training item per iteration."
+    )
+    input: Section = Field(
+        default_factory=_pointcloud_input,
+        description="What the network observes: {type, **options} of a registered input. "
+        "Noise is in units of the shape's longest edge.",
+    )
+    cache: bool = Field(default=True, description="Keep loaded items in memory.")
+    workers: int = Field(
+        default=0, ge=0, description="Processes that load training data; 0 for the main one."
+    )
+
+
+class TrainingConfig(_Strict):
+    """How it is learned."""
+
+    batch_size: PositiveInt = Field(
+        default=64, description="Items per optimiser step, over all processes together."
+    )
+    learning_rate: float = Field(default=1e-4, gt=0, description="Constant learning rate of Adam.")
+    max_iterations: PositiveInt | None = Field(
+        default=None, description="Stop after this many iterations; null for no limit."
+    )
+    max_minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="Stop after this many minutes of this call, validation included; null for no "
+        "limit.",
+    )
+    validate_every: PositiveInt = Field(default=20000, description="Iterations per validation.")
+    checkpoint_every: PositiveInt = Field(
+        default=1000, description="Iterations between writes of the last checkpoint."
+    )
+    print_every: PositiveInt = Field(default=10, description="Iterations between progress lines.")
+    validation_points: PositiveInt | None = Field(
+        default=None, description="Query points per validation item; null for all that are stored."
+    )
+    selection_metric: str = Field(
+        default="iou", description="Validation metric that chooses the best checkpoint."
+    )
+    selection_mode: Literal["max", "min"] = Field(
+        default="max", description="Whether a larger or a smaller selection metric is better."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of weights, data order and sampling.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Where to train; auto takes a GPU if there is one."
+    )
+    devices: PositiveInt = Field(
+        default=1, description="Processes per machine, each with its device (DDP if over 1)."
+    )
+    nodes: PositiveInt = Field(default=1, description="Machines (DDP when over 1).")
+    precision: Literal["32-true", "bf16-mixed", "auto"] = Field(
+        default="32-true",
+        description="Arithmetic of forward and backward passes; auto takes bf16-mixed where the "
+        "processor has instructions for it.",
+    )
+    threads: PositiveInt | None = Field(
+        default=None, description="CPU threads of each process; null for all cores."
+    )
+
+
+class GenerationConfig(_Strict):
+    """How surfaces are taken from a trained field. Validation uses the same threshold."""
+
+    resolution: PositiveInt = Field(
+        default=128, description="Cells along each edge of the extraction grid at its finest level."
+    )
+    threshold: float = Field(
+        default=0.2, gt=0, lt=1, description="Probability above which a point counts as inside."
+    )
+    padding: float = Field(
+        default=0.1,
+        ge=0,
+        description="Margin of the extraction box around the unit cube, both sides together.",
+    )
+    format: Literal["ply", "glb", "obj", "off", "stl"] = Field(
+        default="ply", description="File format of the meshes."
+    )
+    batch_size: PositiveInt = Field(
+        default=65536, description="Query points per network evaluation; bounds the memory."
+    )
+
+
+class EvaluationConfig(_Strict):
+    """How reconstructions are compared with the truth."""
+
+    samples: PositiveInt = Field(default=100000, description="Surface samples per mesh.")
+    seed: int = Field(default=0, ge=0, description="Seed of the surface samples.")
+
+
+class Config(_Strict):
+    """One experiment. The defaults are the published point cloud setting."""
+
+    data: DataConfig = Field(default_factory=DataConfig, description="What is learned from.")
+    model: Section = Field(
+        default_factory=_occupancy_model,
+        description="The network: {type, **options} of a registered model.",
+    )
+    training: TrainingConfig = Field(
+        default_factory=TrainingConfig, description="How it is learned."
+    )
+    generation: GenerationConfig = Field(
+        default_factory=GenerationConfig, description="How surfaces are extracted."
+    )
+    evaluation: EvaluationConfig = Field(
+        default_factory=EvaluationConfig, description="How results are scored."
+    )
+
+    def to_yaml(self) -> str:
+        """All keys, defaults included, as YAML; read back it gives an equal `Config`."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)

@@ -1,0 +1,5 @@
+"""From meshes to training batches: prepare -> store -> dataset.
+
+`prepare` turns a folder of meshes into a store, `store` is the layout on disk, `inputs` are the
+observations that a model may be given, `dataset` draws training items. Import from the modules.
+"""

@@ -1,0 +1,47 @@
+"""From a configuration to the datasets it describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onet.config import Config
+from onet.data.dataset import ShapeDataset
+from onet.data.inputs import INPUTS
+from onet.data.store import Store
+
+
+def build_input(config: Config) -> Any:
+    """The observation that `data.input` describes.
+
+    Raises:
+        ConfigError: unknown type or option.
+    """
+    return INPUTS.build(config.data.input, "data.input")
+
+
+def build_datasets(config: Config) -> dict[str, ShapeDataset]:
+    """The datasets `train` and `val`.
+
+    Raises:
+        ConfigError: unknown input or option of it.
+        DataError: the data is missing or incomplete, or a split is empty.
+    """
+    data, training = config.data, config.training
+    store = Store(data.path)
+    observation = build_input(config)
+
+    def build(split: str, points: int | None) -> ShapeDataset:
+        return ShapeDataset(
+            store,
+            split,
+            observation,
+            points,
+            seed=training.seed,
+            categories=data.categories,
+            cache=data.cache,
+        )
+
+    return {
+        "train": build(data.train_split, data.points_subsample),
+        "val": build(data.val_split, training.validation_points),
+    }

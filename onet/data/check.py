@@ -1,0 +1,175 @@
+"""Examine a store and name each bad file, what is wrong with it, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from onet.data.store import POINTCLOUD, POINTS, RECORD, Item, Store, read_metadata
+from onet.errors import DataError
+from onet.geometry.mesh_io import load_mesh
+
+AGAIN = "prepare the item again with `onet prepare`"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a store.
+
+    Attributes:
+        file: path of the file or folder at fault.
+        field: the array or line in it, or nothing.
+        message: what is wrong.
+        remedy: what to do about it.
+    """
+
+    file: str
+    field: str
+    message: str
+    remedy: str
+
+
+def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Problem]:
+    """Look at every file of every item of a store.
+
+    Found are: missing files, arrays that are missing, damaged, of the wrong shape or length, or not
+    finite; occupancies that are all the same; query points outside the padded cube; normals that
+    are not unit; lists that name absent folders or a model twice; folders in no list; unfinished
+    files of an interrupted run. `item.json` and the mesh may be absent, as in the published
+    download, unless the category has them for other items.
+
+    Args:
+        root: the store.
+        padding: of the cube of query points, for items whose `item.json` does not say.
+
+    Returns:
+        The problems, sorted by file; an empty list for a good store.
+
+    Raises:
+        DataError: there is no store at `root`.
+    """
+    store = Store(root)
+    problems: list[Problem] = []
+    try:
+        read_metadata(store.root)
+    except DataError as error:
+        problems.append(_problem(error, store.root / "metadata.yaml", "", "correct or delete it"))
+    for category in store.categories:
+        folder = store.root / category
+        models = sorted(path for path in folder.iterdir() if path.is_dir())
+        problems += _check_lists(folder, {path.name for path in models})
+        own = any((path / RECORD).is_file() for path in models)
+        for path in models:
+            item = Item(category, path.name, path, cached=True)
+            problems += _check_item(item, own, padding)
+    for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
+        if folder.name not in store.categories and any(folder.glob(f"*/{POINTS}")):
+            remedy = "write the names of its models in them, or delete the folder"
+            message = "holds prepared models, but has no train.lst, val.lst or test.lst"
+            problems.append(Problem(str(folder), "", message, remedy))
+    problems += [
+        Problem(str(path), "", "unfinished file of an interrupted run", "delete it")
+        for path in store.root.rglob(".*.tmp*")
+    ]
+    once = {(problem.file, problem.message): problem for problem in reversed(problems)}
+    return sorted(once.values(), key=lambda problem: (problem.file, problem.field))
+
+
+def _check_lists(folder: Path, models: set[str]) -> Iterator[Problem]:
+    listed: Counter[str] = Counter()
+    where: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.lst")):
+        names = [name for line in path.read_text().splitlines() if (name := line.strip())]
+        for name in names:
+            if name not in models:
+                remedy = "take the line out, or prepare the model again"
+                yield Problem(str(path), name, "names a model that has no folder", remedy)
+        listed.update(names)
+        for name in set(names):
+            where.setdefault(name, []).append(path.name)
+    for name, count in sorted(listed.items()):
+        if count > 1:
+            lists = ", ".join(where[name])
+            remedy = "keep one of the lines, so that no test item is trained on"
+            yield Problem(str(folder / name), lists, f"is listed {count} times", remedy)
+    for name in sorted(models - set(listed)):
+        remedy = "add its name to a list, or delete the folder"
+        yield Problem(str(folder / name), "", "is in no .lst file", remedy)
+
+
+def _check_item(item: Item, own: bool, padding: float) -> Iterator[Problem]:
+    if own:
+        record = item.path / RECORD
+        try:
+            padding = float(json.loads(record.read_text(encoding="utf-8"))["settings"]["padding"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            message = f"is missing or damaged ({type(error).__name__}): the item is unfinished"
+            yield Problem(str(record), "", message, AGAIN)
+        try:
+            load_mesh(item.mesh_path)
+        except DataError as error:
+            yield _problem(error, item.mesh_path, "", AGAIN)
+    yield from _check_points(item, POINTS, limit=(1 + padding) / 2)
+    # Surface points of the published download exceed the unit cube, but not the padded one.
+    yield from _check_points(item, POINTCLOUD, limit=(1 + padding) / 2)
+    yield from _check_occupancies(item)
+    yield from _check_normals(item)
+    try:
+        item.frame()
+    except DataError as error:
+        yield _problem(error, item.path / POINTS, "loc, scale", AGAIN)
+
+
+def _check_points(item: Item, file: str, limit: float) -> Iterator[Problem]:
+    path = item.path / file
+    try:
+        points = item.points(file)
+    except DataError as error:
+        yield _problem(error, path, "points", AGAIN)
+        return
+    if points.dtype.kind != "f":
+        yield Problem(str(path), "points", f"has type {points.dtype}, expected float", AGAIN)
+    elif bad := int((~np.isfinite(points).all(axis=1)).sum()):
+        yield Problem(str(path), "points", f"{bad} of {len(points)} are NaN or infinite", AGAIN)
+    elif (reach := float(np.abs(points).max())) > limit + 1e-3:  # half precision: 2.5e-4
+        message = f"reach {reach:.4f}, outside the padded cube of {limit:.4f}"
+        yield Problem(str(path), "points", message, f"normalise the shape and {AGAIN}")
+
+
+def _check_occupancies(item: Item) -> Iterator[Problem]:
+    path = item.path / POINTS
+    try:
+        inside = item.occupancies()
+    except DataError as error:
+        yield _problem(error, path, "occupancies", AGAIN)
+        return
+    if inside.all() or not inside.any():
+        value = int(inside[0])
+        message = f"all {len(inside)} are {value}: nothing can be learned from it"
+        remedy = "look at the mesh; prepare it with more thickness or points, or take it out"
+        yield Problem(str(path), "occupancies", message, remedy)
+
+
+def _check_normals(item: Item) -> Iterator[Problem]:
+    path = item.path / POINTCLOUD
+    try:
+        normals = item.load_pointcloud()[1]
+    except DataError as error:
+        yield _problem(error, path, "normals", AGAIN)
+        return
+    bad = int((~(np.abs(np.linalg.norm(normals, axis=1) - 1) < 0.01)).sum())
+    if bad:
+        message = f"{bad} of {len(normals)} do not have length 1"
+        yield Problem(str(path), "normals", message, AGAIN)
+
+
+def _problem(error: DataError, path: Path, field: str, remedy: str) -> Problem:
+    """An error's text without the path in front and the remedy behind."""
+    text = str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
+    return Problem(str(path), field, text, remedy)

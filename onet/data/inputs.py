@@ -1,0 +1,72 @@
+"""What a model is given to look at: observations drawn from a prepared item, or from a user's data.
+
+An input is a class registered in `INPUTS`; its constructor's arguments are its configuration.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onet.data.store import POINTCLOUD, Item
+from onet.errors import ConfigError
+from onet.geometry.point_cloud_io import check_points
+from onet.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+INPUTS = Registry("input")
+
+
+@INPUTS.register("pointcloud")
+class PointCloudInput:
+    """A sparse point cloud with Gaussian noise (Occupancy Networks, section 4.2).
+
+    Args:
+        count: number of points.
+        noise: standard deviation of the noise, in units of the object's longest edge. The published
+            configuration says 0.005, the thesis 0.05.
+    """
+
+    def __init__(self, count: int = 300, noise: float = 0.005) -> None:
+        if count < 1:
+            raise ConfigError(f"data.input.count: {count} points; give at least 1")
+        if not noise >= 0:
+            raise ConfigError(f"data.input.noise: {noise}; give a standard deviation of 0 or more")
+        self.count = count
+        self.noise = noise
+
+    def sample(self, item: Item, rng: np.random.Generator) -> NDArray[np.float32]:
+        """An observation of a prepared item: (count, 3) float32 in the unit frame."""
+        surface = item.points(POINTCLOUD)
+        chosen = surface.take(rng.integers(len(surface), size=self.count), axis=0).astype(
+            np.float32
+        )
+        noise = rng.standard_normal(chosen.shape, dtype=np.float32)
+        return chosen + np.float32(self.noise) * noise
+
+    def observe(
+        self,
+        points: NDArray[np.floating],  # (N, 3) in the unit frame
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """A user's observation as the model expects it: (count, 3) float32 in the unit frame.
+
+        Of more points a random subset is used. Of fewer all are used and some repeated, with a
+        warning. No noise is added.
+
+        Raises:
+            DataError: see `check_points`.
+        """
+        checked = check_points(points)
+        if len(checked) >= self.count:
+            return checked[rng.choice(len(checked), self.count, replace=False)]
+        logger.warning(
+            "the input has %d points and the model was trained with %d: repeating some of them",
+            len(checked),
+            self.count,
+        )
+        repeated = rng.integers(len(checked), size=self.count - len(checked))
+        return np.concatenate([checked, checked[repeated]])

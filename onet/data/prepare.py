@@ -1,0 +1,580 @@
+"""From a folder of meshes to a store: normalise, make watertight, sample, label, split."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import yaml
+
+from onet.data import splits as split_lists
+from onet.data.store import (
+    MESH,
+    METADATA,
+    POINTCLOUD,
+    POINTS,
+    RECORD,
+    read_metadata,
+    write_pointcloud,
+    write_points,
+)
+from onet.errors import DataError
+from onet.geometry.mesh_io import load_mesh, readable_suffixes, replacing, save_mesh
+from onet.geometry.normalization import UnitFrame
+from onet.geometry.sampling import sample_box, sample_surface
+from onet.parallel import run_tasks
+from onet.registry import nearest
+
+if TYPE_CHECKING:
+    import trimesh
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Counts changes of this module that make prepared items differ; part of the settings compared."""
+
+DEFAULT_GROUP_PATTERN = r"^(.+?)__"
+"""The text before the first double underscore: the subfolder, or a prefix of the file name."""
+
+FAILURES = "failures.csv"
+STORED_FACES = 20_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the content of a prepared item, besides its mesh.
+
+    Attributes:
+        points: number of query points, uniform in the padded cube.
+        surface: number of surface points.
+        padding: the cube of query points is this much larger than the unit cube.
+        resolution: of the grid that makes meshes watertight.
+        thickness: added to the surface by that, in units of the longest edge; None: its default.
+        seed: of the random points.
+        stored_faces: the stored mesh is simplified to so many faces if it stays closed.
+        format: see `FORMAT`.
+    """
+
+    points: int = 100_000
+    surface: int = 100_000
+    padding: float = 0.1
+    resolution: int = 256
+    thickness: float | None = None
+    seed: int = 0
+    stored_faces: int = STORED_FACES
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        checks = {
+            "points": self.points >= 1,
+            "surface": self.surface >= 1,
+            "padding": self.padding >= 0,
+            "resolution": self.resolution >= 8,
+            "thickness": self.thickness is None or self.thickness > 0,
+            "seed": self.seed >= 0,
+        }
+        for name, good in checks.items():
+            if not good:
+                raise DataError(
+                    f"prepare: {name} = {getattr(self, name)} is too small; "
+                    f"the default is {getattr(type(self), name)}"
+                )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A mesh file and its place in the store."""
+
+    path: Path
+    file: str  # relative to the folder of meshes
+    category: str
+    model: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.category}/{self.model}"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a listing says of a mesh, besides its name."""
+
+    group: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A mesh that could not be prepared."""
+
+    file: str
+    reason: str
+
+
+@dataclass
+class PrepareReport:
+    """What `prepare` did.
+
+    Attributes:
+        out: the store.
+        prepared: items made in this run.
+        kept: items that an earlier run had finished with the same mesh and settings.
+        failures: meshes that could not be used.
+        splits: number of items of each category and split.
+        seconds: wall time.
+    """
+
+    out: Path
+    prepared: int = 0
+    kept: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    splits: dict[str, dict[str, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every mesh is in the store."""
+        return not self.failures
+
+
+def prepare(
+    meshes: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    points: int = 100_000,
+    surface: int = 100_000,
+    padding: float = 0.1,
+    resolution: int = 256,
+    thickness: float | None = None,
+    stored_faces: int = STORED_FACES,
+    split: Sequence[float] = (0.7, 0.1, 0.2),
+    split_by: Literal["item", "source"] = "item",
+    group_pattern: str = DEFAULT_GROUP_PATTERN,
+    listing: str | os.PathLike[str] | None = None,
+    categories: Iterable[str] | None = None,
+    max_per_category: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> PrepareReport:
+    """Prepare all meshes below a folder for training; see `onet.data.store` for what is written.
+
+    The first folder below `meshes` is the category; deeper folders become part of the model's name,
+    joined by `__`. Meshes directly in `meshes` get its name as their category. Each mesh is moved
+    to the unit frame, made watertight, and normalised again, so that the watertight mesh has the
+    longest edge 1. Query points are rounded to float16 before they are labelled. What is random
+    about an item depends on `seed` and its name alone.
+
+    An item is finished when its `item.json` is there, which is written last; finished items are
+    kept if mesh and settings are the same. Meshes that fail cost only themselves: they are logged,
+    listed in `failures.csv` and in the report, and left out of the split lists.
+
+    Args:
+        meshes: folder of meshes in any format that trimesh reads.
+        out: the store to make or extend. Split lists of the categories in this run are rewritten.
+        workers, scheduler: see `onet.parallel.run_tasks`.
+        points, surface, padding, resolution, thickness, stored_faces, seed: see `Settings`.
+        split: shares of train, val and test.
+        split_by: `item`, or `source` to keep groups of models in one split.
+        group_pattern: regular expression searched in a model's name; its first group, or else the
+            match, names the group. Models that do not match are groups of their own.
+        listing: CSV with a column `file` (relative to `meshes`) and, where wanted, `group` and
+            `split`: only these meshes are used, `group` takes the place of `group_pattern`, and
+            `split` (train, val or test) that of the draw.
+        categories: use only these.
+        max_per_category: use only so many meshes of a category, chosen at random by `seed`.
+        overwrite: prepare finished items again.
+
+    Raises:
+        DataError: no meshes, or arguments that cannot be used.
+    """
+    start = time.monotonic()
+    settings = Settings(
+        points, surface, padding, resolution, thickness, seed, stored_faces=stored_faces
+    )
+    split = split_lists.check_fractions(split)
+    root, store = Path(meshes), Path(out)
+    listed = None if listing is None else read_listing(Path(listing))
+    sources = find_meshes(root, categories, listed)
+    if max_per_category is not None:
+        sources = _limit(sources, max_per_category, seed)
+    groups = _groups(sources, split_by, group_pattern, listed or {})
+    store.mkdir(parents=True, exist_ok=True)
+    report = PrepareReport(store)
+    tasks = [Task(source, store / source.category / source.model, settings) for source in sources]
+    if not overwrite:
+        report.kept = len(tasks)
+        tasks = [task for task in tasks if not task.finished()]
+        report.kept -= len(tasks)
+    for task, outcome in run_tasks(
+        prepare_item, tasks, workers, scheduler, lambda task: task.source.name, "prepare"
+    ):
+        if isinstance(outcome, Exception):
+            failure = Failure(task.source.file, _reason(outcome, task.source.path))
+            report.failures.append(failure)
+            logger.error("%s: %s", failure.file, failure.reason)
+        else:
+            report.prepared += 1
+    report.failures.sort(key=lambda failure: failure.file)
+    _write_failures(store / FAILURES, report.failures)
+    failed = {failure.file for failure in report.failures}
+    report.splits = _write_lists(store, sources, failed, groups, listed or {}, split, seed)
+    report.seconds = time.monotonic() - start
+    return report
+
+
+@dataclass(frozen=True)
+class Task:
+    """One item to prepare."""
+
+    source: Source
+    folder: Path
+    settings: Settings
+
+    def finished(self) -> bool:
+        """Whether `folder` holds this item, made of the same mesh with the same settings."""
+        try:
+            record = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+            return bool(
+                record["settings"] == asdict(self.settings)
+                and record["source"]["sha256"] == sha256(self.source.path)
+                and all((self.folder / name).is_file() for name in (POINTS, POINTCLOUD, MESH))
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return False  # no record or half of one: prepare it
+
+
+def prepare_item(task: Task) -> dict[str, Any]:
+    """Prepare one mesh; returns the content of its `item.json`.
+
+    Raises:
+        DataError: the mesh cannot be used.
+    """
+    from onet.geometry.inside import contains
+    from onet.geometry.topology import topology
+    from onet.geometry.watertight import make_watertight
+
+    start = time.monotonic()
+    settings, folder = task.settings, task.folder
+    (folder / RECORD).unlink(missing_ok=True)
+    original = load_mesh(task.source.path)
+    outer = UnitFrame.of(original.vertices, str(task.source.path))
+    closed = make_watertight(
+        outer.mesh_to_unit(original), settings.resolution, thickness=settings.thickness
+    )
+    if len(closed.faces) == 0:
+        raise DataError(
+            f"{task.source.path}: nothing is left of it as a solid; increase thickness "
+            f"(now {settings.thickness}) or resolution (now {settings.resolution})"
+        )
+    method = closed.metadata.get("watertight", {})
+    closed, cavities = fill_cavities(closed)
+    thickness = method.get("thickness", settings.thickness or 0.0)
+    inner = UnitFrame.of(closed.vertices, str(task.source.path))
+    closed, frame = inner.mesh_to_unit(closed), outer.compose(inner)
+    state = topology(closed)
+
+    rng = np.random.default_rng([settings.seed, zlib.crc32(task.source.name.encode())])
+    points = sample_box(settings.points, settings.padding, rng).astype(np.float16)
+    occupancies = contains(closed, points.astype(np.float32))
+    if occupancies.all() or not occupancies.any():
+        raise DataError(
+            f"{task.source.path}: of {settings.points} points {int(occupancies.sum())} are inside, "
+            "nothing can be learned from it; increase thickness or the number of points"
+        )
+    surface, normals, _ = sample_surface(closed, settings.surface, rng)
+    stored, note = _simplified(closed, settings.stored_faces)
+
+    write_points(folder / POINTS, points, occupancies, frame)
+    write_pointcloud(folder / POINTCLOUD, surface, normals, frame)
+    save_mesh(stored, folder / MESH)
+    record = {
+        "category": task.source.category,
+        "model": task.source.model,
+        "source": {
+            "file": task.source.file,
+            "sha256": sha256(task.source.path),
+            "faces": len(original.faces),
+            "vertices": len(original.vertices),
+            "closed": topology(original).watertight,
+        },
+        "settings": asdict(settings),
+        "frame": {"loc": frame.loc.tolist(), "scale": frame.scale},
+        "watertight": state.as_dict() | method | {"cavities_filled": cavities},
+        "thickness": {"unit": thickness / inner.scale, "source": thickness * outer.scale},
+        "occupied": float(occupancies.mean()),
+        "mesh": {"faces": len(stored.faces), "note": note},
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    _write_text(folder / RECORD, json.dumps(record, indent=1))
+    return record
+
+
+def fill_cavities(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:
+    """The outer shells of a closed, oriented mesh, and the number of pieces left out.
+
+    Views that reach through slits leave bubbles inside a solid, up to hundreds of them. A cavity
+    that does not connect to the outside cannot be seen, so it is solid like all that is not seen.
+    """
+    import trimesh
+
+    from onet.geometry.inside import contains
+
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    piece = trimesh.graph.connected_component_labels(mesh.edges, len(vertices))[faces[:, 0]]
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    volume = np.bincount(piece, np.einsum("ij,ij->i", a, np.cross(b, c)))
+    pieces, first = np.unique(piece, return_index=True)
+    some_vertex = dict(zip(pieces.tolist(), a[first], strict=True))
+    outer = []
+    waiting = [k for k in np.argsort(-volume).tolist() if volume[k] > 0]
+    while waiting:  # a piece within a larger one lay in a cavity of it
+        outer.append(waiting.pop(0))
+        if waiting:
+            shell = trimesh.Trimesh(vertices, faces[piece == outer[-1]], process=False)
+            inside = contains(shell, np.array([some_vertex[k] for k in waiting]))
+            waiting = [k for k, covered in zip(waiting, inside, strict=True) if not covered]
+    if len(outer) == len(pieces):
+        return mesh, 0
+    filled = trimesh.Trimesh(vertices, faces[np.isin(piece, outer)], process=False)
+    filled.remove_unreferenced_vertices()
+    return filled, len(pieces) - len(outer)
+
+
+def _simplified(mesh: trimesh.Trimesh, faces: int) -> tuple[trimesh.Trimesh, str]:
+    """The mesh with at most `faces` faces if it remains the boundary of a solid, and what was done.
+
+    Labels and surface points are taken from the full mesh; this one is for looking at and for
+    evaluation.
+    """
+    import fast_simplification
+    import trimesh
+
+    from onet.geometry.topology import topology
+
+    if len(mesh.faces) <= faces:
+        return mesh, "full"
+    vertices, triangles = fast_simplification.simplify(
+        np.asarray(mesh.vertices, dtype=np.float32),
+        np.asarray(mesh.faces, dtype=np.int32),
+        target_count=faces,
+        agg=4,  # closer to the full mesh than 7, the default, at the same cost
+    )
+    result = trimesh.Trimesh(vertices=vertices, faces=triangles, process=False)
+    if len(result.faces) <= faces and topology(result).watertight:
+        return result, f"simplified from {len(mesh.faces)} faces; labels are those of the full mesh"
+    return mesh, f"full: not closed any more with {faces} faces"
+
+
+def find_meshes(
+    root: Path,
+    categories: Iterable[str] | None = None,
+    listed: Iterable[str] | None = None,
+) -> list[Source]:
+    """All mesh files below `root`, or those listed, sorted by name.
+
+    Raises:
+        DataError: no such folder, no meshes, an unknown category, or a listed file that is absent.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the folder that holds the meshes")
+    if listed is not None:
+        paths = [root / file for file in listed]
+        for path in paths:
+            if not path.is_file():
+                raise DataError(f"{path}: is listed but absent; correct the column 'file'")
+    else:
+        paths = _mesh_files(root)
+    found = [_source(root, path) for path in sorted(set(paths))]
+    same = Counter(source.name for source in found)
+    found = [
+        source
+        if same[source.name] == 1
+        else Source(
+            source.path,
+            source.file,
+            source.category,
+            f"{source.model}_{source.path.suffix[1:].lower()}",
+        )
+        for source in found
+    ]
+    if categories is not None:
+        present = sorted({source.category for source in found})
+        for category in (wanted := list(categories)):
+            if category not in present:
+                raise DataError(
+                    f"{root}: no meshes of category {category!r}; {nearest(category, present)}"
+                )
+        found = [source for source in found if source.category in wanted]
+    if not found:
+        raise DataError(
+            f"{root}: no meshes in it; looked for {', '.join(sorted(readable_suffixes()))}"
+        )
+    return found
+
+
+def _mesh_files(root: Path) -> list[Path]:
+    suffixes = readable_suffixes()
+    visited = set()
+    paths = []
+    for folder, children, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in visited:  # a link to a folder above
+            children.clear()
+            continue
+        visited.add(real)
+        children[:] = sorted(name for name in children if not name.startswith("."))
+        paths += [
+            Path(folder, name)
+            for name in files
+            if Path(name).suffix.lower() in suffixes and not name.startswith(".")
+        ]
+    return paths
+
+
+def _source(root: Path, path: Path) -> Source:
+    relative = path.relative_to(root)
+    *folders, _ = relative.parts
+    category = folders[0] if folders else root.resolve().name
+    model = "__".join([*folders[1:], path.stem])
+    return Source(path, relative.as_posix(), category, model)
+
+
+def read_listing(path: Path) -> dict[str, Listed]:
+    """Files with their groups and splits from a CSV with a heading.
+
+    Raises:
+        DataError: no such file, no column `file`, no lines, or an unknown split.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give a CSV with the columns file,group,split")
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        if "file" not in (reader.fieldnames or []):
+            raise DataError(
+                f"{path}: has no column 'file' (found: {', '.join(reader.fieldnames or [])}); "
+                "the first line has to be file, file,group or file,group,split"
+            )
+        listed = {
+            row["file"].strip(): Listed(
+                *((row.get(key) or "").strip() or None for key in ("group", "split"))
+            )
+            for row in reader
+        }
+    if not listed:
+        raise DataError(f"{path}: lists no files; add lines below the heading")
+    for file, entry in listed.items():
+        if entry.split not in (None, *split_lists.SPLITS):
+            raise DataError(
+                f"{path}: {file} has the split {entry.split!r}; "
+                f"{nearest(entry.split or '', list(split_lists.SPLITS))}"
+            )
+    return listed
+
+
+def _limit(sources: list[Source], count: int, seed: int) -> list[Source]:
+    if count < 1:
+        raise DataError(f"prepare: max_per_category = {count} leaves no meshes; give at least 1")
+    kept = []
+    for category in sorted({source.category for source in sources}):
+        members = [source for source in sources if source.category == category]
+        rng = np.random.default_rng([seed, zlib.crc32(category.encode())])
+        kept += [members[i] for i in sorted(rng.permutation(len(members))[:count])]
+    return kept
+
+
+def _groups(
+    sources: list[Source],
+    split_by: str,
+    pattern: str,
+    listed: Mapping[str, Listed],
+) -> dict[str, str]:
+    """The group of each source by its name, or its own name."""
+    if split_by == "item":
+        return {source.name: source.name for source in sources}
+    if split_by != "source":
+        raise DataError(
+            f"prepare: split_by = {split_by!r}; {nearest(split_by, ['item', 'source'])}"
+        )
+    try:
+        search = re.compile(pattern).search
+    except re.error as error:
+        raise DataError(
+            f"prepare: group_pattern = {pattern!r} is not a regular expression ({error}); "
+            f"the default is {DEFAULT_GROUP_PATTERN!r}"
+        ) from error
+    result = {}
+    for source in sources:
+        group = listed.get(source.file, Listed()).group
+        if group is None and (match := search(source.model)):
+            group = match[1] if match.re.groups else match[0]
+        result[source.name] = group or source.name
+    return result
+
+
+def _write_lists(
+    store: Path,
+    sources: list[Source],
+    failed: set[str],
+    groups: dict[str, str],
+    listed: Mapping[str, Listed],
+    fractions: Sequence[float],
+    seed: int,
+) -> dict[str, dict[str, int]]:
+    """Split lists and metadata. Failed items take part in the draw, so that repairing one of them
+    later moves no other item to another split."""
+    result = {}
+    for category in sorted({source.category for source in sources}):
+        members = [source for source in sources if source.category == category]
+        given = {s.model: split for s in members if (split := listed.get(s.file, Listed()).split)}
+        drawn = {s.model: groups[s.name] for s in members if s.model not in given}
+        assigned = given | split_lists.assign_splits(drawn, fractions, seed, category)
+        kept = {s.model: assigned[s.model] for s in members if s.file not in failed}
+        counts = Counter(kept.values())
+        result[category] = {split: counts[split] for split in split_lists.SPLITS}
+        if kept:
+            split_lists.write_splits(store / category, kept)
+    metadata = read_metadata(store)
+    for category in result:
+        metadata.setdefault(category, {"id": category, "name": category})
+    _write_text(store / METADATA, yaml.safe_dump(metadata, sort_keys=True))
+    return result
+
+
+def _write_failures(path: Path, failures: list[Failure]) -> None:
+    if not failures:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "reason"])
+        writer.writerows([failure.file, failure.reason] for failure in failures)
+
+
+def _reason(error: Exception, path: Path) -> str:
+    text = " ".join(str(error).removeprefix(f"{path}: ").split())
+    return text if isinstance(error, DataError) else f"{type(error).__name__}: {text}"
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

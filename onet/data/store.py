@@ -1,0 +1,319 @@
+"""The layout of prepared data on disk: that of the published Occupancy Networks download.
+
+    ROOT/metadata.yaml                      {category: {id, name}}
+    ROOT/CATEGORY/{train,val,test}.lst      one model name per line
+    ROOT/CATEGORY/MODEL/points.npz          points (N, 3) float16, occupancies (packed bits)
+    ROOT/CATEGORY/MODEL/pointcloud.npz      points, normals (M, 3) float16
+    ROOT/CATEGORY/MODEL/model_watertight.ply
+    ROOT/CATEGORY/MODEL/item.json           how the item was made
+
+Points are in the unit frame; both npz files carry `loc` (3,) and `scale`, which take them to the
+source frame. The published ShapeNet download is read unchanged: `metadata.yaml`, the mesh and
+`item.json` are optional, occupancies may be packed or not, and float16 points are used as they are,
+without the jitter of 1e-4 that the published loader adds after the labels were computed.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import ArrayLike, NDArray
+
+from onet.errors import DataError
+from onet.geometry.mesh_io import replacing
+from onet.geometry.normalization import UnitFrame
+from onet.registry import nearest
+
+POINTS = "points.npz"
+POINTCLOUD = "pointcloud.npz"
+MESH = "model_watertight.ply"
+RECORD = "item.json"
+METADATA = "metadata.yaml"
+SPLITS = ("train", "val", "test")
+
+
+def read_array(path: Path, key: str) -> NDArray[Any]:
+    """One array of an npz file, as stored.
+
+    Raises:
+        DataError: the file is missing or corrupt, or has no such array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if key not in archive:
+                raise DataError(
+                    f"{path}: has no array {key!r} (found: {', '.join(archive.files) or 'none'}); "
+                    "prepare the item again with `onet prepare`"
+                )
+            return archive[key]
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: no such file; prepare the item again with `onet prepare`, "
+            "or take it out of the .lst files"
+        ) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{path}: array {key!r} cannot be read ({error}); the file is damaged, delete it and "
+            "prepare the item again with `onet prepare`"
+        ) from error
+
+
+@dataclass(eq=False)
+class Item:
+    """One prepared shape.
+
+    Attributes:
+        category: name of its category's folder.
+        model: name of its own folder.
+        path: its folder.
+        cached: keep the arrays read, as stored (half precision, packed bits), in memory.
+    """
+
+    category: str
+    model: str
+    path: Path
+    cached: bool = False
+    _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """`category/model`."""
+        return f"{self.category}/{self.model}"
+
+    @property
+    def mesh_path(self) -> Path:
+        """The watertight mesh in the unit frame; absent in the published download."""
+        return self.path / MESH
+
+    def array(self, file: str, key: str) -> NDArray[Any]:
+        """The array `key` of the npz `file` of this item, as stored; see `read_array`."""
+        if (file, key) in self._arrays:
+            return self._arrays[file, key]
+        array = read_array(self.path / file, key)
+        if self.cached:
+            self._arrays[file, key] = array
+        return array
+
+    def points(self, file: str = POINTS) -> NDArray[Any]:
+        """Points (N, 3) of `file` as stored, float16 or float32, unit frame.
+
+        Raises:
+            DataError: also when the shape is not (N, 3).
+        """
+        points = self.array(file, "points")
+        if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
+            raise DataError(
+                f"{self.path / file}: 'points' has shape {points.shape}, expected (N, 3); "
+                "prepare the item again with `onet prepare`"
+            )
+        return points
+
+    def occupancies(self, index: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Occupancies of the points `index` (T,), or of all, from packed or unpacked bits.
+
+        Raises:
+            DataError: the file is damaged, or its length fits neither form.
+        """
+        count = len(self.points())
+        stored = self.array(POINTS, "occupancies")
+        if stored.shape == (count,):
+            return (stored if index is None else stored.take(index)) > 0
+        if stored.dtype == np.uint8 and stored.shape == ((count + 7) // 8,):
+            if index is None:
+                return np.unpackbits(stored, count=count).astype(bool)
+            return (stored.take(index >> 3) >> (7 - (index & 7)).astype(np.uint8)) & 1 > 0
+        raise DataError(
+            f"{self.path / POINTS}: 'occupancies' has shape {stored.shape} and type {stored.dtype} "
+            f"for {count} points, expected ({count},) or, as packed bits, ({(count + 7) // 8},) "
+            "uint8; prepare the item again with `onet prepare`"
+        )
+
+    def load_points(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """All query points (N, 3) float32 in the unit frame and their occupancies (N,) bool."""
+        return self.points().astype(np.float32), self.occupancies()
+
+    def load_pointcloud(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All surface points (M, 3) float32 in the unit frame and their unit normals (M, 3)."""
+        points, normals = self.points(POINTCLOUD), self.array(POINTCLOUD, "normals")
+        if normals.shape != points.shape:
+            raise DataError(
+                f"{self.path / POINTCLOUD}: 'normals' has shape {normals.shape}, 'points' "
+                f"{points.shape}; prepare the item again with `onet prepare`"
+            )
+        return points.astype(np.float32), normals.astype(np.float32)
+
+    def frame(self) -> UnitFrame:
+        """The frame that takes this item's unit coordinates to the source frame."""
+        loc = self.array(POINTS, "loc").astype(np.float64)
+        scale = self.array(POINTS, "scale").astype(np.float64)
+        if loc.shape != (3,) or scale.size != 1 or not (np.isfinite(loc).all() and scale > 0):
+            raise DataError(
+                f"{self.path / POINTS}: 'loc' {loc} or 'scale' {scale} is not a frame, expected "
+                "3 finite numbers and a positive one; prepare the item again with `onet prepare`"
+            )
+        return UnitFrame(loc, float(scale))
+
+
+class Store:
+    """A folder of prepared shapes, read only.
+
+    Args:
+        root: the folder that holds one folder per category.
+
+    Raises:
+        DataError: no such folder, or no category in it.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise DataError(
+                f"{self.root}: no such folder; make one with `onet prepare MESHES {self.root}` "
+                "or correct data.path"
+            )
+        self.categories: list[str] = sorted(
+            folder.name
+            for folder in self.root.iterdir()
+            if folder.is_dir() and any((folder / f"{split}.lst").is_file() for split in SPLITS)
+        )
+        if not self.categories:
+            raise DataError(
+                f"{self.root}: no category folder with train.lst, val.lst or test.lst in it; "
+                f"make one with `onet prepare MESHES {self.root}`"
+            )
+        self.labels: dict[str, str] = {name: name for name in self.categories}
+        for name, entry in read_metadata(self.root).items():
+            if name in self.labels and isinstance(entry, dict) and entry.get("name"):
+                self.labels[name] = str(entry["name"])
+
+    def names(self, category: str, split: str) -> list[str]:
+        """The model names that CATEGORY/SPLIT.lst gives, in its order.
+
+        Raises:
+            DataError: the list is missing.
+        """
+        path = self.root / category / f"{split}.lst"
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            present = [p.stem for p in sorted(path.parent.glob("*.lst"))]
+            raise DataError(
+                f"{path}: no such list; this category has {', '.join(present)}. "
+                "Write the names of its models there, one a line, or choose another split"
+            ) from None
+        return [name for line in lines if (name := line.strip())]
+
+    def items(self, split: str, categories: Iterable[str] | None = None) -> list[Item]:
+        """The items of a split, in the order of the categories and of their lists.
+
+        Args:
+            split: name of the lists to read: `train`, `val` or `test`.
+            categories: folders or display names of the categories; None means all.
+
+        Raises:
+            DataError: an unknown category, a missing list, or a list naming an absent folder.
+        """
+        chosen = self.categories if categories is None else [self._folder(c) for c in categories]
+        found = []
+        for category in chosen:
+            for model in self.names(category, split):
+                path = self.root / category / model
+                if not path.is_dir():
+                    raise DataError(
+                        f"{self.root / category / (split + '.lst')}: names {model!r}, but there is "
+                        f"no folder {path}; take the line out, or prepare the model again"
+                    )
+                found.append(Item(category, model, path))
+        return found
+
+    def _folder(self, category: str) -> str:
+        for folder, label in self.labels.items():
+            if category in (folder, label):
+                return folder
+        known = sorted({*self.labels, *self.labels.values()})
+        raise DataError(f"{self.root}: no category {category!r}; {nearest(category, known)}")
+
+
+def read_metadata(root: Path) -> dict[str, Any]:
+    """`metadata.yaml` of a store, or nothing where there is none.
+
+    Raises:
+        DataError: the file is not a mapping in YAML.
+    """
+    path = root / METADATA
+    if not path.is_file():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DataError(f"{path}: is not YAML ({error}); correct or delete it") from error
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{path}: expected 'category: {{id: ..., name: ...}}' entries; correct or delete it"
+        )
+    return {str(key): value for key, value in content.items()}
+
+
+def write_points(
+    path: Path,
+    points: ArrayLike,  # (N, 3) in the unit frame
+    occupancies: ArrayLike,  # (N,) bool
+    frame: UnitFrame,
+) -> None:
+    """Write `points.npz` atomically: points in float16, occupancies as packed bits.
+
+    Labels have to belong to the rounded points: pass points that float16 represents exactly.
+
+    Raises:
+        DataError: points that float16 would move, or lengths that differ.
+    """
+    exact, bits = np.asarray(points), np.asarray(occupancies, dtype=bool)
+    rounded = exact.astype(np.float16)
+    if not np.array_equal(rounded, exact):
+        raise DataError(f"{path}: 'points' are not float16 numbers; round before labelling")
+    if rounded.ndim != 2 or rounded.shape[1] != 3 or bits.shape != rounded.shape[:1]:
+        raise DataError(
+            f"{path}: 'points' {rounded.shape} and 'occupancies' {bits.shape} do not fit; "
+            "expected (N, 3) and (N,)"
+        )
+    _write(path, frame, points=rounded, occupancies=np.packbits(bits))
+
+
+def write_pointcloud(
+    path: Path,
+    points: ArrayLike,  # (M, 3) in the unit frame
+    normals: ArrayLike,  # (M, 3) unit
+    frame: UnitFrame,
+) -> None:
+    """Write `pointcloud.npz` atomically: surface points and normals in float16.
+
+    Raises:
+        DataError: shapes that differ or are not (M, 3).
+    """
+    positions, directions = np.asarray(points), np.asarray(normals)
+    if positions.ndim != 2 or positions.shape[1] != 3 or directions.shape != positions.shape:
+        raise DataError(
+            f"{path}: 'points' {positions.shape} and 'normals' {directions.shape} do not fit; "
+            "expected (M, 3) twice"
+        )
+    _write(
+        path,
+        frame,
+        points=positions.astype(np.float16),
+        normals=directions.astype(np.float16),
+    )
+
+
+def _write(path: Path, frame: UnitFrame, **arrays: Any) -> None:
+    arrays |= {"loc": frame.loc, "scale": np.float64(frame.scale)}
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)

@@ -1,0 +1,131 @@
+"""Meshes from and to files of any format that trimesh knows, validated on the way in."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from onet.errors import DataError
+
+if TYPE_CHECKING:
+    import trimesh
+
+MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off", ".stl")
+"""Formats that `save_mesh` writes."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to; renamed to `path` when the block succeeds.
+
+    Readers never see half a file, and a failed block leaves what was there before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def readable_suffixes() -> frozenset[str]:
+    """Suffixes of files that `load_mesh` may be able to read, `.stl` for instance."""
+    from trimesh.exchange.load import mesh_formats
+
+    return frozenset(f".{name}" for name in mesh_formats())
+
+
+def load_mesh(path: str | os.PathLike[str]) -> trimesh.Trimesh:
+    """Read the geometry of one mesh file; scenes are concatenated with their transforms applied.
+
+    Colours and textures are left out. Polygons become triangles. Vertices stay as the file lists
+    them (`process=False`), except that STL, which has no shared vertices, gets equal ones merged.
+
+    Returns:
+        A mesh in the frame of the file, with at least one face and finite vertices.
+
+    Raises:
+        DataError: a missing or unreadable file, no faces, NaN vertices, or zero extent.
+    """
+    import trimesh
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; check the path")
+    try:
+        loaded = trimesh.load(path, process=False)
+        parts = loaded.dump() if isinstance(loaded, trimesh.Scene) else [loaded]
+    except Exception as error:  # the readers of the many formats raise whatever they like
+        raise DataError(
+            f"{path}: cannot be read as a mesh ({type(error).__name__}: {error}); "
+            f"export it again as one of {', '.join(MESH_SUFFIXES)}"
+        ) from error
+    meshes = [
+        trimesh.Trimesh(vertices=part.vertices, faces=part.faces, process=False)
+        for part in parts
+        if isinstance(part, trimesh.Trimesh) and len(part.faces) > 0
+    ]
+    if not meshes:
+        raise DataError(f"{path}: has no faces; export it as a surface, not as points or curves")
+    mesh: Any = meshes[0] if len(meshes) == 1 else trimesh.util.concatenate(meshes)
+    _check(mesh, path)
+    mesh.remove_unreferenced_vertices()  # loose vertices would widen the bounding box
+    if path.suffix.lower() == ".stl":
+        _merge_equal_vertices(mesh)
+    return mesh
+
+
+def _check(mesh: trimesh.Trimesh, path: Path) -> None:
+    count = len(mesh.vertices)
+    if mesh.faces.min() < 0 or mesh.faces.max() >= count:
+        raise DataError(
+            f"{path}: a face names a vertex outside 0..{count - 1}; the file is damaged, "
+            "export it again"
+        )
+    used = mesh.vertices[np.unique(mesh.faces)]
+    bad = int((~np.isfinite(used).all(axis=1)).sum())
+    if bad:
+        raise DataError(
+            f"{path}: {bad} of {len(used)} vertices are NaN or infinite; repair and export it again"
+        )
+    if not np.ptp(used, axis=0).max() > 0:
+        raise DataError(f"{path}: has zero extent, all vertices coincide; export it again")
+
+
+def _merge_equal_vertices(mesh: trimesh.Trimesh) -> None:
+    vertices, inverse = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    faces = inverse.reshape(-1)[mesh.faces]
+    mesh.vertices, mesh.faces = vertices, faces
+
+
+def save_mesh(mesh: trimesh.Trimesh, path: str | os.PathLike[str]) -> Path:
+    """Write `mesh` in the format of the suffix (one of `MESH_SUFFIXES`), atomically.
+
+    Vertices keep the mesh's own frame. GLB, PLY and STL store float32, OBJ and OFF nine significant
+    digits of the object's size; STL repeats the vertices for each face.
+
+    Raises:
+        DataError: a suffix that is not one of `MESH_SUFFIXES`.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in MESH_SUFFIXES:
+        raise DataError(
+            f"{path}: cannot write the format {suffix!r}; use one of {', '.join(MESH_SUFFIXES)}"
+        )
+    options: dict[str, Any] = {}
+    if suffix in (".obj", ".off") and len(mesh.vertices):
+        # These count decimals, which would merge the vertices of an object measured in light years.
+        size = float(np.ptp(mesh.vertices, axis=0).max()) or 1.0
+        options["digits"] = max(0, 8 - math.floor(math.log10(size)))
+    data: Any = mesh.export(file_type=suffix[1:], **options)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path

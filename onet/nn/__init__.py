@@ -1,0 +1,1 @@
+"""Network parts: layers, encoders and decoders, the latter two registered by name."""

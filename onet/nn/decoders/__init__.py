@@ -1,0 +1,14 @@
+"""Decoders, from query points and codes to values (B, T), by name.
+
+A decoder is a module in this folder: a class `__init__(self, c_dim, z_dim, **options)` with
+`forward(points, z, c) -> (B, T)`, decorated with `@DECODERS.register(name)` and imported below. One
+that can be evaluated faster for a fixed code offers `fold(c, z)`.
+"""
+
+from onet.registry import Registry
+
+DECODERS: Registry = Registry("decoder")
+
+from onet.nn.decoders.cbatchnorm import CBatchNormDecoder  # noqa: E402
+
+__all__ = ["DECODERS", "CBatchNormDecoder"]

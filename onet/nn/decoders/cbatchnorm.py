@@ -1,0 +1,65 @@
+"""The published decoder: residual blocks with conditional batch normalisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onet.nn.decoders import DECODERS
+from onet.nn.layers import (
+    ConditionalBatchNorm,
+    ConditionalResnetBlock,
+    PointwiseConv,
+    embed_points,
+)
+
+if TYPE_CHECKING:
+    from onet.nn.decoders.folded import FoldedCBatchNormDecoder
+
+
+@DECODERS.register("cbatchnorm")
+class CBatchNormDecoder(nn.Module):
+    """Logit of occupancy at query points, from a code and optionally a latent code.
+
+    Five residual blocks of `hidden_size` features. In training mode a result depends on all query
+    points of the batch (see `ConditionalBatchNorm`). Source: Occupancy Networks, figure 2 of the
+    supplementary material.
+    """
+
+    def __init__(self, c_dim: int, z_dim: int = 0, hidden_size: int = 256) -> None:
+        super().__init__()
+        self.fc_p = PointwiseConv(3, hidden_size)
+        self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
+        self.block0 = ConditionalResnetBlock(c_dim, hidden_size)
+        self.block1 = ConditionalResnetBlock(c_dim, hidden_size)
+        self.block2 = ConditionalResnetBlock(c_dim, hidden_size)
+        self.block3 = ConditionalResnetBlock(c_dim, hidden_size)
+        self.block4 = ConditionalResnetBlock(c_dim, hidden_size)
+        self.bn = ConditionalBatchNorm(c_dim, hidden_size)
+        self.fc_out = PointwiseConv(hidden_size, 1)
+
+    def forward(
+        self,
+        points: Tensor,  # (B, T, 3) float32 in the unit frame
+        z: Tensor | None,  # (B, Z), or None for a decoder without latent code
+        c: Tensor,  # (B, C)
+    ) -> Tensor:  # (B, T) logits
+        net = embed_points(self.fc_p, points)
+        if self.fc_z is not None:
+            net = net + self.fc_z(z).unsqueeze(1)
+        for block in (self.block0, self.block1, self.block2, self.block3, self.block4):
+            net = block(net, c)
+        logits: Tensor = self.fc_out(F.relu(self.bn(net, c), inplace=True)).squeeze(-1)
+        return logits
+
+    def fold(
+        self,
+        c: Tensor,  # (C,)
+        z: Tensor | None = None,  # (Z,)
+    ) -> FoldedCBatchNormDecoder:
+        """This decoder in eval mode for one fixed code, several times faster to evaluate."""
+        from onet.nn.decoders.folded import fold_cbatchnorm
+
+        return fold_cbatchnorm(self, z, c)

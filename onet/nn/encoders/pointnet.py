@@ -1,0 +1,38 @@
+"""PointNet with residual blocks and a global max-pool after each of them."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onet.nn.encoders import ENCODERS
+from onet.nn.layers import ResnetBlock, embed_points
+
+
+@ENCODERS.register("pointnet_resnet")
+class PointNetResnetEncoder(nn.Module):
+    """Five residual blocks, between them the max over points appended to each point's features.
+
+    Independent of the order and the number of the points. Source: Occupancy Networks,
+    supplementary material 1.1, point cloud completion.
+    """
+
+    def __init__(self, c_dim: int, hidden_dim: int = 512) -> None:
+        super().__init__()
+        self.fc_pos = nn.Linear(3, 2 * hidden_dim)
+        self.block_0 = ResnetBlock(2 * hidden_dim, hidden_dim)
+        self.block_1 = ResnetBlock(2 * hidden_dim, hidden_dim)
+        self.block_2 = ResnetBlock(2 * hidden_dim, hidden_dim)
+        self.block_3 = ResnetBlock(2 * hidden_dim, hidden_dim)
+        self.block_4 = ResnetBlock(2 * hidden_dim, hidden_dim)
+        self.fc_c = nn.Linear(hidden_dim, c_dim)
+
+    def forward(
+        self,
+        inputs: Tensor,  # (B, N, 3) float32 in the unit frame
+    ) -> Tensor:  # (B, c_dim)
+        net = self.block_0(embed_points(self.fc_pos, inputs))
+        for block in (self.block_1, self.block_2, self.block_3, self.block_4):
+            net = block(net, net.max(dim=1, keepdim=True).values)
+        code: Tensor = self.fc_c(F.relu(net.max(dim=1).values))
+        return code

@@ -1,0 +1,175 @@
+"""Checkpoints: weights as safetensors, everything else about the run as JSON in their header.
+
+Metadata keys: `config` (complete, as JSON), `iteration`, `epoch`, `minutes`, `metrics` (of the last
+validation), `best` (metrics and iteration of the best one), `validated` (iteration of the last
+validation), `seed`, `data_fingerprint`, `git` (of the working directory when the run was started),
+`version` (of this package). The optimiser's state is kept in a file of its own beside the last
+checkpoint, needed only to resume.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from onet.config import Config, parse_config
+from onet.errors import CheckpointError
+from onet.geometry.mesh_io import replacing
+
+FOLDER = "checkpoints"
+BEST = "best.safetensors"
+LAST = "last.safetensors"
+OPTIMIZER = "last.optimizer.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read from a file; tensors are on the CPU."""
+
+    config: Config
+    state: dict[str, Tensor]
+    metadata: dict[str, Any]
+    path: Path
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str], model: nn.Module, config: Config, metadata: dict[str, Any]
+) -> None:
+    """Write the weights of `model` with the configuration and `metadata` (any JSON values)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    header = {"config": config.model_dump(mode="json"), **metadata}
+    with replacing(path) as temporary:
+        save_file(state, temporary, {key: json.dumps(value) for key, value in header.items()})
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint file, or the best one of a run folder.
+
+    Raises:
+        CheckpointError: nothing there, unreadable, or not written by this package.
+        ConfigError: its configuration is not valid in this version.
+    """
+    path = resolve_checkpoint(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); it may be cut short: copy "
+            "or train it again"
+        ) from None
+    if "config" not in header:
+        raise CheckpointError(
+            f"{path}: holds weights without a configuration; only checkpoints written by "
+            "`onet train` can be loaded"
+        )
+    try:
+        metadata = {key: json.loads(value) for key, value in header.items()}
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
+    config = parse_config(header["config"], str(path))
+    del metadata["config"]
+    return Checkpoint(config, state, metadata, path)
+
+
+def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Copy the weights of a checkpoint into a model of the same architecture.
+
+    Raises:
+        CheckpointError: keys are missing or unexpected, or shapes differ; it names them.
+    """
+    wanted, found = model.state_dict(), checkpoint.state
+    problems = {
+        "missing": sorted(wanted.keys() - found.keys()),
+        "unexpected": sorted(found.keys() - wanted.keys()),
+        "of another shape": [
+            f"{key} {tuple(found[key].shape)} for {tuple(wanted[key].shape)}"
+            for key in wanted
+            if key in found and found[key].shape != wanted[key].shape
+        ],
+    }
+    if any(problems.values()):
+        listed = "; ".join(
+            f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            for kind, keys in problems.items()
+            if keys
+        )
+        raise CheckpointError(
+            f"{checkpoint.path}: weights of another architecture: {listed}; use the configuration "
+            "it was trained with"
+        )
+    model.load_state_dict(found)
+
+
+def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
+    """The checkpoint file meant by `path`: itself, or a run folder's best, else its last one.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file or run folder")
+    for name in (BEST, LAST):
+        candidate = path / FOLDER / name
+        if candidate.is_file():
+            return candidate
+    raise CheckpointError(
+        f"{path}: no {FOLDER}/{BEST} or {FOLDER}/{LAST} in this folder; name a run folder "
+        "written by `onet train` that has reached its first checkpoint, or a checkpoint file"
+    )
+
+
+def save_optimizer(path: Path, optimizer: torch.optim.Optimizer, iteration: int) -> None:
+    """Write the optimiser's state of `iteration`."""
+    with replacing(path) as temporary:
+        torch.save({"optimizer": optimizer.state_dict(), "iteration": iteration}, temporary)
+
+
+def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, iteration: int) -> None:
+    """Restore the state that belongs to the weights of `iteration`.
+
+    Raises:
+        CheckpointError: the file is missing, unreadable or of another iteration.
+    """
+    remedy = "give another run folder to start anew"
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: missing, so the run cannot be resumed; {remedy}") from None
+    except Exception as error:  # torch.load raises errors of many kinds on corrupt files
+        raise CheckpointError(f"{path}: unreadable ({error}); {remedy}") from error
+    if saved["iteration"] != iteration:
+        raise CheckpointError(
+            f"{path}: belongs to iteration {saved['iteration']}, but {LAST} to iteration "
+            f"{iteration}; {remedy}"
+        )
+    optimizer.load_state_dict(saved["optimizer"])
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and cleanliness of the git repository that `folder` is in; None if there is none."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (FileNotFoundError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,531 @@
+"""The training loop, for any model and dataset.
+
+A model offers `loss` and `validate` (see `onet.models`), a dataset what `stream.ItemSource` says;
+the loop knows nothing else of the task. A run is a function of its configuration and data: weights
+are drawn from the seed, batches from (seed, iteration), and whatever a model draws while it trains
+comes from torch's generator, seeded anew with (seed, iteration, process). Hence a run that was
+interrupted and resumed ends with the same weights, bit for bit on a CPU with the same number of
+threads.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from onet import __version__
+from onet.config import Config
+from onet.errors import ConfigError, DataError, OnetError
+from onet.geometry.mesh_io import replacing
+from onet.models import build_model
+from onet.registry import nearest
+from onet.training import checkpoints
+from onet.training.convergence import loss_improving, validation_improving
+from onet.training.curves import draw_curves
+from onet.training.logs import RunLog, duration, show
+from onet.training.memory import keep_freed_memory
+from onet.training.precision import Precision, choose_precision
+from onet.training.stream import ItemSource, training_batches
+from onet.training.validation import validate
+
+logger = logging.getLogger(__name__)
+
+_FREE = {"max_iterations", "max_minutes", "print_every", "checkpoint_every", "workers", "cache"}
+"""Keys that may change between the parts of a run without changing its course."""
+
+
+class TrainingError(OnetError, ArithmeticError):
+    """Training that cannot go on because the loss or the weights are no longer finite."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Outcome of a run; also written to training.json in the run folder.
+
+    `stopped` is `max_iterations`, `max_minutes` or `interrupted`. `best` and `last` are validation
+    metrics with their `iteration`. `still_improving` says for `validation` and `training_loss`
+    whether they improved until the end (criteria in `onet.training.convergence`); None if too few
+    reports tell. `minutes` includes validation and what went before a resumption.
+    """
+
+    run_dir: str
+    stopped: str
+    iterations: int
+    epochs: int
+    minutes: float
+    best: dict[str, float] | None
+    last: dict[str, float] | None
+    still_improving: dict[str, bool | None]
+    parameters: int
+    threads: int
+    seed: int
+    device: str
+    precision: str
+
+
+def train(
+    config: Config,
+    run_dir: str | Path,
+    *,
+    resume: bool = True,
+    datasets: Mapping[str, ItemSource] | None = None,
+) -> TrainingResult:
+    """Train until `max_iterations`, `max_minutes`, Ctrl-C or SIGTERM.
+
+    The run folder gets config.yaml, checkpoints/{best,last}.safetensors, metrics.csv, logs/ for
+    tensorboard, and at the end training.json and curves.png.
+
+    Args:
+        config: what to train on what.
+        run_dir: the run folder. If it holds a run, that run goes on; limits and intervals may have
+            been changed since.
+        resume: False refuses a folder that already holds a run.
+        datasets: `train` and `val`, instead of those that `config.data` describes.
+
+    Raises:
+        ConfigError: impossible settings, or another model than that of the run to resume.
+        DataError: the data is missing or incomplete, or a split is empty.
+        CheckpointError: the run to resume cannot be read.
+        TrainingError: loss or weights became NaN or infinite; checkpoints are older than that.
+    """
+    return _Run(config, Path(run_dir), resume, datasets).train()
+
+
+def _best_device() -> Literal["cuda", "mps", "cpu"]:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+class _Objective(nn.Module):
+    """The model's loss as a forward pass, for wrappers that only know forward passes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.model.loss(batch)  # type: ignore[operator]
+        return losses
+
+
+class _Run:
+    """State of a run: model, optimiser, iteration, records."""
+
+    def __init__(
+        self,
+        config: Config,
+        run_dir: Path,
+        resume: bool,
+        datasets: Mapping[str, ItemSource] | None,
+    ) -> None:
+        settings = config.training
+        self.config, self.run_dir = config, run_dir
+        self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
+        self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
+        self.optimizer_path = run_dir / checkpoints.FOLDER / checkpoints.OPTIMIZER
+        resuming = self.last_path.is_file()
+        if resuming and not resume:
+            raise ConfigError(
+                f"{run_dir}: already holds a run; resume it or choose another run folder"
+            )
+
+        keep_freed_memory()
+        self.threads = settings.threads or os.cpu_count() or 1
+        torch.set_num_threads(self.threads)
+        device = settings.device if settings.device != "auto" else _best_device()
+        self.precision: Precision = (
+            choose_precision(device) if settings.precision == "auto" else settings.precision
+        )
+        self.fabric = Fabric(
+            accelerator=device,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            precision=self.precision,
+        )
+        self.fabric.launch()
+        if not self.fabric.is_global_zero:
+            logger.setLevel(logging.WARNING)
+        if settings.batch_size % self.fabric.world_size:
+            raise ConfigError(
+                f"training.batch_size: {settings.batch_size} items cannot be shared evenly by "
+                f"{self.fabric.world_size} processes; choose a multiple"
+            )
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.model = build_model(config.model)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+        if datasets is None:
+            from onet.data.build import build_datasets
+
+            datasets = build_datasets(config)
+        self.datasets = datasets
+        for name, dataset in datasets.items():
+            if len(dataset) == 0:
+                raise DataError(f"the {name} split has no items; add some or choose another split")
+        self.fingerprint = datasets["train"].fingerprint()
+
+        self.iteration, self.validated = 0, 0
+        self.minutes_before = 0.0
+        self.best: dict[str, float] | None = None
+        self.last: dict[str, float] | None = None
+        self.git = checkpoints.git_state(Path.cwd())
+        if resuming:
+            checkpoint = self._read_checkpoint()
+        optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.objective, self.optimizer = self.fabric.setup(_Objective(self.model), optimizer)
+        if resuming:
+            checkpoints.load_optimizer(self.optimizer_path, optimizer, self.iteration)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate
+            logger.info(
+                "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
+                run_dir,
+                self.iteration,
+                self.minutes_before,
+                checkpoint.metadata.get("version"),
+            )
+
+        self.log: RunLog | None = None
+        if self.fabric.is_global_zero:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            with replacing(run_dir / "config.yaml") as temporary:
+                temporary.write_text(config.to_yaml(), encoding="utf-8")
+            self.log = RunLog(run_dir, self.iteration)
+        self.signal: int | None = None
+
+    def _read_checkpoint(self) -> checkpoints.Checkpoint:
+        checkpoint = checkpoints.load_checkpoint(self.last_path)
+        metadata = checkpoint.metadata
+        if checkpoint.config.model != self.config.model:
+            raise ConfigError(
+                f"{self.run_dir}: was trained with another section `model`; choose another run "
+                f"folder, or resume with {self.run_dir / 'config.yaml'}"
+            )
+        for section in ("data", "training"):
+            old, new = (
+                getattr(c, section).model_dump(mode="json")
+                for c in (checkpoint.config, self.config)
+            )
+            for key in (k for k in new if new[k] != old[k] and k not in _FREE):
+                logger.warning(
+                    "%s.%s changed from %s to %s since the run started",
+                    section,
+                    key,
+                    old[key],
+                    new[key],
+                )
+        if metadata["data_fingerprint"] != self.fingerprint:
+            logger.warning("%s: the training data has changed since the run started", self.run_dir)
+        checkpoints.load_into(self.model, checkpoint)
+        self.iteration = metadata["iteration"]
+        self.validated = metadata["validated"]
+        self.minutes_before = metadata["minutes"]
+        self.best, self.last = metadata["best"], metadata["metrics"]
+        self.git = metadata["git"]
+        return checkpoint
+
+    # -- the loop ---------------------------------------------------------------------------------
+
+    def train(self) -> TrainingResult:
+        self.started = time.monotonic()
+        logger.info(
+            "training %s parameters on %d items (%d to validate), %s, %s, %d threads, %d processes",
+            f"{self.parameters:,}",
+            len(self.datasets["train"]),
+            len(self.datasets["val"]),
+            self.fabric.device,
+            self.precision,
+            self.threads,
+            self.fabric.world_size,
+        )
+        with self._signals():
+            try:
+                self._check_metric()
+                stopped = self._iterate()
+                if stopped != "interrupted" and self.validated != self.iteration:
+                    self._validate()
+                self._save(self.last_path)
+                return self._finish(stopped)
+            finally:
+                if self.log:
+                    self.log.close()
+
+    def _iterate(self) -> str:
+        settings = self.config.training
+        first, self.rate_started = self.iteration, time.monotonic()
+        if self._due(settings.validate_every) and self.validated != self.iteration:
+            self._validate()  # the run was interrupted during this validation
+        batches = training_batches(
+            self.datasets["train"],
+            settings.batch_size,
+            settings.seed,
+            self.iteration,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+            workers=self.config.data.workers,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+        reported = self.iteration
+        totals: dict[str, Any] = {}
+        reported_at = time.monotonic()
+        stopped = self._stop_reason()
+        stream = iter(batches)
+        while stopped is None:
+            losses = self._step(next(stream))
+            totals = {key: totals.get(key, 0) + value for key, value in losses.items()}
+            self.iteration += 1
+            save = self._due(settings.checkpoint_every)
+            check = self._due(settings.validate_every)
+            stopped = self._stop_reason()
+            if self._due(settings.print_every) or save or check or stopped:
+                steps = self.iteration - reported
+                means = {
+                    key: float(self.fabric.all_reduce(value / steps))  # type: ignore[arg-type]
+                    for key, value in totals.items()
+                }
+                self._check_finite(means, reported)
+                now = time.monotonic()
+                rate = steps / (now - reported_at)
+                self._report(means, rate, first)
+                reported, totals = self.iteration, {}
+            if check:
+                self._validate()
+                save = True
+            if save:
+                self._save(self.last_path)
+            if reported == self.iteration:
+                reported_at = time.monotonic()
+            stopped = stopped or self._stop_reason()
+        return stopped
+
+    def _step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        state = np.random.SeedSequence(
+            [self.config.training.seed, self.iteration, self.fabric.global_rank]
+        ).generate_state(1, np.uint64)
+        torch.manual_seed(int(state[0]))
+        losses: dict[str, Tensor] = self.objective(self.fabric.to_device(batch))
+        self.fabric.backward(losses["loss"])
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return {key: value.detach() for key, value in losses.items()}
+
+    def _due(self, every: int) -> bool:
+        return self.iteration > 0 and self.iteration % every == 0
+
+    def _minutes(self) -> float:
+        return self.minutes_before + (time.monotonic() - self.started) / 60
+
+    def _stop_reason(self) -> str | None:
+        """Why to stop now; the same in all processes, which ask after the same iterations."""
+        settings = self.config.training
+        if settings.max_iterations is not None and self.iteration >= settings.max_iterations:
+            return "max_iterations"
+        reason = None
+        if self.signal is not None:
+            reason = "interrupted"
+        elif settings.max_minutes is not None and self._minutes() >= settings.max_minutes:
+            reason = "max_minutes"
+        if self.fabric.world_size == 1:
+            return reason
+        if self.iteration % settings.print_every:
+            return None
+        agreed: str | None = self.fabric.broadcast(reason)
+        return agreed
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Turn the first Ctrl-C or SIGTERM into a request to stop; the second acts as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handled = (signal.SIGINT, signal.SIGTERM)
+        previous = {number: signal.getsignal(number) for number in handled}
+
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+        def request(number: int, frame: Any) -> None:
+            restore()
+            self.signal = number
+            logger.info("%s: stopping after this iteration", signal.Signals(number).name)
+
+        for number in handled:
+            signal.signal(number, request)
+        try:
+            yield
+        finally:
+            restore()
+
+    # -- validation -------------------------------------------------------------------------------
+
+    def _check_metric(self) -> None:
+        """Validate one item before training, so that mistakes show now and not hours later."""
+        metrics = validate(
+            self.fabric, self.model, self.datasets["val"], self.config.generation, limit=1
+        )
+        name = self.config.training.selection_metric
+        if metrics and name not in metrics:
+            raise ConfigError(
+                f"training.selection_metric: the model has no validation metric {name!r}; "
+                f"{nearest(name, list(metrics))}"
+            )
+
+    def _validate(self) -> None:
+        settings = self.config.training
+        started = time.monotonic()
+        if self.fabric.world_size > 1:  # running statistics are those of each process's own items
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+        metrics = validate(
+            self.fabric,
+            self.model,
+            self.datasets["val"],
+            self.config.generation,
+            stop=lambda: self.signal is not None and self.fabric.world_size == 1,
+        )
+        if metrics is None:
+            return
+        self.validated = self.iteration
+        self.last = {"iteration": self.iteration, **metrics}
+        metric, sign = settings.selection_metric, 1 if settings.selection_mode == "max" else -1
+        better = self.best is None or sign * metrics[metric] > sign * self.best[metric]
+        if better:
+            self.best = self.last
+            self._save(self.best_path)
+        if self.log:
+            self.log.add("val", self.iteration, self._minutes(), metrics)
+        logger.info(
+            "validation at iteration %d: %s%s (%.1f s)",
+            self.iteration,
+            show(metrics),
+            ", the best so far" if better else "",
+            time.monotonic() - started,
+        )
+
+    # -- records ----------------------------------------------------------------------------------
+
+    def _check_finite(self, losses: dict[str, float], since: int) -> None:
+        if all(map(math.isfinite, losses.values())):
+            return
+        raise TrainingError(
+            f"{self.run_dir}: the loss became NaN or infinite between iterations {since} and "
+            f"{self.iteration} ({show(losses)}); {self._way_out()}"
+        )
+
+    def _way_out(self) -> str:
+        kept = f"{self.last_path} is older and intact" if self.last_path.is_file() else "none saved"
+        return (
+            f"checkpoints: {kept}. Lower training.learning_rate, set training.precision=32-true, "
+            "and look for NaN in the data with `onet data check`"
+        )
+
+    def _report(self, losses: dict[str, float], rate: float, first: int) -> None:
+        settings = self.config.training
+        elapsed = time.monotonic() - self.rate_started
+        remaining = []
+        if settings.max_iterations is not None:
+            left = settings.max_iterations - self.iteration
+            remaining.append(left * elapsed / (self.iteration - first))
+        if settings.max_minutes is not None:
+            remaining.append(60 * max(0.0, settings.max_minutes - self._minutes()))
+        if self.log:
+            self.log.add("train", self.iteration, self._minutes(), losses)
+        logger.info(
+            "iteration %d: %s, %.2f it/s, %s",
+            self.iteration,
+            show(losses),
+            rate,
+            f"ETA {duration(min(remaining))}" if remaining else "no limit",
+        )
+
+    def _save(self, path: Path) -> None:
+        """Write the weights, and with the last ones the optimiser's state."""
+        for key, value in self.model.state_dict().items():
+            if not torch.isfinite(value).all():
+                raise TrainingError(
+                    f"{self.run_dir}: weights {key} are NaN or infinite at iteration "
+                    f"{self.iteration}; {self._way_out()}"
+                )
+        if not self.fabric.is_global_zero:
+            return
+        metadata = {
+            "iteration": self.iteration,
+            "epoch": self._epoch(),
+            "minutes": self._minutes(),
+            "metrics": self.last,
+            "best": self.best,
+            "validated": self.validated,
+            "seed": self.config.training.seed,
+            "data_fingerprint": self.fingerprint,
+            "git": self.git,
+            "version": __version__,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path == self.last_path:
+            checkpoints.save_optimizer(
+                self.optimizer_path, self.optimizer.optimizer, self.iteration
+            )
+        checkpoints.save_checkpoint(path, self.model, self.config, metadata)
+
+    def _epoch(self) -> int:
+        seen = self.iteration * self.config.training.batch_size
+        return seen // len(self.datasets["train"])
+
+    def _finish(self, stopped: str) -> TrainingResult:
+        settings = self.config.training
+        improving: dict[str, bool | None] = {"validation": None, "training_loss": None}
+        if self.log:
+            iterations, values = self.log.series("val", settings.selection_metric)
+            improving = {
+                "validation": validation_improving(iterations, values, settings.selection_mode),
+                "training_loss": loss_improving(self.log.series("train", "loss")[1]),
+            }
+        result = TrainingResult(
+            run_dir=str(self.run_dir),
+            stopped=stopped,
+            iterations=self.iteration,
+            epochs=self._epoch(),
+            minutes=round(self._minutes(), 3),
+            best=self.best,
+            last=self.last,
+            still_improving=improving,
+            parameters=self.parameters,
+            threads=self.threads,
+            seed=settings.seed,
+            device=str(self.fabric.device),
+            precision=self.precision,
+        )
+        if self.log:
+            with replacing(self.run_dir / "training.json") as temporary:
+                temporary.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+            draw_curves(self.log, settings.selection_metric, self.run_dir / "curves.png")
+        said = {True: "still improving", False: "no longer improving", None: "too few reports"}
+        logger.info(
+            "stopped (%s) at iteration %d after %.1f minutes; validation: %s, training loss: %s",
+            stopped,
+            self.iteration,
+            result.minutes,
+            said[improving["validation"]],
+            said[improving["training_loss"]],
+        )
+        if stopped == "interrupted":
+            logger.info("to resume, train again with the same run folder: %s", self.run_dir)
+        return result

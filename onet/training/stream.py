@@ -1,0 +1,85 @@
+"""The order of training: an endless stream of items, a function of the seed alone.
+
+Each epoch is one permutation, drawn from (seed, epoch), and the permutations follow one another
+without a gap; batch k holds the positions k·B to (k+1)·B. So the batches do not depend on the
+number of processes or workers, all have the same size, and a run resumes anywhere by starting at
+its iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+Key = tuple[int, int]  # epoch, index
+
+
+class ItemSource(Protocol):
+    """What training needs of a dataset; all randomness of an item derives from (epoch, index)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def fingerprint(self) -> str: ...
+
+
+class _EpochItems(Dataset[dict[str, Any]]):
+    """Items addressed by (epoch, index), so that workers need not be restarted for a new epoch."""
+
+    def __init__(self, source: ItemSource) -> None:
+        self.source = source
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        epoch, index = key
+        self.source.set_epoch(epoch)
+        return self.source[index]
+
+
+class StreamSampler(Sampler[list[Key]]):
+    """The endless sequence of batches from `start` on; process `rank` of `world` gets its share."""
+
+    def __init__(
+        self, length: int, batch_size: int, seed: int, start: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.length, self.batch_size, self.seed, self.start = length, batch_size, seed, start
+        self.rank, self.world = rank, world
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        position = self.start * self.batch_size
+        order, drawn = np.empty(0, np.int64), -1
+        while True:
+            batch = []
+            for step in range(self.batch_size):
+                epoch, place = divmod(position + step, self.length)
+                if epoch != drawn:
+                    rng = np.random.default_rng([self.seed, epoch])
+                    order, drawn = rng.permutation(self.length), epoch
+                batch.append((epoch, int(order[place])))
+            position += self.batch_size
+            yield batch[self.rank :: self.world]
+
+
+def training_batches(
+    source: ItemSource,
+    batch_size: int,
+    seed: int,
+    start: int,
+    *,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader[dict[str, Any]]:
+    """Collated batches of iterations `start`, `start` + 1, ... without end."""
+    return DataLoader(
+        _EpochItems(source),
+        batch_sampler=StreamSampler(len(source), batch_size, seed, start, rank, world),
+        num_workers=workers,
+        pin_memory=pin_memory,
+    )

@@ -1,0 +1,151 @@
+"""Configuration files, inheritance, overrides, and the messages for mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from onet.config import Config, load_config
+from onet.config.loader import parse_config
+from onet.errors import ConfigError
+from onet.resources import configs_dir
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", [p.stem for p in sorted(configs_dir().glob("*.yaml"))])
+def test_packaged_configurations_survive_a_round_trip(name: str, tmp_path: Path) -> None:
+    config = load_config(name)
+    assert load_config(write(tmp_path / "copy.yaml", config.to_yaml())) == config
+    assert parse_config(config.model_dump_json(), "checkpoint") == config
+    assert load_config(configs_dir() / f"{name}.yaml") == config
+
+
+def test_pointcloud_is_the_published_setting() -> None:
+    config = load_config("pointcloud")
+    assert config == Config()
+    assert config.data.input == {"type": "pointcloud", "count": 300, "noise": 0.005}
+    assert config.data.points_subsample == 2048
+    assert config.model["c_dim"] == 512
+    training = config.training
+    assert (training.batch_size, training.learning_rate) == (64, 1e-4)
+    assert (training.selection_metric, training.selection_mode) == ("iou", "max")
+    assert config.generation.threshold == 0.2
+
+
+def test_thesis_noise_differs_in_the_noise_alone() -> None:
+    noise = load_config("pointcloud_thesis_noise")
+    assert noise.data.input["noise"] == 0.05
+    assert load_config("pointcloud", ["data.input.noise=0.05"]) == noise
+
+
+def test_inheritance_and_overrides_are_laid_over_one_another(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "a.yaml", "training: {seed: 1, batch_size: 2, learning_rate: 0.5}")
+    write(tmp_path / "sub/b.yaml", "inherit: ../a.yaml\ntraining: {seed: 3}")
+    path = write(tmp_path / "c.yaml", "inherit: sub/b.yaml\ntraining: {batch_size: 4}")
+    training = load_config(path, ["training.seed=5", "training.seed=6"]).training
+    assert (training.seed, training.batch_size, training.learning_rate) == (6, 4, 0.5)
+
+
+def test_values_of_overrides_are_yaml() -> None:
+    config = load_config(
+        "demo",
+        [
+            "data.categories=[chair, table]",
+            "training.max_minutes=null",
+            "training.learning_rate=1e-4",
+            "data.cache=false",
+            "model.encoder={hidden_dim: 7}",
+        ],
+    )
+    assert config.data.categories == ["chair", "table"]
+    assert config.training.max_minutes is None
+    assert config.training.learning_rate == 1e-4
+    assert config.data.cache is False
+    assert config.model["encoder"] == {"type": "pointnet_resnet", "hidden_dim": 7}
+
+
+def test_another_type_drops_the_options_of_the_old_one() -> None:
+    config = load_config("pointcloud", ["model.decoder.type=other", "model.encoder.hidden_dim=3"])
+    assert config.model["decoder"] == {"type": "other"}
+    assert config.model["encoder"] == {"type": "pointnet_resnet", "hidden_dim": 3}
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("training.batchsize", "did you mean 'batch_size'"),
+        ("trainig", "training"),
+        ("batch_size", "training.batch_size"),
+        ("training.threshold", "generation.threshold"),
+        ("data.noise", "valid here"),
+    ],
+)
+def test_unknown_keys_name_the_place_and_the_nearest_valid_key(
+    tmp_path: Path, key: str, expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"override '{key}=1'.*'{key}'.*{expected}"):
+        load_config("pointcloud", [f"{key}=1"])
+    *sections, name = key.split(".")
+    text = "".join(f"{'  ' * i}{s}:\n" for i, s in enumerate(sections))
+    path = write(tmp_path / "mine.yaml", f"{text}{'  ' * len(sections)}{name}: 1\n")
+    with pytest.raises(ConfigError, match=rf"mine\.yaml.*'{key}'.*{expected}"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("training: {batch_size: 0}", r"training\.batch_size.*greater than 0, not 0"),
+        ("training: {batch_size: many}", r"training\.batch_size.*integer.*'many'"),
+        ("training: {precision: half}", r"training\.precision.*bf16-mixed"),
+        ("generation: {threshold: 1}", r"generation\.threshold.*less than 1"),
+        ("training: 3", "training is a section"),
+        ("model: 3", "model: .*dictionary"),
+        ("- 1", "section"),
+        ("a: [", "not valid YAML"),
+        ("inherit: none.yaml", r"none\.yaml, which does not exist"),
+        ("inherit: [1]", "inherit must be the name"),
+        ("inherit: bad.yaml", "in a circle"),
+    ],
+)
+def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path / "bad.yaml", text)
+    with pytest.raises(ConfigError, match=rf"bad\.yaml: .*{message}"):
+        load_config(path)
+
+
+def test_missing_files_name_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'pointcloud'"):
+        load_config("pointclod")
+    with pytest.raises(ConfigError, match=r"no such configuration file.*demo"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+        load_config(tmp_path / "binary.yaml")
+    with pytest.raises(ConfigError, match=r"section\.key=value"):
+        load_config("demo", ["training.seed"])
+
+
+def test_every_key_has_a_description() -> None:
+    def fields(schema: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
+        for name, field in schema.model_fields.items():
+            yield name, field.description
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from fields(field.annotation)
+
+    assert [name for name, description in fields(Config) if not description] == []
+
+
+def test_configuration_does_not_import_torch() -> None:
+    code = "import sys, onet.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial import cKDTree
+
+from onet.errors import FieldError
+from onet.geometry.extraction import UNIT_BOX, extract_mesh
+from onet.geometry.topology import topology
+
+
+def noise_field(seed: int, bias: float):
+    """Waves that cross the box everywhere."""
+    rng = np.random.default_rng(seed)
+    waves, phase = rng.normal(scale=9, size=(3, 6)), rng.uniform(0, 6, 6)
+    return lambda points: np.sin(points @ waves + phase).sum(axis=1) + bias
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.sampled_from([8, 33, 40, 64]))
+def test_solid_for_every_field(seed, bias, resolution):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mesh = extract_mesh(noise_field(seed, bias), resolution=resolution)
+    assert topology(mesh).solid
+    half = 0.55 + 2e-4 * 1.1 / resolution
+    assert np.abs(mesh.vertices).max() <= half
+
+
+def test_batches_change_nothing(torus):
+    sizes: list[int] = []
+
+    def recorded(points: np.ndarray) -> np.ndarray:
+        assert points.dtype == np.float32 and points.flags.c_contiguous and points.shape[1] == 3
+        sizes.append(len(points))
+        return torus(points)
+
+    whole = extract_mesh(torus, resolution=64)
+    parts = extract_mesh(recorded, resolution=64, batch_size=1000)
+    assert max(sizes) == 1000 and sum(sizes) == parts.metadata["extraction"]["evaluations"]
+    np.testing.assert_array_equal(whole.vertices, parts.vertices)
+    np.testing.assert_array_equal(whole.faces, parts.faces)
+
+
+def test_statistics(torus):
+    points: list[np.ndarray] = []
+
+    def recorded(batch: np.ndarray) -> np.ndarray:
+        points.append(batch.copy())
+        return torus(batch)
+
+    found = extract_mesh(recorded, resolution=64, threshold=0.01).metadata["extraction"]
+    every = np.concatenate(points)
+    assert found["evaluations"] == len(every) == len(np.unique(every, axis=0))
+    assert sum(found["evaluations_per_round"]) == len(every)
+    assert len(found["evaluations_per_round"]) == found["rounds"] > 1
+    assert found["evaluations_per_round"][0] == 33**3
+    assert found["resolution"] == [64, 64, 64] and found["threshold"] == 0.01
+    assert found["box_contacts"] == 0 and found["octree_bytes"] > 0
+    assert set(found["seconds"]) == {"field", "octree", "marching_cubes"}
+    assert all(seconds >= 0 for seconds in found["seconds"].values())
+    assert sum(found["seconds"].values()) > 0
+
+
+@pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (1, 0, 2)])
+def test_turning_the_axes_turns_the_surface(order):
+    field = noise_field(3, -2.0)
+    mesh = extract_mesh(field, resolution=64)
+    turned = extract_mesh(lambda points: field(points[:, np.argsort(order)]), resolution=64)
+    assert len(mesh.faces) == len(turned.faces)
+    assert topology(mesh).euler == topology(turned).euler
+    np.testing.assert_allclose(mesh.area, turned.area, rtol=1e-3)
+    np.testing.assert_allclose(mesh.volume, turned.volume, rtol=1e-3)
+    distance, index = cKDTree(turned.vertices).query(mesh.vertices[:, order])
+    assert distance.max() < 1e-5 and len(np.unique(index)) == len(turned.vertices)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "resolution", "cells"),
+    [
+        (UNIT_BOX, 32, [32, 32, 32]),
+        (UNIT_BOX, 37, [37, 37, 37]),
+        (UNIT_BOX, 96, [96, 96, 96]),
+        ([[-1, -0.5, -0.25], [1, 0.5, 0.25]], 64, [64, 32, 16]),
+        ([[-1, -0.5, -0.3], [1, 0.5, 0.3]], 80, [80, 40, 24]),
+        ([[-0.6, -0.5, -2.0], [0.5, 0.7, 1.0]], 64, [24, 26, 64]),
+        (UNIT_BOX, 1, [1, 1, 1]),
+    ],
+)
+def test_cells_are_cubes_that_cover_the_box(bounds, resolution, cells, sphere):
+    seen: list[np.ndarray] = []
+
+    def small(points: np.ndarray) -> np.ndarray:
+        seen.append(points)
+        return sphere(2 * points)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mesh = extract_mesh(small, bounds, resolution)
+    box = np.array(bounds, dtype=float)
+    lattice = np.concatenate(seen)
+    cell = np.ptp(box, axis=0).max() / resolution
+    assert mesh.metadata["extraction"]["resolution"] == cells
+    assert (lattice.min(axis=0) <= box[0] + 1e-6).all()
+    assert (lattice.max(axis=0) >= box[1] - 1e-6).all()
+    np.testing.assert_allclose(np.ptp(lattice, axis=0), np.array(cells) * cell, rtol=1e-5)
+    np.testing.assert_allclose(lattice.min(0) + lattice.max(0), box.sum(0), atol=1e-5)
+    if resolution >= 32:
+        assert topology(mesh).solid
+        np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 0.2, atol=0.2 * cell)
+
+
+def test_the_frame_is_that_of_the_bounds(sphere):
+    centre, scale = np.array([20.0, -7.0, 3.0]), 5.0
+    mesh = extract_mesh(
+        lambda points: sphere((points - centre) / scale),
+        np.array(UNIT_BOX) * scale + centre,
+        resolution=64,
+    )
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertices - centre, axis=1), 2.0, atol=0.01)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.2])
+def test_the_threshold_moves_the_surface(sphere, threshold):
+    mesh = extract_mesh(sphere, resolution=64, threshold=threshold)
+    radii = np.linalg.norm(mesh.vertices, axis=1)
+    np.testing.assert_allclose(radii, 0.4 - threshold, atol=2e-3)
+
+
+def test_equal_to_the_threshold_is_outside():
+    mesh = extract_mesh(lambda p: (np.abs(p).max(axis=1) < 0.3) * 1.0 + 1.0, threshold=1.0)
+    assert 0.3 - 1.1 / 128 <= np.abs(mesh.vertices).max() <= 0.3 + 1.1 / 128
+    with pytest.warns(UserWarning, match="no surface"):
+        assert len(extract_mesh(lambda p: np.ones(len(p)), threshold=1.0).faces) == 0
+
+
+def test_the_sign_survives_single_precision():
+    """Inside is what exceeds the threshold, by however little."""
+    field = lambda p: np.where((p**2).sum(axis=1) < 0.09, 1e-60, -1.0)  # noqa: E731
+    assert topology(extract_mesh(field, resolution=32)).solid
+    shifted = lambda p: np.where((p**2).sum(axis=1) < 0.09, 1.0 + 1e-12, 1.0)  # noqa: E731
+    expected = extract_mesh(shifted, resolution=32, threshold=1.0)
+    assert topology(expected).solid
+    found = extract_mesh(lambda p: torch.from_numpy(shifted(p)), resolution=32, threshold=1.0)
+    np.testing.assert_array_equal(found.vertices, expected.vertices)
+
+
+def test_leaving_the_box_is_closed_there_and_reported(caplog):
+    with caplog.at_level(logging.WARNING, logger="onet"):
+        mesh = extract_mesh(lambda p: 0.3 - np.hypot(p[:, 0], p[:, 1]), resolution=64)
+    assert "leaves the box" in caplog.text
+    assert mesh.metadata["extraction"]["box_contacts"] > 0
+    assert topology(mesh).solid and topology(mesh).euler == 2
+    np.testing.assert_allclose(mesh.bounds[:, 2], [-0.55, 0.55], atol=1e-5)
+    np.testing.assert_allclose(mesh.volume, np.pi * 0.3**2 * 1.1, rtol=0.01)
+
+
+@pytest.mark.parametrize("value", [1.0, np.inf])
+def test_inside_everywhere_gives_the_box(value):
+    mesh = extract_mesh(lambda p: np.full(len(p), value), resolution=32)
+    assert topology(mesh).solid and topology(mesh).euler == 2
+    np.testing.assert_allclose(mesh.volume, 1.1**3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, -np.inf])
+def test_no_surface_is_an_empty_mesh_and_a_warning(value):
+    with pytest.warns(UserWarning, match="no surface"):
+        mesh = extract_mesh(lambda p: np.full(len(p), value), resolution=32)
+    assert mesh.vertices.shape == (0, 3) and mesh.faces.shape == (0, 3)
+    assert mesh.metadata["extraction"]["evaluations"] == 33**3
+
+
+def test_infinite_values_are_a_side_like_any_other(sphere):
+    mesh = extract_mesh(lambda p: np.where(sphere(p) > 0, np.inf, -np.inf), resolution=64)
+    assert topology(mesh).solid and topology(mesh).euler == 2
+    np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 0.4, atol=1.1 / 64)
+
+
+def test_zeros_on_the_lattice():
+    """The surface passes exactly through lattice points, where the value is 0 and thus outside."""
+    cell = 1 / 32
+    mesh = extract_mesh(
+        lambda p: 8 * cell - np.abs(p).max(axis=1), [[-0.5] * 3, [0.5] * 3], resolution=32
+    )
+    found = topology(mesh)
+    assert found.solid and found.euler == 2
+    np.testing.assert_allclose(np.abs(mesh.vertices).max(axis=0), 8 * cell, atol=2e-4 * cell)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_torch_fields(sphere, dtype):
+    weight = torch.ones((), dtype=dtype, requires_grad=True)
+    mesh = extract_mesh(lambda p: torch.from_numpy(sphere(p)).to(dtype) * weight, resolution=32)
+    reference = extract_mesh(sphere, resolution=32)
+    assert topology(mesh).solid
+    np.testing.assert_allclose(mesh.volume, reference.volume, rtol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float16, np.float64])
+def test_numeric_types(sphere, dtype):
+    mesh = extract_mesh(lambda p: (sphere(p) > 0).astype(dtype), resolution=32, threshold=0.5)
+    assert topology(mesh).solid and topology(mesh).euler == 2
+
+
+def test_a_column_of_values_is_accepted(sphere):
+    flat = extract_mesh(sphere, resolution=32)
+    column = extract_mesh(lambda p: sphere(p)[:, None], resolution=32)
+    np.testing.assert_array_equal(flat.vertices, column.vertices)
+
+
+def test_nan_is_counted_and_located(sphere):
+    def broken(points: np.ndarray) -> np.ndarray:
+        values = sphere(points)
+        values[[5, 7]] = np.nan
+        return values
+
+    with pytest.raises(FieldError, match=r"NaN at 2 of 35937 points, first at \[-0\.55"):
+        extract_mesh(broken, resolution=32)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda p: np.zeros(len(p) - 1), "shape"),
+        (lambda p: np.zeros((len(p), 2)), "shape"),
+        (lambda p: np.zeros((1, len(p))), "shape"),
+        (lambda p: 1.0, "shape"),
+        (lambda p: torch.zeros(len(p), 3), "shape"),
+        (lambda p: np.zeros(len(p), dtype=complex), "complex128"),
+        (lambda p: torch.zeros(len(p), dtype=torch.complex64), "complex64"),
+        (lambda p: np.full(len(p), "a"), "real numbers"),
+        (lambda p: None, "shape"),
+    ],
+)
+def test_fields_that_do_not_return_one_real_value_a_point(wrong, message):
+    with pytest.raises(FieldError, match=message):
+        extract_mesh(wrong, resolution=32)
+
+
+def test_errors_of_the_field_pass_through():
+    def failing(points: np.ndarray) -> np.ndarray:
+        raise ZeroDivisionError("of the field")
+
+    with pytest.raises(ZeroDivisionError, match="of the field"):
+        extract_mesh(failing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bounds": [[0, 0, 0], [1, 1, 0]]}, "bounds"),
+        ({"bounds": [[0, 0, 0], [1, 1, np.inf]]}, "bounds"),
+        ({"bounds": [0, 1]}, "bounds"),
+        ({"bounds": [[1, 1, 1], [0, 0, 0]]}, "bounds"),
+        ({"resolution": 0}, "resolution"),
+        ({"resolution": -4}, "resolution"),
+        ({"resolution": 2**21}, "cells"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"seeds": [0.0, 0.0, 0.0]}, "seeds"),
+        ({"seeds": [[0.0, 0.0]]}, "seeds"),
+        ({"seeds": [[0.0, 0.0, np.nan]]}, "seeds"),
+    ],
+)
+def test_refused_arguments(sphere, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        extract_mesh(sphere, **{"resolution": 32, **arguments})
+
+
+def test_seeds_beyond_the_box_are_ignored(sphere):
+    plain = extract_mesh(sphere, resolution=64)
+    seeded = extract_mesh(sphere, resolution=64, seeds=[[9.0, 0, 0], [0, -1e30, 0]])
+    np.testing.assert_array_equal(plain.vertices, seeded.vertices)
+    none = extract_mesh(sphere, resolution=64, seeds=np.empty((0, 3)))
+    np.testing.assert_array_equal(plain.vertices, none.vertices)
+    assert seeded.metadata["extraction"] | {"seconds": 0, "octree_bytes": 0} == plain.metadata[
+        "extraction"
+    ] | {"seconds": 0, "octree_bytes": 0}

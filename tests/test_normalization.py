@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from onet.errors import DataError
+from onet.geometry.normalization import UnitFrame
+
+clouds = arrays(
+    np.float64, st.tuples(st.integers(2, 30), st.just(3)), elements=st.floats(-1e3, 1e3, width=32)
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(clouds)
+def test_unit_frame_is_centred_with_longest_edge_one_and_invertible(points):
+    if not np.ptp(points, axis=0).max() > 1e-6:
+        return
+    frame = UnitFrame.of(points)
+    unit = frame.to_unit(points)
+    assert np.isclose(np.ptp(unit, axis=0).max(), 1)
+    assert np.allclose(unit.min(axis=0) + unit.max(axis=0), 0, atol=1e-6)
+    assert np.allclose(frame.to_source(unit), points, atol=1e-9 * max(1, abs(points).max()))
+
+
+def test_compose_is_one_frame_after_the_other():
+    rng = np.random.default_rng(0)
+    outer, inner = (UnitFrame(rng.normal(size=3), float(rng.uniform(1, 2))) for _ in range(2))
+    points = rng.normal(size=(10, 3))
+    both = outer.compose(inner)
+    assert np.allclose(both.to_unit(points), inner.to_unit(outer.to_unit(points)))
+    assert np.allclose(both.to_source(points), outer.to_source(inner.to_source(points)))
+
+
+def test_meshes_are_copied_not_moved():
+    mesh = trimesh.creation.box((2, 4, 6))
+    mesh.apply_translation((1, 2, 3))
+    before = mesh.vertices.copy()
+    unit = UnitFrame.of(mesh.vertices).mesh_to_unit(mesh)
+    assert np.array_equal(mesh.vertices, before)
+    assert np.allclose(unit.extents, (1 / 3, 2 / 3, 1))
+    assert np.allclose(UnitFrame.of(before).mesh_to_source(unit).vertices, before)
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        (np.zeros((0, 3)), "shape"),
+        (np.zeros((4, 2)), "shape"),
+        (np.ones((5, 3)), "extent"),
+        (np.array([[0, 0, 0], [1, np.nan, 1.0]]), "1 of 2 points are NaN"),
+    ],
+)
+def test_bad_points_are_refused(points, says):
+    with pytest.raises(DataError, match=says) as error:
+        UnitFrame.of(points, "shape.ply")
+    assert "shape.ply" in str(error.value)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import zoom
+from twins.octree import mise
+
+from onet import _C
+from onet.geometry.extraction import extract_mesh
+from onet.geometry.topology import topology
+
+
+def grow(tree: _C.Octree, volume: np.ndarray) -> list[int]:
+    """Feeds the tree from a dense volume until nothing is pending; returns the rounds' sizes."""
+    rounds = []
+    while tree.pending:
+        points = tree.pending_points()
+        rounds.append(len(points))
+        tree.update(np.ascontiguousarray(volume[tuple(points.T)], dtype=np.float32))
+    return rounds
+
+
+def point_set(tree: _C.Octree) -> set[tuple[int, ...]]:
+    return set(map(tuple, tree.points().tolist()))
+
+
+def random_volume(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Smooth blobs, often cut by the box, with some noise: both coarse and fine structure."""
+    rng = np.random.default_rng(seed)
+    blobs = rng.normal(size=(3, 3, 3)) - rng.uniform(0, 1.5)
+    smooth = zoom(blobs, [n / 3 for n in shape], order=1, grid_mode=False)
+    volume = smooth + rng.choice([0.0, 0.02, 0.2]) * rng.normal(size=shape)
+    volume[rng.random(shape) < 0.01] = 0.0
+    return volume.astype(np.float32)
+
+
+cases = st.tuples(st.tuples(*[st.integers(1, 4)] * 3), st.integers(0, 3), st.integers(0, 2**32 - 1))
+
+
+@given(cases, st.integers(0, 3))
+def test_evaluates_what_the_twin_does(case, seed_count):
+    base, levels, seed = case
+    shape = tuple((n << levels) + 1 for n in base)
+    volume = random_volume(shape, seed)
+    rng = np.random.default_rng(seed)
+    seeds = rng.integers(-1, np.array(shape), size=(seed_count, 3), dtype=np.int32)  # some outside
+    tree = _C.Octree(base, levels)
+    tree.refine(seeds)
+    rounds = grow(tree, volume)
+
+    points = tree.points()
+    assert point_set(tree) == mise(volume, levels, seeds)
+    assert len(points) == tree.evaluated == sum(rounds) == len(point_set(tree))
+    np.testing.assert_array_equal(tree.values(), volume[tuple(points.T)])
+    on_box = ((points == 0) | (points == np.array(shape) - 1)).any(axis=1)
+    assert tree.box_contacts == np.count_nonzero(tree.values()[on_box] > 0)
+
+
+@given(cases)
+def test_does_not_prefer_an_axis_or_a_direction(case):
+    base, levels, seed = case
+    volume = random_volume(tuple((n << levels) + 1 for n in base), seed)
+    tree = _C.Octree(base, levels)
+    grow(tree, volume)
+    order = tuple(np.random.default_rng(seed).permutation(3).tolist())
+    turned = _C.Octree(tuple(base[axis] for axis in order), levels)
+    grow(turned, np.flip(volume, axis=0).transpose(order))
+    points = tree.points()
+    points[:, 0] = volume.shape[0] - 1 - points[:, 0]
+    assert point_set(turned) == set(map(tuple, points[:, order].tolist()))
+
+
+def test_propagates_through_hanging_nodes():
+    """A spike seen only in the middle of a coarse face is followed into the cell beyond it."""
+    volume = np.full((9, 17, 9), -1.0, dtype=np.float32)
+    volume[0, 0, 0] = 1.0  # splits the first base cell, but none of the second
+    volume[4, 8, 4] = 1.0  # centre of the square between both: first seen by children of the first
+    tree = _C.Octree((1, 2, 1), 3)
+    grow(tree, volume)
+    around = itertools.product((3, 4, 5), (7, 8, 9), (3, 4, 5))
+    assert set(around) <= point_set(tree)
+
+
+def test_memory_follows_the_surface(torus):
+    sizes = []
+    for resolution in (64, 128, 256):
+        found = extract_mesh(torus, resolution=resolution).metadata["extraction"]
+        assert found["octree_bytes"] < 256 * found["evaluations"]
+        sizes.append(found["evaluations"])
+    assert sizes[2] < 0.05 * 257**3
+    assert sizes[2] / sizes[1] < 4.5  # a surface, not a volume
+
+
+def test_seeds_find_a_thin_rod():
+    def rod(points: np.ndarray) -> np.ndarray:
+        across = np.hypot(points[:, 0] - 0.017, points[:, 1] - 0.017)
+        return 0.01 - np.maximum(across, np.abs(points[:, 2]) - 0.4)
+
+    with pytest.warns(UserWarning, match="no surface"):
+        assert len(extract_mesh(rod, resolution=256).faces) == 0
+    mesh = extract_mesh(rod, resolution=256, seeds=[[0.017, 0.017, 0.1]])
+    found = topology(mesh)
+    assert found.solid and found.components == 1
+    np.testing.assert_allclose(np.ptp(mesh.vertices[:, 2]), 0.82, atol=1.1 / 256)
+    np.testing.assert_allclose(mesh.volume, np.pi * 0.01**2 * 0.82, rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    ("base", "levels"),
+    [((0, 1, 1), 1), ((1, -2, 1), 0), ((1, 1, 1), -1), ((1, 1, 1), 21), ((4, 1, 1), 18)],
+)
+def test_refuses_impossible_sizes(base, levels):
+    with pytest.raises(ValueError, match=r"levels must|cells at the finest level"):
+        _C.Octree(base, levels)
+
+
+def test_refuses_the_wrong_number_of_values_and_unfinished_trees():
+    tree = _C.Octree((2, 2, 2), 1)
+    with pytest.raises(ValueError, match="one value per pending point"):
+        tree.update(np.zeros(tree.pending - 1, dtype=np.float32))
+    with pytest.raises(RuntimeError, match="awaits values"):
+        _C.marching_cubes(tree)
+    with pytest.raises(TypeError):
+        tree.update(np.zeros(tree.pending))  # float64: no silent conversion
