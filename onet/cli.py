@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -29,6 +30,9 @@ Workers = Annotated[
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a running dask scheduler, instead of --workers.")
 ]
+
+
+INTERRUPTED = 130  # exit status of a command that Ctrl-C ended, as shells have it
 
 
 class MeshFormat(StrEnum):
@@ -66,6 +70,8 @@ def _options(
         stream=sys.stderr,
     )
     logging.captureWarnings(True)
+    # Threads that wait for each other by spinning make training ten times slower on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if not verbose:
         for name in ("distributed", "matplotlib", "PIL", "trimesh", "lightning", "asyncio"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -165,20 +171,17 @@ def train(
     run: Annotated[
         Path | None, typer.Option(help="Folder of the run; default runs/NAME.")
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option(help="Begin anew in a folder that holds a run, replacing it.")
-    ] = False,
 ) -> None:
     """Train a network; repeated with the same folder, it goes on where it stopped."""
     from onet.config import load_config
     from onet.training.loop import train
 
     result = train(
-        load_config(config, overrides or []),
-        run or Path("runs") / Path(config).stem,
-        resume=not fresh,
+        load_config(config, overrides or []), run or Path("runs") / Path(config).stem
     )
     typer.echo(result.summary())
+    if result.stopped == "interrupted":
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command()

@@ -132,7 +132,7 @@ def test_agrees_with_the_field_that_was_meshed(shape, request):
 
 
 def test_overlapping_solids_cancel():
-    twice = trimesh.util.concatenate([trimesh.creation.box(), trimesh.creation.box()])
+    twice = trimesh.creation.box() + trimesh.creation.box()
     assert not contains(twice, np.zeros((1, 3))).any()
 
 

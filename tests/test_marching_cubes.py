@@ -96,7 +96,7 @@ def test_cases_turn_with_the_cube():
         volume = cube_volume(corners)
         for order in itertools.permutations(range(3)):
             for flips in itertools.product((False, True), repeat=3):
-                turned = np.flip(volume.transpose(order), [a for a in range(3) if flips[a]])
+                turned = np.flip(volume.transpose(order), tuple(a for a in range(3) if flips[a]))
                 mirrored = (np.linalg.det(np.eye(3)[list(order)]) < 0) ^ (sum(flips) % 2 == 1)
                 other = int(((turned > 0).transpose(2, 1, 0).reshape(8) << np.arange(8)).sum())
 
@@ -120,7 +120,7 @@ def test_cases_turn_with_the_cube():
 def test_the_complement_turns_the_surface_over_where_no_face_is_ambiguous():
     compared = 0
     for corners in range(256):
-        volume = cube_volume(corners) > 0
+        volume = np.greater(cube_volume(corners), 0)
         ambiguous = any(
             face[0, 0] == face[1, 1] != face[0, 1] == face[1, 0]
             for face in (volume.take(side, axis) for axis in range(3) for side in (0, 1))
@@ -143,7 +143,7 @@ volumes = st.one_of(
         np.float32, array_shapes(min_dims=3, max_dims=3, min_side=2, max_side=5), elements=values
     ),
     st.builds(
-        lambda shape, seed: np.random.default_rng(seed).normal(size=shape).astype(np.float32),
+        lambda shape, seed: np.float32(np.random.default_rng(seed).normal(size=shape)),
         st.tuples(*[st.integers(2, 7)] * 3),
         st.integers(0, 2**32 - 1),
     ),

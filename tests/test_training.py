@@ -22,7 +22,7 @@ from onet.data.store import write_pointcloud, write_points
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.models import OccupancyNetwork, build_model
-from onet.training import loop
+from onet.training import checkpoints, loop
 from onet.training.checkpoints import load_checkpoint, resolve_checkpoint
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.logs import read_metrics
@@ -315,12 +315,29 @@ def test_resume_refuses_another_model_and_a_mismatched_optimizer(tmp_path: Path)
     datasets = {"train": Spheres(), "val": Spheres(2)}
     with pytest.raises(ConfigError, match="another section `model`"):
         train(other, tmp_path, datasets=datasets)
-    (tmp_path / "checkpoints/last.optimizer.pt").write_bytes(b"cut")
+    (state,) = (tmp_path / "checkpoints").glob("optimizer-*.pt")
+    state.write_bytes(b"cut")
     with pytest.raises(CheckpointError, match="unreadable"):
         run(tmp_path)
-    (tmp_path / "checkpoints/last.optimizer.pt").unlink()
+    state.unlink()
     with pytest.raises(CheckpointError, match="missing"):
         run(tmp_path)
+
+
+def test_killed_between_the_writes_of_a_checkpoint_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, max_iterations=2)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save_checkpoint", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, max_iterations=4)
+    assert run(tmp_path, max_iterations=4).iterations == 4
+    assert len(list((tmp_path / "checkpoints").glob("optimizer-*.pt"))) == 1
 
 
 def test_model_and_task_are_unknown_to_the_loop(

@@ -28,7 +28,7 @@ from onet.geometry.mesh_io import replacing
 FOLDER = "checkpoints"
 BEST = "best.safetensors"
 LAST = "last.safetensors"
-OPTIMIZER = "last.optimizer.pt"
+OPTIMIZER = "optimizer-{iteration}.pt"
 
 
 @dataclass(frozen=True)
@@ -134,31 +134,43 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
     )
 
 
-def save_optimizer(path: Path, optimizer: torch.optim.Optimizer, iteration: int) -> None:
-    """Write the optimiser's state of `iteration`."""
-    with replacing(path) as temporary:
-        torch.save({"optimizer": optimizer.state_dict(), "iteration": iteration}, temporary)
+def save_last(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: Config,
+    metadata: dict[str, Any],
+) -> None:
+    """Write the last checkpoint and the optimiser's state that resuming it needs.
+
+    The state goes to a file named after its iteration before the checkpoint is replaced, and older
+    ones go after that: whenever the process is killed, the checkpoint there has its state beside it.
+    """
+    state = folder / OPTIMIZER.format(iteration=metadata["iteration"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(state) as temporary:
+        torch.save(optimizer.state_dict(), temporary)
+    save_checkpoint(folder / LAST, model, config, metadata)
+    for other in folder.glob(OPTIMIZER.format(iteration="*")):
+        if other != state:
+            other.unlink()
 
 
-def load_optimizer(path: Path, optimizer: torch.optim.Optimizer, iteration: int) -> None:
-    """Restore the state that belongs to the weights of `iteration`.
+def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer, iteration: int) -> None:
+    """Restore the state that belongs to the last checkpoint, written at `iteration`.
 
     Raises:
-        CheckpointError: the file is missing, unreadable or of another iteration.
+        CheckpointError: the file is missing or unreadable.
     """
+    path = folder / OPTIMIZER.format(iteration=iteration)
     remedy = "give another run folder to start anew"
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: missing, so the run cannot be resumed; {remedy}") from None
     except Exception as error:  # torch.load raises errors of many kinds on corrupt files
         raise CheckpointError(f"{path}: unreadable ({error}); {remedy}") from error
-    if saved["iteration"] != iteration:
-        raise CheckpointError(
-            f"{path}: belongs to iteration {saved['iteration']}, but {LAST} to iteration "
-            f"{iteration}; {remedy}"
-        )
-    optimizer.load_state_dict(saved["optimizer"])
+    optimizer.load_state_dict(state)
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -77,6 +77,14 @@ class TrainingResult:
     device: str
     precision: str
 
+    def summary(self) -> str:
+        """How the run ended, in one line."""
+        best = f"best validation {show(self.best)}" if self.best else "not validated"
+        return (
+            f"{self.run_dir}: stopped ({self.stopped}) at iteration {self.iterations} after "
+            f"{self.minutes:.1f} minutes; {best}"
+        )
+
 
 def train(
     config: Config,
@@ -138,7 +146,6 @@ class _Run:
         self.config, self.run_dir = config, run_dir
         self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
         self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
-        self.optimizer_path = run_dir / checkpoints.FOLDER / checkpoints.OPTIMIZER
         resuming = self.last_path.is_file()
         if resuming and not resume:
             raise ConfigError(
@@ -191,7 +198,7 @@ class _Run:
         optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
         self.objective, self.optimizer = self.fabric.setup(_Objective(self.model), optimizer)
         if resuming:
-            checkpoints.load_optimizer(self.optimizer_path, optimizer, self.iteration)
+            checkpoints.load_optimizer(self.last_path.parent, optimizer, self.iteration)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate
             logger.info(
@@ -478,12 +485,12 @@ class _Run:
             "git": self.git,
             "version": __version__,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
         if path == self.last_path:
-            checkpoints.save_optimizer(
-                self.optimizer_path, self.optimizer.optimizer, self.iteration
+            checkpoints.save_last(
+                path.parent, self.model, self.optimizer.optimizer, self.config, metadata
             )
-        checkpoints.save_checkpoint(path, self.model, self.config, metadata)
+        else:
+            checkpoints.save_checkpoint(path, self.model, self.config, metadata)
 
     def _epoch(self) -> int:
         seen = self.iteration * self.config.training.batch_size

@@ -14,8 +14,8 @@ def keep_freed_memory() -> None:
 
     By default glibc maps every block over 32 MiB afresh and gives it back when freed, and PyTorch
     does not pool CPU memory: each activation is then paged in anew. For the published decoder with
-    16 x 2,048 points (32 MiB an activation) in float32 that made up most of the step: 2.9 s before,
-    1.6 s after. Elsewhere this does nothing; other C libraries have no such setting.
+    16 x 2,048 points (32 MiB an activation) in float32 that made up about half of the step on 2
+    cores. Elsewhere this does nothing; other C libraries have no such setting.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
