@@ -46,16 +46,16 @@ def run(arguments: argparse.Namespace) -> None:
         contender, shape, resolution, vertices = arguments.single
         print(json.dumps(_measure(contender, shape, int(resolution), vertices)))
         return
-    rows = []
+    rows: list[dict[str, Any]] = []
     for shape in arguments.shapes:
         for resolution in arguments.resolutions:
             rows += _compare(shape, resolution, arguments.runs)
+            if arguments.out:  # after every comparison: a long run may be cut short
+                with open(arguments.out, "w", newline="") as file:
+                    table = csv.DictWriter(file, fieldnames=list(rows[0]))
+                    table.writeheader()
+                    table.writerows(rows)
     _show(rows, arguments.runs)
-    if arguments.out:
-        with open(arguments.out, "w", newline="") as file:
-            table = csv.DictWriter(file, fieldnames=list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
 
 
 def _compare(shape: str, resolution: int, runs: int) -> list[dict[str, Any]]:

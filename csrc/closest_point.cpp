@@ -19,28 +19,34 @@ Vec3 closest_on_segment(Vec3 p, Vec3 a, Vec3 b) {
   return a + t * ab;
 }
 
-// Ericson, Real-Time Collision Detection, section 5.1.5: Voronoi regions of a triangle.
+// Ericson, Real-Time Collision Detection, section 5.1.5: Voronoi regions of a triangle. The regions
+// of a sliver drown in rounding: there the edges are asked as well, and the nearest answer counts.
 Vec3 closest_on_triangle(Vec3 p, Vec3 a, Vec3 b, Vec3 c) {
-  const Vec3 ab = b - a, ac = c - a, ap = p - a;
+  const Vec3 ab = b - a, ac = c - a, bc = c - b, ap = p - a;
+  const Vec3 normal = cross(ab, ac);
+  const double longest2 = std::max({dot(ab, ab), dot(ac, ac), dot(bc, bc)});
+  const bool sliver = dot(normal, normal) <= 1e-8 * longest2 * longest2;
   const double d1 = dot(ab, ap), d2 = dot(ac, ap);
-  if (d1 <= 0 && d2 <= 0) return a;
-  const Vec3 bp = p - b;
-  const double d3 = dot(ab, bp), d4 = dot(ac, bp);
-  if (d3 >= 0 && d4 <= d3) return b;
-  const Vec3 cp = p - c;
-  const double d5 = dot(ab, cp), d6 = dot(ac, cp);
-  if (d6 >= 0 && d5 <= d6) return c;
+  const Vec3 bp = p - b, cp = p - c;
+  const double d3 = dot(ab, bp), d4 = dot(ac, bp), d5 = dot(ab, cp), d6 = dot(ac, cp);
   const double va = d3 * d6 - d5 * d4, vb = d5 * d2 - d1 * d6, vc = d1 * d4 - d3 * d2;
+  const double sum = va + vb + vc;
+  if (sliver) {
+    Vec3 best = closest_on_segment(p, a, b);
+    auto consider = [&](Vec3 q) {
+      if (dot(p - q, p - q) < dot(p - best, p - best)) best = q;
+    };
+    consider(closest_on_segment(p, b, c));
+    consider(closest_on_segment(p, a, c));
+    if (va > 0 && vb > 0 && vc > 0) consider(a + (vb / sum) * ab + (vc / sum) * ac);
+    return best;
+  }
+  if (d1 <= 0 && d2 <= 0) return a;
+  if (d3 >= 0 && d4 <= d3) return b;
+  if (d6 >= 0 && d5 <= d6) return c;
   if (vc <= 0 && d1 >= 0 && d3 <= 0) return closest_on_segment(p, a, b);
   if (vb <= 0 && d2 >= 0 && d6 <= 0) return closest_on_segment(p, a, c);
   if (va <= 0 && d4 >= d3 && d5 >= d6) return closest_on_segment(p, b, c);
-  const double sum = va + vb + vc;
-  if (!(sum > 0)) {  // degenerate: the nearest of its edges
-    Vec3 best = closest_on_segment(p, a, b);
-    for (const Vec3 q : {closest_on_segment(p, b, c), closest_on_segment(p, a, c)})
-      if (dot(p - q, p - q) < dot(p - best, p - best)) best = q;
-    return best;
-  }
   return a + (vb / sum) * ab + (vc / sum) * ac;
 }
 

@@ -106,7 +106,9 @@ def prepare(
     category: Annotated[
         list[str] | None, typer.Option(help="Use this category only; may be repeated.")
     ] = None,
-    max_per_category: Annotated[int | None, typer.Option(help="At most so many shapes each.")] = None,
+    max_per_category: Annotated[
+        int | None, typer.Option(help="At most so many shapes each.")
+    ] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Prepare finished shapes again.")] = False,
 ) -> None:
@@ -168,17 +170,13 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Changes, such as training.batch_size=32.")
     ] = None,
-    run: Annotated[
-        Path | None, typer.Option(help="Folder of the run; default runs/NAME.")
-    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME.")] = None,
 ) -> None:
     """Train a network; repeated with the same folder, it goes on where it stopped."""
     from onet.config import load_config
     from onet.training.loop import train
 
-    result = train(
-        load_config(config, overrides or []), run or Path("runs") / Path(config).stem
-    )
+    result = train(load_config(config, overrides or []), run or Path("runs") / Path(config).stem)
     typer.echo(result.summary())
     if result.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)
@@ -231,9 +229,7 @@ def generate(
 
 @app.command("eval")
 def evaluate(
-    results: Annotated[
-        Path, typer.Argument(help="Folder that `onet generate` wrote, or its run.")
-    ],
+    results: Annotated[Path, typer.Argument(help="Folder that `onet generate` wrote, or its run.")],
     data: Annotated[
         Path | None, typer.Option(help="Prepared data, if it is no longer where it was.")
     ] = None,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onet.geometry.mesh_io import load_mesh, replacing, save_mesh
+from onet.files import replacing
+from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.metrics import evaluate
 from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import render_mesh, render_points

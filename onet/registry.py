@@ -1,7 +1,7 @@
 """Names for the parts a configuration can choose: encoders, decoders, models, inputs.
 
-A part is a class; its constructor's signature is its list of options. So a new part is one file with
-one decorated class, and its options need no second declaration.
+A part is a class; its constructor's signature is its list of options. So a new part is one file
+with one decorated class, and its options need no second declaration.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def nearest(name: str, valid: list[str]) -> str:
 class Registry:
     """Classes of one kind by name, built from configuration sections `{type: name, **options}`.
 
-    Arguments that only the caller knows (sizes derived from other sections) are passed to `build` as
-    keywords and are not configurable.
+    Arguments that only the caller knows (sizes derived from other sections) are passed to `build`
+    as keywords and are not configurable.
     """
 
     def __init__(self, kind: str) -> None:
@@ -53,9 +53,7 @@ class Registry:
 
     def __getitem__(self, name: str) -> type:
         if name not in self._classes:
-            raise ConfigError(
-                f"unknown {self.kind} {name!r}: {nearest(name, list(self._classes))}"
-            )
+            raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(name, list(self._classes))}")
         return self._classes[name]
 
     def options(self, name: str, given: tuple[str, ...] = ()) -> type[BaseModel]:
@@ -67,9 +65,7 @@ class Registry:
                 continue
             default = ... if p.default is inspect.Parameter.empty else p.default
             fields[key] = (p.annotation, default)
-        return create_model(
-            f"{self.kind} {name}", __config__=ConfigDict(extra="forbid"), **fields
-        )
+        return create_model(f"{self.kind} {name}", __config__=ConfigDict(extra="forbid"), **fields)
 
     def build(self, section: dict[str, Any], where: str, **given: Any) -> Any:
         """Construct the part that `section` describes.
@@ -85,9 +81,7 @@ class Registry:
         options = dict(section)
         name = options.pop("type", None)
         if name is None:
-            raise ConfigError(
-                f"{where}.type is missing; valid {self.kind}s: {', '.join(self)}"
-            )
+            raise ConfigError(f"{where}.type is missing; valid {self.kind}s: {', '.join(self)}")
         schema = self.options(name, tuple(given))
         try:
             checked = schema(**options)

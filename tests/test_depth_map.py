@@ -134,6 +134,22 @@ def test_an_open_box_is_looked_into_and_small_cracks_are_not():
     assert not visible(cracked, middle).item()
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_slits_below_two_pixels_are_closed_and_wide_ones_are_not(axis):
+    towards = np.array([[0.0, 0.0, 1.0]])
+    board = trimesh.creation.box([1.2, 1.2, 0.01])
+    for start in np.linspace(-0.1, 0.1, 23):
+        for pixels, seen in ((1.95, False), (4.1, True)):
+            width = pixels * PIXEL
+            shifts = np.zeros((2, 3))
+            shifts[:, axis] = start - 0.6, start + width + 0.6
+            slit = board.copy().apply_translation(shifts[0])
+            slit += board.copy().apply_translation(shifts[1])
+            behind = np.full((9, 3), -0.3)
+            behind[:, axis] = start + width * np.linspace(0.01, 0.99, 9)
+            assert visible(slit, behind, towards).any() == seen
+
+
 @given(seeds)
 def test_more_directions_see_more_and_their_order_does_not_matter(seed):
     rng = np.random.default_rng(seed)

@@ -89,7 +89,7 @@ def test_slivers(height):
         point = rng.dirichlet([1, 1, 1]) @ triangle + above * normal / np.linalg.norm(normal)
         rng.shuffle(triangle)
         found = closest_point(soup(triangle), point[None])[1].item()
-        np.testing.assert_allclose(found, above, atol=1e-8)
+        np.testing.assert_allclose(found, above, atol=1e-7)  # triangles of size 1
 
 
 def test_distance_to_a_sphere():

@@ -3,7 +3,8 @@ import pytest
 import trimesh
 
 from onet.errors import DataError
-from onet.geometry.mesh_io import MESH_SUFFIXES, load_mesh, readable_suffixes, replacing, save_mesh
+from onet.files import replacing
+from onet.geometry.mesh_io import MESH_SUFFIXES, load_mesh, readable_suffixes, save_mesh
 from onet.geometry.point_cloud_io import check_points, load_points
 
 
@@ -107,7 +108,7 @@ def test_points_come_back_from_every_format(tmp_path, suffix):
     path = tmp_path / f"scan{suffix}"
     _write(path)
     points = load_points(path)
-    assert points.dtype == np.float32
+    assert points.dtype == np.float64
     expected = POINTS[[0, 1, 2, 1, 2, 3]] if suffix == ".stl" else POINTS
     assert sorted(points.tolist()) == sorted(expected.tolist())
 
@@ -147,7 +148,6 @@ def test_npz_without_points_names_what_is_there(tmp_path):
         (np.zeros((0, 3)), "no points"),
         (np.array([["a", "b", "c"]]), "numbers"),
         (np.array([[0, 0, np.inf]]), "1 of 1 points"),
-        (np.array([[0, 0, 1e60]]), "1 of 1 points"),
     ],
 )
 def test_bad_arrays_are_refused(points, says):

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onet.data.check import check_store
-from onet.data.prepare import fill_cavities, find_meshes, prepare
+from onet.data.prepare import find_meshes, prepare
 from onet.data.splits import assign_splits
 from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.topology import topology
+from onet.geometry.watertight import fill_cavities
 
 SMALL = {"workers": 1, "points": 4000, "surface": 500, "resolution": 32}
 

@@ -96,6 +96,13 @@ def test_result_is_in_the_frame_of_the_observation(model, scan):
     assert UnitFrame.of(moved).scale == pytest.approx(there.metadata["reconstruction"]["scale"])
 
 
+def test_far_from_the_origin_nothing_is_lost(model, scan):
+    """Map coordinates: millions of units away, single precision would round to half a unit."""
+    here = model.reconstruct(scan)
+    there = model.reconstruct(scan.astype(np.float64) + 5e6)
+    np.testing.assert_allclose(there.vertices - 5e6, here.vertices, atol=1e-3)
+
+
 def test_a_given_frame_replaces_the_bounding_box(model, scan):
     half = scan[scan[:, 0] > 0]
     frame = UnitFrame(np.zeros(3), 1.0)

@@ -60,7 +60,7 @@ class PointCloudInput:
         Raises:
             DataError: see `check_points`.
         """
-        checked = check_points(points)
+        checked = check_points(points).astype(np.float32)
         if len(checked) >= self.count:
             return checked[rng.choice(len(checked), self.count, replace=False)]
         logger.warning(

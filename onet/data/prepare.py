@@ -31,7 +31,8 @@ from onet.data.store import (
     write_points,
 )
 from onet.errors import DataError
-from onet.geometry.mesh_io import load_mesh, readable_suffixes, replacing, save_mesh
+from onet.files import replacing
+from onet.geometry.mesh_io import load_mesh, readable_suffixes, save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_box, sample_surface
 from onet.parallel import run_tasks
@@ -280,9 +281,8 @@ def prepare_item(task: Task) -> dict[str, Any]:
             f"{task.source.path}: nothing is left of it as a solid; increase thickness "
             f"(now {settings.thickness}) or resolution (now {settings.resolution})"
         )
-    method = closed.metadata.get("watertight", {})
-    closed, cavities = fill_cavities(closed)
-    thickness = method.get("thickness", settings.thickness or 0.0)
+    method = closed.metadata["watertight"]
+    thickness = method["thickness"]
     inner = UnitFrame.of(closed.vertices, str(task.source.path))
     closed, frame = inner.mesh_to_unit(closed), outer.compose(inner)
     state = topology(closed)
@@ -313,7 +313,7 @@ def prepare_item(task: Task) -> dict[str, Any]:
         },
         "settings": asdict(settings),
         "frame": {"loc": frame.loc.tolist(), "scale": frame.scale},
-        "watertight": state.as_dict() | method | {"cavities_filled": cavities},
+        "watertight": state.as_dict() | method,
         "thickness": {"unit": thickness / inner.scale, "source": thickness * outer.scale},
         "occupied": float(occupancies.mean()),
         "mesh": {"faces": len(stored.faces), "note": note},
@@ -321,37 +321,6 @@ def prepare_item(task: Task) -> dict[str, Any]:
     }
     _write_text(folder / RECORD, json.dumps(record, indent=1))
     return record
-
-
-def fill_cavities(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:
-    """The outer shells of a closed, oriented mesh, and the number of pieces left out.
-
-    Views that reach through slits leave bubbles inside a solid, up to hundreds of them. A cavity
-    that does not connect to the outside cannot be seen, so it is solid like all that is not seen.
-    """
-    import trimesh
-
-    from onet.geometry.inside import contains
-
-    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
-    piece = trimesh.graph.connected_component_labels(mesh.edges, len(vertices))[faces[:, 0]]
-    a, b, c = np.moveaxis(vertices[faces], 1, 0)
-    volume = np.bincount(piece, np.einsum("ij,ij->i", a, np.cross(b, c)))
-    pieces, first = np.unique(piece, return_index=True)
-    some_vertex = dict(zip(pieces.tolist(), a[first], strict=True))
-    outer = []
-    waiting = [k for k in np.argsort(-volume).tolist() if volume[k] > 0]
-    while waiting:  # a piece within a larger one lay in a cavity of it
-        outer.append(waiting.pop(0))
-        if waiting:
-            shell = trimesh.Trimesh(vertices, faces[piece == outer[-1]], process=False)
-            inside = contains(shell, np.array([some_vertex[k] for k in waiting]))
-            waiting = [k for k, covered in zip(waiting, inside, strict=True) if not covered]
-    if len(outer) == len(pieces):
-        return mesh, 0
-    filled = trimesh.Trimesh(vertices, faces[np.isin(piece, outer)], process=False)
-    filled.remove_unreferenced_vertices()
-    return filled, len(pieces) - len(outer)
 
 
 def _simplified(mesh: trimesh.Trimesh, faces: int) -> tuple[trimesh.Trimesh, str]:

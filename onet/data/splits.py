@@ -14,7 +14,7 @@ import numpy as np
 
 from onet.data.store import SPLITS
 from onet.errors import DataError
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 
 Fractions = tuple[float, float, float]
 """Shares of train, val and test; they are divided by their sum."""

@@ -27,7 +27,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import DataError
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 from onet.geometry.normalization import UnitFrame
 from onet.registry import nearest
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TriangleTree:
-    """Bounding volume hierarchy over the triangles of a mesh, for many queries of closest points."""
+    """Bounding volume hierarchy over the triangles of a mesh, to ask for closest points."""
 
     def __init__(self, mesh: trimesh.Trimesh) -> None:
         """Raises ValueError for a mesh without faces."""
@@ -37,5 +37,5 @@ def closest_point(
     points: ArrayLike,  # (N, 3) in the frame of the mesh
     threads: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Closest surface points (N, 3), distances (N,) and face indices (N,) for one set of queries."""
+    """Closest surface points (N, 3), distances (N,), face indices (N,) for one set of queries."""
     return TriangleTree(mesh).closest(points, threads)

@@ -1,8 +1,8 @@
 """Isosurface extraction from any callable field.
 
-Multiresolution isosurface extraction (MISE; Mescheder et al., Occupancy Networks, 2019, section 3.3)
-with marching cubes on the finest cells. The field is evaluated near the surface only, and no grid of
-the final resolution is ever stored.
+Multiresolution isosurface extraction (MISE; Mescheder et al., Occupancy Networks, 2019, section
+3.3) with marching cubes on the finest cells. The field is evaluated near the surface only, and no
+grid of the final resolution is ever stored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,9 @@ Field = Callable[[NDArray[np.float32]], Any]  # (N, 3) points -> (N,) values
 UNIT_BOX = ((-0.55, -0.55, -0.55), (0.55, 0.55, 0.55))
 # Cells of the base grid along the longest side, at least: a coarser one overlooks thin parts.
 MIN_BASE = 32
+
+# Range of values that single precision holds with room for their differences.
+_TINY, _HUGE = 1e-30, 1e30
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +62,8 @@ def extract_mesh(
         batch_size: most points handed to one call of `field`.
 
     Returns:
-        Mesh in the frame of `bounds`: vertices float64, faces counter-clockwise from outside. Empty,
-        with a warning, when there is no surface. `mesh.metadata["extraction"]` holds statistics:
+        Mesh in the frame of `bounds`: vertices float64, faces counter-clockwise from outside.
+        Empty, with a warning, where there is no surface. `mesh.metadata["extraction"]` holds
         `resolution` (cells per axis), `evaluations`, `evaluations_per_round`, `rounds`,
         `box_contacts` (evaluated points on the box that are inside; above 0 the surface was cut),
         `seconds` per stage, `octree_bytes`.
@@ -154,14 +157,12 @@ def _cells_of(seeds: ArrayLike, low: NDArray[np.float64], cell: float) -> NDArra
     return np.ascontiguousarray(np.unique(cells.astype(np.int32), axis=0))
 
 
-def _evaluate(
-    field: Field, points: NDArray[np.float32], threshold: float
-) -> NDArray[np.float32]:
+def _evaluate(field: Field, points: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
     """Values relative to the threshold, checked, in single precision with the sign kept."""
     raw = field(points)
     if hasattr(raw, "detach"):  # a torch tensor, recognised without importing torch
         raw = raw.detach().cpu()
-        raw = raw.float().numpy() if raw.is_floating_point() else raw.numpy()
+        raw = raw.double().numpy() if raw.is_floating_point() else raw.numpy()
     values = np.asarray(raw)
     if values.shape not in ((len(points),), (len(points), 1)):
         raise FieldError(
@@ -177,4 +178,5 @@ def _evaluate(
             f"the field returned NaN at {bad.sum()} of {len(points)} points, "
             f"first at {points[bad][0].tolist()}"
         )
-    return np.clip(relative, -1e30, 1e30).astype(np.float32)
+    size = np.clip(np.abs(relative), _TINY, _HUGE)
+    return np.where(relative > 0, size, -size).astype(np.float32)

@@ -18,8 +18,8 @@ def contains(
 ) -> NDArray[np.bool_]:
     """Inside test by ray parity, exact where a ray meets an edge or a vertex.
 
-    Every edge and vertex is counted once (csrc/inside.h), unlike the test of the published code. The
-    mesh must be closed; its orientation does not matter, and where solids overlap they cancel.
+    Every edge and vertex is counted once (csrc/inside.h), unlike in the published code. The mesh
+    must be closed; its orientation does not matter, and where solids overlap they cancel.
 
     Args:
         mesh: closed mesh, any frame.

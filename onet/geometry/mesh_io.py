@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onet.errors import DataError
+from onet.files import replacing
 
 if TYPE_CHECKING:
     import trimesh
 
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off", ".stl")
 """Formats that `save_mesh` writes."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; renamed to `path` when the block succeeds.
-
-    Readers never see half a file, and a failed block leaves what was there before.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def readable_suffixes() -> frozenset[str]:

@@ -11,6 +11,7 @@ differences mean nothing.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from pykdtree.kdtree import KDTree
 
 from onet.errors import DataError
 from onet.geometry.inside import contains
+from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import check_points
 from onet.geometry.sampling import sample_surface
@@ -89,8 +91,8 @@ class MeshMetrics:
 
 
 def evaluate(
-    mesh: trimesh.Trimesh,
-    reference: trimesh.Trimesh | None,
+    mesh: trimesh.Trimesh | str | os.PathLike[str],
+    reference: trimesh.Trimesh | str | os.PathLike[str] | None,
     *,
     samples: int = 100_000,
     seed: int = 0,
@@ -114,12 +116,16 @@ def evaluate(
     -1, IoU 0 (1 where the reference is empty too).
 
     Args:
+        mesh, reference: meshes or mesh files, in the same frame.
         samples: number of points drawn on each mesh's surface, and in the box.
         seed: of these draws; equal arguments give equal scores.
 
     Raises:
-        DataError: NaN vertices, or samples of the wrong shape.
+        DataError: a file that cannot be read, NaN vertices, or samples of the wrong shape.
     """
+    mesh = mesh if isinstance(mesh, trimesh.Trimesh) else load_mesh(mesh)
+    if isinstance(reference, str | os.PathLike):
+        reference = load_mesh(reference)
     if samples < 1:
         raise DataError(f"samples: {samples}; give at least 1")
     if (points is None) != (occupancies is None):

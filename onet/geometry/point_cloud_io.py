@@ -20,14 +20,14 @@ POINT_SUFFIXES = (*GEOMETRY_SUFFIXES, *TEXT_SUFFIXES, ".npy", ".npz")
 """Formats that `load_points` reads."""
 
 
-def load_points(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+def load_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     """Read a point cloud.
 
     Of a mesh the vertices are taken; of an `.npz` the key `points`; of a text file (separated by
     spaces, commas or semicolons, with or without a heading line) the first three columns.
 
     Returns:
-        (N, 3) float32 in the frame of the file.
+        (N, 3) float64 in the frame of the file, which may be far from its origin.
 
     Raises:
         DataError: a missing or unreadable file, another format, or points that `check_points`
@@ -100,8 +100,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def check_points(points: Any, source: str = "points") -> NDArray[np.float32]:
-    """The points as a contiguous (N, 3) float32 array.
+def check_points(points: Any, source: str = "points") -> NDArray[np.float64]:
+    """The points as a contiguous (N, 3) float64 array.
 
     Args:
         points: anything that `np.asarray` takes, torch CPU tensors included.
@@ -122,8 +122,7 @@ def check_points(points: Any, source: str = "points") -> NDArray[np.float32]:
         if array.ndim == 2 and array.shape[1] > 3:
             hint = "keep the first three columns: points[:, :3]"
         raise DataError(f"{source}: expected points of shape (N, 3), found {array.shape}; {hint}")
-    with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array, dtype=np.float32)
+    result = np.ascontiguousarray(array, dtype=np.float64)
     bad = int((~np.isfinite(result).all(axis=1)).sum())
     if bad:
         raise DataError(

@@ -84,9 +84,9 @@ def render_points(
     fade = (0.55 * (1 - near[order]))[:, None]
     tint = np.asarray(color) * (1 - fade) + fade
     keep = ((where >= 0) & (where < pixels)).all(axis=2)
-    image[where[keep][:, 1], where[keep][:, 0]] = np.repeat(
-        tint[:, None], len(offsets), axis=1
-    )[keep]
+    image[where[keep][:, 1], where[keep][:, 0]] = np.repeat(tint[:, None], len(offsets), axis=1)[
+        keep
+    ]
     return _downsample(image, size)
 
 

@@ -3,8 +3,8 @@
 The published data were made by rendering depth maps of each model and fusing them: whatever no view
 sees becomes solid. That survives missing, flipped, doubled and intersecting faces and inner walls,
 because it asks only where light from outside gets to. Here the depth maps decide the *sign* alone,
-and the exact distance to the triangles decides *where* the surface is, so the result is a true offset
-surface instead of an average of depth maps, and the thickness added is known.
+and the exact distance to the triangles decides *where* the surface is, so the result is a true
+offset surface instead of an average of depth maps, and the thickness added is known.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onet.errors import DataError
 from onet.geometry.distance import TriangleTree
 from onet.geometry.extraction import extract_mesh
+from onet.geometry.inside import contains
 
 if TYPE_CHECKING:
     import trimesh
@@ -35,8 +36,8 @@ def make_watertight(
 ) -> trimesh.Trimesh:
     """Closed, manifold, outward mesh of everything that cannot be seen from outside.
 
-    A point is outside when at least one of `views` orthographic depth maps sees it and it is further
-    than `thickness` from every triangle. So the surface moves outward by exactly `thickness`, a
+    A point is outside when at least one of `views` orthographic depth maps sees it and it is
+    further than `thickness` from every triangle. So the surface moves outward by exactly `thickness`, a
     sheet without volume becomes a board 2 x `thickness` thick, gaps narrower than that close, and
     cavities that no view reaches become solid.
 
@@ -49,7 +50,7 @@ def make_watertight(
 
     Returns:
         Mesh in the unit frame; its extent exceeds the input's by 2 x `thickness`.
-        `metadata["watertight"]` holds thickness, resolution and views.
+        `metadata["watertight"]` holds thickness, resolution, views and cavities_filled.
 
     Raises:
         DataError: the mesh is not in the unit frame, or the thickness is below one grid cell.
@@ -90,16 +91,50 @@ def make_watertight(
     # The box ends on lattice points, one base cell outside the offset surface on every side.
     half = 0.5 + 8.0 / resolution
     box = ((-half,) * 3, (half,) * 3)
-    closed = extract_mesh(
+    raw = extract_mesh(
         solid, box, resolution=resolution + 16, seeds=_surface_seeds(mesh, resolution)
     )
+    closed, cavities = fill_cavities(raw)
+    closed.metadata["extraction"] = raw.metadata["extraction"]
     closed.metadata["watertight"] = {
         "method": "visibility",
         "thickness": thickness,
         "resolution": resolution,
         "views": views,
+        "cavities_filled": cavities,
     }
     return closed
+
+
+def fill_cavities(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:
+    """The outer shells of a closed, oriented mesh, and the number of pieces left out.
+
+    Views that reach through slits leave bubbles inside a solid, up to hundreds of them. A cavity
+    that does not connect to the outside cannot be seen, so it is solid like all that is not seen.
+    """
+    import trimesh
+
+    if len(mesh.faces) == 0:
+        return mesh, 0
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    piece = trimesh.graph.connected_component_labels(mesh.edges, len(vertices))[faces[:, 0]]
+    a, b, c = np.moveaxis(vertices[faces], 1, 0)
+    volume = np.bincount(piece, np.einsum("ij,ij->i", a, np.cross(b, c)))
+    pieces, first = np.unique(piece, return_index=True)
+    some_vertex = dict(zip(pieces.tolist(), a[first], strict=True))
+    outer = []
+    waiting = [k for k in np.argsort(-volume).tolist() if volume[k] > 0]
+    while waiting:  # a piece within a larger one lay in a cavity of it
+        outer.append(waiting.pop(0))
+        if waiting:
+            shell = trimesh.Trimesh(vertices, faces[piece == outer[-1]], process=False)
+            inside = contains(shell, np.array([some_vertex[k] for k in waiting]))
+            waiting = [k for k, covered in zip(waiting, inside, strict=True) if not covered]
+    if len(outer) == len(pieces):
+        return mesh, 0
+    filled = trimesh.Trimesh(vertices, faces[np.isin(piece, outer)], process=False)
+    filled.remove_unreferenced_vertices()
+    return filled, len(pieces) - len(outer)
 
 
 def sphere_directions(count: int) -> NDArray[np.float64]:
@@ -112,9 +147,12 @@ def sphere_directions(count: int) -> NDArray[np.float64]:
 
 
 def _surface_seeds(mesh: trimesh.Trimesh, resolution: int) -> NDArray[np.float64]:
-    """Points of the surface, about one a grid cell, so that no thin part is overlooked."""
+    """Points of the surface, several in each base cell it passes: no thin part is overlooked.
+
+    From a seed on the octree follows the surface by itself, so one a fine cell is not needed.
+    """
     from trimesh.sample import sample_surface
 
-    count = int(np.clip(2 * mesh.area * resolution**2, 1000, 2_000_000)) if mesh.area > 0 else 0
+    count = int(np.clip(mesh.area * (resolution / 3) ** 2, 1000, 1_000_000)) if mesh.area > 0 else 0
     samples = sample_surface(mesh, count, seed=0)[0] if count else np.empty((0, 3))
     return np.concatenate([samples, mesh.triangles.reshape(-1, 3)])

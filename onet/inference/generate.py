@@ -22,7 +22,8 @@ import trimesh
 from onet import __version__
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
-from onet.geometry.mesh_io import MESH_SUFFIXES, replacing, save_mesh
+from onet.files import replacing
+from onet.geometry.mesh_io import MESH_SUFFIXES, save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import POINT_SUFFIXES, load_points
 from onet.geometry.topology import topology

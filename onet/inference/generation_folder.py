@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from onet.errors import ConfigError, DataError
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 
 SETTINGS = "generation.json"
 RESULTS = "results.csv"

@@ -212,7 +212,7 @@ class Reconstructor:
         return mesh
 
 
-def _read(observation: Observation) -> tuple[NDArray[np.float32], str]:
+def _read(observation: Observation) -> tuple[NDArray[np.float64], str]:
     """Points (N, 3) of an observation in its own frame, and what to call it in messages."""
     if isinstance(observation, str | os.PathLike):
         return load_points(observation), str(Path(observation))

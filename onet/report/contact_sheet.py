@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from onet.data.store import Item, Store
-from onet.geometry.mesh_io import load_mesh, replacing
+from onet.files import replacing
+from onet.geometry.mesh_io import load_mesh
 from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
 from onet.inference import generation_folder as folder

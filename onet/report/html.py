@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.report.contact_sheet import contact_sheet

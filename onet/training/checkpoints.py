@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from onet.config import Config, parse_config
 from onet.errors import CheckpointError
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 
 FOLDER = "checkpoints"
 BEST = "best.safetensors"
@@ -50,7 +50,10 @@ def save_checkpoint(
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     header = {"config": config.model_dump(mode="json"), **metadata}
     with replacing(path) as temporary:
-        save_file(state, temporary, {key: json.dumps(value) for key, value in header.items()})
+        # Not save_file: it makes files that only their owner can read.
+        temporary.write_bytes(
+            save(state, {key: json.dumps(value) for key, value in header.items()})
+        )
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -144,7 +147,7 @@ def save_last(
     """Write the last checkpoint and the optimiser's state that resuming it needs.
 
     The state goes to a file named after its iteration before the checkpoint is replaced, and older
-    ones go after that: whenever the process is killed, the checkpoint there has its state beside it.
+    ones go after that: whenever the process is killed, the checkpoint has its state beside it.
     """
     state = folder / OPTIMIZER.format(iteration=metadata["iteration"])
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 from onet.training.logs import RunLog
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from onet import __version__
 from onet.config import Config
 from onet.errors import ConfigError, DataError, OnetError
-from onet.geometry.mesh_io import replacing
+from onet.files import replacing
 from onet.models import build_model
 from onet.registry import nearest
 from onet.training import checkpoints
