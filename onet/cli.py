@@ -101,7 +101,7 @@ def prepare(
     ] = r"^(.+?)__",
     listing: Annotated[
         Path | None,
-        typer.Option(help="CSV with columns file and group: use these meshes and groups."),
+        typer.Option(help="CSV with columns file, group, split: use these meshes that way."),
     ] = None,
     category: Annotated[
         list[str] | None, typer.Option(help="Use this category only; may be repeated.")

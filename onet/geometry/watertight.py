@@ -37,9 +37,9 @@ def make_watertight(
     """Closed, manifold, outward mesh of everything that cannot be seen from outside.
 
     A point is outside when at least one of `views` orthographic depth maps sees it and it is
-    further than `thickness` from every triangle. So the surface moves outward by exactly `thickness`, a
-    sheet without volume becomes a board 2 x `thickness` thick, gaps narrower than that close, and
-    cavities that no view reaches become solid.
+    further than `thickness` from every triangle. So the surface moves outward by exactly
+    `thickness`, a sheet without volume becomes a board 2 x `thickness` thick, gaps narrower than
+    that close, and cavities that no view reaches become solid.
 
     Args:
         mesh: triangles in any condition, in the unit frame.
