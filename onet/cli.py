@@ -28,7 +28,10 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; default one a core. 1 works in this process.")
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(help="Address of a running dask scheduler, instead of --workers.")
+    str | None,
+    typer.Option(
+        help="Address of a running dask scheduler, instead of --workers (extra: cluster)."
+    ),
 ]
 
 

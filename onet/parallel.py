@@ -8,15 +8,19 @@ spawned.
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
+import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
 
-from onet.errors import OnetError
-
-if TYPE_CHECKING:
-    from distributed import Client
+from onet.errors import MissingDependency, OnetError
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +30,15 @@ R = TypeVar("R")
 LOG_EVERY = 10.0
 """Seconds between progress lines where there is no terminal."""
 
-WORKER_ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "DASK_LOGGING__DISTRIBUTED": "critical",
-}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of worker processes: the cores are taken by the processes."""
 
 
 class WorkerDied(OnetError, RuntimeError):
     """The process that worked on an item died: out of memory, or a crash in native code."""
+
+    def __init__(self) -> None:
+        super().__init__("its process died: out of memory, or a crash in native code")
 
 
 def run_tasks(
@@ -54,22 +57,24 @@ def run_tasks(
         function: called with one item; function, items and results are pickled.
         items: consumed before the first task starts.
         workers: processes on this machine, one native thread each; None means one a core. One
-            worker means this very process, in order: no dask, but a native crash ends it all.
+            worker means this very process, in order: a native crash ends it all.
         scheduler: address of a running dask scheduler (`tcp://host:8786`), in place of `workers`.
         describe: what to call an item in the progress display.
         title: what is being done.
+
+    Raises:
+        MissingDependency: `scheduler` is given and dask is not installed.
     """
     todo = list(items)
     if not todo:
         return
-    if scheduler is None:
-        from dask.system import CPU_COUNT
-
-        workers = min(CPU_COUNT if workers is None else workers, len(todo))
-    if scheduler is None and workers == 1:
+    workers = min(workers or _cores(), len(todo))
+    if scheduler is not None:
+        results = _run_on_cluster(function, todo, scheduler)
+    elif workers == 1:
         results = _run_here(function, todo)
     else:
-        results = _run_on_dask(function, todo, workers, scheduler)
+        results = _run_in_processes(function, todo, workers)
     yield from _show_progress(results, len(todo), describe, title)
 
 
@@ -82,86 +87,98 @@ def _run_here(function: Callable[[T], R], items: list[T]) -> Iterator[tuple[T, R
         yield item, outcome
 
 
-def _run_on_dask(
-    function: Callable[[T], R], items: list[T], workers: int | None, scheduler: str | None
+def _run_in_processes(
+    function: Callable[[T], R], items: list[T], workers: int
 ) -> Iterator[tuple[T, R | Exception]]:
-    import dask
-    from distributed import Client, LocalCluster
+    """When a process dies its pool dies with it, and all items in it are under suspicion.
 
-    if scheduler is not None:
-        with Client(scheduler, set_as_default=False) as client:
-            yield from _submit(client, function, items)
-        return
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    settings = {
-        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-        "distributed.scheduler.allowed-failures": 0,
-        "distributed.comm.timeouts.connect": "60s",
-    }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False},
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield from _submit(client, function, items)
-
-
-def _submit(
-    client: Client, function: Callable[[T], R], items: list[T]
-) -> Iterator[tuple[T, R | Exception]]:
-    """Keeps two tasks a thread in flight, so that results do not pile up in memory.
-
-    When a process dies, dask blames all tasks that it held. The blamed ones are tried again in the
-    end, one at a time, so that only the guilty one is reported.
+    The others go on in a new pool; the suspects come last, each in a pool of its own.
     """
-    from distributed import Future, KilledWorker, as_completed
-
-    waiting = iter(items)
-    running: dict[Future, T] = {}
-    blamed: list[T] = []
-    finished = as_completed(loop=client.loop)
-
-    def start(item: T) -> None:
-        future = client.submit(function, item, pure=False)
-        running[future] = item
-        finished.add(future)
-
-    def refill(limit: int) -> None:
-        while len(running) < limit:
+    waiting = deque(items)
+    suspects: list[T] = []
+    while waiting:
+        running: dict[Future[R], T] = {}
+        with _pool(min(workers, len(waiting))) as pool:
+            broken = False
+            while running or (waiting and not broken):
+                try:
+                    while waiting and not broken and len(running) < 2 * workers:
+                        future = pool.submit(function, waiting[0])
+                        running[future] = waiting.popleft()
+                except BrokenProcessPool:
+                    broken = True
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    item = running.pop(future)
+                    try:
+                        outcome: R | Exception = future.result()
+                    except BrokenProcessPool:
+                        broken = True
+                        suspects.append(item)
+                        continue
+                    except Exception as error:
+                        outcome = error
+                    yield item, outcome
+    for item in suspects:
+        with _pool(1) as pool:
             try:
-                start(next(waiting))
-            except StopIteration:
-                return
-
-    def threads() -> int:
-        return max(1, sum(client.nthreads().values()))
-
-    refill(2 * threads())
-    while running or blamed:
-        alone = not running
-        if alone:
-            start(blamed.pop())
-        future = next(finished)
-        item = running.pop(future)
-        refill(2 * threads())
-        try:
-            outcome: R | Exception = future.result()
-        except KilledWorker:
-            if not alone:
-                blamed.append(item)
-                continue
-            outcome = WorkerDied("its process died: out of memory, or a crash in native code")
-        except Exception as error:
-            outcome = error
-        del future  # lets the cluster forget the result
+                outcome = pool.submit(function, item).result()
+            except BrokenProcessPool:
+                outcome = WorkerDied()
+            except Exception as error:
+                outcome = error
         yield item, outcome
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes, which start with the first task; what still waits at the end is dropped."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)  # read when NumPy and torch are imported: too late to set inside
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _ignore_interrupt() -> None:
+    """Ctrl-C reaches all processes of a terminal; the parent decides what to do about it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run_on_cluster(
+    function: Callable[[T], R], items: list[T], scheduler: str
+) -> Iterator[tuple[T, R | Exception]]:
+    try:
+        from distributed import Client, KilledWorker, as_completed
+    except ImportError:
+        raise MissingDependency("a scheduler needs dask: pip install 'onet[cluster]'") from None
+    with Client(scheduler, set_as_default=False) as client:
+        futures = {client.submit(function, item, pure=False): item for item in items}
+        for future in as_completed(futures, loop=client.loop):
+            try:
+                outcome: R | Exception = future.result()
+            except KilledWorker:
+                outcome = WorkerDied()
+            except Exception as error:
+                outcome = error
+            item = futures.pop(future)
+            future.release()
+            yield item, outcome
 
 
 def _show_progress(

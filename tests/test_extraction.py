@@ -115,6 +115,15 @@ def test_cells_are_cubes_that_cover_the_box(bounds, resolution, cells, sphere):
         np.testing.assert_allclose(np.linalg.norm(mesh.vertices, axis=1), 0.2, atol=0.2 * cell)
 
 
+@pytest.mark.parametrize("resolution", [65, 100, 127, 161, 250])
+def test_a_resolution_that_does_not_halve_is_rounded_up(resolution, sphere):
+    """Primes are not evaluated densely."""
+    found = extract_mesh(sphere, resolution=resolution).metadata["extraction"]
+    (cells,) = set(found["resolution"])
+    assert resolution <= cells <= 1.04 * resolution
+    assert found["evaluations"] < 0.25 * cells**3
+
+
 def test_the_frame_is_that_of_the_bounds(sphere):
     centre, scale = np.array([20.0, -7.0, 3.0]), 5.0
     mesh = extract_mesh(
@@ -259,6 +268,8 @@ def test_errors_of_the_field_pass_through():
         ({"bounds": [[1, 1, 1], [0, 0, 0]]}, "bounds"),
         ({"resolution": 0}, "resolution"),
         ({"resolution": -4}, "resolution"),
+        ({"resolution": 32.5}, "whole number"),
+        ({"threshold": np.nan}, "threshold"),
         ({"resolution": 2**21}, "cells"),
         ({"batch_size": 0}, "batch_size"),
         ({"seeds": [0.0, 0.0, 0.0]}, "seeds"),

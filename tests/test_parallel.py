@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from onet import parallel
+from onet.errors import MissingDependency
 from onet.parallel import WorkerDied, run_tasks
 
 
@@ -23,12 +24,17 @@ def fragile(x):
     return x, os.getpid(), os.environ["OMP_NUM_THREADS"]
 
 
-def test_one_worker_runs_here_in_order_and_reports_errors(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)  # importing it would fail
+def test_one_worker_runs_here_in_order_and_reports_errors():
     outcomes = list(run_tasks(square, range(5), workers=1))
     assert [item for item, _ in outcomes] == [0, 1, 2, 3, 4]
     assert [outcome for item, outcome in outcomes if item != 3] == [0, 1, 4, 16]
     assert isinstance(outcomes[3][1], ValueError)
+
+
+def test_a_scheduler_without_dask_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingDependency, match="cluster"):
+        list(run_tasks(square, [1], scheduler="tcp://127.0.0.1:1"))
 
 
 def test_no_items_need_no_workers():

@@ -54,8 +54,9 @@ def extract_mesh(
             real values as a NumPy array or torch tensor of shape (N,) or (N, 1). Larger values are
             inside.
         bounds: corners of an axis-aligned box, any frame and unit.
-        resolution: cells along the longest side of the box. Cells are cubes; a shorter side is
-            covered by a whole number of base cells, centred on it, so it may be exceeded slightly.
+        resolution: cells along the longest side of the box, at least: rounded up to a multiple of
+            the power of two that leaves a base grid of 32 to 63 cells. Cells are cubes; a shorter
+            side is covered by whole base cells, centred on it, so it may be exceeded slightly.
         threshold: value of the field on the surface. For occupancy logits and a probability t this
             is log(t / (1 - t)).
         seeds: points in the frame of `bounds` around which the finest cells are always evaluated.
@@ -79,6 +80,8 @@ def extract_mesh(
     low, cell, base, levels = _lattice(bounds, resolution)
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+    if not np.isfinite(threshold):
+        raise ValueError(f"threshold is {threshold}; it must be a finite number")
     tree = _C.Octree(base, levels)
     if seeds is not None:
         tree.refine(_cells_of(seeds, low, cell))
@@ -102,10 +105,9 @@ def extract_mesh(
     seconds["marching_cubes"] = time.perf_counter() - clock
 
     if len(faces) == 0:
-        inside = bool(tree.evaluated and tree.values()[0] > 0)
         warnings.warn(
-            f"no surface: the field is {'above' if inside else 'at or below'} the threshold "
-            f"{threshold:g} at all {tree.evaluated} points that were evaluated; the mesh is empty",
+            f"no surface: the field is nowhere above the threshold {threshold:g}, asked at "
+            f"{tree.evaluated} points; the mesh is empty",
             stacklevel=2,
         )
     mesh = trimesh.Trimesh(low + cell * vertices, faces.astype(np.int64), process=False)
@@ -136,13 +138,11 @@ def _lattice(
         raise ValueError(
             f"bounds must be two finite corners, minimum first, of shape (2, 3); got {box.tolist()}"
         )
-    if resolution < 1:
-        raise ValueError(f"resolution is {resolution}; it must be at least 1")
-    levels = 0
-    while resolution % 2 ** (levels + 1) == 0 and resolution >> (levels + 1) >= MIN_BASE:
-        levels += 1
+    if resolution != int(resolution) or resolution < 1:
+        raise ValueError(f"resolution is {resolution}; it must be a whole number, at least 1")
+    levels = max(0, int(resolution // MIN_BASE).bit_length() - 1)
     extent = box[1] - box[0]
-    cell = float(extent.max()) / resolution
+    cell = float(extent.max()) / (-(-int(resolution) // 2**levels) * 2**levels)
     # The tolerance keeps a side that is a whole number of base cells from getting one more.
     base = np.ceil(extent / (cell * 2**levels) - 1e-9).astype(int)
     low = box.mean(axis=0) - base * cell * 2**levels / 2
