@@ -1,27 +1,13 @@
 import logging
 import os
-import signal
 import sys
 
 import pytest
+from parallel_tasks import fragile, square
 
 from onet import parallel
 from onet.errors import MissingDependency
 from onet.parallel import WorkerDied, run_tasks
-
-
-def square(x):
-    if x == 3:
-        raise ValueError("three")
-    return x * x
-
-
-def fragile(x):
-    if x == 2:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if x == 4:
-        raise ValueError("four")
-    return x, os.getpid(), os.environ["OMP_NUM_THREADS"]
 
 
 def test_one_worker_runs_here_in_order_and_reports_errors():
