@@ -15,6 +15,12 @@ Written are
     STORE                   the store that the demo network is trained on: all shapes of the archive
                             that can be prepared, and stretched and turned copies of the furniture;
                             without the test shapes, which are its test split
+
+The embedded network `data/demo.safetensors` is the best checkpoint of
+
+    onet train demo data.path=STORE --run RUN
+    onet train demo data.path=STORE --run RUN training.learning_rate=1e-4 \\
+        training.max_iterations=11000
 """
 
 from __future__ import annotations
