@@ -85,4 +85,5 @@ def duration(seconds: float) -> str:
 
 def show(metrics: dict[str, Any]) -> str:
     """`iou 0.5123 loss 61.24`"""
-    return " ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+    texts = {k: str(v) if isinstance(v, int) else f"{v:.4g}" for k, v in metrics.items()}
+    return " ".join(f"{key} {text}" for key, text in texts.items())
