@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onet.data.check import check_store
-from onet.data.prepare import find_meshes, prepare
+from onet.data.prepare import prepare
+from onet.data.sources import find_meshes
 from onet.data.splits import assign_splits
 from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, Store
 from onet.errors import DataError
