@@ -14,7 +14,6 @@ import argparse
 import csv
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks._memory import peak_mib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,11 +114,11 @@ def _measure(contender: str, shape: str, resolution: int, vertices: str) -> dict
     field = {"torus": _torus, "chair": _chair, "sphere": _sphere}[shape]
     extract = _sparse if contender == "onet" else _dense
     extract(field, 16, contender)
-    baseline = _peak_mib()
+    baseline = peak_mib()
     start = time.perf_counter()
     mesh, evaluations, mesh_seconds, field_seconds = extract(field, resolution, contender)
     total = time.perf_counter() - start
-    peak = _peak_mib() - baseline
+    peak = peak_mib() - baseline
     if vertices:
         np.savez(vertices, vertices=mesh[0], faces=mesh[1])
     found = topology(trimesh.Trimesh(vertices=mesh[0], faces=mesh[1], process=False))
@@ -129,11 +130,6 @@ def _measure(contender: str, shape: str, resolution: int, vertices: str) -> dict
         "total_seconds": total,
         "peak_mib": peak,
     }
-
-
-def _peak_mib() -> float:
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _sparse(field: Any, resolution: int, contender: str) -> tuple[Any, int, float | None, float]:
