@@ -193,7 +193,9 @@ def generate(
         typer.Option(help="A point cloud or a folder of them; default the test split of the data."),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
-    split: Annotated[str, typer.Option(help="Split of the data.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Split of the data; default the configured test split.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default RUN/generation.")
     ] = None,

@@ -80,3 +80,21 @@ def test_empty_folder_of_meshes(
 ) -> None:
     message = fails(monkeypatch, capsys, "prepare", str(tmp_path), str(tmp_path / "out"))
     assert str(tmp_path) in message
+
+
+def test_what_is_not_asked_for_is_left_to_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from onet.errors import OnetError
+    from onet.inference import generate
+
+    asked = {}
+
+    def record(source: Path, **options: object) -> None:
+        asked.update(options)
+        raise OnetError("enough")
+
+    monkeypatch.setattr(generate, "generate", record)
+    with pytest.raises(OnetError, match="enough"):
+        run("generate", tmp_path)
+    assert all(asked[key] is None for key in ("split", "format", "resolution", "threshold"))

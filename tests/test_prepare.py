@@ -17,7 +17,6 @@ from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.topology import topology
-from onet.geometry.watertight import fill_cavities
 
 SMALL = {"workers": 1, "points": 4000, "surface": 500, "resolution": 32}
 
@@ -176,20 +175,6 @@ def test_open_soup_becomes_a_solid(tmp_path):
     assert report.splits == {"in": {"train": 1, "val": 0, "test": 0}}
     (item,) = Store(tmp_path / "out").items("train")
     assert topology(load_mesh(item.mesh_path)).solid
-
-
-def test_cavities_are_filled_with_what_floats_in_them():
-    outer, cavity, crumb = (
-        trimesh.creation.icosphere(subdivisions=3, radius=r) for r in (1.0, 0.6, 0.2)
-    )
-    cavity.invert()
-    beside = trimesh.creation.box(bounds=[[2, 0, 0], [3, 1, 1]])
-    mesh = trimesh.util.concatenate([crumb, cavity, beside, outer])
-    filled, removed = fill_cavities(mesh)
-    assert removed == 2
-    assert filled.volume == pytest.approx(outer.volume + 1)
-    assert topology(filled).solid
-    assert fill_cavities(filled) == (filled, 0)
 
 
 def test_equal_names_stay_apart_and_links_are_followed(tmp_path):

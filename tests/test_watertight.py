@@ -8,7 +8,7 @@ from onet.errors import DataError
 from onet.geometry.distance import closest_point
 from onet.geometry.inside import contains
 from onet.geometry.topology import topology
-from onet.geometry.watertight import make_watertight
+from onet.geometry.watertight import fill_cavities, make_watertight
 
 RESOLUTION = 48
 THICKNESS = 1.5 / RESOLUTION
@@ -192,3 +192,17 @@ def test_refuses_meshes_that_are_not_in_the_unit_frame(mesh):
 def test_refuses_a_thickness_below_one_cell():
     with pytest.raises(DataError, match=r"below one cell .* use at least 0\.015625"):
         make_watertight(box(), resolution=64, thickness=0.9 / 64)
+
+
+def test_cavities_are_filled_with_what_floats_in_them():
+    outer, cavity, crumb = (
+        trimesh.creation.icosphere(subdivisions=3, radius=r) for r in (1.0, 0.6, 0.2)
+    )
+    cavity.invert()
+    beside = trimesh.creation.box(bounds=[[2, 0, 0], [3, 1, 1]])
+    mesh = trimesh.util.concatenate([crumb, cavity, beside, outer])
+    filled, removed = fill_cavities(mesh)
+    assert removed == 2
+    assert filled.volume == pytest.approx(outer.volume + 1)
+    assert topology(filled).solid
+    assert fill_cavities(filled) == (filled, 0)
