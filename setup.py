@@ -8,8 +8,10 @@ import nanobind
 from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
-SOURCES = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
-SOURCES += ["bindings", "nanobind_runtime"]
+OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
+SOURCES = [f"csrc/{name}.cpp" for name in OPERATIONS]
+SOURCES += [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]]
+SOURCES += ["csrc/nanobind_runtime.cpp"]
 
 if sys.platform == "win32":
     compile_args, link_args = ["/std:c++17", "/O2", "/EHsc", "/fp:precise"], []
@@ -30,8 +32,8 @@ setup(
     ext_modules=[
         Extension(
             "onet._C",
-            sources=[f"csrc/{name}.cpp" for name in SOURCES],
-            depends=[str(path) for path in Path("csrc").glob("*.h")],
+            sources=SOURCES,
+            depends=[str(path) for path in Path("csrc").rglob("*.h")],
             include_dirs=[
                 str(NANOBIND / "include"),
                 str(NANOBIND / "src"),
