@@ -3,44 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "parallel.h"
-#include "vec3.h"
+#include "parity.h"
 
 namespace onet {
 namespace {
 
-struct Triangle {
-  Vec3 corner[3];
-  Vec3 normal;
-  double low, high;  // range of z
-};
-
-// Whether the ray in +x from (x, y) crosses the edge a-b in the xy plane. Both orders give the same
-// answer, and so do equal edges of different triangles.
-bool crosses(const Vec3& a, const Vec3& b, double x, double y) {
-  if ((a.y > y) == (b.y > y)) return false;
-  const Vec3 &low = a.y < b.y ? a : b, &high = a.y < b.y ? b : a;
-  return (high.x - low.x) * (y - low.y) > (x - low.x) * (high.y - low.y);
-}
-
-bool is_above(const Triangle& t, const Vec3& p) {
-  if (t.high <= p.z) return false;
-  if (!crosses(t.corner[0], t.corner[1], p.x, p.y) ^ crosses(t.corner[1], t.corner[2], p.x, p.y) ^
-      crosses(t.corner[2], t.corner[0], p.x, p.y))
-    return false;
-  if (t.low > p.z) return true;
-  if (t.normal.z == 0) return t.low + t.high > 2 * p.z;  // edge-on, kept only by rounding
-  return dot(t.normal, p - t.corner[0]) * t.normal.z < 0;
-}
-
 // Triangles sorted into the columns of a regular grid over the xy plane.
 class Columns {
  public:
-  Columns(const std::vector<Triangle>& triangles) : triangles_(triangles) {
+  Columns(const std::vector<ParityTriangle>& triangles) : triangles_(triangles) {
     constexpr double inf = std::numeric_limits<double>::infinity();
     double low[2] = {inf, inf}, high[2] = {-inf, -inf};
     for (const auto& t : triangles)
@@ -79,7 +54,7 @@ class Columns {
     const int64_t c = column(0, p.x) * count_[1] + column(1, p.y);
     bool inside = false;
     for (int32_t i = start_[c]; i < start_[c + 1]; ++i)
-      inside ^= is_above(triangles_[items_[i]], p);
+      inside ^= ray_meets(triangles_[items_[i]], p);
     return inside;
   }
 
@@ -90,7 +65,7 @@ class Columns {
   }
 
   template <class Visit>
-  void for_columns(const Triangle& t, Visit visit) const {
+  void for_columns(const ParityTriangle& t, Visit visit) const {
     int64_t from[2], to[2];
     for (int axis = 0; axis < 2; ++axis) {
       const auto [a, b] =
@@ -102,7 +77,7 @@ class Columns {
       for (int64_t j = from[1]; j <= to[1]; ++j) visit(i * count_[1] + j);
   }
 
-  const std::vector<Triangle>& triangles_;
+  const std::vector<ParityTriangle>& triangles_;
   int64_t count_[2];
   double low_[2], high_[2], scale_[2];
   std::vector<int32_t> start_, items_;
@@ -114,13 +89,8 @@ void contains(const double* vertices, int64_t, const int64_t* faces, int64_t fac
               const double* points, int64_t point_count, uint8_t* inside, int threads) {
   std::fill(inside, inside + point_count, uint8_t{0});
   if (face_count == 0) return;
-  std::vector<Triangle> triangles(face_count);
-  for (int64_t i = 0; i < face_count; ++i) {
-    Triangle& t = triangles[i];
-    for (int k = 0; k < 3; ++k) t.corner[k] = load(vertices + 3 * faces[3 * i + k]);
-    t.normal = cross(t.corner[1] - t.corner[0], t.corner[2] - t.corner[0]);
-    std::tie(t.low, t.high) = std::minmax({t.corner[0].z, t.corner[1].z, t.corner[2].z});
-  }
+  std::vector<ParityTriangle> triangles(face_count);
+  for (int64_t i = 0; i < face_count; ++i) triangles[i] = parity_triangle(vertices, faces + 3 * i);
   const Columns columns(triangles);
   parallel_for(point_count, threads, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) inside[i] = columns.parity(load(points + 3 * i));
