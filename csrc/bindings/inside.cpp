@@ -7,6 +7,7 @@ void bind_inside(nb::module_& m) {
       "contains",
       [](Rows<double> vertices, Rows<int64_t> faces, Rows<double> points, int threads) {
         check_faces(faces, vertices.shape(0));
+        if (points.shape(0) >= (size_t{1} << 31)) throw nb::value_error("over 2^31 points");
         std::vector<uint8_t> inside(points.shape(0));
         {
           nb::gil_scoped_release release;
