@@ -33,9 +33,9 @@ Box bounds(const double* vertices, const int64_t* faces, int64_t face_count) {
   return box;
 }
 
-// The points that a mesh may hold, sorted into the columns of a regular grid over the xy plane, along
-// y first. Sorting the points, not the triangles, leaves nothing to store of the mesh: its triangles
-// are read once, in their order, and find the points below them in one run for each x.
+// The points that a mesh may hold, sorted into the columns of a regular grid over the xy plane,
+// along y first. Sorting the points, not the triangles, leaves nothing to store of the mesh: its
+// triangles are read once, in their order, and find the points below them in one run for each x.
 class Columns {
  public:
   Columns(const Box& box, const double* points, int64_t count) {
@@ -86,34 +86,34 @@ class Columns {
     const bool large = x1 - x0 > 3 && y1 - y0 > 3;
     for (int64_t x = std::max(x0, from); x <= std::min(x1, to - 1); ++x) {
       const auto [first, last] = large ? run(t, x) : std::pair(y0, y1);
-      const int32_t end = start_[x * side_ + last + 1];
-      for (int32_t k = start_[x * side_ + first]; k < end; ++k) parity[k] ^= ray_meets(t, points_[k]);
+      const int32_t begin = start_[x * side_ + first], end = start_[x * side_ + last + 1];
+      for (int32_t k = begin; k < end; ++k) parity[k] ^= ray_meets(t, points_[k]);
     }
   }
 
  private:
+  double grid(int axis, double v) const { return (v - low_[axis]) * scale_[axis]; }
   int64_t column(int axis, double v) const {
-    return std::clamp<int64_t>(static_cast<int64_t>((v - low_[axis]) * scale_[axis]), 0, side_ - 1);
+    return std::min(static_cast<int64_t>(grid(axis, v)), side_ - 1);
   }
 
-  // The columns at x that the triangle, thin and slanted perhaps, passes, and some more: the margins
-  // are far above rounding, so a point left out is one whose ray misses the triangle.
+  // The columns at x that the triangle, thin and slanted perhaps, passes, and some more: the
+  // margins are far above rounding, so a point left out is one whose ray misses the triangle.
   std::pair<int64_t, int64_t> run(const ParityTriangle& t, int64_t x) const {
-    const double left = low_[0] + (x - 0.01) / scale_[0];
-    const double right = low_[0] + (x + 1.01) / scale_[0];
-    double low = t.high.y, high = t.low.y;
+    const double left = x - 0.01, right = x + 1.01;
+    double low = static_cast<double>(side_), high = 0;
     for (int k = 0; k < 3; ++k) {
       const Vec3 &a = t.corner[k], &b = t.corner[(k + 1) % 3];
-      if (std::max(a.x, b.x) < left || std::min(a.x, b.x) > right) continue;
-      const auto y_at = [&](double x, double otherwise) {
-        return a.x == b.x ? otherwise : a.y + (b.y - a.y) * ((x - a.x) / (b.x - a.x));
-      };
-      const double y[2] = {y_at(std::clamp(a.x, left, right), a.y),
-                           y_at(std::clamp(b.x, left, right), b.y)};
-      low = std::min({low, y[0], y[1]});
-      high = std::max({high, y[0], y[1]});
+      const double ax = grid(0, a.x), ay = grid(1, a.y), bx = grid(0, b.x), by = grid(1, b.y);
+      if (std::max(ax, bx) < left || std::min(ax, bx) > right) continue;
+      const double slope = ax == bx ? 0 : (by - ay) / (bx - ax);
+      const double y0 = ax == bx ? ay : ay + (std::clamp(ax, left, right) - ax) * slope;
+      const double y1 = ax == bx ? by : by + (std::clamp(bx, left, right) - bx) * slope;
+      low = std::min({low, y0, y1});
+      high = std::max({high, y0, y1});
     }
-    return {std::max<int64_t>(column(1, low) - 1, 0), std::min(column(1, high) + 1, side_ - 1)};
+    return {std::max<int64_t>(static_cast<int64_t>(low) - 1, 0),
+            std::min(static_cast<int64_t>(high) + 1, side_ - 1)};
   }
 
   int64_t side_;
@@ -125,7 +125,7 @@ class Columns {
 
 }  // namespace
 
-void contains(const double* vertices, int64_t, const int64_t* faces, int64_t face_count,
+void contains(const double* vertices, const int64_t* faces, int64_t face_count,
               const double* points, int64_t point_count, uint8_t* inside, int threads) {
   std::fill(inside, inside + point_count, uint8_t{0});
   if (face_count == 0) return;

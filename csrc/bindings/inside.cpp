@@ -11,8 +11,8 @@ void bind_inside(nb::module_& m) {
         std::vector<uint8_t> inside(points.shape(0));
         {
           nb::gil_scoped_release release;
-          onet::contains(vertices.data(), vertices.shape(0), faces.data(), faces.shape(0),
-                         points.data(), points.shape(0), inside.data(), threads);
+          onet::contains(vertices.data(), faces.data(), faces.shape(0), points.data(),
+                         points.shape(0), inside.data(), threads);
         }
         return to_numpy(std::move(inside), {points.shape(0)});
       },
