@@ -106,9 +106,11 @@ class Columns {
       const Vec3 &a = t.corner[k], &b = t.corner[(k + 1) % 3];
       const double ax = grid(0, a.x), ay = grid(1, a.y), bx = grid(0, b.x), by = grid(1, b.y);
       if (std::max(ax, bx) < left || std::min(ax, bx) > right) continue;
-      const double slope = ax == bx ? 0 : (by - ay) / (bx - ax);
-      const double y0 = ax == bx ? ay : ay + (std::clamp(ax, left, right) - ax) * slope;
-      const double y1 = ax == bx ? by : by + (std::clamp(bx, left, right) - bx) * slope;
+      const auto y_at = [&](double x, double otherwise) {
+        return ax == bx ? otherwise : ay + (by - ay) * ((x - ax) / (bx - ax));
+      };
+      const double y0 = y_at(std::clamp(ax, left, right), ay);
+      const double y1 = y_at(std::clamp(bx, left, right), by);
       low = std::min({low, y0, y1});
       high = std::max({high, y0, y1});
     }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cfloat>
 #include <cmath>
+#include <limits>
 
 #include "corners.h"
 #include "parallel.h"
@@ -104,8 +105,7 @@ struct WindingTree::Builder {
 
   Corners corners(int64_t face) const {
     Corners result;
-    for (int k = 0; k < 3; ++k)
-      result[k] = tree.scale_ * load(vertices + 3 * faces[3 * face + k]) - tree.origin_;
+    for (int k = 0; k < 3; ++k) result[k] = tree.scale_ * load(vertices + 3 * faces[3 * face + k]);
     return result;
   }
 
@@ -253,7 +253,7 @@ WindingTree::WindingTree(const double* vertices, const int64_t* faces, int64_t f
   const Vec3 side = box.high - box.low;
   const double extent = std::max({side.x, side.y, side.z});
   scale_ = extent > 0 ? std::ldexp(1.0, std::min(-std::ilogb(extent), 1000)) : 1.0;
-  origin_ = (0.5 * scale_) * (box.low + box.high);
+  middle_ = (0.5 * scale_) * (box.low + box.high);
   Builder builder{*this, vertices, faces};
   std::vector<Builder::Item> items;
   items.reserve(face_count);
@@ -271,9 +271,13 @@ void WindingTree::evaluate(const double* points, int64_t count, double beta, dou
   const float limit = static_cast<float>(beta * beta);
   std::vector<int32_t> stack;
   for (int64_t p = 0; p < count; ++p) {
-    const Vec3 q = scale_ * load(points + 3 * p) - origin_;
-    if (!(std::abs(q.x) < kFar && std::abs(q.y) < kFar && std::abs(q.z) < kFar)) {
-      result[p] = q.x != q.x || q.y != q.y || q.z != q.z ? q.x + q.y + q.z : 0;
+    const Vec3 q = scale_ * load(points + 3 * p), off = q - middle_;
+    if (std::isnan(q.x) || std::isnan(q.y) || std::isnan(q.z)) {
+      result[p] = std::numeric_limits<double>::quiet_NaN();
+      continue;
+    }
+    if (std::max({std::abs(off.x), std::abs(off.y), std::abs(off.z)}) > kFar) {
+      result[p] = 0;
       continue;
     }
     double sum[kWide] = {};

@@ -44,8 +44,8 @@ class WindingTree {
 
   void evaluate(const double* points, int64_t count, double beta, double* result) const;
 
-  double scale_;  // to about the unit box, by a power of two
-  Vec3 origin_;   // after scaling
+  double scale_;  // to a box of about one unit, by a power of two
+  Vec3 middle_;   // of the box, scaled
   int32_t root_ = kNone;
   std::vector<Node> nodes_;
   std::vector<Block> blocks_;
