@@ -7,6 +7,7 @@ void bind_components(nb::module_& m);
 void bind_inside(nb::module_& m);
 void bind_closest_point(nb::module_& m);
 void bind_depth_map(nb::module_& m);
+void bind_winding(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -16,4 +17,5 @@ NB_MODULE(_C, m) {
   bind_inside(m);
   bind_closest_point(m);
   bind_depth_map(m);
+  bind_winding(m);
 }
