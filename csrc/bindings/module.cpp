@@ -6,6 +6,7 @@ void bind_marching_cubes(nb::module_& m);
 void bind_inside(nb::module_& m);
 void bind_nearest(nb::module_& m);
 void bind_closest_point(nb::module_& m);
+void bind_sampling(nb::module_& m);
 void bind_depth_map(nb::module_& m);
 
 NB_MODULE(_C, m) {
@@ -15,5 +16,6 @@ NB_MODULE(_C, m) {
   bind_inside(m);
   bind_nearest(m);
   bind_closest_point(m);
+  bind_sampling(m);
   bind_depth_map(m);
 }
