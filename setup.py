@@ -8,11 +8,11 @@ import nanobind
 from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
-OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding"]
-OPERATIONS += ["closest_point", "depth_map"]
+OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "nearest"]
+OPERATIONS += ["closest_point", "sampling", "depth_map"]
 SOURCES = [f"csrc/{name}.cpp" for name in OPERATIONS]
 SOURCES += [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]]
-SOURCES += ["csrc/nanobind_runtime.cpp"]
+SOURCES += ["csrc/hilbert.cpp", "csrc/nanobind_runtime.cpp"]
 
 if sys.platform == "win32":
     compile_args, link_args = ["/std:c++17", "/O2", "/EHsc", "/fp:precise"], []
