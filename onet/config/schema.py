@@ -132,6 +132,11 @@ class GenerationConfig(_Strict):
     batch_size: PositiveInt = Field(
         default=65536, description="Query points per network evaluation; bounds the memory."
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Arithmetic of the decoder; bfloat16 is nearly twice as fast where the "
+        "processor has instructions for it, and moves the surface a little.",
+    )
 
 
 class EvaluationConfig(_Strict):

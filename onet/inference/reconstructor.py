@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ from onet.errors import ConfigError
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import check_points, load_points
+from onet.inference.field import OccupancyField
 from onet.models import build_model
 from onet.training.checkpoints import load_checkpoint, load_into
 
 logger = logging.getLogger(__name__)
 
 Observation = str | os.PathLike[str] | ArrayLike | Tensor
-Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3) unit frame -> (N,) logits
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Reconstructor:
@@ -105,23 +104,9 @@ class Reconstructor:
     def field(
         self,
         code: Tensor,  # (C,)
-    ) -> Field:
-        """The occupancy field of a code: points (N, 3) in the unit frame to logits (N,)."""
-        decoder = getattr(self.model.eval(), "decoder", None)
-        if decoder is not None and hasattr(decoder, "fold"):
-            decode = decoder.fold(code)
-        else:
-
-            def decode(points: Tensor) -> Tensor:
-                return self.model.eval().decode(points[None], code[None])[0]
-
-        @torch.no_grad()
-        def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
-            queries = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
-            logits: NDArray[np.float32] = decode(queries.to(self.device)).float().cpu().numpy()
-            return logits
-
-        return field
+    ) -> OccupancyField:
+        """The occupancy field of a code, in the precision that the configuration asks for."""
+        return OccupancyField(self.model.eval(), code, self.config.generation.precision)
 
     def extraction_settings(
         self, resolution: int | None, threshold: float | None
