@@ -90,8 +90,8 @@ inline double winding_number(const Mesh& mesh, const double* p) {
   return sum / (4 * std::acos(-1.0));
 }
 
-// Ray parity in whole numbers. Coordinates of mesh and point are at most 64; the ray (n^2, n, 1) with
-// an n larger than any coefficient that a determinant sets against it meets no edge and no vertex.
+// Ray parity in whole numbers. Coordinates of mesh and point are at most 64; the ray (n^2, n, 1),
+// n larger than any coefficient that a determinant sets against it, meets no edge and no vertex.
 struct Parity {
   bool inside = false, on_surface = false;
 };

@@ -25,83 +25,146 @@
 namespace fuzz {
 namespace {
 
-// Values of the finest lattice with a layer of points around the box, which is outside.
+// What a tree knows on the finest lattice. Beyond the box everything is outside.
 class Volume {
  public:
   enum State : uint8_t { kUnknown, kOutside, kInside };
 
   explicit Volume(const Lattice& lattice) {
-    for (int axis = 0; axis < 3; ++axis) size_[axis] = lattice.size(axis) + 3;
+    for (int axis = 0; axis < 3; ++axis) size_[axis] = lattice.size(axis) + 1;
     state_.resize(int64_t{size_[0]} * size_[1] * size_[2]);
     value_.resize(state_.size());
+    evaluated_.resize(state_.size());
   }
   bool in_box(const std::array<int32_t, 3>& p) const {
     for (int axis = 0; axis < 3; ++axis)
-      if (p[axis] < 0 || p[axis] > size_[axis] - 3) return false;
+      if (p[axis] < 0 || p[axis] >= size_[axis]) return false;
     return true;
   }
-  void set(const int32_t* p, float value) {
-    const int64_t i = at({p[0], p[1], p[2]});
-    require(state_[i] == kUnknown, "a point is asked for twice");
-    state_[i] = value > 0 ? kInside : kOutside;
-    value_[i] = value;
+  void set(const std::array<int32_t, 3>& p, float value, bool evaluated) {
+    require(in_box(p), "a known point is beyond the box");
+    require(state_[at(p)] == kUnknown, "a point is known twice");
+    state_[at(p)] = value > 0 ? kInside : kOutside;
+    value_[at(p)] = value;
+    evaluated_[at(p)] = evaluated;
   }
-  State state(const std::array<int32_t, 3>& p) const { return in_box(p) ? state_[at(p)] : kOutside; }
+  State state(const std::array<int32_t, 3>& p) const {
+    return in_box(p) ? state_[at(p)] : kOutside;
+  }
+  bool evaluated(const std::array<int32_t, 3>& p) const { return !in_box(p) || evaluated_[at(p)]; }
   float value(const std::array<int32_t, 3>& p) const { return value_[at(p)]; }
 
  private:
   int64_t at(const std::array<int32_t, 3>& p) const {
-    return (int64_t{p[0] + 1} * size_[1] + p[1] + 1) * size_[2] + p[2] + 1;
+    return (int64_t{p[0]} * size_[1] + p[1]) * size_[2] + p[2];
   }
   std::array<int32_t, 3> size_;
   std::vector<State> state_;
   std::vector<float> value_;
+  std::vector<uint8_t> evaluated_;
 };
 
 struct Extraction {
-  Lattice lattice;
   Field field;
   Volume volume;
-  std::vector<int32_t> points;  // (N, 3), in the order of evaluation
+  std::vector<std::array<int32_t, 3>> points;  // known ones, in the order of the tree
+  std::vector<float> values;
   Mesh mesh;
+  std::vector<float> interpolated;
 };
 
-Extraction extract(Random& random, int64_t most_cells, int /*threads*/) {
-  const Lattice lattice = random_lattice(random, most_cells);
-  Extraction result{lattice, random_field(random, lattice), Volume(lattice), {}, {}};
-  onet::Octree tree(lattice.base, lattice.levels);
-  std::vector<int32_t> seeds(3 * random.pick({0, 0, 1, 7, 40}));
-  for (size_t i = 0; i < seeds.size(); ++i)
-    seeds[i] = random.chance(0.02) ? random.pick({INT32_MIN, INT32_MAX, -1, 1 << 20})
+std::vector<int32_t> random_cells(Random& random, const Lattice& lattice) {
+  std::vector<int32_t> cells(3 * random.pick({0, 0, 1, 7, 40}));
+  for (size_t i = 0; i < cells.size(); ++i)
+    cells[i] = random.chance(0.02) ? random.pick({INT32_MIN, INT32_MAX, -1, 1 << 20})
                                    : random.whole(-1, lattice.size(i % 3));
-  tree.refine(seeds.data(), static_cast<int64_t>(seeds.size() / 3));
-  while (tree.pending() > 0) {
+  return cells;
+}
+
+Extraction extract(Random random, int64_t most_cells, bool predict, int threads) {
+  const Lattice lattice = random_lattice(random, most_cells);
+  Extraction result{random_field(random, lattice), Volume(lattice), {}, {}, {}, {}};
+  const float margin = random.pick({0.0f, 0.0f, 0.3f, 1e30f});
+  onet::Octree tree(lattice.base, lattice.levels, predict, margin, onet::CpuBackend(threads));
+  const std::array<double, 3> origin = {random.uniform(-1, 1), 0.5, -3};
+  const double cell = random.uniform(0.01, 2);
+  std::vector<uint8_t> asked(int64_t{lattice.size(0) + 1} * (lattice.size(1) + 1) *
+                             (lattice.size(2) + 1));
+  int64_t given = 0;
+  do {
+    if (random.chance(0.5)) {
+      const std::vector<int32_t> cells = random_cells(random, lattice);
+      tree.refine(cells.data(), static_cast<int64_t>(cells.size() / 3));
+    }
     const int64_t count = tree.pending();
     std::vector<int32_t> points(3 * count);
-    tree.pending_points(points.data());
-    std::vector<float> values(count);
+    std::vector<float> positions(3 * count), values(count);
+    const int64_t middle = random.whole(0, static_cast<int32_t>(count));
+    tree.pending_points(0, middle, points.data());
+    tree.pending_points(middle, count - middle, points.data() + 3 * middle);
+    tree.pending_positions(origin, cell, 0, count, positions.data());
     for (int64_t i = 0; i < count; ++i) {
       const int32_t* p = &points[3 * i];
       require(result.volume.in_box({p[0], p[1], p[2]}), "a point beyond the box is asked for");
+      uint8_t& before =
+          asked[(int64_t{p[0]} * (lattice.size(1) + 1) + p[1]) * (lattice.size(2) + 1) + p[2]];
+      require(!before, "a point is asked for twice");
+      before = true;
+      for (int axis = 0; axis < 3; ++axis)
+        require(positions[3 * i + axis] == static_cast<float>(origin[axis] + cell * p[axis]),
+                "a pending point is elsewhere");
       values[i] = result.field.value(p[0], p[1], p[2]);
-      result.volume.set(p, values[i]);
     }
     tree.update(values.data(), count);
-    result.points.insert(result.points.end(), points.begin(), points.end());
+    given += count;
+  } while (tree.pending() > 0);
+  require(tree.evaluated() == given, "evaluated() is not the number of values given");
+
+  std::vector<int32_t> points(3 * tree.points());
+  std::vector<uint8_t> evaluated(tree.points());
+  result.values.resize(tree.points());
+  tree.read_points(points.data(), result.values.data(), evaluated.data());
+  for (int64_t i = 0; i < tree.points(); ++i) {
+    const std::array<int32_t, 3> p = {points[3 * i], points[3 * i + 1], points[3 * i + 2]};
+    result.points.push_back(p);
+    result.volume.set(p, result.values[i], evaluated[i]);
+    given -= evaluated[i];
+    const float value = result.field.value(p[0], p[1], p[2]);
+    require(!evaluated[i] || value == result.values[i] || std::isnan(value),
+            "the tree has another value than it was given");
   }
-  require(tree.evaluated() == static_cast<int64_t>(result.points.size() / 3),
-          "evaluated() is not the number of values given");
-  const onet::TriangleMesh mesh = onet::marching_cubes(tree);
-  result.mesh.vertices.assign(mesh.vertices.begin(), mesh.vertices.end());
-  result.mesh.faces.assign(mesh.faces.begin(), mesh.faces.end());
+  require(given == 0, "the number of points marked as evaluated is wrong");
+
+  const auto surface = onet::marching_cubes(tree);
+  result.mesh.vertices.assign(surface.vertices.data(),
+                              surface.vertices.data() + surface.vertices.size());
+  result.mesh.faces.assign(surface.faces.data(), surface.faces.data() + surface.faces.size());
+
+  std::vector<double> positions(3 * random.whole(0, 50));
+  for (size_t i = 0; i < positions.size(); ++i)
+    positions[i] = random.chance(0.5) ? random.uniform(-0.5, lattice.size(i % 3) + 0.5)
+                                      : random.whole(-1, lattice.size(i % 3) + 1);
+  if (random.chance(0.1)) spoil(random, positions);
+  result.interpolated.resize(positions.size() / 3);
+  tree.interpolate(positions.data(), static_cast<int64_t>(positions.size() / 3),
+                   result.interpolated.data());
+  if (result.field.has_nan) return result;
+  const auto [low, high] = std::minmax_element(result.values.begin(), result.values.end());
+  for (size_t i = 0; i < result.interpolated.size(); ++i) {
+    bool in_box = true;
+    for (int axis = 0; axis < 3; ++axis)
+      in_box &= positions[3 * i + axis] >= 0 && positions[3 * i + axis] <= lattice.size(axis);
+    const double value = result.interpolated[i], slack = 1e-5 * std::max(-*low, *high);
+    require(in_box ? value >= *low - slack && value <= *high + slack : value == -1,
+            "an interpolated value is beyond those that are interpolated");
+  }
   return result;
 }
 
 // Every crossed lattice edge carries one vertex, where a linear function is zero, margins apart.
 void check_vertices(const Extraction& found) {
   int64_t crossed = 0;
-  for (size_t i = 0; i < found.points.size(); i += 3) {
-    std::array<int32_t, 3> p = {found.points[i], found.points[i + 1], found.points[i + 2]};
+  for (std::array<int32_t, 3> p : found.points) {
     if (found.volume.state(p) != Volume::kInside) continue;
     for (int axis = 0; axis < 3; ++axis)
       for (const int step : {-1, 1}) {
@@ -110,26 +173,27 @@ void check_vertices(const Extraction& found) {
         p[axis] -= step;
       }
   }
-  require(crossed == found.mesh.vertex_count(), "vertices and crossed lattice edges differ in number");
+  require(crossed == found.mesh.vertex_count(), "not one vertex for each crossed lattice edge");
 
-  for (int64_t v = 0; v < found.mesh.vertex_count(); ++v) {
+  for (int64_t v = 0; v < found.mesh.vertex_count() && !found.field.has_nan; ++v) {
     const double* at = &found.mesh.vertices[3 * v];
     std::array<int32_t, 3> a;
     int axis = -1;
-    for (int k = 0; k < 3 && !found.field.has_nan; ++k) {
+    for (int k = 0; k < 3; ++k) {
       require(std::isfinite(at[k]), "a vertex is not finite");
       a[k] = static_cast<int32_t>(std::floor(at[k]));
       if (a[k] == at[k]) continue;
       require(axis < 0, "a vertex is not on a lattice edge");
       axis = k;
     }
-    if (found.field.has_nan) continue;
     require(axis >= 0, "a vertex is on a lattice point");
     auto b = a;
     ++b[axis];
-    require(found.volume.state(a) != Volume::kUnknown && found.volume.state(b) != Volume::kUnknown &&
-                found.volume.state(a) != found.volume.state(b),
+    const auto state_a = found.volume.state(a), state_b = found.volume.state(b);
+    require(state_a != Volume::kUnknown && state_b != Volume::kUnknown && state_a != state_b,
             "a vertex is on an edge that the surface does not cross");
+    require(found.volume.evaluated(a) && found.volume.evaluated(b),
+            "a vertex depends on a predicted value");
     double t = 1 - onet::kMargin;
     if (found.volume.in_box(a)) {
       t = onet::kMargin;
@@ -142,24 +206,31 @@ void check_vertices(const Extraction& found) {
   }
 }
 
-void extraction(Random& random, int threads) {
+void extract_and_check(Random& random, bool predict, int threads) {
   const int64_t most = random.chance(0.02) ? 100'000 : random.pick({100, 2'000, 12'000});
-  const Extraction found = extract(random, most, threads);
+  const Extraction found = extract(random, most, predict, threads);
   const Mesh& mesh = found.mesh;
+  if (threads > 1) {
+    const Mesh other = extract(random, most, predict, 1).mesh;
+    require(other.faces == mesh.faces && (found.field.has_nan || other.vertices == mesh.vertices),
+            "the mesh depends on the number of threads");
+  }
   check_solid(mesh);
   check_vertices(found);
   if (found.field.has_nan || mesh.faces.empty()) return;
   require(signed_volume(mesh) > 0, "the surface is inside out");
   if (mesh.face_count() > 20'000) return;
-  const int64_t count = static_cast<int64_t>(found.points.size() / 3);
   for (int i = 0; i < 6; ++i) {  // which also tells cavities from solids, component by component
-    const int32_t* p = &found.points[3 * (random.bits() % count)];
+    const std::array<int32_t, 3> p = found.points[random.bits() % found.points.size()];
     const double at[3] = {double(p[0]), double(p[1]), double(p[2])};
-    const double expected = found.volume.state({p[0], p[1], p[2]}) == Volume::kInside;
+    const double expected = found.volume.state(p) == Volume::kInside;
     require(std::abs(winding_number(mesh, at) - expected) < 1e-3,
             "the surface does not part inside from outside");
   }
 }
+
+void extraction(Random& random, int threads) { extract_and_check(random, false, threads); }
+void prediction(Random& random, int threads) { extract_and_check(random, true, threads); }
 
 // Calls the operation with one thread and with several: the answers must be the same.
 template <class Answer, class Call>
@@ -183,9 +254,9 @@ Mesh query_mesh(Random& random, bool& whole, bool& finite) {
       return soup(random, random.whole(1, 60), random.pick({1.0, 1e-6, 1e6, 1e-150, 1e-310}));
     case 4:
       whole = false;
-      for (;;)
-        if (const Extraction found = extract(random, 500, 1); !found.field.has_nan)
-          return found.mesh;
+      for (;; random.bits())
+        if (Extraction found = extract(random, 500, false, 1); !found.field.has_nan)
+          return std::move(found.mesh);
     default: {
       whole = finite = false;
       Mesh mesh = random.chance(0.5) ? soup(random, random.whole(1, 60), 1.0)
@@ -234,7 +305,7 @@ void contains(Random& random, int threads) {
     require(inside[i] <= 1, "an answer is neither 0 nor 1");
     if (!whole || !finite || i >= 200) continue;
     const Parity expected = exact_parity(mesh, &points[3 * i]);
-    require(expected.on_surface || inside[i] == expected.inside, "parity differs from exact parity");
+    require(expected.on_surface || inside[i] == expected.inside, "parity is not exact");
   }
 }
 
@@ -317,7 +388,7 @@ void rasterize(Random& random, int) {
                   height, again.data(), nullptr);
   require(depth == again, "the picture depends on the order of the triangles");
   for (int64_t i = 0; i < width * height; ++i) {
-    require(face[i] >= -1 && face[i] < mesh.face_count(), "a pixel shows a face that does not exist");
+    require(face[i] >= -1 && face[i] < mesh.face_count(), "a pixel shows no face that exists");
     require((face[i] >= 0) == (depth[i] < std::numeric_limits<float>::infinity()),
             "a pixel has a depth without a face or a face without a depth");
     if (!finite || i % 7 != 0) continue;
@@ -338,7 +409,8 @@ void visibility(Random& random, int threads) {
   Mesh mesh = query_mesh(random, whole, finite);
   if (mesh.vertices.empty()) add_vertex(mesh, 0, 0, 0);
   double radius = 0;
-  for (const double c : mesh.vertices) radius = std::max(radius, std::isfinite(c) ? std::abs(c) : 0.0);
+  for (const double c : mesh.vertices)
+    if (std::isfinite(c)) radius = std::max(radius, std::abs(c));
   radius = random.pick({1.0, 0.5, 1.8}) * (radius > 0 ? radius : 1);
   std::vector<double> directions;
   for (int i = random.whole(0, 5); i > 0; --i) {
@@ -363,7 +435,8 @@ void visibility(Random& random, int threads) {
     if (!finite || i >= 100) continue;
     for (int64_t d = 0; d < count; ++d) {
       const auto height = [&](const double* p) {
-        return p[0] * directions[3 * d] + p[1] * directions[3 * d + 1] + p[2] * directions[3 * d + 2];
+        const double* t = &directions[3 * d];
+        return p[0] * t[0] + p[1] * t[1] + p[2] * t[2];
       };
       double top = -kInf;
       for (int64_t v = 0; v < mesh.vertex_count(); ++v)
@@ -380,8 +453,8 @@ struct Operation {
 };
 
 constexpr Operation kOperations[] = {
-    {"extraction", extraction},   {"contains", contains},     {"closest_point", closest_point},
-    {"rasterize", rasterize},     {"visibility", visibility},
+    {"extraction", extraction},       {"prediction", prediction}, {"contains", contains},
+    {"closest_point", closest_point}, {"rasterize", rasterize},   {"visibility", visibility},
 };
 
 char running[96] = "";
@@ -427,7 +500,7 @@ int main(int argc, char** argv) {
   for (const auto& operation : fuzz::kOperations) {
     if (std::strcmp(operation.name, argv[1]) != 0) continue;
     uint64_t name = 0;
-    for (const char* c = operation.name; *c; ++c) name = fuzz::mix(name ^ static_cast<uint64_t>(*c));
+    for (const char* c = operation.name; *c; ++c) name = fuzz::mix(name ^ uint64_t(*c));
     for (int64_t i = first; i < first + count; ++i) {
       fuzz::set_running(i, operation.name);
       fuzz::Random random(fuzz::mix(name ^ static_cast<uint64_t>(i)));

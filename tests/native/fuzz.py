@@ -2,9 +2,9 @@
 
     python tests/native/fuzz.py --cases 10000
 
-For every operation of the driver (fuzz.cpp) a table says how many cases ran and what was found. A
-finding is a failed check or a report of a sanitizer; it names the case, which can be run again alone
-with the command that is printed. Needs g++ or clang++ (or $CXX) with its sanitizers, nothing else.
+For every operation of the driver (fuzz.cpp) a table says how many cases ran and what was found.
+A finding is a failed check or a report of a sanitizer; it names the case, which can be run again
+alone with the command that is printed. Needs g++ or clang++ (or $CXX) with its sanitizers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def build(folder: Path, sanitizer: str) -> Path:
-    """Path of the driver, compiled with a sanitizer. Raises NoSanitizer where that is impossible."""
+    """Path of the driver, compiled with a sanitizer; NoSanitizer where that is impossible."""
     flags = [*FLAGS, SANITIZERS[sanitizer]]
     compiler = _compiler(folder, flags)
     sources = [Path(__file__).with_name("fuzz.cpp"), *(ROOT / "csrc").glob("*.cpp")]

@@ -48,7 +48,7 @@ class Random {
 
 struct Field {
   std::function<float(int32_t, int32_t, int32_t)> value;
-  bool has_nan = false;
+  bool has_nan = false;  // or values beyond 1e30
 };
 
 struct Lattice {
@@ -115,12 +115,12 @@ inline Field random_field(Random& random, const Lattice& lattice) {
       }};
     }
     case 4: {  // one value everywhere: at the threshold, or as far from it as can be
-      const float value = random.pick({0.0f, -0.0f, 1.0f, -1.0f, 1e-45f, -1e-45f, 3e38f, -3e38f});
+      const float value = random.pick({0.0f, -0.0f, 1.0f, -1.0f, 1e-45f, -1e-45f, 1e30f, -1e30f});
       return {[=](auto...) { return value; }};
     }
     case 5: {  // neighbours of very different size, and exact zeros
       static constexpr float kValues[] = {0.0f,   -0.0f,  1.0f,  -1.0f, 1e-45f, -1e-45f,
-                                          1e-30f, -1e-30f, 3e38f, -3e38f, 1e-7f,  -1e-7f};
+                                          1e-30f, -1e-30f, 1e30f, -1e30f, 1e-7f,  -1e-7f};
       return {[=](auto... p) { return kValues[static_cast<int>((noise(p...) + 1) * 5.99999)]; }};
     }
     case 6: {  // slanted rods and plates, thinner than a cell or thicker, through the whole box
@@ -147,13 +147,14 @@ inline Field random_field(Random& random, const Lattice& lattice) {
             sign * (radius - std::hypot(x - centre[0], y - centre[1], z - centre[2])));
       }};
     }
-    default: {  // blocks of NaN and infinities, which callers refuse or clip before
+    default: {  // blocks of NaN, infinities and sizes that callers refuse or clip before
       const int32_t block = random.whole(1, 5);
       return {[=](int32_t x, int32_t y, int32_t z) {
                 const double kind = noise(x / block, y / block, z / block);
                 const double value = kind < -0.8  ? kNan
                                      : kind < -0.6 ? kInf
                                      : kind < -0.4 ? -kInf
+                                     : kind < -0.2 ? 3e38
                                                    : waves(x, y, z);
                 return static_cast<float>(value);
               },
