@@ -8,7 +8,7 @@ import nanobind
 from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
-OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
+OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map", "simplify"]
 SOURCES = [f"csrc/{name}.cpp" for name in OPERATIONS]
 SOURCES += [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]]
 SOURCES += ["csrc/nanobind_runtime.cpp"]

@@ -6,6 +6,7 @@ void bind_marching_cubes(nb::module_& m);
 void bind_inside(nb::module_& m);
 void bind_closest_point(nb::module_& m);
 void bind_depth_map(nb::module_& m);
+void bind_simplify(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -14,4 +15,5 @@ NB_MODULE(_C, m) {
   bind_inside(m);
   bind_closest_point(m);
   bind_depth_map(m);
+  bind_simplify(m);
 }
