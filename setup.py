@@ -8,7 +8,8 @@ import nanobind
 from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
-OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map", "simplify"]
+OPERATIONS = ["octree", "marching_cubes", "components", "inside", "closest_point", "depth_map"]
+OPERATIONS += ["simplify"]
 SOURCES = [f"csrc/{name}.cpp" for name in OPERATIONS]
 SOURCES += [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]]
 SOURCES += ["csrc/nanobind_runtime.cpp"]
