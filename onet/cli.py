@@ -46,6 +46,20 @@ class MeshFormat(StrEnum):
     stl = "stl"
 
 
+class Mode(StrEnum):
+    """See `onet.extract_mesh`."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the decoder."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class Refine(StrEnum):
     none = "none"
     root = "root"
@@ -212,6 +226,15 @@ def generate(
     threshold: Annotated[
         float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
     ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of the decoder; default as configured.")
+    ] = None,
+    sharp: Annotated[
+        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
+    ] = None,
     refine: Annotated[
         Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
     ] = None,
@@ -238,6 +261,9 @@ def generate(
         format=format.value if format else None,
         resolution=resolution,
         threshold=threshold,
+        mode=mode.value if mode else None,
+        precision=precision.value if precision else None,
+        sharp=sharp,
         refine=refine.value if refine else None,
         simplify=simplify,
         normals=normals,

@@ -22,9 +22,9 @@ from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.normals import with_field_normals
 from onet.geometry.point_cloud_io import check_points, load_points
-from onet.inference.field import OccupancyField
 from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify as simplify_mesh
+from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
 from onet.models import build_model
 from onet.training.checkpoints import load_checkpoint, load_into
