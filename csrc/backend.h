@@ -19,6 +19,9 @@ namespace onet {
 
 class CpuBackend {
  public:
+  // At least as many as bodies run at the same time.
+  static constexpr int64_t kConcurrency = 1024;
+
   // threads: 0 for default_threads().
   explicit CpuBackend(int threads = 0) : threads_(threads > 0 ? threads : default_threads()) {}
 
@@ -30,8 +33,11 @@ class CpuBackend {
 
    public:
     explicit Buffer(const CpuBackend&) {}
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
+    Buffer(Buffer&& other) noexcept { swap(other); }
+    Buffer& operator=(Buffer&& other) noexcept {
+      swap(other);
+      return *this;
+    }
     ~Buffer() { std::free(data_); }
 
     T* data() { return data_; }
@@ -47,7 +53,7 @@ class CpuBackend {
       data_ = static_cast<T*>(moved);
       size_ = n;
     }
-    void swap(Buffer& other) {
+    void swap(Buffer& other) noexcept {
       std::swap(data_, other.data_);
       std::swap(size_, other.size_);
     }
@@ -69,6 +75,10 @@ class CpuBackend {
   void fill_bytes(T* data, int64_t n, int byte) const {
     if (n > 0) std::memset(static_cast<void*>(data), byte, n * sizeof(T));
   }
+  template <class T>
+  void copy(T* to, const T* from, int64_t n) const {
+    if (n > 0) std::memcpy(static_cast<void*>(to), from, n * sizeof(T));
+  }
   // One element, or several, to and from the memory of this process.
   template <class T>
   void read(T* out, const T* data, int64_t n) const {
@@ -83,7 +93,8 @@ class CpuBackend {
   void sort(uint64_t* keys, uint64_t* scratch, int64_t n) const;
   void sort(int32_t* keys, int32_t* scratch, int64_t n) const;
   // out[i] = sum of counts[0..i), for i in 0..n; `out` has n + 1 elements and may be `counts`.
-  void exclusive_scan(const int32_t* counts, int32_t* out, int64_t n) const;
+  template <class T>
+  void exclusive_scan(const T* counts, T* out, int64_t n) const;
 
  private:
   static constexpr int64_t kChunk = 2048;
@@ -122,10 +133,11 @@ inline void CpuBackend::sort(int32_t* keys, int32_t* scratch, int64_t n) const {
   detail::radix_sort(keys, scratch, n);  // keys are not negative
 }
 
-inline void CpuBackend::exclusive_scan(const int32_t* counts, int32_t* out, int64_t n) const {
-  int32_t sum = 0;
+template <class T>
+void CpuBackend::exclusive_scan(const T* counts, T* out, int64_t n) const {
+  T sum = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const int32_t count = counts[i];
+    const T count = counts[i];
     out[i] = sum;
     sum += count;
   }

@@ -1,4 +1,4 @@
-#include "marching_cubes.h"
+#include "marching_cubes_impl.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -86,13 +86,6 @@ Triangles derive_case(int corners) {
 
 }  // namespace
 
-int edge_start(int edge) {
-  const int axis = edge / 4, u = edge & 1, v = edge >> 1 & 1;
-  if (axis == 0) return u << 1 | v << 2;
-  if (axis == 1) return u | v << 2;
-  return u | v << 1;
-}
-
 const Triangles& cube_triangles(int corners) {
   static const std::vector<Triangles> table = [] {
     std::vector<Triangles> cases;
@@ -102,45 +95,22 @@ const Triangles& cube_triangles(int corners) {
   return table.at(corners);
 }
 
-TriangleMesh marching_cubes(const Octree& octree) {
-  if (octree.pending()) throw std::logic_error("the octree still awaits values");
-  const auto size = octree.resolution();
-  TriangleMesh mesh;
-  const auto cells = octree.surface_cells();
-  HashMap vertex_of(cells.size() * 2);
-
-  for (const auto& cell : cells) {
-    std::array<float, 8> value;
-    std::array<bool, 8> in_box;
-    int corners = 0;
-    for (int c = 0; c < 8; ++c) {
-      const int32_t x = cell[0] + (c & 1), y = cell[1] + (c >> 1 & 1), z = cell[2] + (c >> 2);
-      in_box[c] = x >= 0 && y >= 0 && z >= 0 && x <= size[0] && y <= size[1] && z <= size[2];
-      bool known = false;
-      value[c] = in_box[c] ? octree.value(x, y, z, known) : -1.0f;
-      if (in_box[c] && !known) throw std::logic_error("a surface cell has an unknown corner");
-      corners |= (value[c] > 0) << c;
+const CubeTable& cube_table() {
+  static const CubeTable table = [] {
+    CubeTable t{};
+    for (int i = 0; i < 256; ++i) {
+      const Triangles& triangles = cube_triangles(i);
+      if (triangles.size() > kMostTriangles) throw std::logic_error("a case has too many triangles");
+      int8_t* out = t.row[i];
+      *out++ = static_cast<int8_t>(triangles.size());
+      for (const auto& triangle : triangles) out = std::copy(triangle.begin(), triangle.end(), out);
     }
-    for (const auto& triangle : cube_triangles(corners)) {
-      for (const int edge : triangle) {
-        const int axis = edge / 4, a = edge_start(edge), b = a | 1 << axis;
-        const int32_t p[3] = {cell[0] + (a & 1), cell[1] + (a >> 1 & 1), cell[2] + (a >> 2)};
-        uint64_t key = axis;  // coordinates start at -1
-        for (const int32_t i : p) key = key << 20 | static_cast<uint64_t>(i + 1);
-        const auto [vertex, is_new] =
-            vertex_of.insert(key, static_cast<int32_t>(mesh.vertices.size() / 3));
-        if (is_new) {
-          double t = double(value[a]) / (double(value[a]) - double(value[b]));
-          t = std::clamp(t, kMargin, 1 - kMargin);
-          if (!in_box[a]) t = 1 - kMargin;
-          if (!in_box[b]) t = kMargin;
-          for (int i = 0; i < 3; ++i) mesh.vertices.push_back(p[i] + (i == axis ? t : 0.0));
-        }
-        mesh.faces.push_back(vertex);
-      }
-    }
-  }
-  return mesh;
+    return t;
+  }();
+  return table;
 }
+
+template SurfaceT<CpuBackend> marching_cubes(const OctreeT<CpuBackend>&,
+                                             const std::array<double, 3>&, double);
 
 }  // namespace onet
