@@ -25,7 +25,7 @@ from setuptools.modified import newer_group
 
 NANOBIND = Path(nanobind.__file__).parent
 OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
-CUDA_OPERATIONS = ["inside"]
+CUDA_OPERATIONS = ["octree", "marching_cubes", "inside"]
 HEADERS = [str(path) for suffix in ("h", "cuh") for path in Path("csrc").rglob(f"*.{suffix}")]
 
 if sys.platform == "win32":
@@ -91,7 +91,8 @@ def cuda_extension(nvcc: Path) -> Extension:
         )
     return extension(
         "onet._cuda",
-        [f"csrc/bindings/cuda_{name}.cpp" for name in [*CUDA_OPERATIONS, "module"]],
+        ["csrc/cube_table.cpp"]
+        + [f"csrc/bindings/cuda_{name}.cpp" for name in [*CUDA_OPERATIONS, "module"]],
         depends=[*HEADERS, *CUDA_SOURCES],
         include_dirs=[str(toolkit / "include")],
         library_dirs=[str(runtime[0].parent)],
@@ -153,7 +154,7 @@ setup(
     ext_modules=[
         extension(
             "onet._C",
-            [f"csrc/{name}.cpp" for name in OPERATIONS]
+            [f"csrc/{name}.cpp" for name in [*OPERATIONS, "cube_table"]]
             + [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]],
             depends=HEADERS,
         ),

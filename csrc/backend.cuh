@@ -20,10 +20,10 @@ template <class Body>
 void CudaBackend::each(int64_t n, const Body& body) const {
   static_assert(std::is_trivially_copyable_v<Body>, "a body is copied to the device as bytes");
   if (n <= 0) return;
-  constexpr unsigned kBlock = 256;
+  constexpr int64_t kBlock = 256;
   const DeviceScope scope(memory_->device);
   cudaLaunchConfig_t config = {};
-  const int64_t threads = std::min(n, memory_->most_threads);
+  const int64_t threads = std::min(n, kConcurrency);
   config.gridDim = dim3(static_cast<unsigned>((threads + kBlock - 1) / kBlock));
   config.blockDim = dim3(kBlock);
   config.stream = memory_->stream;

@@ -36,10 +36,6 @@ CudaBackend::CudaBackend(int device, cudaStream_t stream)
 
 CudaBackend::Memory::Memory(int device, cudaStream_t stream) : device(device), stream(stream) {
   const DeviceScope scope(device);
-  int processors = 0;
-  check_cuda(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
-             "asking for the number of processors");
-  most_threads = int64_t{processors} * 8 * 2048;  // eight times what runs at once
   cudaMemPoolProps properties = {};
   properties.allocType = cudaMemAllocationTypePinned;
   properties.location.type = cudaMemLocationTypeDevice;
@@ -119,7 +115,8 @@ void CudaBackend::sort(int32_t* keys, int32_t* scratch, int64_t n) const {
   radix_sort(keys, scratch, n);
 }
 
-void CudaBackend::exclusive_scan(const int32_t* counts, int32_t* out, int64_t n) const {
+template <class T>
+void CudaBackend::exclusive_scan(const T* counts, T* out, int64_t n) const {
   // In place over n + 1 counts of which the last is 0: its sum is the total.
   if (counts != out) copy(out, counts, n);
   fill_bytes(out + n, 1, 0);
@@ -132,5 +129,8 @@ void CudaBackend::exclusive_scan(const int32_t* counts, int32_t* out, int64_t n)
   check_cuda(cub::DeviceScan::ExclusiveSum(room.data(), bytes, out, out, n + 1, memory_->stream),
              "summing");
 }
+
+template void CudaBackend::exclusive_scan(const int32_t*, int32_t*, int64_t) const;
+template void CudaBackend::exclusive_scan(const int64_t*, int64_t*, int64_t) const;
 
 }  // namespace onet

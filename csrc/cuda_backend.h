@@ -38,8 +38,11 @@ class CudaBackend {
   struct Memory;
 
  public:
+  // Threads that `each` starts at most; a device of 256 processors runs as many at the same time.
+  static constexpr int64_t kConcurrency = 1 << 19;
+
   // stream: one of that device, null for its default stream. It must outlive what is made with it.
-  explicit CudaBackend(int device, cudaStream_t stream = nullptr);
+  explicit CudaBackend(int device = 0, cudaStream_t stream = nullptr);
 
   int device() const { return memory_->device; }
 
@@ -50,8 +53,11 @@ class CudaBackend {
 
    public:
     explicit Buffer(const CudaBackend& backend) : memory_(backend.memory_) {}
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
+    Buffer(Buffer&& other) noexcept : memory_(other.memory_) { swap(other); }
+    Buffer& operator=(Buffer&& other) noexcept {
+      swap(other);
+      return *this;
+    }
     ~Buffer() { memory_->release(data_); }
 
     T* data() { return data_; }
@@ -73,7 +79,7 @@ class CudaBackend {
       data_ = moved;
       size_ = n;
     }
-    void swap(Buffer& other) {
+    void swap(Buffer& other) noexcept {
       std::swap(memory_, other.memory_);
       std::swap(data_, other.data_);
       std::swap(size_, other.size_);
@@ -94,6 +100,10 @@ class CudaBackend {
   void fill_bytes(T* data, int64_t n, int byte) const {
     memory_->fill(data, byte, n * sizeof(T));
   }
+  template <class T>
+  void copy(T* to, const T* from, int64_t n) const {
+    memory_->copy(to, from, n * sizeof(T), cudaMemcpyDeviceToDevice);
+  }
   // Elements to and from the memory of this process. `in` may be changed once `write` returns.
   template <class T>
   void read(T* out, const T* data, int64_t n) const {
@@ -104,17 +114,14 @@ class CudaBackend {
   void write(T* data, const T* in, int64_t n) const {
     memory_->copy(data, in, n * sizeof(T), cudaMemcpyHostToDevice);
   }
-  // From device memory to device memory.
-  template <class T>
-  void copy(T* out, const T* data, int64_t n) const {
-    memory_->copy(out, data, n * sizeof(T), cudaMemcpyDeviceToDevice);
-  }
 
   // Ascending order, in place; `scratch` has room for n more.
   void sort(uint64_t* keys, uint64_t* scratch, int64_t n) const;
   void sort(int32_t* keys, int32_t* scratch, int64_t n) const;
   // out[i] = sum of counts[0..i), for i in 0..n; `out` has n + 1 elements and may be `counts`.
-  void exclusive_scan(const int32_t* counts, int32_t* out, int64_t n) const;
+  // For int32_t and int64_t.
+  template <class T>
+  void exclusive_scan(const T* counts, T* out, int64_t n) const;
 
  private:
   // A pool of memory that keeps what is freed until its last user is gone, so that growing a buffer
@@ -131,7 +138,6 @@ class CudaBackend {
     int device;
     cudaStream_t stream;
     cudaMemPool_t pool = nullptr;
-    int64_t most_threads = 0;  // that `each` starts
   };
 
   template <class Key>

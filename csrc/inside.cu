@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "backend.cuh"
+#include "corners.h"
 #include "cuda_inside.h"
 #include "parity.h"
 
@@ -106,6 +107,7 @@ struct TestPoint {
 void contains(const CudaBackend& backend, const double* vertices, int64_t vertex_count,
               const int64_t* faces, int64_t face_count, const double* points, int64_t point_count,
               uint8_t* inside) {
+  check_corners(vertices, faces, face_count);
   if (face_count == 0 || point_count == 0) return backend.fill_bytes(inside, point_count, 0);
   const Grid grid = make_grid(vertices, faces, face_count);
   const int64_t columns = int64_t{grid.side} * grid.side;

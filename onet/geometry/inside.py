@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.geometry import cuda
+
 if TYPE_CHECKING:
     import trimesh
 
@@ -29,6 +31,8 @@ def contains(
     Returns:
         (N,) bool. Points exactly on the surface may get either answer.
     """
+    if cuda.is_cuda(points):
+        return cuda.contains(mesh, points)
     from onet import _C
 
     return _C.contains(

@@ -30,6 +30,7 @@ def sources() -> list[Path]:
     return [
         *sorted(CSRC.glob("*.cu")),
         *sorted((CSRC / "bindings").glob("cuda_*.cpp")),
+        CSRC / "cube_table.cpp",
         CSRC / "nanobind_runtime.cpp",
     ]
 
