@@ -25,7 +25,9 @@ from setuptools.modified import newer_group
 
 NANOBIND = Path(nanobind.__file__).parent
 OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
-CUDA_OPERATIONS = ["octree", "marching_cubes", "inside"]
+CUDA_OPERATIONS = ["octree", "marching_cubes", "inside", "nearest"]
+# What the CUDA module needs of the host code.
+CUDA_HOST_SOURCES = [f"csrc/{name}.cpp" for name in ["cube_table", "nearest", "hilbert"]]
 HEADERS = [str(path) for suffix in ("h", "cuh") for path in Path("csrc").rglob(f"*.{suffix}")]
 
 if sys.platform == "win32":
@@ -91,7 +93,7 @@ def cuda_extension(nvcc: Path) -> Extension:
         )
     return extension(
         "onet._cuda",
-        ["csrc/cube_table.cpp"]
+        CUDA_HOST_SOURCES
         + [f"csrc/bindings/cuda_{name}.cpp" for name in [*CUDA_OPERATIONS, "module"]],
         depends=[*HEADERS, *CUDA_SOURCES],
         include_dirs=[str(toolkit / "include")],

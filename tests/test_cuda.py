@@ -1,4 +1,7 @@
-"""The CUDA module against the CPU one: its kernels run on the CPU here, on a GPU where there is one."""
+"""The CUDA module against the CPU one.
+
+Its kernels run on the CPU, through `emulation`, and on a GPU as well where there is one.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from onet.errors import MissingDependency
 from onet.geometry import cuda
 from onet.geometry.inside import contains
 
-# What the emulated device and a real one are both asked; `device` gives where the tensors are.
+# `device` says where tensors go: the same for all examples, so no fixture for each is needed.
 same_inputs = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
 
 
@@ -52,7 +55,8 @@ def grow(tree: _C.Octree | cuda.Octree, volume: np.ndarray, device: str | None =
     """Feeds a tree from a dense volume; returns the pending points of every round."""
     rounds = []
     while tree.pending:
-        points = np.array(tree.pending_points().cpu() if device else tree.pending_points())
+        points = tree.pending_points()
+        points = points.cpu().numpy() if device else points
         values = np.ascontiguousarray(volume[tuple(points.T)])
         tree.update(torch.from_numpy(values).to(device) if device else values)
         rounds.append(points)
@@ -167,12 +171,70 @@ def test_point_in_mesh_of_few_and_of_long_triangles(device):
     assert not contains(empty, torch.from_numpy(points).to(device)).any()
 
 
+@same_inputs
+@given(st.integers(1, 600), st.integers(0, 300), st.integers(0, 2**32 - 1))
+def test_nearest_neighbours(device, count, query_count, seed):
+    rng = np.random.default_rng(seed)
+    spread = rng.choice([1e-3, 1.0, 1e60])
+    # Many points at the same distance, or at the same place.
+    points, queries = (
+        np.where(rng.random((n, 1)) < 0.5, rng.integers(0, 4, size=(n, 3)), rng.normal(size=(n, 3)))
+        * spread
+        for n in (count, query_count)
+    )
+    queries[: query_count // 10] *= 1e3
+    index = cuda.NearestNeighbors(torch.from_numpy(points), device=device)
+    distance, nearest = index.query(torch.from_numpy(queries).to(device))
+    squared = [(queries[:, None, axis] - points[None, :, axis]) ** 2 for axis in range(3)]
+    expected = squared[0] + squared[1] + squared[2]
+    np.testing.assert_array_equal(nearest.cpu().numpy(), expected.argmin(axis=1))
+    np.testing.assert_array_equal(distance.cpu().numpy(), np.sqrt(expected.min(axis=1)))
+
+
+def test_nearest_neighbours_refuse(device):
+    index = cuda.NearestNeighbors(np.zeros((1, 3)), device=device)
+    queries = torch.zeros((3, 3), dtype=torch.float64, device=device)
+    queries[1, 2] = torch.nan
+    with pytest.raises(ValueError, match="1 of 3 rows are NaN"):
+        index.query(queries)
+    with pytest.raises(ValueError, match="there are none"):
+        cuda.NearestNeighbors(np.zeros((0, 3)), device=device)
+    with pytest.raises(ValueError, match="1 of 1 rows are NaN"):
+        cuda.NearestNeighbors(np.full((1, 3), np.inf), device=device)
+
+
 def test_out_of_memory_is_named(device, monkeypatch):
     if device == "cuda":
         pytest.skip("needs a device of known size")
     monkeypatch.setenv("ONET_EMULATED_BYTES", "100000")
     with pytest.raises(RuntimeError, match="device 0 is out of memory"):
         cuda.Octree((32, 32, 32), 1, device=device)
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_no_finding_by_sanitizers(sanitizer, request):
+    """Bounds and undefined behaviour; and data races between the threads of a kernel."""
+    runtime = {"address": "libasan.so", "thread": "libtsan.so"}[sanitizer]
+    printed = subprocess.run(
+        [emulation.COMPILER, f"-print-file-name={runtime}"], capture_output=True, text=True
+    ).stdout.strip()
+    if not os.path.isabs(printed):
+        pytest.skip(f"{emulation.COMPILER} has no {runtime}")
+    module = emulation.build(request.config.cache.mkdir("onet-emulation"), sanitizer)
+    options = {
+        "LD_PRELOAD": printed,
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's own
+        "TSAN_OPTIONS": "exitcode=1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, emulation.HERE / "exercise.py", module, "40"],
+        env={**os.environ, **options},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert done.stdout == "40 cases\n"
 
 
 def test_without_the_module_or_a_device(monkeypatch):

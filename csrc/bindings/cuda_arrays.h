@@ -5,8 +5,8 @@
 #include "../cuda_backend.h"
 #include "arrays.h"
 
-// The tests run this module's kernels on the CPU: arrays in ordinary memory then stand for arrays on
-// device 0.
+// The tests run this module's kernels on the CPU: arrays in ordinary memory then stand for arrays
+// on device 0.
 #ifdef ONET_EMULATED
 using CudaDevice = nb::device::cpu;
 #else

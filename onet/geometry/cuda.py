@@ -7,7 +7,7 @@ imported, and torch neither, before somebody asks for a device or hands over suc
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import trimesh
 
 
-def is_cuda(array: object) -> bool:
+def is_cuda(array: object) -> TypeGuard[torch.Tensor]:
     """Whether it is a torch tensor on a CUDA device."""
     return getattr(array, "is_cuda", False) is True
 
@@ -93,7 +93,7 @@ class Octree:
         first: int,
         count: int,
     ) -> torch.Tensor:
-        """(count, 3) float32: origin + cell * (lattice position), from the pending point `first`."""
+        """(count, 3) float32: origin + cell * (lattice position) of the pending points from `first`."""
         out = self._empty("float32", count, 3)
         self._tree.pending_positions(origin, cell, first, out)
         return out
@@ -140,3 +140,41 @@ def contains(
     faces: NDArray[np.int64] = np.ascontiguousarray(mesh.faces, dtype=np.int64)
     extension().contains(vertices, faces, query, inside, queue(query.device)[1])
     return inside.view(torch.bool)
+
+
+class NearestNeighbors:
+    """`onet.geometry.nearest.NearestNeighbors` for queries on a CUDA device: the same answers.
+
+    The hierarchy is built on the CPU and copied.
+    """
+
+    def __init__(
+        self,
+        points: torch.Tensor | NDArray[np.floating],  # (M, 3), M > 0, on any device
+        threads: int = 0,
+        device: torch.device | str | None = None,
+    ) -> None:
+        """device: where the queries will be; None for the device of the points."""
+        import torch
+
+        tensor = torch.as_tensor(points).detach()
+        host: NDArray[np.float64] = tensor.to("cpu", torch.float64).contiguous().numpy()
+        self.device = tensor.device if device is None else torch.device(device)
+        self._index = extension().NearestNeighbors(host, threads, *queue(self.device))
+
+    def query(
+        self,
+        queries: torch.Tensor,  # (N, 3) in the frame of the points, on the device
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distances (N,) float64 and indices (N,) int64 of the nearest points, on the device.
+
+        Raises:
+            ValueError: queries that are NaN, infinite or beyond 1e70, or on another device.
+        """
+        import torch
+
+        rows = queries.detach().to(torch.float64).contiguous()
+        distance = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+        index = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
+        self._index.query(rows, distance, index)
+        return distance, index

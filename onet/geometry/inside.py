@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,7 +32,8 @@ def contains(
         (N,) bool. Points exactly on the surface may get either answer.
     """
     if cuda.is_cuda(points):
-        return cuda.contains(mesh, points)
+        on_device: Any = cuda.contains(mesh, points)
+        return on_device
     from onet import _C
 
     return _C.contains(

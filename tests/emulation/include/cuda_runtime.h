@@ -1,13 +1,14 @@
 // Stands in for CUDA's header of this name: a .cu file compiled by a C++ compiler with this folder
-// first on its include path executes its kernels on the CPU. It shows errors of logic, of bounds and
-// of host code that touches device memory; it does not show a GPU's memory model.
+// first on its include path executes its kernels on the CPU. It shows errors of logic and of bounds,
+// host code that touches device memory and, with the thread sanitizer, data races; it does not show
+// a GPU's memory model.
 //
 // - Device memory is readable and writable only while a kernel, a copy or a fill runs. It ends at a
 //   page that never is, and begins as rubbish. Under the address sanitizer it is plain `malloc`
 //   instead, which that sanitizer watches.
-// - The blocks of a kernel are run by several threads at once, and the threads of a block one after
-//   another in an order that differs from launch to launch. Barriers and shared memory are missing:
-//   the kernels here have none.
+// - CUDA threads are run by several threads at once, in an order that differs from launch to launch,
+//   each from its beginning to its end. Barriers and shared memory are missing: the kernels here
+//   have none.
 #pragma once
 
 #include <sys/mman.h>
@@ -35,9 +36,17 @@ struct dim3 {
 };
 inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-enum cudaError_t { cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2,
-                   cudaErrorInvalidDevice = 101 };
-enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidDevice = 101
+};
+enum cudaMemcpyKind {
+  cudaMemcpyHostToDevice = 1,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice
+};
 enum cudaMemAllocationType { cudaMemAllocationTypePinned = 1 };
 enum cudaMemLocationType { cudaMemLocationTypeDevice = 1 };
 enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
@@ -59,7 +68,7 @@ struct cudaLaunchConfig_t {
 namespace emulated {
 
 inline constexpr int kDevices = 2;
-inline constexpr unsigned kThreads = 3;
+inline constexpr size_t kThreads = 3, kWarp = 32;
 inline thread_local int current_device = 0;
 
 // Device memory: where each piece begins, with the pages that hold it.
@@ -152,23 +161,23 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   if (grid.x == 0 || block.x == 0 || block.x > 1024 || grid.y * grid.z * block.y * block.z != 1)
     return cudaErrorInvalidValue;
   emulated::on_device([&] {
-    const size_t launch = emulated::state().launches++;
-    size_t stride = 2 * launch + 1;  // of the order of a block's threads, coprime to their number
-    while (std::gcd(stride, size_t{block.x}) != 1) stride += 2;
-    std::atomic<unsigned> next{0};
+    const size_t launch = emulated::state().launches++, all = size_t{grid.x} * block.x;
+    size_t stride = 2 * launch + 1;  // of the order in which CUDA threads are run
+    while (std::gcd(stride, all) != 1) stride += 2;
+    std::atomic<size_t> next{0};
     auto work = [&] {
       blockDim = block;
       gridDim = grid;
-      for (unsigned b; (b = next.fetch_add(1)) < grid.x;) {
-        blockIdx = dim3(launch % 2 ? grid.x - 1 - b : b, 0, 0);
-        for (size_t t = 0; t < block.x; ++t) {
-          threadIdx = dim3((t * stride + launch) % block.x, 0, 0);
+      for (size_t first; (first = next.fetch_add(emulated::kWarp)) < all;)
+        for (size_t i = first; i < std::min(first + emulated::kWarp, all); ++i) {
+          const size_t thread = (i * stride + launch) % all;
+          blockIdx = dim3(static_cast<unsigned>(thread / block.x), 0, 0);
+          threadIdx = dim3(static_cast<unsigned>(thread % block.x), 0, 0);
           std::apply(kernel, copied);
         }
-      }
     };
     std::vector<std::thread> threads;
-    for (unsigned i = 1; i < std::min(emulated::kThreads, grid.x); ++i) threads.emplace_back(work);
+    for (size_t i = 1; i < emulated::kThreads; ++i) threads.emplace_back(work);
     work();
     for (auto& thread : threads) thread.join();
   });
