@@ -24,7 +24,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.modified import newer_group
 
 NANOBIND = Path(nanobind.__file__).parent
-OPERATIONS = ["octree", "marching_cubes", "inside", "closest_point", "depth_map"]
+OPERATIONS = ["octree", "marching_cubes", "components", "inside", "closest_point", "depth_map"]
 CUDA_OPERATIONS = ["octree", "marching_cubes", "inside", "nearest"]
 # What the CUDA module needs of the host code.
 CUDA_HOST_SOURCES = [f"csrc/{name}.cpp" for name in ["cube_table", "nearest", "hilbert"]]

@@ -24,6 +24,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "backend.h"
 
@@ -121,6 +122,8 @@ class OctreeT {
 
   int64_t points() const { return points_; }        // known or pending
   int64_t evaluated() const { return evaluated_; }  // by update()
+  // How many of these belong to the lattice of each level, and not to a coarser one.
+  std::vector<int32_t> evaluations_per_level() const;
   // Lattice coordinates (points(), 3), values (points()), and whether each was evaluated, to host
   // memory.
   void read_points(int32_t* coordinates, float* values, uint8_t* evaluated) const;

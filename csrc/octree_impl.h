@@ -12,11 +12,14 @@
 namespace onet {
 namespace octree_body {
 
+// Eight neighbours along z share a line of the cache.
 ONET_HD inline int64_t start_slot(uint64_t key, int64_t capacity) {
-  key ^= key >> 31;
-  key *= 0x9E3779B97F4A7C15ull;
-  key ^= key >> 29;
-  return static_cast<int64_t>((key >> 32) * static_cast<uint64_t>(capacity) >> 32);
+  uint64_t line = key >> 3;
+  line ^= line >> 31;
+  line *= 0x9E3779B97F4A7C15ull;
+  line ^= line >> 29;
+  const uint64_t lines = static_cast<uint64_t>(capacity) >> 3;
+  return static_cast<int64_t>((line >> 32) * lines >> 32 << 3 | (key & 7));
 }
 
 // Slot of a key that is in the table.
@@ -107,9 +110,11 @@ struct BaseGrid {  // i over the points of the base grid
 struct Enter {  // i over points from `first` on: puts them into the table
   OctreeView t;
   int32_t first;
+  int64_t n;
   ONET_HD void operator()(int64_t i) const {
     const uint64_t key = t.keys[first + i];
     int64_t slot = start_slot(key, t.capacity);
+    if (i + 16 < n) prefetch(t.slot_keys + start_slot(t.keys[first + i + 16], t.capacity));
     while (atomic_cas(t.slot_keys + slot, OctreeView::kEmpty, key) != OctreeView::kEmpty)
       slot = slot + 1 == t.capacity ? 0 : slot + 1;
     t.slot_points[slot] = static_cast<int32_t>(first + i);
@@ -119,7 +124,13 @@ struct Enter {  // i over points from `first` on: puts them into the table
 struct Number {  // i over new points: gives the slots of their keys their indices
   OctreeView t;
   int32_t first;
+  int64_t n;
   ONET_HD void operator()(int64_t i) const {
+    if (i + 16 < n) {
+      const int64_t slot = start_slot(t.keys[first + i + 16], t.capacity);
+      prefetch(t.slot_keys + slot);
+      prefetch(t.slot_points + slot);
+    }
     t.slot_points[find_slot(t, t.keys[first + i])] = static_cast<int32_t>(first + i);
   }
 };
@@ -188,11 +199,16 @@ struct Split {  // i over cells to split: makes the node and asks the table for 
     t.lattice.unpack(t.keys[corners[0]], low);
     const int32_t half = 1 << (t.lattice.levels - level - 1);
     int32_t* points = t.node_points + 27 * int64_t{node};
+    uint64_t keys[27];
+    for (int j = 0; j < 27; ++j) {
+      keys[j] = t.lattice.key(low[0] + j % 3 * half, low[1] + j / 3 % 3 * half,
+                              low[2] + j / 9 * half);
+      if (j < 9) prefetch(t.slot_keys + start_slot(keys[j], t.capacity));
+    }
     for (int j = 0; j < 27; ++j) {
       const int x = j % 3, y = j / 3 % 3, z = j / 9;
       if ((x | y | z) & 1)
-        points[j] = static_cast<int32_t>(
-            insert(t.lattice.key(low[0] + x * half, low[1] + y * half, low[2] + z * half)));
+        points[j] = static_cast<int32_t>(insert(keys[j]));
       else
         points[j] = corners[x / 2 + y + 2 * z];
     }
@@ -395,13 +411,14 @@ struct Seed {  // i over seed cells: queues the leaf around it, or requests its 
 
 struct Request {  // i over nodes of a predicting tree: points that the surface needs
   OctreeView t;
-  int32_t level;  // of the children to look at
+  int32_t level;  // of the finest children to look at
   float margin;
   int32_t *pending, *pending_count;
 
   ONET_HD void operator()(int64_t i) const {
     const int32_t first = t.node_cells[i];
-    if ((first < 0 ? t.lattice.levels : t.block_levels[(first - t.roots) / 8]) != level) return;
+    const int children = first < 0 ? t.lattice.levels : t.block_levels[(first - t.roots) / 8];
+    if (children > level) return;
     const int32_t* points = t.node_points + 27 * i;
     float value[27];
     int inside = 0;
@@ -411,7 +428,7 @@ struct Request {  // i over nodes of a predicting tree: points that the surface 
     }
     int32_t low[3];
     t.lattice.unpack(t.keys[points[0]], low);
-    const int32_t size = 2 << (t.lattice.levels - level);
+    const int32_t size = 2 << (t.lattice.levels - children);
     bool on_box = false;
     for (int axis = 0; axis < 3; ++axis)
       on_box = on_box || low[axis] == 0 || low[axis] + size == t.lattice.resolution[axis];
@@ -501,6 +518,19 @@ struct Interpolate {  // i over positions
       sum += weight * t.values[corners[c]];
     }
     out[i] = static_cast<float>(sum);
+  }
+};
+
+struct CountLevels {  // i over points: evaluated points by the level that they first belong to
+  OctreeView t;
+  int32_t* counts;
+  ONET_HD void operator()(int64_t i) const {
+    if (i >= t.known || (t.states && t.states[i] != OctreeView::kEvaluated)) return;
+    int32_t p[3];
+    t.lattice.unpack(t.keys[i], p);
+    int level = 0;
+    while ((p[0] | p[1] | p[2]) & ((1 << (t.lattice.levels - level)) - 1)) ++level;
+    atomic_add(counts + level, 1);
   }
 };
 
@@ -599,7 +629,7 @@ void OctreeT<Backend>::reserve_table(int64_t expected) {
   slot_keys_.resize(needed);
   slot_points_.resize(needed);
   backend_.fill_bytes(slot_keys_.data(), needed, 0xff);
-  backend_.each(points_, octree_body::Enter{view(), 0});
+  backend_.each(points_, octree_body::Enter{view(), 0, points_});
 }
 
 template <class Backend>
@@ -659,7 +689,7 @@ void OctreeT<Backend>::split_queue() {
   if (predict_) states_.resize(points_);
   backend_.copy(keys_.data() + first_point, new_keys.data(), added);
   new_keys.resize(0);
-  backend_.each(added, Number{view(), static_cast<int32_t>(first_point)});
+  backend_.each(added, Number{view(), static_cast<int32_t>(first_point), added});
   if (!predict_) pending_ += added;
 
   queue_.resize(8 * int64_t{new_blocks});
@@ -809,6 +839,17 @@ void OctreeT<Backend>::read_points(int32_t* coordinates, float* values, uint8_t*
   std::vector<int32_t> states(points_);
   backend_.read(states.data(), states_.data(), points_);
   for (int64_t i = 0; i < points_; ++i) evaluated[i] = states[i] == OctreeView::kEvaluated;
+}
+
+template <class Backend>
+std::vector<int32_t> OctreeT<Backend>::evaluations_per_level() const {
+  Buffer<int32_t> counts(backend_);
+  counts.resize(levels() + 1);
+  backend_.fill_bytes(counts.data(), levels() + 1, 0);
+  backend_.each(points_, octree_body::CountLevels{view(), counts.data()});
+  std::vector<int32_t> out(levels() + 1);
+  backend_.read(out.data(), counts.data(), levels() + 1);
+  return out;
 }
 
 template <class Backend>

@@ -82,4 +82,13 @@ ONET_HD inline uint64_t atomic_load(const uint64_t* p) {
 #endif
 }
 
+// A hint that this memory will be read soon.
+ONET_HD inline void prefetch(const void* p) {
+#if !defined(__CUDA_ARCH__) && defined(__GNUC__)
+  __builtin_prefetch(p);
+#else
+  (void)p;
+#endif
+}
+
 }  // namespace onet

@@ -85,6 +85,7 @@ def test_octree_and_marching_cubes(device, base, levels, predict, margin, seed_c
     np.testing.assert_equal(ours.points(), theirs.points())
     for name in ("levels", "resolution", "evaluated", "box_contacts", "pending"):
         assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.evaluations_per_level() == theirs.evaluations_per_level()
 
     positions = rng.uniform(-0.5, np.array(shape), size=(100, 3))
     values = ours.interpolate(torch.from_numpy(positions).to(device)).cpu().numpy()

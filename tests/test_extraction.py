@@ -32,6 +32,67 @@ def test_solid_for_every_field(seed, bias, resolution):
     assert np.abs(mesh.vertices).max() <= half
 
 
+@given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.sampled_from([33, 64, 100]))
+def test_fast_is_solid_for_every_field(seed, bias, resolution):
+    mesh = extract_mesh(noise_field(seed, bias), resolution=resolution, mode="fast")
+    assert topology(mesh).solid
+    assert mesh.metadata["extraction"]["components"] == topology(mesh).components
+
+
+def test_fast_finds_the_same_surface_with_fewer_evaluations(torus, sphere):
+    for field in (torus, sphere):
+        exact, fast = (extract_mesh(field, resolution=128, mode=m) for m in ("exact", "fast"))
+        counts = [mesh.metadata["extraction"]["evaluations"] for mesh in (exact, fast)]
+        assert counts[1] < 0.7 * counts[0]
+        assert len(exact.faces) == len(fast.faces)
+        distance, index = cKDTree(exact.vertices).query(fast.vertices)
+        assert distance.max() == 0 and len(np.unique(index)) == len(exact.vertices)
+
+
+def test_a_margin_brings_fast_closer_to_exact(torus):
+    counts = [
+        extract_mesh(torus, mode="fast", margin=margin).metadata["extraction"]["evaluations"]
+        for margin in (0.0, 0.02, 1e30)
+    ]
+    assert counts[0] < counts[1] < counts[2]
+    assert counts[2] == extract_mesh(torus).metadata["extraction"]["evaluations"]
+
+
+@pytest.mark.parametrize(
+    ("resolution", "base", "cells", "levels"),
+    [
+        (64, 8, 64, 3),
+        (64, 64, 64, 0),
+        (100, 25, 100, 2),
+        (100, 7, 112, 4),
+        (5, 9, 9, 0),
+        (9, 1, 16, 4),
+    ],
+)
+def test_any_base_and_any_number_of_levels(resolution, base, cells, levels, torus):
+    mesh = extract_mesh(torus, resolution=resolution, base_resolution=base)
+    found = mesh.metadata["extraction"]
+    assert found["resolution"] == [cells] * 3
+    assert len(found["evaluations_per_level"]) == levels + 1
+    assert found["evaluations_per_level"][0] == (base + 1) ** 3
+    assert sum(found["evaluations_per_level"]) == found["evaluations"]
+
+
+def test_a_probability_is_a_threshold_on_logits(sphere):
+    mesh = extract_mesh(lambda p: 20 * sphere(p), resolution=64, probability=0.2)
+    same = extract_mesh(lambda p: 20 * sphere(p), resolution=64, threshold=np.log(0.25))
+    assert mesh.metadata["extraction"]["threshold"] == same.metadata["extraction"]["threshold"]
+    np.testing.assert_array_equal(mesh.vertices, same.vertices)
+
+
+def test_vertices_lie_on_the_edges_of_the_lattice(torus):
+    mesh = extract_mesh(torus, [[-1, -1, -0.5], [1, 1.3, 0.7]], resolution=64)
+    lattice = mesh.metadata["extraction"]["lattice"]
+    steps = (mesh.vertices - lattice["origin"]) / lattice["cell"]
+    off = np.sort(np.abs(steps - np.round(steps)), axis=1)
+    assert off[:, :2].max() < 1e-9 and off[:, 2].min() > 0.9e-4
+
+
 def test_batches_change_nothing(torus):
     sizes: list[int] = []
 
@@ -61,7 +122,7 @@ def test_statistics(torus):
     assert len(found["evaluations_per_round"]) == found["rounds"] > 1
     assert found["evaluations_per_round"][0] == 33**3
     assert found["resolution"] == [64, 64, 64] and found["threshold"] == 0.01
-    assert found["box_contacts"] == 0 and found["octree_bytes"] > 0
+    assert found["box_contacts"] == 0 and found["peak_bytes"] > 0
     assert set(found["seconds"]) == {"field", "octree", "marching_cubes"}
     assert all(seconds >= 0 for seconds in found["seconds"].values())
     assert sum(found["seconds"].values()) > 0
@@ -274,6 +335,15 @@ def test_errors_of_the_field_pass_through():
         ({"batch_size": 0}, "batch_size"),
         ({"seeds": [0.0, 0.0, 0.0]}, "seeds"),
         ({"seeds": [[0.0, 0.0]]}, "seeds"),
+        ({"base_resolution": 0}, "base_resolution"),
+        ({"base_resolution": 2.5}, "base_resolution"),
+        ({"mode": "quick"}, "mode"),
+        ({"mode": "fast", "margin": -1.0}, "margin"),
+        ({"mode": "fast", "margin": np.nan}, "margin"),
+        ({"probability": 0.0}, "probability"),
+        ({"probability": 0.5, "threshold": 0.0}, "give one of them"),
+        ({"probes": -1}, "probes"),
+        ({"probes": 5, "seeds": [[0.0, 0.0, 0.0]]}, "together"),
         ({"seeds": [[0.0, 0.0, np.nan]]}, "seeds"),
     ],
 )
@@ -288,6 +358,5 @@ def test_seeds_beyond_the_box_are_ignored(sphere):
     np.testing.assert_array_equal(plain.vertices, seeded.vertices)
     none = extract_mesh(sphere, resolution=64, seeds=np.empty((0, 3)))
     np.testing.assert_array_equal(plain.vertices, none.vertices)
-    assert seeded.metadata["extraction"] | {"seconds": 0, "octree_bytes": 0} == plain.metadata[
-        "extraction"
-    ] | {"seconds": 0, "octree_bytes": 0}
+    free = {"seconds": 0, "peak_bytes": 0}
+    assert seeded.metadata["extraction"] | free == plain.metadata["extraction"] | free

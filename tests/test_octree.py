@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
+import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
@@ -75,6 +77,80 @@ def test_does_not_prefer_an_axis_or_a_direction(case):
     assert point_set(turned) == set(map(tuple, points[:, order].tolist()))
 
 
+@given(cases, st.integers(2, 4))
+def test_threads_change_nothing(case, threads):
+    base, levels, seed = case
+    base = tuple(4 * n for n in base)  # enough cells for several threads
+    volume = random_volume(tuple((n << levels) + 1 for n in base), seed)
+    for predict in (False, True):
+        one, many = (_C.Octree(base, levels, predict, 0.0, n) for n in (1, threads))
+        assert grow(one, volume) == grow(many, volume)
+        for single, several in zip(one.points(), many.points(), strict=True):
+            np.testing.assert_array_equal(single, several)
+        for single, several in zip(_C.marching_cubes(one), _C.marching_cubes(many), strict=True):
+            np.testing.assert_array_equal(single, several)
+
+
+@given(cases, st.integers(0, 3))
+def test_predicting_with_an_infinite_margin_is_exact(case, seed_count):
+    base, levels, seed = case
+    shape = tuple((n << levels) + 1 for n in base)
+    volume = random_volume(shape, seed)
+    rng = np.random.default_rng(seed)
+    seeds = rng.integers(-1, np.array(shape), size=(seed_count, 3), dtype=np.int32)
+    tree = _C.Octree(base, levels, True, np.inf)
+    tree.refine(seeds)
+    grow(tree, volume)
+    points, values, evaluated = tree.points()
+    assert point_set(tree) == mise(volume, levels, seeds)
+    assert evaluated.all()
+    np.testing.assert_array_equal(values, volume[tuple(points.T)])
+
+
+@given(cases)
+def test_predicting_evaluates_both_ends_of_every_crossing(case):
+    base, levels, seed = case
+    shape = tuple((n << levels) + 1 for n in base)
+    volume = random_volume(shape, seed)
+    tree = _C.Octree(base, levels, True)
+    rounds = grow(tree, volume)
+    points, values, evaluated = tree.points()
+    assert sum(rounds) == np.count_nonzero(evaluated) == tree.evaluated
+    assert tree.evaluations_per_level()[0] == np.prod([n + 1 for n in base])
+    assert sum(tree.evaluations_per_level()) == tree.evaluated
+    exact = evaluated.astype(bool)
+    np.testing.assert_array_equal(values[exact], volume[tuple(points[exact].T)])
+
+    known = np.full([n + 2 for n in shape], np.nan, dtype=np.float32)  # a rim of unknown points
+    true = np.zeros(known.shape, dtype=bool)
+    known[tuple(points.T)], true[tuple(points.T)] = values, exact
+    for axis in range(3):
+        one, two = known, np.roll(known, -1, axis)
+        crossing = ((one > 0) & (two <= 0)) | ((one <= 0) & (two > 0))
+        assert true[crossing].all() and np.roll(true, -1, axis)[crossing].all()
+    on_box = ((points == 0) | (points == np.array(shape) - 1)).any(axis=1)
+    assert exact[on_box & (values > 0)].all()
+    vertices, faces = _C.marching_cubes(tree)
+    if len(faces):
+        mesh = trimesh.Trimesh(vertices, faces, process=False)
+        assert topology(mesh).solid
+
+
+@given(cases)
+def test_interpolation_is_that_of_the_leaves(case):
+    base, levels, seed = case
+    volume = random_volume(tuple((n << levels) + 1 for n in base), seed)
+    tree = _C.Octree(base, levels)
+    grow(tree, volume)
+    points, values, _ = tree.points()
+    np.testing.assert_array_equal(tree.interpolate(points.astype(float)) > 0, values > 0)
+    outside = np.array([[-0.01, 0.5, 0.5], [0.5, 0.5, volume.shape[2] - 0.99]])
+    np.testing.assert_array_equal(tree.interpolate(outside), [-1, -1])
+    everywhere = np.random.default_rng(seed).random((50, 3)) * (np.array(volume.shape) - 1)
+    found = tree.interpolate(everywhere)
+    assert found.min() >= values.min() - 1e-6 and found.max() <= values.max() + 1e-6
+
+
 def test_propagates_through_hanging_nodes():
     """A spike seen only in the middle of a coarse face is followed into the cell beyond it."""
     volume = np.full((9, 17, 9), -1.0, dtype=np.float32)
@@ -90,7 +166,7 @@ def test_memory_follows_the_surface(torus):
     sizes = []
     for resolution in (64, 128, 256):
         found = extract_mesh(torus, resolution=resolution).metadata["extraction"]
-        assert found["octree_bytes"] < 256 * found["evaluations"]
+        assert found["peak_bytes"] < 256 * found["evaluations"]
         sizes.append(found["evaluations"])
     assert sizes[2] < 0.05 * 257**3
     assert sizes[2] / sizes[1] < 4.5  # a surface, not a volume
@@ -108,6 +184,27 @@ def test_seeds_find_a_thin_rod():
     assert found.solid and found.components == 1
     np.testing.assert_allclose(np.ptp(mesh.vertices[:, 2]), 0.82, atol=1.1 / 256)
     np.testing.assert_allclose(mesh.volume, np.pi * 0.01**2 * 0.82, rtol=0.15)
+
+
+def test_probes_find_a_thin_rod_and_count_what_was_overlooked():
+    def rod(points: np.ndarray) -> np.ndarray:
+        across = np.hypot(points[:, 0] - 0.017, points[:, 1] - 0.017)
+        return 0.01 - np.maximum(across, np.abs(points[:, 2]) - 0.4)
+
+    def found(**options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mesh = extract_mesh(rod, resolution=256, base_resolution=32, **options)
+        return mesh, mesh.metadata["extraction"]["seeds"]
+
+    inside = [[0.017, 0.017, z] for z in np.linspace(-0.39, 0.39, 7)]
+    mesh, seeds = found(seeds=[*inside, [0.4, 0.4, 0.4], [9, 9, 9]], refine_at_seeds=False)
+    assert len(mesh.faces) == 0 and seeds == {"count": 8, "wrong_side": 7, "wrong_side_before": 7}
+    mesh, probes = found(probes=20_000)  # about 4 of them hit the rod
+    assert probes["wrong_side_before"] > 0 and probes["wrong_side"] == 0
+    assert topology(mesh).solid and topology(mesh).components == 1
+    np.testing.assert_allclose(mesh.volume, np.pi * 0.01**2 * 0.82, rtol=0.15)
+    assert found(probes=20_000)[1] == probes
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 #include "../cuda_octree.h"
 
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/vector.h>
 
 #include "cuda_arrays.h"
 
@@ -25,6 +26,7 @@ void bind_cuda_octree(nb::module_& m) {
       .def_prop_ro("box_contacts", &CudaOctree::box_contacts)
       .def_prop_ro("bytes", &CudaOctree::bytes)
       .def_prop_ro("peak_bytes", &CudaOctree::peak_bytes)
+      .def("evaluations_per_level", &CudaOctree::evaluations_per_level)
       .def(
           "refine",
           [](CudaOctree& tree, Rows<int32_t> cells) {

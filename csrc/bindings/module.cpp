@@ -3,6 +3,7 @@
 
 void bind_octree(nb::module_& m);
 void bind_marching_cubes(nb::module_& m);
+void bind_components(nb::module_& m);
 void bind_inside(nb::module_& m);
 void bind_closest_point(nb::module_& m);
 void bind_depth_map(nb::module_& m);
@@ -11,6 +12,7 @@ NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
   bind_octree(m);
   bind_marching_cubes(m);
+  bind_components(m);
   bind_inside(m);
   bind_closest_point(m);
   bind_depth_map(m);

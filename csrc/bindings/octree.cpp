@@ -1,6 +1,7 @@
 #include "../octree.h"
 
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/vector.h>
 
 #include "arrays.h"
 
@@ -64,6 +65,7 @@ void bind_octree(nb::module_& m) {
           },
           "origin"_a, "cell"_a, "first"_a, "count"_a)
       .def("points", &points)
+      .def("evaluations_per_level", &Octree::evaluations_per_level)
       .def(
           "update",
           [](Octree& tree, Vector<float> values) {

@@ -74,9 +74,8 @@ class Octree:
         self._tree = extension().Octree(base, levels, predict, margin, *queue(self.device))
 
     def __getattr__(self, name: str) -> Any:
-        """levels, resolution, pending, evaluated, box_contacts, bytes, peak_bytes, refine, points.
-
-        `refine` takes and `points` returns NumPy arrays.
+        """What needs no tensor is that of `_C.Octree`: levels, resolution, pending, evaluated,
+        evaluations_per_level, box_contacts, bytes, peak_bytes, refine and points (NumPy arrays).
         """
         return getattr(self.__dict__["_tree"], name)
 
@@ -93,7 +92,7 @@ class Octree:
         first: int,
         count: int,
     ) -> torch.Tensor:
-        """(count, 3) float32: origin + cell * (lattice position) of the pending points from `first`."""
+        """(count, 3) float32: origin + cell * (lattice position), from pending point `first` on."""
         out = self._empty("float32", count, 3)
         self._tree.pending_positions(origin, cell, first, out)
         return out

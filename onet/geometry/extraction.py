@@ -8,27 +8,21 @@ grid of the final resolution is ever stored.
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onet.errors import FieldError
+from onet.geometry.field_values import Field, evaluate_field
+from onet.geometry.lattice import Lattice
 
 if TYPE_CHECKING:
     import trimesh
 
-Field = Callable[[NDArray[np.float32]], Any]  # (N, 3) points -> (N,) values
-
 UNIT_BOX = ((-0.55, -0.55, -0.55), (0.55, 0.55, 0.55))
-# Cells of the base grid along the longest side, at least: a coarser one overlooks thin parts.
-MIN_BASE = 32
-
-# Range of values that single precision holds with room for their differences.
-_TINY, _HUGE = 1e-30, 1e30
 
 logger = logging.getLogger(__name__)
 
@@ -37,17 +31,32 @@ def extract_mesh(
     field: Field,
     bounds: ArrayLike = UNIT_BOX,  # (2, 3): minimum and maximum corner
     resolution: int = 128,
-    threshold: float = 0.0,
+    threshold: float | None = None,
     *,
+    probability: float | None = None,
+    mode: Literal["exact", "fast"] = "exact",
+    margin: float = 0.0,
+    base_resolution: int | None = None,
     seeds: ArrayLike | None = None,  # (S, 3) points near the surface
+    probes: int = 0,
+    probe_seed: int = 0,
+    refine_at_seeds: bool = True,
     batch_size: int = 65536,
+    threads: int = 0,
 ) -> trimesh.Trimesh:
     """Closed mesh of the set where `field(points) > threshold`, inside `bounds`.
 
     The field is evaluated on a base grid; cells whose corners disagree are halved until the longest
     side has `resolution` cells. Parts thinner than a base cell can be overlooked: points in `seeds`
-    make the search begin there as well. Where the set leaves the box it is cut off flat at the box
-    and closed. The mesh is closed, manifold and oriented outward, for every field.
+    make the search begin there as well, and `probes` look for such parts at random. Where the set
+    leaves the box it is cut off flat at the box and closed. The mesh is closed, manifold and
+    oriented outward, for every field.
+
+    `mode="exact"` evaluates all corners of all cells near the surface (MISE): the mesh is that of
+    marching cubes on the dense grid, as far as the base grid hints at the surface. `mode="fast"`
+    predicts the values of new corners from the cell they split, and evaluates only the ends of
+    edges whose signs differ, until no such edge is left: every vertex is interpolated from true
+    values, at about half the evaluations, but detail that no prediction hints at is missed.
 
     Args:
         field: callable that takes points (N, 3) float32, in the frame of `bounds`, and returns N
@@ -55,72 +64,89 @@ def extract_mesh(
             inside.
         bounds: corners of an axis-aligned box, any frame and unit.
         resolution: cells along the longest side of the box, at least: rounded up to a multiple of
-            the power of two that leaves a base grid of 32 to 63 cells. Cells are cubes; a shorter
-            side is covered by whole base cells, centred on it, so it may be exceeded slightly.
-        threshold: value of the field on the surface. For occupancy logits and a probability t this
-            is log(t / (1 - t)).
+            the power of two that leaves the base grid. Cells are cubes; a shorter side is covered
+            by whole base cells, centred on it, so it may be exceeded slightly.
+        threshold: value of the field on the surface; default 0.
+        probability: instead of `threshold`, for a field of occupancy logits: the probability t on
+            the surface, that is the value log(t / (1 - t)).
+        mode: see above.
+        margin: of `mode="fast"`: points whose predicted value is nearer to the threshold than this
+            are evaluated too.
+        base_resolution: cells of the base grid along the longest side; default 32 to 63.
         seeds: points in the frame of `bounds` around which the finest cells are always evaluated.
+        probes: number of random points of the box at which the field is compared with the surface
+            found; where they disagree the search begins anew.
+        probe_seed: of the choice of these points.
+        refine_at_seeds: whether seeds and probes have these effects; otherwise the field is
+            evaluated there as well, and disagreements are only counted.
         batch_size: most points handed to one call of `field`.
+        threads: of everything but the field; 0 for all cores, or OMP_NUM_THREADS if that is set.
 
     Returns:
         Mesh in the frame of `bounds`: vertices float64, faces counter-clockwise from outside.
         Empty, with a warning, where there is no surface. `mesh.metadata["extraction"]` holds
-        `resolution` (cells per axis), `evaluations`, `evaluations_per_round`, `rounds`,
-        `box_contacts` (evaluated points on the box that are inside; above 0 the surface was cut),
-        `seconds` per stage, `octree_bytes`.
+        `mode`, `resolution` (cells per axis), `threshold`, `lattice` (`origin` and `cell`: every
+        vertex lies on an edge of that lattice), `evaluations`, `evaluations_per_level` (base grid
+        first), `evaluations_per_round`, `rounds`, `box_contacts` (evaluated points on the box that
+        are inside; above 0 the surface was cut), `components`, `seconds` per stage, `peak_bytes`
+        (of octree and mesh). With probes, or seeds that are not refined at, also `seeds`: `count`
+        (in the box), `wrong_side` (how many lie on the other side of the surface found than the
+        field says) and `wrong_side_before` the search began anew there; their evaluations are in
+        `evaluations`.
 
     Raises:
-        ValueError: bounds, resolution, batch_size or seeds that cannot be used.
+        ValueError: an argument that cannot be used; the message names it.
         FieldError: the field returned NaN, complex or non-numeric values or the wrong shape.
     """
     import trimesh
 
     from onet import _C
 
-    low, cell, base, levels = _lattice(bounds, resolution)
+    lattice = Lattice.over(bounds, resolution, base_resolution)
+    level = _threshold(threshold, probability)
+    if mode not in ("exact", "fast"):
+        raise ValueError(f"mode is {mode!r}; choose 'exact' or 'fast'")
+    if not margin >= 0:
+        raise ValueError(f"margin is {margin}; it must be at least 0")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
-    if not np.isfinite(threshold):
-        raise ValueError(f"threshold is {threshold}; it must be a finite number")
-    tree = _C.Octree(base, levels)
-    if seeds is not None:
-        tree.refine(_cells_of(seeds, low, cell))
+    given = _seeds(seeds, probes, probe_seed, bounds)
 
-    rounds: list[int] = []
-    seconds = {"field": 0.0, "octree": 0.0, "marching_cubes": 0.0}
-    clock = time.perf_counter()
-    while tree.pending:
-        lattice = tree.pending_points()
-        values = np.empty(len(lattice), dtype=np.float32)
-        seconds["octree"] += -clock + (clock := time.perf_counter())
-        for start in range(0, len(lattice), batch_size):
-            part = slice(start, start + batch_size)
-            points = (low + cell * lattice[part]).astype(np.float32)
-            values[part] = _evaluate(field, points, threshold)
-        seconds["field"] += -clock + (clock := time.perf_counter())
-        tree.update(values)
-        rounds.append(len(lattice))
-        seconds["octree"] += -clock + (clock := time.perf_counter())
-    vertices, faces = _C.marching_cubes(tree)
-    seconds["marching_cubes"] = time.perf_counter() - clock
+    search = _Search(field, lattice, level, batch_size)
+    tree = _C.Octree(lattice.base, lattice.levels, mode == "fast", float(margin), threads)
+    if not probes and refine_at_seeds:
+        tree.refine(lattice.cells_of(given))
+    search.finish(tree)
+    seed_report: dict[str, int] = {}
+    if probes or (len(given) and not refine_at_seeds):
+        seed_report = search.check(tree, given, refine_at_seeds)
 
+    with search.timed("marching_cubes"):
+        vertices, faces = _C.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
+        _, components = _C.face_components(faces, len(vertices))
     if len(faces) == 0:
         warnings.warn(
-            f"no surface: the field is nowhere above the threshold {threshold:g}, asked at "
-            f"{tree.evaluated} points; the mesh is empty",
+            f"no surface: the field is nowhere above the threshold {level:g}, asked at "
+            f"{search.evaluations} points; the mesh is empty",
             stacklevel=2,
         )
-    mesh = trimesh.Trimesh(low + cell * vertices, faces.astype(np.int64), process=False)
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
     mesh.metadata["extraction"] = {
+        "mode": mode,
         "resolution": list(tree.resolution),
-        "threshold": float(threshold),
-        "evaluations": int(tree.evaluated),
-        "evaluations_per_round": rounds,
-        "rounds": len(rounds),
+        "threshold": level,
+        "lattice": {"origin": lattice.origin.tolist(), "cell": lattice.cell},
+        "evaluations": search.evaluations,
+        "evaluations_per_level": tree.evaluations_per_level(),
+        "evaluations_per_round": search.rounds,
+        "rounds": len(search.rounds),
         "box_contacts": int(tree.box_contacts),
-        "seconds": {stage: round(s, 6) for stage, s in seconds.items()},
-        "octree_bytes": int(tree.bytes),
+        "components": components,
+        "seconds": {stage: round(s, 6) for stage, s in search.seconds.items()},
+        "peak_bytes": max(tree.peak_bytes, tree.bytes + vertices.nbytes + faces.nbytes),
     }
+    if seed_report:
+        mesh.metadata["extraction"]["seeds"] = seed_report
     if tree.box_contacts:
         logger.warning(
             "the surface leaves the box and was closed there (%d points of the box are inside)",
@@ -129,54 +155,103 @@ def extract_mesh(
     return mesh
 
 
-def _lattice(
-    bounds: ArrayLike, resolution: int
-) -> tuple[NDArray[np.float64], float, tuple[int, int, int], int]:
-    """Origin, finest cell size, base cells per axis and number of halvings."""
-    box = np.asarray(bounds, dtype=np.float64)
-    if box.shape != (2, 3) or not np.isfinite(box).all() or not (box[1] > box[0]).all():
-        raise ValueError(
-            f"bounds must be two finite corners, minimum first, of shape (2, 3); got {box.tolist()}"
-        )
-    if resolution != int(resolution) or resolution < 1:
-        raise ValueError(f"resolution is {resolution}; it must be a whole number, at least 1")
-    levels = max(0, int(resolution // MIN_BASE).bit_length() - 1)
-    extent = box[1] - box[0]
-    cell = float(extent.max()) / (-(-int(resolution) // 2**levels) * 2**levels)
-    # The tolerance keeps a side that is a whole number of base cells from getting one more.
-    base = np.ceil(extent / (cell * 2**levels) - 1e-9).astype(int)
-    low = box.mean(axis=0) - base * cell * 2**levels / 2
-    return low, cell, (int(base[0]), int(base[1]), int(base[2])), levels
+class _Search:
+    """Evaluates what an octree asks for, and keeps count."""
+
+    def __init__(self, field: Field, lattice: Lattice, threshold: float, batch_size: int) -> None:
+        self.field = field
+        self.lattice = lattice
+        self.threshold = threshold
+        self.batch_size = batch_size
+        self.rounds: list[int] = []
+        self.evaluations = 0
+        self.seconds = {"field": 0.0, "octree": 0.0, "marching_cubes": 0.0}
+
+    def finish(self, tree: Any) -> None:
+        """Answers until nothing is pending."""
+        origin, cell = self.lattice.origin.tolist(), self.lattice.cell
+        while tree.pending:
+            values = np.empty(tree.pending, dtype=np.float32)
+            for start in range(0, len(values), self.batch_size):
+                count = min(self.batch_size, len(values) - start)
+                with self.timed("octree"):
+                    points = tree.pending_positions(origin, cell, start, count)
+                values[start : start + count] = self.evaluate(points)
+            with self.timed("octree"):
+                tree.update(values)
+            self.rounds.append(len(values))
+
+    def evaluate(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        with self.timed("field"):
+            values = evaluate_field(self.field, points, self.threshold)
+        self.evaluations += len(points)
+        return values
+
+    def check(
+        self,
+        tree: Any,
+        points: NDArray[np.float64],  # (S, 3)
+        refine: bool,
+    ) -> dict[str, int]:
+        """How often field and surface disagree about points of the box, and what refining mends."""
+        at = self.lattice.positions_of(points)
+        inside_box = ((at >= 0) & (at <= np.array(tree.resolution))).all(axis=1)
+        points, at = points[inside_box], at[inside_box]
+        batches = range(0, len(points), self.batch_size)
+        parts = [points[start : start + self.batch_size].astype(np.float32) for start in batches]
+        truth = np.concatenate([[], *map(self.evaluate, parts)]) > 0
+        wrong = (tree.interpolate(at) > 0) != truth
+        before = int(wrong.sum())
+        if refine:
+            tree.refine(self.lattice.cells_of(points[wrong]))
+            self.finish(tree)
+            wrong = (tree.interpolate(at) > 0) != truth
+        return {"count": len(at), "wrong_side": int(wrong.sum()), "wrong_side_before": before}
+
+    def timed(self, stage: str) -> _Timed:
+        return _Timed(self.seconds, stage)
 
 
-def _cells_of(seeds: ArrayLike, low: NDArray[np.float64], cell: float) -> NDArray[np.int32]:
+class _Timed:
+    """Adds the time spent inside to a stage."""
+
+    def __init__(self, seconds: dict[str, float], stage: str) -> None:
+        self.seconds, self.stage = seconds, stage
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self.seconds[self.stage] += time.perf_counter() - self.start
+
+
+def _threshold(threshold: float | None, probability: float | None) -> float:
+    if probability is not None:
+        if threshold is not None:
+            raise ValueError("threshold and probability say the same thing; give one of them")
+        if not 0 < probability < 1:
+            raise ValueError(f"probability is {probability}; it must be between 0 and 1")
+        return math.log(probability / (1 - probability))
+    level = 0.0 if threshold is None else float(threshold)
+    if not math.isfinite(level):
+        raise ValueError(f"threshold is {threshold}; it must be a finite number")
+    return level
+
+
+def _seeds(
+    seeds: ArrayLike | None, probes: int, probe_seed: int, bounds: ArrayLike
+) -> NDArray[np.float64]:
+    """Points (S, 3) at which the surface found is to be checked."""
+    if seeds is not None and probes:
+        raise ValueError("seeds and probes cannot be used together; add random points to the seeds")
+    if probes < 0 or probes != int(probes):
+        raise ValueError(f"probes is {probes}; it must be a whole number, at least 0")
+    if probes:
+        low, high = np.asarray(bounds, dtype=np.float64)
+        return np.random.default_rng(probe_seed).uniform(low, high, (int(probes), 3))
+    if seeds is None:
+        return np.empty((0, 3))
     points = np.asarray(seeds, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise ValueError(f"seeds must be finite points of shape (S, 3); got shape {points.shape}")
-    cells = np.clip(np.floor((points - low) / cell), -1, 2**20)  # beyond the box: ignored later
-    return np.ascontiguousarray(np.unique(cells.astype(np.int32), axis=0))
-
-
-def _evaluate(field: Field, points: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """Values relative to the threshold, checked, in single precision with the sign kept."""
-    raw = field(points)
-    if hasattr(raw, "detach"):  # a torch tensor, recognised without importing torch
-        raw = raw.detach().cpu()
-        raw = raw.double().numpy() if raw.is_floating_point() else raw.numpy()
-    values = np.asarray(raw)
-    if values.shape not in ((len(points),), (len(points), 1)):
-        raise FieldError(
-            f"the field returned shape {values.shape} for {len(points)} points; "
-            f"it must return ({len(points)},), one value a point"
-        )
-    if values.dtype.kind not in "biuf":
-        raise FieldError(f"the field returned {values.dtype} values; it must return real numbers")
-    relative = values.reshape(-1).astype(np.float64) - threshold
-    bad = np.isnan(relative)
-    if bad.any():
-        raise FieldError(
-            f"the field returned NaN at {bad.sum()} of {len(points)} points, "
-            f"first at {points[bad][0].tolist()}"
-        )
-    size = np.clip(np.abs(relative), _TINY, _HUGE)
-    return np.where(relative > 0, size, -size).astype(np.float32)
+    return points
