@@ -20,7 +20,7 @@ import nanobind
 HERE = Path(__file__).parent
 CSRC = HERE.parents[1] / "csrc"
 COMPILER = os.environ.get("CXX", "g++")
-FLAGS = ["-std=c++17", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
+FLAGS = ["-std=c++17", "-g1", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off"]
 FLAGS += ["-fno-strict-aliasing", "-Wall", "-Wno-attributes", "-pthread"]
 # A domain of its own: its types must not meet those of the real module in one process.
 FLAGS += ["-DONET_EMULATED", "-DNB_DOMAIN=onet_emulated"]
@@ -54,7 +54,7 @@ def build(folder: Path, sanitizer: str = "") -> Path:
     def compile_one(source: Path) -> Path:
         flags = [*FLAGS]
         if source.suffix == ".cu":
-            flags += ["-D__CUDACC__", *SANITIZERS[sanitizer]]
+            flags += ["-O1", "-D__CUDACC__", *SANITIZERS[sanitizer]]
         command = [COMPILER, *flags, *[f"-I{path}" for path in include]]
         target = folder / f"{source.stem}-{_digest(command, common, source.read_bytes())}.o"
         return _make(target, [*command, "-x", "c++", "-c", str(source)])
