@@ -117,9 +117,9 @@ void CudaBackend::sort(int32_t* keys, int32_t* scratch, int64_t n) const {
 
 template <class T>
 void CudaBackend::exclusive_scan(const T* counts, T* out, int64_t n) const {
-  // In place over n + 1 counts of which the last is 0: its sum is the total.
+  // In place over n + 1 counts: what the last one is does not matter, what comes before it is the
+  // total.
   if (counts != out) copy(out, counts, n);
-  fill_bytes(out + n, 1, 0);
   const DeviceScope scope(memory_->device);
   size_t bytes = 0;
   check_cuda(cub::DeviceScan::ExclusiveSum(nullptr, bytes, out, out, n + 1, memory_->stream),
