@@ -24,7 +24,8 @@ from setuptools.command.build_ext import build_ext
 from setuptools.modified import newer_group
 
 NANOBIND = Path(nanobind.__file__).parent
-OPERATIONS = ["octree", "marching_cubes", "components", "inside", "closest_point", "depth_map"]
+OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "nearest"]
+OPERATIONS += ["closest_point", "sampling", "simplify", "depth_map", "residual"]
 CUDA_OPERATIONS = ["octree", "marching_cubes", "inside", "nearest"]
 # What the CUDA module needs of the host code.
 CUDA_HOST_SOURCES = [f"csrc/{name}.cpp" for name in ["cube_table", "nearest", "hilbert"]]
@@ -35,6 +36,7 @@ if sys.platform == "win32":
 else:
     # No contraction into fused multiply-adds: the exact predicates of inside.cpp rely on it.
     compile_args = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off"]
+    compile_args += ["-fno-math-errno", "-fno-trapping-math"]  # lets loops become vector code
     compile_args += ["-fno-strict-aliasing", "-pthread"]  # aliasing: asked for by nanobind
     link_args = ["-pthread"] + (["-s"] if sys.platform == "linux" else [])
 
@@ -156,7 +158,7 @@ setup(
     ext_modules=[
         extension(
             "onet._C",
-            [f"csrc/{name}.cpp" for name in [*OPERATIONS, "cube_table"]]
+            [f"csrc/{name}.cpp" for name in [*OPERATIONS, "cube_table", "hilbert"]]
             + [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]],
             depends=HEADERS,
         ),

@@ -25,6 +25,7 @@ from onet import _C
 from onet.errors import MissingDependency
 from onet.geometry import cuda
 from onet.geometry.inside import contains
+from onet.geometry.nearest import NearestNeighbors
 
 # `device` says where tensors go: the same for all examples, so no fixture for each is needed.
 same_inputs = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
@@ -168,6 +169,8 @@ def test_point_in_mesh_of_few_and_of_long_triangles(device):
     inside = contains(mesh, torch.from_numpy(points).to(device)).cpu().numpy()
     np.testing.assert_array_equal(inside, contains(mesh, points))
     assert 0.2 < inside.mean() < 0.35  # a double cone: pi * 2 / 3 of 8
+    with pytest.raises(ValueError, match="winding"):
+        contains(mesh, torch.from_numpy(points).to(device), mode="winding")
     empty = trimesh.Trimesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
     assert not contains(empty, torch.from_numpy(points).to(device)).any()
 
@@ -184,24 +187,26 @@ def test_nearest_neighbours(device, count, query_count, seed):
         for n in (count, query_count)
     )
     queries[: query_count // 10] *= 1e3
-    index = cuda.NearestNeighbors(torch.from_numpy(points), device=device)
-    distance, nearest = index.query(torch.from_numpy(queries).to(device))
-    squared = [(queries[:, None, axis] - points[None, :, axis]) ** 2 for axis in range(3)]
-    expected = squared[0] + squared[1] + squared[2]
-    np.testing.assert_array_equal(nearest.cpu().numpy(), expected.argmin(axis=1))
-    np.testing.assert_array_equal(distance.cpu().numpy(), np.sqrt(expected.min(axis=1)))
+    index = NearestNeighbors(torch.from_numpy(points).to(device))
+    found = index.query(torch.from_numpy(queries).to(device))
+    for mine, reference in zip(found, NearestNeighbors(points).query(queries), strict=True):
+        np.testing.assert_array_equal(mine.cpu().numpy(), reference)
 
 
 def test_nearest_neighbours_refuse(device):
-    index = cuda.NearestNeighbors(np.zeros((1, 3)), device=device)
+    index = NearestNeighbors(torch.zeros((1, 3), device=device))
     queries = torch.zeros((3, 3), dtype=torch.float64, device=device)
     queries[1, 2] = torch.nan
     with pytest.raises(ValueError, match="1 of 3 rows are NaN"):
         index.query(queries)
+    with pytest.raises(ValueError, match=r"shape \(N, 3\)"):
+        index.query(queries[0])
+    with pytest.raises(ValueError, match="expected a tensor on"):
+        index.query(queries.cpu().numpy())
     with pytest.raises(ValueError, match="there are none"):
-        cuda.NearestNeighbors(np.zeros((0, 3)), device=device)
+        NearestNeighbors(torch.zeros((0, 3), device=device))
     with pytest.raises(ValueError, match="1 of 1 rows are NaN"):
-        cuda.NearestNeighbors(np.full((1, 3), np.inf), device=device)
+        NearestNeighbors(torch.full((1, 3), torch.inf, device=device))
 
 
 def test_out_of_memory_is_named(device, monkeypatch):

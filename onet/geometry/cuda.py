@@ -133,7 +133,7 @@ def contains(
     """`onet.geometry.inside.contains` by parity, with the same answers; (N,) bool on the device."""
     import torch
 
-    query = points.detach().to(torch.float64).contiguous()
+    query = _rows(points, "points", points.device)
     inside = torch.empty(len(query), dtype=torch.uint8, device=query.device)
     vertices: NDArray[np.float64] = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
     faces: NDArray[np.int64] = np.ascontiguousarray(mesh.faces, dtype=np.int64)
@@ -156,24 +156,37 @@ class NearestNeighbors:
         """device: where the queries will be; None for the device of the points."""
         import torch
 
-        tensor = torch.as_tensor(points).detach()
-        host: NDArray[np.float64] = tensor.to("cpu", torch.float64).contiguous().numpy()
+        tensor = torch.as_tensor(points)
         self.device = tensor.device if device is None else torch.device(device)
+        host: NDArray[np.float64] = _rows(tensor, "points", tensor.device).cpu().numpy()
         self._index = extension().NearestNeighbors(host, threads, *queue(self.device))
 
     def query(
         self,
-        queries: torch.Tensor,  # (N, 3) in the frame of the points, on the device
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Distances (N,) float64 and indices (N,) int64 of the nearest points, on the device.
+        queries: Any,  # tensor (N, 3) in the frame of the points, on the device
+    ) -> tuple[Any, Any]:
+        """Distances (N,) float64 and indices (N,) int64 of the nearest points: tensors there.
 
         Raises:
-            ValueError: queries that are NaN, infinite or beyond 1e70, or on another device.
+            ValueError: queries of another shape or on another device, or NaN, infinite or beyond
+                1e70.
         """
         import torch
 
-        rows = queries.detach().to(torch.float64).contiguous()
+        rows = _rows(queries, "queries", self.device)
         distance = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
         index = torch.empty(len(rows), dtype=torch.int64, device=rows.device)
         self._index.query(rows, distance, index)
         return distance, index
+
+
+def _rows(array: Any, name: str, device: torch.device) -> torch.Tensor:
+    """(N, 3) float64, contiguous; checked."""
+    import torch
+
+    place = getattr(array, "device", None)
+    if not isinstance(array, torch.Tensor) or place != device:
+        raise ValueError(f"{name}: expected a tensor on {device}, found {place or type(array)}")
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ValueError(f"{name}: expected shape (N, 3), found {tuple(array.shape)}")
+    return array.detach().to(torch.float64).contiguous()
