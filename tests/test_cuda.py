@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from test_octree import random_volume
 
 from onet import _C
-from onet.errors import MissingDependency
+from onet.errors import FieldError, MissingDependency
 from onet.geometry import cuda
+from onet.geometry.extraction import extract_mesh
 from onet.geometry.inside import contains
 from onet.geometry.nearest import NearestNeighbors
 
@@ -108,6 +109,35 @@ def test_positions_in_parts(device):
         )
     with pytest.raises(IndexError, match="pending"):
         ours.pending_positions(*frame, ours.pending - 1, 2)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_extract_mesh(device, mode, torus):
+    def on_device(points: torch.Tensor) -> torch.Tensor:
+        assert points.device.type == device and points.dtype == torch.float32
+        return torch.from_numpy(torus(points.cpu().numpy())).to(device)
+
+    options = {"resolution": 40, "base_resolution": 10, "mode": mode, "probes": 50}
+    mesh = extract_mesh(torus, **options)
+    other = extract_mesh(on_device, **options, device=device, batch_size=999)
+    np.testing.assert_array_equal(other.vertices, mesh.vertices)
+    np.testing.assert_array_equal(other.faces, mesh.faces)
+    timing = {"seconds": 0, "peak_bytes": 0}
+    assert other.metadata["extraction"] | timing == mesh.metadata["extraction"] | timing
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda p: np.zeros(len(p)), "ndarray for points"),
+        (lambda p: p, "shape"),
+        (lambda p: torch.zeros(len(p), dtype=torch.complex64, device=p.device), "complex64"),
+        (lambda p: torch.full((len(p),), torch.nan, device=p.device), "NaN at 729 of 729"),
+    ],
+)
+def test_fields_on_the_device_are_checked(device, wrong, message):
+    with pytest.raises(FieldError, match=message):
+        extract_mesh(wrong, resolution=8, base_resolution=8, device=device)
 
 
 def test_octree_refuses(device):
