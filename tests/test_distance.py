@@ -28,6 +28,8 @@ def check(triangles: np.ndarray, points: np.ndarray) -> None:
     np.testing.assert_allclose(
         np.linalg.norm(points - closest, axis=1), distance, rtol=1e-12, atol=1e-15 * scale
     )
+    corners = triangles[face]  # not even rounding takes the point out of their box
+    assert (corners.min(axis=1) <= closest).all() and (closest <= corners.max(axis=1)).all()
     for k, point in enumerate(closest):
         own = twin_closest_point(triangles[face[k]][None], point[None])[1]
         assert own.item() < 1e-7 * scale
