@@ -9,7 +9,7 @@ from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
 OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "nearest"]
-OPERATIONS += ["closest_point", "sampling", "depth_map", "residual"]
+OPERATIONS += ["closest_point", "sampling", "simplify", "depth_map", "residual"]
 SOURCES = [f"csrc/{name}.cpp" for name in OPERATIONS]
 SOURCES += [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]]
 SOURCES += ["csrc/hilbert.cpp", "csrc/nanobind_runtime.cpp"]

@@ -281,7 +281,8 @@ void WindingTree::evaluate(const double* points, int64_t count, double beta, dou
       continue;
     }
     double sum[kWide] = {};
-    stack.assign(1, root_);
+    stack.clear();
+    if (root_ != kNone) stack.push_back(root_);
     while (!stack.empty()) {
       const int32_t at = stack.back();
       stack.pop_back();
@@ -337,10 +338,6 @@ void WindingTree::evaluate(const double* points, int64_t count, double beta, dou
 
 void WindingTree::winding_number(const double* points, int64_t point_count, double beta,
                                  double* result, int threads) const {
-  if (root_ == kNone) {
-    std::fill(result, result + point_count, 0.0);
-    return;
-  }
   parallel_for(point_count, threads, 1024, [&](int64_t begin, int64_t end) {
     evaluate(points + 3 * begin, end - begin, beta, result + begin);
   });

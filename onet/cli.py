@@ -46,6 +46,26 @@ class MeshFormat(StrEnum):
     stl = "stl"
 
 
+class Mode(StrEnum):
+    """See `onet.extract_mesh`."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the decoder."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Refine(StrEnum):
+    none = "none"
+    root = "root"
+    published = "published"
+
+
 class SplitBy(StrEnum):
     item = "item"
     source = "source"
@@ -206,6 +226,24 @@ def generate(
     threshold: Annotated[
         float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
     ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of the decoder; default as configured.")
+    ] = None,
+    sharp: Annotated[
+        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
+    ] = None,
+    refine: Annotated[
+        Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
+    ] = None,
+    simplify: Annotated[
+        int | None, typer.Option(help="Faces to simplify to, closed as before; 0 keeps all.")
+    ] = None,
+    normals: Annotated[
+        bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
@@ -223,6 +261,12 @@ def generate(
         format=format.value if format else None,
         resolution=resolution,
         threshold=threshold,
+        mode=mode.value if mode else None,
+        precision=precision.value if precision else None,
+        sharp=sharp,
+        refine=refine.value if refine else None,
+        simplify=simplify,
+        normals=normals,
         limit=limit,
         seed=seed,
         overwrite=overwrite,
