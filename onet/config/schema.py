@@ -50,8 +50,15 @@ class DataConfig(_Strict):
     train_split: str = Field(default="train", description="Split that is trained on (NAME.lst).")
     val_split: str = Field(default="val", description="Split that selects the best checkpoint.")
     test_split: str = Field(default="test", description="Split that `generate` and `eval` use.")
-    points_subsample: PositiveInt = Field(
-        default=2048, description="Query points drawn from each training item per iteration."
+    points_file: str = Field(
+        default="points.npz",
+        description="File of each training item with its query points; validation always uses "
+        "points.npz, uniform in the box.",
+    )
+    points_subsample: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        default=2048,
+        description="Query points drawn from each training item per iteration: a number, or "
+        "[outside, inside] to draw so many of each.",
     )
     input: Section = Field(
         default_factory=_pointcloud_input,

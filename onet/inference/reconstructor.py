@@ -22,8 +22,9 @@ from onet.errors import ConfigError
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import check_points, load_points
+from onet.inference.published_weights import read_checkpoint
 from onet.models import build_model
-from onet.training.checkpoints import load_checkpoint, load_into
+from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
 
@@ -31,19 +32,26 @@ Observation = str | os.PathLike[str] | ArrayLike | Tensor
 Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3) unit frame -> (N,) logits
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> Reconstructor:
+def load(
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    config: Config | str | os.PathLike[str] | None = None,
+) -> Reconstructor:
     """Load a trained model for reconstruction.
 
     Args:
-        path: a checkpoint file, or a run folder (its best checkpoint, else its last one).
+        path: a checkpoint file, a run folder (its best checkpoint, else its last one), or a `.pt`
+            file of the published Occupancy Networks.
         device: `cpu`, `cuda` or `mps`; `auto` takes a GPU if there is one.
+        config: configuration of a `.pt` file, which has none of its own, or the name or file of
+            one; by default it is recognised by its weights.
 
     Raises:
         CheckpointError: no checkpoint there, or one that is unreadable or of another architecture.
-        ConfigError: the device is not there.
+        ConfigError: the device or the configuration is not there.
     """
     place = choose_device(device)
-    checkpoint = load_checkpoint(path)
+    checkpoint = read_checkpoint(path, config)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
     return Reconstructor(

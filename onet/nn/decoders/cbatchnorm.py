@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
@@ -13,6 +12,7 @@ from onet.nn.layers import (
     ConditionalResnetBlock,
     PointwiseConv,
     embed_points,
+    rectifier,
 )
 
 if TYPE_CHECKING:
@@ -24,11 +24,14 @@ class CBatchNormDecoder(nn.Module):
     """Logit of occupancy at query points, from a code and optionally a latent code.
 
     Five residual blocks of `hidden_size` features. In training mode a result depends on all query
-    points of the batch (see `ConditionalBatchNorm`). Source: Occupancy Networks, figure 2 of the
+    points of the batch (see `ConditionalBatchNorm`). `leaky` concerns the last activation only, as
+    published: the blocks have plain ReLUs. Source: Occupancy Networks, figure 2 of the
     supplementary material.
     """
 
-    def __init__(self, c_dim: int, z_dim: int = 0, hidden_size: int = 256) -> None:
+    def __init__(
+        self, c_dim: int, z_dim: int = 0, hidden_size: int = 256, leaky: bool = False
+    ) -> None:
         super().__init__()
         self.fc_p = PointwiseConv(3, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
@@ -39,6 +42,7 @@ class CBatchNormDecoder(nn.Module):
         self.block4 = ConditionalResnetBlock(c_dim, hidden_size)
         self.bn = ConditionalBatchNorm(c_dim, hidden_size)
         self.fc_out = PointwiseConv(hidden_size, 1)
+        self.activation = rectifier(leaky)
 
     def forward(
         self,
@@ -51,7 +55,8 @@ class CBatchNormDecoder(nn.Module):
             net = net + self.fc_z(z).unsqueeze(1)
         for block in (self.block0, self.block1, self.block2, self.block3, self.block4):
             net = block(net, c)
-        logits: Tensor = self.fc_out(F.relu(self.bn(net, c), inplace=True)).squeeze(-1)
+        net = self.activation(self.bn(net, c), inplace=True)
+        logits: Tensor = self.fc_out(net).squeeze(-1)
         return logits
 
     def fold(
