@@ -102,7 +102,11 @@ def test_logits_in_evaluation_mode(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECOGNISED)
 def test_loss_and_gradients_in_training_mode(name: str) -> None:
-    """Statistics of the batch, sum over points, mean over items; every gradient to 1e-3."""
+    """Statistics of the batch, sum over points, mean over items.
+
+    Gradients in double precision, since in single precision rounding puts a few features on the
+    other side of a kink; but for the unconditional model, whose posterior is in single precision.
+    """
     model, batch = build(name, seed=1)
     model.train()
     section = load_config(name).model
@@ -116,14 +120,17 @@ def test_loss_and_gradients_in_training_mode(name: str) -> None:
     exact = twin.loss(kinds, state, wide(batch), noise)
     exact.backward()
     torch.manual_seed(5)
-    losses = model.loss(batch)
-    losses["loss"].backward()
-    close(losses["loss"].detach(), exact.detach(), 1e-5)
+    close(model.loss(batch)["loss"].detach(), exact.detach(), 1e-6)
+    if not model.z_dim:
+        model.double()
+        batch = {**wide(batch), "occupancies": batch["occupancies"]}
+    torch.manual_seed(5)
+    model.loss(batch)["loss"].backward()
     largest = max(leaf.grad.abs().max() for leaf in leaves.values())
     for key, parameter in model.named_parameters():
         # Biases in front of a batch normalisation have none, but for rounding.
-        scale = leaves[key].grad.abs().max().clamp(min=1e-4 * largest)
-        assert (parameter.grad - leaves[key].grad).abs().max() < 1e-3 * scale, key
+        scale = leaves[key].grad.abs().max().clamp(min=1e-3 * largest)
+        assert (parameter.grad - leaves[key].grad).abs().max() < 1e-5 * scale, key
 
 
 @pytest.mark.parametrize("leaky", [False, True])
@@ -152,10 +159,10 @@ def test_encoders(kind: str, training: bool) -> None:
         "idx": torch.tensor([2, 0, 2]),
         "voxel_simple": torch.rand(1, 64, 64, 64),
     }.get(kind, torch.rand(B, 20, 3) if "pointnet" in kind else torch.rand(B, 3, 70, 50))
-    state = wide(encoder.state_dict())
-    exact = twin.encode(kind, state, wide({"inputs": inputs})["inputs"], training)
+    inputs = wide({"inputs": inputs})["inputs"]
     with torch.no_grad():
-        close(encoder(inputs), exact, 2e-5)
+        exact = twin.encode(kind, wide(encoder.state_dict()), inputs, training)
+        close(encoder.double()(inputs), exact, 1e-9)
 
 
 @pytest.mark.parametrize("leaky", [False, True])
@@ -218,13 +225,14 @@ def logits_of(checkpoint: Any, kind: str) -> Tensor:
         return model.decode(batch["points"], model.encode(batch["inputs"]), z)
 
 
-@pytest.mark.parametrize("old", [False, True], ids=["current", "legacy"])
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    ("name", "old"), [*((name, False) for name in PUBLISHED), ("img", True), ("voxels", True)]
+)
 def test_published_files_are_recognised_and_survive_a_round_trip(
     name: str, old: bool, tmp_path: Path
 ) -> None:
     layout = legacy(published_layout(name)) if old else published_layout(name)
-    assert (layout != published_layout(name)) == (old and name != "unconditional")
+    assert (layout != published_layout(name)) == old
     state = random_state(layout)
     path = write_published(tmp_path / "a.pt", state, zipped=not old)
     checkpoint = read_checkpoint(path)
@@ -250,8 +258,7 @@ def test_published_files_are_recognised_and_survive_a_round_trip(
     assert torch.equal(logits_of(read_checkpoint(tmp_path / "c.pt"), kind), expected)
 
 
-@pytest.mark.parametrize("zipped", [False, True])
-def test_files_of_other_releases_of_numpy(zipped: bool, tmp_path: Path) -> None:
+def test_files_of_other_releases_of_numpy(tmp_path: Path) -> None:
     state = random_state(published_layout("unconditional"))
     path = write_published(tmp_path / "a.pt", state, zipped=False, numpy_1=True)
     assert read_checkpoint(path).metadata["loss_val_best"] == 0.625

@@ -230,17 +230,16 @@ def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
     Raises:
         CheckpointError: none has; it names how the nearest one differs.
     """
-    differences = {}
+    differences: dict[int, tuple[str, str]] = {}  # by the number of keys that differ
     for name in RECOGNISED:
         config = _completed(load_config(name), state)
         layout = _layout(config)
-        shapes = {(key, tuple(value.shape)) for key, value in layout.items()}
-        found = {(key, tuple(value.shape)) for key, value in state.items()}
-        if shapes == found:
+        problems = weight_problems(layout, state)
+        if not problems:
             return config
-        differences[name] = len(shapes ^ found), weight_problems(layout, state)
-    nearest = min(differences, key=lambda name: differences[name][0])
+        differences[len(layout.keys() ^ state.keys())] = name, problems
+    nearest, problems = differences[min(differences)]
     raise CheckpointError(
         f"{path}: weights of none of the published networks; the nearest one is {nearest}, with "
-        f"{differences[nearest][1]}. If they belong to another configuration, name it"
+        f"{problems}. If they belong to another configuration, name it"
     )

@@ -30,16 +30,16 @@ class PointwiseConv(nn.Conv1d):
 
 
 def embed_points(
-    layer: nn.Module,
+    layer: nn.Linear | PointwiseConv,
     points: Tensor,  # (B, T, D) coordinates
 ) -> Tensor:
-    """Apply the first layer to coordinates in float32, then go on in autocast's type.
+    """Apply the first layer to coordinates in its own precision, then go on in autocast's type.
 
     bfloat16 has 8 significant bits: coordinates up to 0.5 would be rounded to steps of 0.002.
     """
     device = points.device.type
     with torch.autocast(device, enabled=False):
-        features: Tensor = layer(points.float())
+        features: Tensor = layer(points.to(layer.weight.dtype))
     if torch.is_autocast_enabled(device):
         features = features.to(torch.get_autocast_dtype(device))
     return features

@@ -33,13 +33,13 @@ class CBatchNorm2Decoder(nn.Module):
         super().__init__()
         if n_blocks < 0:
             raise ConfigError(f"model.decoder.n_blocks: {n_blocks}; give 0 or more")
-        self.fc_z = nn.Linear(z_dim, c_dim) if z_dim else None
         self.conv_p = PointwiseConv(3, hidden_size)
         self.blocks = nn.ModuleList(
             ConditionalResnetBlock(c_dim, hidden_size) for _ in range(n_blocks)
         )
         self.bn = ConditionalBatchNorm(c_dim, hidden_size)
         self.conv_out = PointwiseConv(hidden_size, 1)
+        self.fc_z = nn.Linear(z_dim, c_dim) if z_dim else None
         self.activation = rectifier(leaky)
 
     def forward(
