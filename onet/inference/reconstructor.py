@@ -147,10 +147,14 @@ class Reconstructor:
         self,
         code: Tensor,  # (C,)
         precision: Literal["float32", "bfloat16"] | None = None,
+        z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The occupancy field of a code; precision as configured if None."""
+        """The occupancy field of a code, or of a code and a latent code.
+
+        Precision is as configured if None.
+        """
         precision = precision or self.config.generation.precision
-        return OccupancyField(self.model.eval(), code, precision)
+        return OccupancyField(self.model.eval(), code, precision, z)
 
     def generation_settings(self, **changes: Any) -> GenerationConfig:
         """The section `generation` of the configuration, with changes; None changes nothing.

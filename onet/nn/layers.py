@@ -45,9 +45,12 @@ def embed_points(
     return features
 
 
+LEAKY_SLOPE = 0.2
+
+
 def rectifier(leaky: bool) -> Callable[..., Tensor]:
-    """ReLU, or the leaky one of the published networks (slope 0.2)."""
-    return partial(F.leaky_relu, negative_slope=0.2) if leaky else F.relu
+    """ReLU, or the leaky one of the published networks."""
+    return partial(F.leaky_relu, negative_slope=LEAKY_SLOPE) if leaky else F.relu
 
 
 def over_points(

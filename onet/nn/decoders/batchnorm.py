@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import torch
 from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
 from onet.nn.layers import (
+    LEAKY_SLOPE,
     BatchNormResnetBlock,
     PointwiseConv,
     embed_points,
     over_points,
     rectifier,
 )
+
+if TYPE_CHECKING:
+    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("batchnorm")
@@ -37,6 +44,7 @@ class BatchNormDecoder(nn.Module):
         self.bn = nn.BatchNorm1d(hidden_size)
         self.fc_out = PointwiseConv(hidden_size, 1)
         self.activation = rectifier(leaky)
+        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -54,3 +62,23 @@ class BatchNormDecoder(nn.Module):
         net = self.activation(over_points(self.bn, net), inplace=True)
         logits: Tensor = self.fc_out(net).squeeze(-1)
         return logits
+
+    @torch.no_grad()
+    def fold(
+        self,
+        c: Tensor,  # (C,)
+        z: Tensor | None = None,  # (Z,)
+        dtype: torch.dtype = torch.float32,
+    ) -> FoldedDecoder:
+        """This decoder in eval mode for one fixed code, several times faster to evaluate.
+
+        `torch.bfloat16` is faster still where the processor has instructions for it, and less
+        exact; see `FoldedDecoder`.
+        """
+        from onet.nn.decoders.folded import FoldedDecoder, added_code
+
+        added = added_code(self.fc_z, z) + added_code(self.fc_c, c)
+        blocks = (self.block0, self.block1, self.block2, self.block3, self.block4)
+        return FoldedDecoder(
+            self.fc_p, added, blocks, self.bn, self.fc_out, c, slope=self.slope, dtype=dtype
+        )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
 from onet.nn.layers import (
+    LEAKY_SLOPE,
     ConditionalBatchNorm,
     ConditionalResnetBlock,
     PointwiseConv,
@@ -17,7 +18,7 @@ from onet.nn.layers import (
 )
 
 if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedCBatchNormDecoder
+    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("cbatchnorm")
@@ -44,6 +45,7 @@ class CBatchNormDecoder(nn.Module):
         self.bn = ConditionalBatchNorm(c_dim, hidden_size)
         self.fc_out = PointwiseConv(hidden_size, 1)
         self.activation = rectifier(leaky)
+        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -60,17 +62,22 @@ class CBatchNormDecoder(nn.Module):
         logits: Tensor = self.fc_out(net).squeeze(-1)
         return logits
 
+    @torch.no_grad()
     def fold(
         self,
         c: Tensor,  # (C,)
         z: Tensor | None = None,  # (Z,)
         dtype: torch.dtype = torch.float32,
-    ) -> FoldedCBatchNormDecoder:
+    ) -> FoldedDecoder:
         """This decoder in eval mode for one fixed code, several times faster to evaluate.
 
         `torch.bfloat16` is faster still where the processor has instructions for it, and less
-        exact; see `FoldedCBatchNormDecoder`.
+        exact; see `FoldedDecoder`.
         """
-        from onet.nn.decoders.folded import FoldedCBatchNormDecoder
+        from onet.nn.decoders.folded import FoldedDecoder, added_code
 
-        return FoldedCBatchNormDecoder(self, z, c, dtype)
+        added = added_code(self.fc_z, z)
+        blocks = (self.block0, self.block1, self.block2, self.block3, self.block4)
+        return FoldedDecoder(
+            self.fc_p, added, blocks, self.bn, self.fc_out, c, slope=self.slope, dtype=dtype
+        )

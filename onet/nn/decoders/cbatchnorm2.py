@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.decoders import DECODERS
 from onet.nn.layers import (
+    LEAKY_SLOPE,
     ConditionalBatchNorm,
     ConditionalResnetBlock,
     PointwiseConv,
     embed_points,
     rectifier,
 )
+
+if TYPE_CHECKING:
+    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("cbatchnorm2")
@@ -41,6 +48,7 @@ class CBatchNorm2Decoder(nn.Module):
         self.conv_out = PointwiseConv(hidden_size, 1)
         self.fc_z = nn.Linear(z_dim, c_dim) if z_dim else None
         self.activation = rectifier(leaky)
+        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -56,3 +64,22 @@ class CBatchNorm2Decoder(nn.Module):
         net = self.activation(self.bn(net, c), inplace=True)
         logits: Tensor = self.conv_out(net).squeeze(-1)
         return logits
+
+    @torch.no_grad()
+    def fold(
+        self,
+        c: Tensor,  # (C,)
+        z: Tensor | None = None,  # (Z,)
+        dtype: torch.dtype = torch.float32,
+    ) -> FoldedDecoder:
+        """This decoder in eval mode for one fixed code, several times faster to evaluate.
+
+        `torch.bfloat16` is faster still where the processor has instructions for it, and less
+        exact; see `FoldedDecoder`.
+        """
+        from onet.nn.decoders.folded import FoldedDecoder, added_code
+
+        c = sum(added_code(self.fc_z, z), c)
+        return FoldedDecoder(
+            self.conv_p, (), self.blocks, self.bn, self.conv_out, c, slope=self.slope, dtype=dtype
+        )
