@@ -297,6 +297,29 @@ def evaluate(
 
 
 @app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="Published .pt file, checkpoint, or folder of a run.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(help="Result: .safetensors, or .pt in the published layout.")
+    ],
+    config: Annotated[
+        str | None,
+        typer.Option(help="Configuration of a .pt file; default recognised by its weights."),
+    ] = None,
+) -> None:
+    """Convert weights between the published Occupancy Networks' files and this package's."""
+    from onet.inference.published_weights import convert
+
+    checkpoint = convert(source, target, config)
+    typer.echo(
+        f"{target}: {len(checkpoint.state)} tensors, iteration "
+        f"{checkpoint.metadata.get('iteration', 0)}, input {checkpoint.config.data.input['type']}"
+    )
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo-output"),
     seed: Seed = 0,
