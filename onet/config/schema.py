@@ -50,8 +50,15 @@ class DataConfig(_Strict):
     train_split: str = Field(default="train", description="Split that is trained on (NAME.lst).")
     val_split: str = Field(default="val", description="Split that selects the best checkpoint.")
     test_split: str = Field(default="test", description="Split that `generate` and `eval` use.")
-    points_subsample: PositiveInt = Field(
-        default=2048, description="Query points drawn from each training item per iteration."
+    points_file: str = Field(
+        default="points.npz",
+        description="File of an item with the query points to train on; `onet prepare "
+        "--near-surface` writes points_surface.npz. Validation always takes points.npz.",
+    )
+    points_subsample: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        default=2048,
+        description="Query points drawn from each training item per iteration; or two numbers: of "
+        "those outside and of those inside.",
     )
     input: Section = Field(
         default_factory=_pointcloud_input,

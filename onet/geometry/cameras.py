@@ -195,7 +195,9 @@ def read_cameras(path: str | os.PathLike[str]) -> list[Camera]:
                 pair = [archive[f"{name}_{number}"] for name in ("camera_mat", "world_mat")]
                 cameras.append(Camera(*(np.asarray(matrix, dtype=np.float64) for matrix in pair)))
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; render again with `onet prepare --render`") from None
+        raise DataError(
+            f"{path}: no such file; render again with `onet prepare --render`"
+        ) from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read ({error}); render the item again") from error
     good = all(c.intrinsics.shape == (3, 3) and c.pose.shape == (3, 4) for c in cameras)

@@ -32,8 +32,9 @@ def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Tri
     """Read the geometry of one mesh file; scenes are concatenated with their transforms applied.
 
     Colours and textures are left out, or with `colors` become one colour a face, where the file
-    has any (then `mesh.visual.defined`); parts without stay grey. Polygons become triangles. Vertices stay as the file lists
-    them (`process=False`), except that STL, which has no shared vertices, gets equal ones merged.
+    has any (then `mesh.visual.defined`); parts without stay grey. Polygons become triangles.
+    Vertices stay as the file lists them (`process=False`), except that STL, which has no shared
+    vertices, gets equal ones merged.
 
     Returns:
         A mesh in the frame of the file, with at least one face and finite vertices.
@@ -70,12 +71,12 @@ def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Tri
     return mesh
 
 
-def _paint(meshes: list[trimesh.Trimesh], parts: list[trimesh.Trimesh]) -> None:
+def _paint(meshes: list[Any], parts: list[Any]) -> None:
     """Give the meshes the face colours of their originals; none where no original has any."""
     if not any(part.visual.defined for part in parts):
         return
     for mesh, part in zip(meshes, parts, strict=True):
-        visual: Any = part.visual
+        visual = part.visual
         if not visual.defined:
             colors = np.tile(_UNPAINTED, (len(part.faces), 1))
         elif visual.kind == "texture":

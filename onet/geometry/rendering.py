@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,7 +102,8 @@ def render_view(
     normals[away] *= -1
     light = (_LIGHT * (1, -1, -1) / np.linalg.norm(_LIGHT)) @ camera.pose[:, :3]
     shade = _AMBIENT + (1 - _AMBIENT) * np.clip(normals @ light, 0, 1)
-    own = mesh.visual.face_colors[:, :3] / 255 if mesh.visual.defined else np.asarray(color)
+    visual: Any = mesh.visual
+    own = visual.face_colors[:, :3] / 255 if visual.defined else np.asarray(color)
     table = np.full((len(faces) + 1, 4), 255, dtype=np.uint8)
     table[:-1, :3] = np.round(255 * shade[:, None] * own)
     table[-1] = 0  # where there is no face, whose index is -1

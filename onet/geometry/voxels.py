@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.inside import contains
-from onet.geometry.metrics import intersection_over_union
 from onet.geometry.normalization import UnitFrame
 
 if TYPE_CHECKING:
@@ -132,6 +131,8 @@ def voxel_iou(
 
     The baseline of voxel super-resolution (the row `Input` of table 11.4 of the thesis).
     """
+    from onet.geometry.metrics import intersection_over_union
+
     resolution = len(full)
     index = np.floor((np.asarray(points, dtype=np.float64) + 0.5) * resolution).astype(np.int64)
     within = ((index >= 0) & (index < resolution)).all(axis=1)
@@ -158,7 +159,8 @@ def resample_voxels(
         return full
     if own % resolution == 0:
         ratio = own // resolution
-        return full.reshape((resolution, ratio) * 3).any(axis=(1, 3, 5))
+        blocks = full.reshape((resolution, ratio) * 3)
+        return np.asarray(blocks.any(axis=(1, 3, 5)))
     if resolution % own == 0:
         ratio = resolution // own
         return full.repeat(ratio, 0).repeat(ratio, 1).repeat(ratio, 2)
@@ -236,7 +238,7 @@ def check_voxels(array: NDArray[np.generic], name: str = "voxels") -> NDArray[np
         raise DataError(f"{name}: expected a grid (R, R, R), found {array.shape}")
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.isnan(array).any()):
         raise DataError(f"{name}: expected numbers without NaN, found {array.dtype}")
-    return array > 0.5  # type: ignore[operator,no-any-return]
+    return array > 0.5  # type: ignore[operator]
 
 
 def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
@@ -255,7 +257,9 @@ def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
     if not found:  # as files that went through a text editor on Windows have it
         header, found, data = content.partition(b"data\r\n")
     if not content.startswith(b"#binvox") or not found:
-        what = "does not begin with '#binvox'" if content[:7] != b"#binvox" else "has no line 'data'"
+        what = (
+            "does not begin with '#binvox'" if content[:7] != b"#binvox" else "has no line 'data'"
+        )
         raise DataError(f"{path}: broken header, the file {what}; {again}")
     lines = header.decode("ascii", "replace").splitlines()[1:]
     fields = {words[0]: words[1:] for line in lines if (words := line.split())}
