@@ -46,6 +46,11 @@ class MeshFormat(StrEnum):
     stl = "stl"
 
 
+class Views(StrEnum):
+    ring = "ring"
+    random = "random"
+
+
 class SplitBy(StrEnum):
     item = "item"
     source = "source"
@@ -112,6 +117,23 @@ def prepare(
     max_per_category: Annotated[
         int | None, typer.Option(help="At most so many shapes each.")
     ] = None,
+    render: Annotated[
+        int | None, typer.Option(help="Also draw so many pictures of each mesh, with cameras.")
+    ] = None,
+    views: Annotated[
+        Views, typer.Option(help="'ring' goes around as in the published data (24 pictures).")
+    ] = Views.ring,
+    render_size: Annotated[int, typer.Option(help="Pixels along the edge of a picture.")] = 137,
+    alpha: Annotated[
+        bool, typer.Option(help="Pictures as PNG with alpha, not JPEG on white.")
+    ] = False,
+    voxels: Annotated[
+        int | None, typer.Option(help="Also write occupancy grids of this resolution.")
+    ] = None,
+    near_surface: Annotated[
+        float | None,
+        typer.Option(help="Also write points, half of them so far from the surface (thesis: 0.1)."),
+    ] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Prepare finished shapes again.")] = False,
 ) -> None:
@@ -138,6 +160,12 @@ def prepare(
         listing=listing,
         categories=category,
         max_per_category=max_per_category,
+        render=render,
+        views=views.value,
+        render_size=render_size,
+        alpha=alpha,
+        voxels=voxels,
+        near_surface=near_surface,
         seed=seed,
         overwrite=overwrite,
     )

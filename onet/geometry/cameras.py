@@ -53,7 +53,7 @@ class Camera:
     @property
     def centre(self) -> NDArray[np.float64]:
         """Position (3,) in the world."""
-        return -np.linalg.solve(self.pose[:, :3], self.pose[:, 3])
+        return np.asarray(-np.linalg.solve(self.pose[:, :3], self.pose[:, 3]), dtype=np.float64)
 
     def project(
         self,
@@ -187,7 +187,7 @@ def read_cameras(path: str | os.PathLike[str]) -> list[Camera]:
         DataError: missing, damaged, or matrices of another shape.
     """
     path = Path(path)
-    cameras = []
+    cameras: list[Camera] = []
     try:
         with np.load(path, allow_pickle=False) as archive:
             while f"world_mat_{len(cameras)}" in archive:

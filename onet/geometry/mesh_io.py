@@ -55,14 +55,14 @@ def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Tri
             f"{path}: cannot be read as a mesh ({type(error).__name__}: {error}); "
             f"export it again as one of {', '.join(MESH_SUFFIXES)}"
         ) from error
-    parts = [part for part in parts if isinstance(part, trimesh.Trimesh) and len(part.faces) > 0]
+    solid = [part for part in parts if isinstance(part, trimesh.Trimesh) and len(part.faces) > 0]
     meshes = [
-        trimesh.Trimesh(vertices=part.vertices, faces=part.faces, process=False) for part in parts
+        trimesh.Trimesh(vertices=part.vertices, faces=part.faces, process=False) for part in solid
     ]
     if not meshes:
         raise DataError(f"{path}: has no faces; export it as a surface, not as points or curves")
     if colors:
-        _paint(meshes, parts)
+        _paint(meshes, solid)
     mesh: Any = meshes[0] if len(meshes) == 1 else trimesh.util.concatenate(meshes)
     _check(mesh, path)
     mesh.remove_unreferenced_vertices()  # loose vertices would widen the bounding box
@@ -79,8 +79,12 @@ def _paint(meshes: list[Any], parts: list[Any]) -> None:
         visual = part.visual
         if not visual.defined:
             colors = np.tile(_UNPAINTED, (len(part.faces), 1))
-        elif visual.kind == "texture":
-            colors = visual.to_color().face_colors
+        elif visual.kind == "texture":  # in the middle of each face
+            middles = None if visual.uv is None else visual.uv[part.faces].mean(axis=1)
+            shades = visual.material.to_color(middles)
+            if shades is None:
+                shades = visual.material.main_color
+            colors = np.broadcast_to(shades, (len(part.faces), 4))
         else:
             colors = visual.face_colors
         mesh.visual.face_colors = colors
