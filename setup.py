@@ -8,16 +8,18 @@ import nanobind
 from setuptools import Extension, find_packages, setup
 
 NANOBIND = Path(nanobind.__file__).parent
-OPERATIONS = ["octree", "marching_cubes", "components", "inside", "closest_point", "depth_map"]
+OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "nearest"]
+OPERATIONS += ["closest_point", "sampling", "simplify", "depth_map", "residual"]
 SOURCES = [f"csrc/{name}.cpp" for name in OPERATIONS]
 SOURCES += [f"csrc/bindings/{name}.cpp" for name in [*OPERATIONS, "module"]]
-SOURCES += ["csrc/nanobind_runtime.cpp"]
+SOURCES += ["csrc/hilbert.cpp", "csrc/nanobind_runtime.cpp"]
 
 if sys.platform == "win32":
     compile_args, link_args = ["/std:c++17", "/O2", "/EHsc", "/fp:precise"], []
 else:
     # No contraction into fused multiply-adds: the exact predicates of inside.cpp rely on it.
     compile_args = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off"]
+    compile_args += ["-fno-math-errno", "-fno-trapping-math"]  # lets loops become vector code
     compile_args += ["-fno-strict-aliasing", "-pthread"]  # aliasing: asked for by nanobind
     link_args = ["-pthread"] + (["-s"] if sys.platform == "linux" else [])
 

@@ -51,6 +51,12 @@ class Views(StrEnum):
     random = "random"
 
 
+class Refine(StrEnum):
+    none = "none"
+    root = "root"
+    published = "published"
+
+
 class SplitBy(StrEnum):
     item = "item"
     source = "source"
@@ -234,6 +240,15 @@ def generate(
     threshold: Annotated[
         float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
     ] = None,
+    refine: Annotated[
+        Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
+    ] = None,
+    simplify: Annotated[
+        int | None, typer.Option(help="Faces to simplify to, closed as before; 0 keeps all.")
+    ] = None,
+    normals: Annotated[
+        bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
@@ -251,6 +266,9 @@ def generate(
         format=format.value if format else None,
         resolution=resolution,
         threshold=threshold,
+        refine=refine.value if refine else None,
+        simplify=simplify,
+        normals=normals,
         limit=limit,
         seed=seed,
         overwrite=overwrite,

@@ -119,6 +119,20 @@ def test_other_settings_need_overwrite(run, store, tmp_path):
     assert [p.suffix for p in (tmp_path / "meshes").rglob("*.*")] == [".off"]
 
 
+def test_surface_options_reach_the_meshes(run, store, tmp_path):
+    options = {"refine": "root", "simplify": 100, "normals": True}
+    report = generate(run, data=store, out=tmp_path, limit=1, **options)
+    (row,) = report.rows
+    assert row["faces"] == 100 and row["watertight"] and row["manifold"]
+    read = trimesh.load(tmp_path / row["mesh"], process=False)
+    assert b"property float nx" in (tmp_path / row["mesh"]).read_bytes()[:400]
+    assert len(read.faces) == 100
+    told = read_settings(tmp_path)
+    assert {key: told[key] for key in options} == options
+    with pytest.raises(ConfigError, match=r"simplify.*overwrite"):
+        generate(run, data=store, out=tmp_path, limit=1, **options | {"simplify": 200})
+
+
 def test_overwrite_spares_a_folder_that_is_not_ours(run, store, tmp_path):
     treasure = tmp_path / "meshes" / "treasure.ply"
     treasure.parent.mkdir()

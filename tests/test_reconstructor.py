@@ -195,3 +195,54 @@ def test_bad_settings_are_named(model, scan, tmp_path):
         choose_device("tpu")
     with pytest.raises(CheckpointError, match="nothing"):
         onet.load(tmp_path / "nothing")
+
+
+def test_refinement_simplification_and_normals_on_request(model, scan):
+    def logits(mesh, prepared=scan[:50]):
+        points = mesh.vertices.astype(np.float32)
+        return model.field(model.encode(prepared))(points) - np.log(0.4 / 0.6)
+
+    plain = model.extract(scan[:50], threshold=0.4)
+    fine = model.extract(scan[:50], threshold=0.4, refine="root")
+    assert np.abs(logits(fine)).max() < np.abs(logits(plain)).max() / 20
+    assert topology(fine) == topology(plain)
+
+    small = model.extract(scan[:50], threshold=0.4, refine="root", simplify=300, normals=True)
+    assert len(small.faces) == 300 and topology(small).solid
+    assert "vertex_normals" in small._cache and "vertex_normals" not in fine._cache
+    assert {"extraction", "refinement", "simplification", "normals"} <= set(small.metadata)
+
+    descended = model.extract(
+        scan[:50], threshold=0.4, refine="published", refine_steps=5, simplify=300
+    )
+    told = descended.metadata["refinement"]
+    assert told["steps"] == 5 and told["evaluations"] == 5 * 300
+    assert told["loss_after"] < told["loss_before"]
+    assert not any(p.requires_grad for p in model.model.parameters())
+
+
+def test_surface_options_are_told_and_default_to_the_configuration(checkpoint, scan):
+    loaded = onet.load(checkpoint, device="cpu")
+    section = {"refine": "root", "simplify": 200, "normals": True}
+    loaded.config = Config.model_validate(
+        CONFIG.model_dump() | {"generation": CONFIG.generation.model_dump() | section}
+    )
+    mesh = loaded.reconstruct(scan)
+    told = mesh.metadata["reconstruction"]
+    assert {key: told[key] for key in section} == section and told["resolution"] == 32
+    assert len(mesh.faces) == 200 and "vertex_normals" in mesh._cache
+    outward = np.einsum("ij,ij->i", mesh.vertex_normals, mesh.vertices - mesh.vertices.mean(0))
+    assert (outward > 0).mean() > 0.95
+    other = loaded.reconstruct(scan, refine="none", simplify=0, normals=False)
+    told = other.metadata["reconstruction"]
+    assert (told["refine"], told["simplify"], told["normals"]) == ("none", None, False)
+    assert len(other.faces) > 1000 and "refinement" not in other.metadata
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"refine": "magic"}, {"simplify": 3}, {"refine_steps": 0}, {"smooth": True}],
+)
+def test_bad_surface_options_are_named(model, scan, options):
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        model.reconstruct(scan, **options)

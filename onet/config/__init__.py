@@ -1,6 +1,6 @@
 """Typed configuration: YAML in, dotted overrides, unknown keys refused."""
 
-from onet.config.loader import load_config, parse_config
+from onet.config.loader import load_config, parse_config, with_changes
 from onet.config.schema import (
     Config,
     DataConfig,
@@ -19,4 +19,5 @@ __all__ = [
     "TrainingConfig",
     "load_config",
     "parse_config",
+    "with_changes",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from onet.config.schema import Config
 from onet.errors import ConfigError
 from onet.registry import nearest
+
+S = TypeVar("S", bound=BaseModel)
 
 _INHERIT = "inherit"
 
@@ -51,6 +53,18 @@ def parse_config(text: str, source: str) -> Config:
     _check_keys(tree, source)
     try:
         return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source)) from None
+
+
+def with_changes(section: S, changes: dict[str, Any], source: str) -> S:
+    """A section with other values for some keys, checked as if they came from a file.
+
+    Raises:
+        ConfigError: an unknown key or an unfit value; the message begins with `source`.
+    """
+    try:
+        return type(section).model_validate(section.model_dump() | changes)
     except ValidationError as error:
         raise ConfigError(_explain(error, source)) from None
 

@@ -139,6 +139,33 @@ class GenerationConfig(_Strict):
     batch_size: PositiveInt = Field(
         default=65536, description="Query points per network evaluation; bounds the memory."
     )
+    mode: Literal["exact", "fast"] = Field(
+        default="exact",
+        description="fast predicts where the surface is and evaluates half as many points; it can "
+        "miss detail that exact finds.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Arithmetic of the decoder; bfloat16 is nearly twice as fast where the "
+        "processor has instructions for it, and moves the surface a little.",
+    )
+    refine: Literal["none", "root", "published"] = Field(
+        default="none",
+        description="Move vertices to the surface: root finds it on each vertex's lattice edge, in "
+        "3 to 4 evaluations; published descends a loss, after simplification.",
+    )
+    refine_steps: PositiveInt = Field(default=30, description="Steps of the published refinement.")
+    sharp: bool = Field(
+        default=False,
+        description="Dual contouring: sharp edges and corners, from the gradients of the field.",
+    )
+    simplify: Annotated[int, Field(ge=4)] | None = Field(
+        default=None, description="Faces to simplify to; the mesh stays closed. null keeps all."
+    )
+    normals: bool = Field(
+        default=False,
+        description="Give vertices the normals of the field; ply, glb, obj keep them.",
+    )
 
 
 class EvaluationConfig(_Strict):

@@ -84,4 +84,6 @@ class UnitFrame:
 def _with_vertices(mesh: trimesh.Trimesh, vertices: NDArray[np.float64]) -> trimesh.Trimesh:
     result = mesh.copy()
     result.vertices = vertices
+    if "normals" in mesh.metadata:  # trimesh forgets them; a similarity leaves them as they are
+        result.vertex_normals = mesh.vertex_normals  # type: ignore[method-assign]
     return result

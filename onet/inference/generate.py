@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import trimesh
@@ -23,13 +23,13 @@ from onet import __version__
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
 from onet.files import replacing
-from onet.geometry.mesh_io import MESH_SUFFIXES, save_mesh
+from onet.geometry.mesh_io import save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import POINT_SUFFIXES, load_points
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.reconstructor import Reconstructor, load
+from onet.inference.reconstructor import SURFACE_OPTIONS, Reconstructor, SurfaceOptions, load
 from onet.parallel import run_tasks
 from onet.training.checkpoints import resolve_checkpoint
 
@@ -104,12 +104,11 @@ def generate(
     categories: Sequence[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
-    resolution: int | None = None,
-    threshold: float | None = None,
     limit: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
     device: str = "auto",
+    **options: Unpack[SurfaceOptions],
 ) -> GenerationReport:
     """Reconstruct every item of a split, or every scan of a folder, into a generation folder.
 
@@ -125,12 +124,12 @@ def generate(
         categories: of the store; default those of the configuration.
         out: the generation folder; default `generation`, with an input `generation-NAME`, in the
             run folder, or in the working directory where `source` is a file.
-        format: of the meshes: ply, glb, obj, off or stl. This, `resolution` and `threshold`
-            (a probability) are by default those of the configuration.
+        format: of the meshes: ply, glb, obj, off or stl; default as configured.
         limit: at most so many items, taken from the categories in turn.
         seed: of the observations. That of an item depends on it and on the item's name only.
         overwrite: delete what was generated in `out` before.
         device: see `onet.load`.
+        options: see `onet.inference.reconstructor.SurfaceOptions`.
 
     Raises:
         CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments;
@@ -138,18 +137,13 @@ def generate(
     """
     checkpoint = resolve_checkpoint(source)
     model = load(checkpoint, device)
-    resolution, threshold = model.extraction_settings(resolution, threshold)
-    format = format or model.config.generation.format
-    if f".{format}" not in MESH_SUFFIXES:
-        formats = ", ".join(suffix[1:] for suffix in MESH_SUFFIXES)
-        raise ConfigError(f"format: {format!r}; choose one of {formats}")
+    surface = model.generation_settings(format=format, **options)
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: {limit}; give at least 1")
     settings: dict[str, Any] = {
         "checkpoint": {"path": str(checkpoint.resolve()), "sha256": _sha256(checkpoint)},
-        "format": format,
-        "resolution": resolution,
-        "threshold": threshold,
+        "format": surface.format,
+        **surface.model_dump(include=SURFACE_OPTIONS),
         "seed": seed,
         "version": __version__,
         "limit": limit,
@@ -181,7 +175,7 @@ def generate(
         logger.info("%s: %d of %d meshes are there already", out, skipped, len(targets))
 
     def one(target: _Target) -> Row:
-        return _generate_one(model, target, out, settings)
+        return _generate_one(model, target, out, settings, options)
 
     written = time.monotonic()
     try:
@@ -202,7 +196,11 @@ def generate(
 
 
 def _generate_one(
-    model: Reconstructor, target: _Target, out: Path, settings: dict[str, Any]
+    model: Reconstructor,
+    target: _Target,
+    out: Path,
+    settings: dict[str, Any],
+    options: SurfaceOptions,
 ) -> Row:
     start = time.perf_counter()
     rng = np.random.default_rng([settings["seed"], zlib.crc32(target.name.encode())])
@@ -215,9 +213,7 @@ def _generate_one(
         observation = model.input.observe(frame.to_unit(points), rng)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no surface")  # the failure says so
-        mesh = model.extract(
-            observation, resolution=settings["resolution"], threshold=settings["threshold"]
-        )
+        mesh = model.extract(observation, **options)
     seconds = time.perf_counter() - start
 
     cloud = trimesh.PointCloud(frame.to_source(observation)).export(file_type="ply")

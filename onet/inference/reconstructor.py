@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -16,19 +14,54 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from onet.config import Config
+from onet.config import Config, GenerationConfig, with_changes
 from onet.data.inputs import INPUTS
 from onet.errors import ConfigError
+from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
+from onet.geometry.normals import with_field_normals
 from onet.geometry.point_cloud_io import check_points, load_points
+from onet.inference.field import OccupancyField
+from onet.geometry.refinement import refine_roots
+from onet.geometry.simplification import simplify as simplify_mesh
+from onet.inference.published_refinement import refine_published
 from onet.models import build_model
 from onet.training.checkpoints import load_checkpoint, load_into
 
 logger = logging.getLogger(__name__)
 
 Observation = str | os.PathLike[str] | ArrayLike | Tensor
-Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3) unit frame -> (N,) logits
+
+
+class SurfaceOptions(TypedDict, total=False):
+    """How a surface is taken from a field; what is left out or None is as configured.
+
+    Attributes:
+        resolution: cells along an edge of the extraction grid.
+        threshold: probability in (0, 1) above which a point is inside.
+        refine: `root` moves every vertex to where the field crosses the threshold on its lattice
+            edge; `published` descends the loss of the publication, after simplification; `none`.
+        refine_steps: steps of the published refinement.
+        mode: `exact` or `fast`, see `onet.extract_mesh`.
+        precision: `float32` or `bfloat16`, of the decoder.
+        sharp: dual contouring instead of marching cubes.
+        simplify: faces to simplify to, at least 4; the mesh stays closed. 0 keeps all.
+        normals: give the vertices the normals of the field.
+    """
+
+    resolution: int | None
+    threshold: float | None
+    refine: Literal["none", "root", "published"] | None
+    refine_steps: int | None
+    mode: Literal["exact", "fast"] | None
+    precision: Literal["float32", "bfloat16"] | None
+    sharp: bool | None
+    simplify: int | None
+    normals: bool | None
+
+
+SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
 
 
 def load(path: str | os.PathLike[str], device: str = "auto") -> Reconstructor:
@@ -105,106 +138,108 @@ class Reconstructor:
     def field(
         self,
         code: Tensor,  # (C,)
-    ) -> Field:
-        """The occupancy field of a code: points (N, 3) in the unit frame to logits (N,)."""
-        decoder = getattr(self.model.eval(), "decoder", None)
-        if decoder is not None and hasattr(decoder, "fold"):
-            decode = decoder.fold(code)
-        else:
+        precision: Literal["float32", "bfloat16"] | None = None,
+    ) -> OccupancyField:
+        """The occupancy field of a code; precision as configured if None."""
+        precision = precision or self.config.generation.precision
+        return OccupancyField(self.model.eval(), code, precision)
 
-            def decode(points: Tensor) -> Tensor:
-                return self.model.eval().decode(points[None], code[None])[0]
+    def generation_settings(self, **changes: Any) -> GenerationConfig:
+        """The section `generation` of the configuration, with changes; None changes nothing.
 
-        @torch.no_grad()
-        def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
-            queries = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
-            logits: NDArray[np.float32] = decode(queries.to(self.device)).float().cpu().numpy()
-            return logits
-
-        return field
-
-    def extraction_settings(
-        self, resolution: int | None, threshold: float | None
-    ) -> tuple[int, float]:
-        """Resolution and probability threshold, from the configuration where None.
+        `simplify=0` stands for null, which keeps all faces.
 
         Raises:
-            ConfigError: out of range.
+            ConfigError: an unknown key, or a value that it cannot have.
         """
-        settings = self.config.generation
-        resolution = settings.resolution if resolution is None else resolution
-        threshold = settings.threshold if threshold is None else threshold
-        if not 0 < threshold < 1:
-            raise ConfigError(f"threshold: {threshold}; give a probability between 0 and 1")
-        if resolution < 1:
-            raise ConfigError(f"resolution: {resolution}; give at least 1 cell")
-        return resolution, threshold
+        given = {key: value for key, value in changes.items() if value is not None}
+        if given.get("simplify") == 0:
+            given["simplify"] = None
+        return with_changes(self.config.generation, given, "generation")
 
     def extract(
         self,
         observation: ArrayLike,  # (N, 3) float32 in the unit frame
-        *,
-        resolution: int | None = None,
-        threshold: float | None = None,
+        **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
         """The mesh, in the unit frame, of an observation that the configured input has prepared.
 
-        Args and errors as for `reconstruct`; `metadata["extraction"]` holds statistics.
+        Args and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
+        `extraction`, `refinement`, `simplification`, `normals`.
         """
-        resolution, threshold = self.extraction_settings(resolution, threshold)
-        half = (1 + self.config.generation.padding) / 2
-        return extract_mesh(
-            self.field(self.encode(observation)),
+        settings = self.generation_settings(**options)
+        code = self.encode(observation)
+        field = self.field(code, settings.precision)
+        half = (1 + settings.padding) / 2
+        mesh = extract_mesh(
+            field,
             bounds=((-half,) * 3, (half,) * 3),
-            resolution=resolution,
-            threshold=math.log(threshold / (1 - threshold)),
-            batch_size=self.config.generation.batch_size,
+            resolution=settings.resolution,
+            probability=settings.threshold,
+            mode=settings.mode,
+            batch_size=settings.batch_size,
         )
+        if len(mesh.faces) == 0:
+            return mesh
+        if settings.sharp:  # puts the vertices on the surface itself
+            mesh = dual_contouring(mesh, field, batch_size=settings.batch_size)
+        elif settings.refine == "root":
+            mesh = refine_roots(field, mesh, batch_size=settings.batch_size)
+        if settings.simplify is not None:
+            mesh = simplify_mesh(mesh, settings.simplify)
+        if settings.refine == "published":
+            mesh = refine_published(
+                lambda points: self.model.eval().decode(points[None], code[None])[0],
+                mesh,
+                settings.threshold,
+                steps=settings.refine_steps,
+                batch_size=settings.batch_size,
+                device=self.device,
+            )
+        if settings.normals:
+            mesh = with_field_normals(field, mesh, batch_size=settings.batch_size)
+        return mesh
 
     def reconstruct(
         self,
         observation: Observation,
         *,
-        resolution: int | None = None,
-        threshold: float | None = None,
         seed: int = 0,
         frame: UnitFrame | None = None,
+        **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
         """Reconstruct a closed mesh from a point cloud, in the frame of that point cloud.
 
         Args:
             observation: a file (point cloud, or mesh of which the vertices are taken), or points
                 (N, 3) in any frame and unit, up axis as in training.
-            resolution: cells along an edge of the extraction grid; default from the configuration.
-            threshold: probability in (0, 1) above which a point is inside; default from the
-                configuration.
             seed: of the choice of points, where there are more or fewer than the network observes.
             frame: the unit frame of the object; default that of the observation's bounding box.
                 Give it where the observation shows a part of the object only.
+            options: see `SurfaceOptions`.
 
         Returns:
             Mesh in the source frame, empty (with a warning) where the field has no surface.
-            `metadata["reconstruction"]` names model, seed, threshold, resolution, frame, number of
-            points and seconds; `metadata["extraction"]` holds statistics of the extraction.
+            `metadata["reconstruction"]` names model, seed, settings, frame, number of points and
+            seconds; `metadata["extraction"]` and so on hold statistics, see `extract`.
 
         Raises:
             DataError: a file that cannot be read, NaN, shape other than (N, 3), zero extent.
-            ConfigError: threshold or resolution out of range.
+            ConfigError: a setting out of range.
         """
         start = time.perf_counter()
-        resolution, threshold = self.extraction_settings(resolution, threshold)
+        settings = self.generation_settings(**options)
         points, name = _read(observation)
         frame = UnitFrame.of(points, name) if frame is None else frame
         prepared = self.input.observe(frame.to_unit(points), np.random.default_rng(seed))
-        mesh = self.extract(prepared, resolution=resolution, threshold=threshold)
+        mesh = self.extract(prepared, **options)
         mesh = frame.mesh_to_source(mesh)
         mesh.metadata["reconstruction"] = {
             "model": self.source,
             "observation": name,
             "points": len(points),
             "seed": seed,
-            "threshold": threshold,
-            "resolution": resolution,
+            **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": frame.loc.tolist(),
             "scale": frame.scale,
             "seconds": round(time.perf_counter() - start, 4),

@@ -1,0 +1,27 @@
+// Simplification by edge collapse that cannot change the topology.
+//
+// The cheapest edge by quadric error (Garland and Heckbert 1997) is collapsed again and again, each
+// into the point of least error. A collapse is refused when it breaks the link condition (Dey et al.
+// 1999: the ends have other common neighbours than the two opposite corners) or turns a triangle over.
+// So a closed manifold stays closed, manifold and oriented, with the same number of components and
+// handles; the smallest component has four faces.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace onet {
+
+struct SimplifiedMesh {
+  std::vector<double> vertices;  // (V, 3)
+  std::vector<int64_t> faces;    // (F, 3)
+};
+
+// vertices (V, 3), faces (F, 3) with indices in [0, V). Ends at `target` faces or one less, or at more
+// where every further collapse would be refused. The same input gives the same mesh. Vertices that no
+// face uses are left out. Throws std::invalid_argument unless every edge has two faces that walk it
+// in opposite directions and the faces around every vertex form one fan.
+SimplifiedMesh simplify(const double* vertices, int64_t vertex_count, const int64_t* faces,
+                        int64_t face_count, int64_t target);
+
+}  // namespace onet

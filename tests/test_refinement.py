@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from test_extraction import noise_field
+
+from onet.errors import FieldError
+from onet.geometry.extraction import extract_mesh
+from onet.geometry.mesh_lattice import MARGIN, MeshLattice
+from onet.geometry.refinement import refine_roots
+from onet.geometry.simplification import simplify
+from onet.geometry.topology import topology
+
+
+def steep(points):
+    """A ball of radius 0.4 whose values bend between lattice points."""
+    radius = np.linalg.norm(points.astype(np.float64), axis=1)
+    return np.exp(-6 * radius) - np.exp(-6 * 0.4)
+
+
+@pytest.mark.parametrize("resolution", [32, 64, 128])
+def test_vertices_reach_the_surface(torus, resolution):
+    for field in (torus, steep):
+        mesh = extract_mesh(field, resolution=resolution)
+        fine = refine_roots(field, mesh)
+        told = fine.metadata["refinement"]
+        assert told["residual_after"] < told["residual_before"] / 100
+        for when, state in (("before", mesh), ("after", fine)):
+            residual = np.abs(field(state.vertices.astype(np.float32))).max()
+            assert told[f"residual_{when}"] == pytest.approx(residual, rel=1e-6)
+        assert told["per_vertex"] < 4 and told["fixed"] == 0
+        np.testing.assert_array_equal(fine.faces, mesh.faces)
+    error = np.abs(np.linalg.norm(fine.vertices, axis=1) - 0.4)
+    assert error.max() < 2e-5 * 1.1 / resolution + 1e-7
+
+
+def test_every_vertex_is_the_root_that_brent_finds(torus):
+    mesh = extract_mesh(torus, resolution=32)
+    fine = refine_roots(torus, mesh, tolerance=1e-6)
+    lattice = MeshLattice.of(mesh)
+    start, axis, _ = lattice.edges(mesh.vertices)
+    for vertex, lower, along in list(zip(fine.vertices, start, axis, strict=True))[::17]:
+        ends = lattice.origin[along] + lattice.cell * (lower[along] + np.array([0.0, 1.0]))
+
+        def value(at, vertex=vertex, along=along):
+            point = vertex.copy()
+            point[along] = at
+            return torus(point[None])[0]
+
+        assert vertex[along] == pytest.approx(brentq(value, *ends, xtol=1e-12), abs=5e-7)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.floats(-2, 2),
+    st.sampled_from([9, 33]),
+    st.sampled_from(["smooth", "steps", "spikes"]),
+)
+def test_no_vertex_leaves_its_edge_whatever_the_field(seed, bias, resolution, kind):
+    waves = noise_field(seed, bias)
+    field = {
+        "smooth": waves,
+        "steps": lambda points: waves(points) > 0,
+        "spikes": lambda points: np.tan(waves(points)),
+    }[kind]
+    mesh = extract_mesh(field, resolution=resolution, threshold=0.25)
+    fine = refine_roots(field, mesh)
+    lattice = MeshLattice.of(mesh)
+    before, after = lattice.edges(mesh.vertices), lattice.edges(fine.vertices)
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1], before[1])
+    assert after[2].min() > 0.99 * MARGIN and after[2].max() < 1 - 0.99 * MARGIN
+    assert topology(fine) == topology(mesh)
+    on_box = lattice.beyond(mesh.vertices).any(axis=1)
+    np.testing.assert_array_equal(fine.vertices[on_box], mesh.vertices[on_box])
+    assert fine.metadata["refinement"]["fixed"] == on_box.sum()
+
+
+def test_a_step_is_found_by_bisection(sphere):
+    def occupancy(points):
+        return sphere(points) > 0
+
+    mesh = extract_mesh(occupancy, resolution=32, threshold=0.5)
+    fine = refine_roots(occupancy, mesh, tolerance=1e-3)
+    assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.4).max() > 0.01
+    assert np.abs(np.linalg.norm(fine.vertices, axis=1) - 0.4).max() < 2e-3 * 1.1 / 32
+    assert fine.metadata["refinement"]["rounds"] <= 12
+
+
+def test_evaluations_are_counted_and_batched(torus):
+    sizes = []
+
+    def recorded(points):
+        assert points.dtype == np.float32
+        sizes.append(len(points))
+        return torus(points)
+
+    mesh = extract_mesh(torus, resolution=48, threshold=0.02)
+    fine = refine_roots(recorded, mesh, batch_size=500)
+    assert max(sizes) == 500
+    assert sum(sizes) == fine.metadata["refinement"]["evaluations"]
+    np.testing.assert_array_equal(refine_roots(torus, mesh).vertices, fine.vertices)
+    assert np.abs(torus(fine.vertices) - 0.02).max() < 1e-6
+    again = refine_roots(torus, fine)
+    assert np.abs(again.vertices - fine.vertices).max() < 2e-5 * 1.1 / 48
+    assert again.metadata["refinement"]["evaluations"] < fine.metadata["refinement"]["evaluations"]
+
+
+def test_a_field_that_changed_its_mind_leaves_vertices_alone(sphere):
+    mesh = extract_mesh(sphere, resolution=32)
+    fine = refine_roots(lambda points: np.ones(len(points)), mesh)
+    np.testing.assert_array_equal(fine.vertices, mesh.vertices)
+    assert fine.metadata["refinement"]["fixed"] == len(mesh.vertices)
+
+
+def test_boxes_of_other_shapes_and_places(sphere):
+    def shifted(points):
+        return sphere((points - [100.0, 0.0, -30.0]) / 8)
+
+    box = [[96, -4, -34], [104, 4, -28]]
+    mesh = extract_mesh(shifted, box, resolution=40)
+    fine = refine_roots(shifted, mesh)
+    assert topology(fine).solid and fine.metadata["extraction"]["box_contacts"] > 0
+    free = ~MeshLattice.of(mesh).beyond(mesh.vertices).any(axis=1)
+    assert np.abs(shifted(fine.vertices[free])).max() < 1e-5
+    assert np.abs(shifted(mesh.vertices[free])).max() > 1e-4
+
+
+def test_other_meshes_are_refused(sphere):
+    with pytest.raises(ValueError, match="extract_mesh"):
+        refine_roots(sphere, trimesh.creation.icosphere())
+    mesh = extract_mesh(sphere, resolution=32)
+    with pytest.raises(ValueError, match="no edge of the lattice"):
+        refine_roots(sphere, simplify(mesh, 500))
+    with pytest.raises(ValueError, match="tolerance"):
+        refine_roots(sphere, mesh, tolerance=0)
+    with pytest.raises(FieldError, match="NaN"):
+        refine_roots(lambda points: np.full(len(points), np.nan), mesh)
+    with pytest.warns(UserWarning, match="no surface"):
+        empty = extract_mesh(lambda points: -np.ones(len(points)), resolution=8)
+    assert len(refine_roots(sphere, empty).faces) == 0
