@@ -224,7 +224,13 @@ def generate(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
     input: Annotated[
         Path | None,
-        typer.Option(help="A point cloud or a folder of them; default the test split of the data."),
+        typer.Option(
+            help="What the model observes (point cloud, picture, voxel grid), or a folder of such "
+            "files; default the test split of the data."
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
@@ -260,6 +266,7 @@ def generate(
     report = generate(
         model,
         input=input,
+        samples=samples,
         data=data,
         split=split,
         out=out,

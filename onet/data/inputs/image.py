@@ -25,6 +25,8 @@ from onet.errors import ConfigError, DataError
 from onet.files import replacing
 from onet.geometry.normalization import UnitFrame
 
+MASK_SUFFIX = ".mask.png"
+
 
 @INPUTS.register("image")
 class ImageInput:
@@ -79,13 +81,15 @@ class ImageInput:
             return random_resized_crop(image, rng, self.size)
         return resize_image(image, self.size)
 
-    def read(self, path: str | Path) -> NDArray[np.float32]:
-        """A photograph; a file `NAME.mask.png` beside it, where there is one, cuts out the object.
+    def read(self, path: str | Path, mask: Path | None = None) -> NDArray[np.float32]:
+        """A photograph; see `onet.data.images.read_image`.
 
-        See `onet.data.images.read_image`.
+        A file `NAME.mask.png` beside it, where there is one, is its mask if none is given.
         """
-        beside = Path(path).with_suffix(".mask.png")
-        return read_image(path, beside if beside.is_file() else None, self.size)
+        beside = Path(path).with_suffix(MASK_SUFFIX)
+        if mask is None and beside.is_file():
+            mask = beside
+        return read_image(path, mask, self.size)
 
     def take(self, observation: Any) -> NDArray[np.float32]:
         """A PIL image, an array (H, W), (H, W, 3), (H, W, 4), or a finished one (3, size, size)."""
