@@ -52,13 +52,13 @@ class DataConfig(_Strict):
     test_split: str = Field(default="test", description="Split that `generate` and `eval` use.")
     points_file: str = Field(
         default="points.npz",
-        description="File of each training item with its query points; validation always uses "
-        "points.npz, uniform in the box.",
+        description="File of an item with the query points to train on; `onet prepare "
+        "--near-surface` writes points_surface.npz. Validation always takes points.npz.",
     )
     points_subsample: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
         default=2048,
-        description="Query points drawn from each training item per iteration: a number, or "
-        "[outside, inside] to draw so many of each.",
+        description="Query points drawn from each training item per iteration; or two numbers: of "
+        "those outside and of those inside.",
     )
     input: Section = Field(
         default_factory=_pointcloud_input,
