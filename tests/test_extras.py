@@ -1,6 +1,7 @@
 """Pictures, grids and near-surface points that `prepare` makes."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -163,6 +164,45 @@ def test_a_failure_costs_its_own_item(meshes, tmp_path, monkeypatch):
     assert [(f.file, f.reason) for f in report.failures] == [("ball/b.ply", "cannot be drawn")]
     assert [item.model for item in Store(tmp_path / "out").items("train")] == ["a"]
     assert not list((tmp_path / "out").rglob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        (VOXELS, b"#binvox 1"),
+        (NEAR_SURFACE, b"PK"),
+        (f"{RENDERINGS}/001.jpg", b"no picture"),
+        (f"{RENDERINGS}/cameras.npz", b"PK"),
+        (f"{RENDERINGS}/003.jpg", None),  # one more than there are cameras
+        (VOXELS, None),
+        (NEAR_SURFACE, None),
+    ],
+)
+def test_check_names_damaged_parts(checked_store, tmp_path, file, content):
+    root = tmp_path / "copy"
+    shutil.copytree(checked_store, root)
+    path = root / "ball" / "a" / file
+    if content is not None:
+        path.write_bytes(content)
+    elif path.exists():
+        path.unlink()
+    else:
+        shutil.copy(path.with_name("002.jpg"), path)
+    problems = check_store(root)
+    assert problems
+    folder = str(root / "ball" / "a")
+    assert all(problem.file.startswith(folder) for problem in problems)
+    assert "onet prepare" in problems[0].remedy
+
+
+@pytest.fixture(scope="module")
+def checked_store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("extras")
+    for name in ("a", "b"):
+        mesh = trimesh.creation.icosphere(subdivisions=2)
+        save_mesh(mesh, root / "meshes" / "ball" / f"{name}.ply")
+    prepare(root / "meshes", root / "store", **SMALL, **ALL)
+    return root / "store"
 
 
 @pytest.mark.parametrize(

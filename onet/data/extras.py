@@ -48,7 +48,7 @@ class Extras:
         alpha: write PNG with transparency around the object in place of JPEG on white.
         voxels: resolution of the occupancy grid; published is 32.
         near_surface: standard deviation, in units of the longest edge, of points near the surface,
-            which are half of `points_surface.npz`; the thesis (section 11.6.9) says 0.1, the
+            which are half of `points_surface.npz`; the thesis (its ablation study) says 0.1, the
             published script has 0.01 as its default.
     """
 
