@@ -60,6 +60,11 @@ class Precision(StrEnum):
     bfloat16 = "bfloat16"
 
 
+class Views(StrEnum):
+    ring = "ring"
+    random = "random"
+
+
 class Refine(StrEnum):
     none = "none"
     root = "root"
@@ -132,6 +137,23 @@ def prepare(
     max_per_category: Annotated[
         int | None, typer.Option(help="At most so many shapes each.")
     ] = None,
+    render: Annotated[
+        int | None, typer.Option(help="Also draw so many pictures of each mesh, with cameras.")
+    ] = None,
+    views: Annotated[
+        Views, typer.Option(help="'ring' goes around as in the published data (24 pictures).")
+    ] = Views.ring,
+    render_size: Annotated[int, typer.Option(help="Pixels along the edge of a picture.")] = 137,
+    alpha: Annotated[
+        bool, typer.Option(help="Pictures as PNG with alpha, not JPEG on white.")
+    ] = False,
+    voxels: Annotated[
+        int | None, typer.Option(help="Also write occupancy grids of this resolution.")
+    ] = None,
+    near_surface: Annotated[
+        float | None,
+        typer.Option(help="Also write points, half of them so far from the surface (thesis: 0.1)."),
+    ] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Prepare finished shapes again.")] = False,
 ) -> None:
@@ -158,6 +180,12 @@ def prepare(
         listing=listing,
         categories=category,
         max_per_category=max_per_category,
+        render=render,
+        views=views.value,
+        render_size=render_size,
+        alpha=alpha,
+        voxels=voxels,
+        near_surface=near_surface,
         seed=seed,
         overwrite=overwrite,
     )
@@ -210,7 +238,13 @@ def generate(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
     input: Annotated[
         Path | None,
-        typer.Option(help="A point cloud or a folder of them; default the test split of the data."),
+        typer.Option(
+            help="What the model observes (point cloud, picture, voxel grid), or a folder of such "
+            "files; default the test split of the data."
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
@@ -255,6 +289,7 @@ def generate(
     report = generate(
         model,
         input=input,
+        samples=samples,
         data=data,
         split=split,
         out=out,
