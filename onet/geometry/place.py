@@ -16,10 +16,10 @@ class Cpu:
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    def octree(self, *arguments: Any) -> Any:
+    def octree(self, base: tuple[int, int, int], levels: int, predict: bool, margin: float) -> Any:
         from onet import _C
 
-        return _C.Octree(*arguments, self.threads)
+        return _C.Octree(base, levels, predict, margin, self.threads)
 
     def marching_cubes(self, tree: Any, origin: list[float], cell: float) -> tuple[Any, Any]:
         from onet import _C
@@ -45,10 +45,10 @@ class Cuda:
     def __init__(self, device: str) -> None:
         self.device = device
 
-    def octree(self, *arguments: Any) -> Any:
+    def octree(self, base: tuple[int, int, int], levels: int, predict: bool, margin: float) -> Any:
         from onet.geometry.cuda import Octree
 
-        return Octree(*arguments, device=self.device)
+        return Octree(base, levels, predict, margin, self.device)
 
     def marching_cubes(self, tree: Any, origin: list[float], cell: float) -> tuple[Any, Any]:
         vertices, faces = tree.marching_cubes(origin, cell)
