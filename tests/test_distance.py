@@ -93,7 +93,7 @@ def test_slivers(height):
 
 
 def test_rounding_takes_no_closest_point_out_of_the_box_of_its_triangle():
-    """Which the search relies on. Points over the rim of triangles that end at a plane x = const."""
+    """Which the search relies on. Points over the rim of triangles that end at a plane x = c."""
     rng = np.random.default_rng(0)
     for triangle in rng.normal(size=(600, 3, 3)):
         triangle[2, 0] = triangle[1, 0]
