@@ -1,69 +1,118 @@
 """Decoder at inference: folded conditional batch norm against the plain module.
 
 The published point cloud network (5 x 256 features, code of 512) with random weights, in evaluation
-mode and float32. "eager" calls the module on all points at once, as the published code does with
-100,000; "folded" is what reconstruction uses. Every run is a process of its own; contenders take
-turns, and the median of the runs is shown. Peak memory is the growth of ru_maxrss during the calls.
-"difference" is the largest difference of the logits from those of the module.
+mode. Logits: "published" is the published layout (features before points, `Conv1d`) on all points
+at once, "eager" the module of this package on all points at once, "eager 1,024" the same in batches
+of 1,024; "folded" is what reconstruction uses, in float32 and bfloat16. Gradients by the points:
+"autograd" through the module for all points at once, as published, with parameters that could be
+trained; "autograd 1,024" in batches of 1,024 with frozen parameters; "folded" derives by hand.
+
+Every run is a process of its own, and contenders take turns. Shown are the median and the best of
+the runs, the ratio of medians to the first line, and of the best to the best. Peak memory is the
+growth of ru_maxrss during the calls. "difference" is the largest one of the logits from those of
+the module; of gradients it is the median over the points, relative to the length of the gradient,
+since at the kink of a ReLU rounding decides between two gradients. "threads" compares with one
+thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from benchmarks._memory import peak_mib
 
-CONTENDERS = ("eager", "folded")
+LOGITS = ("published", "eager", "eager 1,024", "folded", "folded bfloat16")
+GRADIENTS = ("autograd", "autograd 1,024", "folded", "folded bfloat16")
 CALLS = 3  # in each process, after one to warm up; their median counts
+
+Runs = dict[str, list[dict[str, float]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--gradients", type=int, default=20_000, help="points of the second table")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--runs", type=int, default=5, help="runs of each contender")
-    parser.add_argument("--single", nargs=2, help=argparse.SUPPRESS)  # one run, in a child process
+    parser.add_argument(
+        "--clock",
+        choices=("wall", "cpu"),
+        default="wall",
+        help="cpu: processor time over threads, less disturbed by other programs",
+    )
+    parser.add_argument("--single", nargs=5, help=argparse.SUPPRESS)  # one run, in a child process
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.single:
-        contender, threads = arguments.single
-        print(json.dumps(_measure(contender, int(threads), arguments.points)))
+        what, name, threads, points, clock = arguments.single
+        print(json.dumps(_measure(what, name, int(threads), int(points), clock)))
         return
+    _compare("logits", LOGITS, arguments.points, arguments)
+    _compare("gradients", GRADIENTS, arguments.gradients, arguments)
+
+
+def _compare(what: str, names: tuple[str, ...], points: int, arguments: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{arguments.points:,} points, median of {arguments.runs} runs")
-    for header in ("threads", "decoder", "points/s", "ratio", "peak MiB", "difference"):
-        table.add_column(header, justify="left" if header == "decoder" else "right")
-    for threads in arguments.threads:
-        results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-        for _ in range(arguments.runs):
-            for name in CONTENDERS:
+    load = os.getloadavg()[0]
+    results: dict[int, Runs] = {t: {name: [] for name in names} for t in arguments.threads}
+    for _ in range(arguments.runs):
+        for threads, runs in results.items():
+            for name in names:
                 command = [sys.executable, "-m", "benchmarks", "decode"]
-                command += ["--points", str(arguments.points), "--single", name, str(threads)]
+                command += ["--single", what, name, str(threads), str(points)]
+                command += [arguments.clock]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                results[name].append(json.loads(done.stdout))
-        seconds = {n: statistics.median(r["seconds"] for r in results[n]) for n in CONTENDERS}
-        for name in CONTENDERS:
+                runs[name].append(json.loads(done.stdout))
+
+    table = Table(
+        title=f"{what} of {points:,} points, {arguments.runs} runs, {arguments.clock} clock; "
+        f"load before {load:.1f}, after {os.getloadavg()[0]:.1f}"
+    )
+    headers = ("threads", "decoder", "points/s", "best", "ratio", "best", "threads")
+    for header in (*headers, "peak MiB", "difference"):
+        table.add_column(header, justify="left" if header == "decoder" else "right")
+    few = min(results)
+    for threads, runs in results.items():
+        for name in names:
+            speeds, first, alone = (
+                _speeds(r) for r in (runs[name], runs[names[0]], results[few][name])
+            )
             table.add_row(
                 str(threads),
                 name,
-                f"{arguments.points / seconds[name]:,.0f}",
-                f"{seconds['eager'] / seconds[name]:.2f}x",
-                f"{statistics.median(r['peak_mib'] for r in results[name]):.0f}",
-                f"{max(r['difference'] for r in results[name]):.1e}",
+                f"{points * speeds[0]:,.0f}",
+                f"{points * speeds[1]:,.0f}",
+                f"{speeds[0] / first[0]:.2f}x",
+                f"{speeds[1] / first[1]:.2f}x",
+                "" if threads == few else f"{speeds[1] / alone[1]:.2f}x",
+                f"{statistics.median(r['peak_mib'] for r in runs[name]):.0f}",
+                f"{max(r['difference'] for r in runs[name]):.1e}",
             )
-    Console().print(table)
+        table.add_section()
+    Console(width=110).print(table)
 
 
-def _measure(contender: str, threads: int, count: int) -> dict[str, float]:
+def _speeds(runs: list[dict[str, float]]) -> tuple[float, float]:
+    """Calls per second, median and best."""
+    seconds = [run["seconds"] for run in runs]
+    return 1 / statistics.median(seconds), 1 / min(seconds)
+
+
+def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict[str, float]:
     import torch
+    from torch import Tensor
 
+    from benchmarks._published_decoder import published_logits
     from onet.nn.decoders import DECODERS
 
     torch.set_num_threads(threads)
@@ -72,21 +121,49 @@ def _measure(contender: str, threads: int, count: int) -> dict[str, float]:
     for parameter in decoder.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     points, code = torch.rand(count, 3) - 0.5, torch.randn(512)
+    dtype = torch.bfloat16 if name.endswith("bfloat16") else torch.float32
+    folded = decoder.fold(code, dtype=dtype)
 
-    def eager() -> torch.Tensor:
-        logits: torch.Tensor = decoder(points[None], None, code[None])[0]
+    def eager(batch: Tensor) -> Tensor:
+        logits: Tensor = decoder(batch[None], None, code[None])[0]
         return logits
 
-    folded = decoder.fold(code)
+    def differentiate(batch: Tensor) -> Tensor:
+        batch = batch.clone().requires_grad_()
+        with torch.enable_grad():
+            return torch.autograd.grad(eager(batch).sum(), batch)[0]
+
+    def batches(function: Callable[[Tensor], Tensor]) -> Tensor:
+        return torch.cat([function(batch) for batch in points.split(1024)])
+
+    contenders: dict[tuple[str, str], Callable[[], Any]] = {
+        ("logits", "published"): lambda: published_logits(decoder, points[None], code[None])[0],
+        ("logits", "eager"): lambda: eager(points),
+        ("logits", "eager 1,024"): lambda: batches(eager),
+        ("logits", "folded"): lambda: folded(points),
+        ("gradients", "autograd"): lambda: differentiate(points),
+        ("gradients", "autograd 1,024"): lambda: batches(differentiate),
+        ("gradients", "folded"): lambda: folded.value_and_gradient(points)[1],
+    }
+    call = contenders[what, name.removesuffix(" bfloat16")]
+    decoder.requires_grad_(name == "autograd")
+    now = time.perf_counter if clock == "wall" else lambda: time.process_time() / threads
     with torch.no_grad():
-        call = eager if contender == "eager" else lambda: folded(points)
         baseline = peak_mib()
         result = call()
         seconds = []
         for _ in range(CALLS):
-            start = time.perf_counter()
+            start = now()
             call()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(now() - start)
         peak = peak_mib() - baseline
-        difference = float((result - eager()).abs().max())
-    return {"seconds": statistics.median(seconds), "peak_mib": peak, "difference": difference}
+        if what == "logits":
+            difference = (result - batches(eager)).abs().max()
+        else:
+            exact = batches(differentiate)
+            difference = ((result - exact).norm(dim=1) / exact.norm(dim=1)).median()
+    return {
+        "seconds": statistics.median(seconds),
+        "peak_mib": peak,
+        "difference": float(difference),
+    }

@@ -109,9 +109,10 @@ def _measure(contender: str, shape: str, resolution: int, vertices: str) -> dict
     import numpy as np
     import trimesh
 
+    from benchmarks._shapes import SHAPES as FIELDS
     from onet.geometry.topology import topology
 
-    field = {"torus": _torus, "chair": _chair, "sphere": _sphere}[shape]
+    field = FIELDS[shape]
     extract = _sparse if contender == "onet" else _dense
     extract(field, 16, contender)
     baseline = peak_mib()
@@ -171,36 +172,6 @@ def _dense(field: Any, resolution: int, contender: str) -> tuple[Any, int, float
         vertices, faces, _, _ = skimage.measure.marching_cubes(volume, 0.0)
     seconds = time.perf_counter() - start
     return (LOW + cell * vertices, faces.astype(np.int64)), size**3, seconds, 0.0
-
-
-def _sphere(points: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return 0.4 - np.sqrt(np.einsum("ij,ij->i", points, points))
-
-
-def _torus(points: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    return 0.13 - np.hypot(np.hypot(points[:, 0], points[:, 1]) - 0.33, points[:, 2])
-
-
-def _chair(points: np.ndarray) -> np.ndarray:
-    """Seat, four legs and a back of slats: a union of boxes, positive inside."""
-    import numpy as np
-
-    legs = [
-        ((sx * 0.22, -0.27, sz * 0.22), (0.023, 0.22, 0.023)) for sx in (-1, 1) for sz in (-1, 1)
-    ]
-    slats = [((x, 0.22, -0.227), (0.027, 0.24, 0.019)) for x in (-0.22, -0.11, 0.0, 0.11, 0.22)]
-    parts = [((0.0, -0.03, 0.0), (0.26, 0.031, 0.26)), *legs, *slats]
-    parts.append(((0.0, 0.43, -0.227), (0.26, 0.037, 0.024)))
-    value = np.full(len(points), -np.inf, dtype=np.float32)
-    for centre, half in parts:
-        excess = np.abs(points - np.array(centre, np.float32)) - np.array(half, np.float32)
-        outside = np.sqrt((np.maximum(excess, 0) ** 2).sum(axis=1))
-        value = np.maximum(value, -outside - np.minimum(excess.max(axis=1), 0))
-    return value
 
 
 def _show(rows: list[dict[str, Any]], runs: int) -> None:

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <numeric>
-
-#include "parallel.h"
 
 namespace onet {
 namespace {
 
-constexpr int kLeafSize = 4;
+struct ClosestPoint {
+  double distance2;
+  int32_t index;  // of the face
+  int32_t block;
+  Vec3 point;
+};
 
 Vec3 closest_on_segment(Vec3 p, Vec3 a, Vec3 b) {
   const Vec3 ab = b - a;
@@ -50,110 +51,66 @@ Vec3 closest_on_triangle(Vec3 p, Vec3 a, Vec3 b, Vec3 c) {
   return a + (vb / sum) * ab + (vc / sum) * ac;
 }
 
-double distance2_to_box(const Vec3& p, const double* low, const double* high) {
-  double sum = 0;
-  for (int axis = 0; axis < 3; ++axis) {
-    const double d = std::max({low[axis] - p[axis], 0.0, p[axis] - high[axis]});
-    sum += d * d;
+// Rounding may carry a closest point past the corners; back in their box, it is nowhere nearer to p
+// than the box is, which is what the search relies on.
+double into_range(double v, double a, double b, double c) {
+  return std::clamp(v, std::min({a, b, c}), std::max({a, b, c}));
+}
+
+struct ClosestInBlock {
+  const TriangleTree::Triangle* triangles;
+
+  void operator()(const double* q, int32_t block, ClosestPoint& best) const {
+    const TriangleTree::Triangle& t = triangles[block];
+    const Vec3 p = load(q);
+    Vec3 c = closest_on_triangle(p, t.a, t.b, t.c);
+    c = {into_range(c.x, t.a.x, t.b.x, t.c.x), into_range(c.y, t.a.y, t.b.y, t.c.y),
+         into_range(c.z, t.a.z, t.b.z, t.c.z)};
+    const double distance2 = dot(p - c, p - c);
+    if (distance2 < best.distance2 || (distance2 == best.distance2 && t.face < best.index))
+      best = {distance2, t.face, block, c};
   }
-  return sum;
+};
+
+std::vector<TriangleTree::Triangle> along_curve(const double* vertices, const int64_t* faces,
+                                                int64_t face_count) {
+  std::vector<double> centres(3 * face_count);  // times 3
+  for (int64_t i = 0; i < face_count; ++i)
+    for (int axis = 0; axis < 3; ++axis)
+      centres[3 * i + axis] = vertices[3 * faces[3 * i] + axis] +
+                              vertices[3 * faces[3 * i + 1] + axis] +
+                              vertices[3 * faces[3 * i + 2] + axis];
+  std::vector<TriangleTree::Triangle> triangles;
+  triangles.reserve(face_count);
+  for (const int32_t i : hilbert_order(centres.data(), face_count, 1))
+    triangles.push_back({load(vertices + 3 * faces[3 * i]), load(vertices + 3 * faces[3 * i + 1]),
+                         load(vertices + 3 * faces[3 * i + 2]), i});
+  return triangles;
 }
 
 }  // namespace
 
-TriangleTree::TriangleTree(const double* vertices, const int64_t* faces, int64_t face_count) {
-  triangles_.resize(face_count);
-  for (int64_t i = 0; i < face_count; ++i)
-    triangles_[i] = {load(vertices + 3 * faces[3 * i]), load(vertices + 3 * faces[3 * i + 1]),
-                     load(vertices + 3 * faces[3 * i + 2])};
-  face_.resize(face_count);
-  std::iota(face_.begin(), face_.end(), int64_t{0});
-  nodes_.reserve(2 * face_count / kLeafSize + 1);
-  build(0, static_cast<int32_t>(face_count));
-  std::vector<Triangle> ordered(face_count);
-  for (int64_t i = 0; i < face_count; ++i) ordered[i] = triangles_[face_[i]];
-  triangles_.swap(ordered);
-}
-
-int32_t TriangleTree::build(int32_t begin, int32_t end) {
-  constexpr double inf = std::numeric_limits<double>::infinity();
-  const int32_t index = static_cast<int32_t>(nodes_.size());
-  Node node{{inf, inf, inf}, {-inf, -inf, -inf}, begin, end - begin};
-  double low[3] = {inf, inf, inf}, high[3] = {-inf, -inf, -inf};  // of the centroids, times 3
-  for (int32_t i = begin; i < end; ++i) {
-    const Triangle& t = triangles_[face_[i]];
-    for (int axis = 0; axis < 3; ++axis) {
-      const auto [a, b] = std::minmax({t.a[axis], t.b[axis], t.c[axis]});
-      node.low[axis] = std::min(node.low[axis], a);
-      node.high[axis] = std::max(node.high[axis], b);
-      const double centre = t.a[axis] + t.b[axis] + t.c[axis];
-      low[axis] = std::min(low[axis], centre);
-      high[axis] = std::max(high[axis], centre);
-    }
-  }
-  nodes_.push_back(node);
-  int axis = 0;
-  for (int i = 1; i < 3; ++i)
-    if (high[i] - low[i] > high[axis] - low[axis]) axis = i;
-  if (end - begin <= kLeafSize) return index;
-  const int32_t middle = begin + (end - begin) / 2;
-  std::nth_element(face_.begin() + begin, face_.begin() + middle, face_.begin() + end,
-                   [&](int64_t a, int64_t b) {
-                     const Triangle &s = triangles_[a], &t = triangles_[b];
-                     return s.a[axis] + s.b[axis] + s.c[axis] < t.a[axis] + t.b[axis] + t.c[axis];
-                   });
-  build(begin, middle);
-  const int32_t right = build(middle, end);
-  nodes_[index].first = right;
-  nodes_[index].count = 0;
-  return index;
-}
+TriangleTree::TriangleTree(const double* vertices, const int64_t* faces, int64_t face_count)
+    : triangles_(along_curve(vertices, faces, face_count)),
+      tree_(face_count, [&](int64_t i, double* low, double* high) {
+        const Triangle& t = triangles_[i];
+        for (int axis = 0; axis < 3; ++axis) {
+          low[axis] = std::min({t.a[axis], t.b[axis], t.c[axis]});
+          high[axis] = std::max({t.a[axis], t.b[axis], t.c[axis]});
+        }
+        return t.face;
+      }) {}
 
 void TriangleTree::closest(const double* points, int64_t point_count, double* closest,
                            double* distance, int64_t* face, int threads) const {
-  parallel_for(point_count, threads, 256, [&](int64_t begin, int64_t end) {
-    int32_t nearest = 0;  // neighbouring queries tend to have neighbouring answers: a good first bound
-    for (int64_t i = begin; i < end; ++i) {
-      const Vec3 p = load(points + 3 * i);
-      const Triangle& guess = triangles_[nearest];
-      Vec3 best = closest_on_triangle(p, guess.a, guess.b, guess.c);
-      double best2 = dot(p - best, p - best);
-      struct Entry {
-        int32_t node;
-        double distance2;
-      } stack[96];
-      int depth = 0;
-      stack[depth++] = {0, distance2_to_box(p, nodes_[0].low, nodes_[0].high)};
-      while (depth) {
-        const Entry entry = stack[--depth];
-        if (entry.distance2 >= best2) continue;
-        const Node& node = nodes_[entry.node];
-        if (node.count) {
-          for (int32_t t = node.first; t < node.first + node.count; ++t) {
-            const Vec3 q = closest_on_triangle(p, triangles_[t].a, triangles_[t].b, triangles_[t].c);
-            const double d2 = dot(p - q, p - q);
-            if (d2 < best2) best2 = d2, best = q, nearest = t;
-          }
-          continue;
-        }
-        const int32_t left = entry.node + 1, right = node.first;
-        const double l = distance2_to_box(p, nodes_[left].low, nodes_[left].high);
-        const double r = distance2_to_box(p, nodes_[right].low, nodes_[right].high);
-        if (l < r) {
-          stack[depth++] = {right, r};
-          stack[depth++] = {left, l};
-        } else {
-          stack[depth++] = {left, l};
-          stack[depth++] = {right, r};
-        }
-      }
-      closest[3 * i] = best.x;
-      closest[3 * i + 1] = best.y;
-      closest[3 * i + 2] = best.z;
-      distance[i] = std::sqrt(best2);
-      face[i] = face_[nearest];
-    }
-  });
+  tree_.search<ClosestPoint>(points, point_count, threads, ClosestInBlock{triangles_.data()},
+                             [=](int64_t i, const ClosestPoint& best) {
+                               closest[3 * i] = best.point.x;
+                               closest[3 * i + 1] = best.point.y;
+                               closest[3 * i + 2] = best.point.z;
+                               distance[i] = std::sqrt(best.distance2);
+                               face[i] = best.index;
+                             });
 }
 
 }  // namespace onet

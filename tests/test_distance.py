@@ -28,6 +28,8 @@ def check(triangles: np.ndarray, points: np.ndarray) -> None:
     np.testing.assert_allclose(
         np.linalg.norm(points - closest, axis=1), distance, rtol=1e-12, atol=1e-15 * scale
     )
+    corners = triangles[face]  # not even rounding takes the point out of their box
+    assert (corners.min(axis=1) <= closest).all() and (closest <= corners.max(axis=1)).all()
     for k, point in enumerate(closest):
         own = twin_closest_point(triangles[face[k]][None], point[None])[1]
         assert own.item() < 1e-7 * scale
@@ -119,11 +121,45 @@ def test_independent_of_batches_threads_and_face_order(seed):
     closest, distance, face = tree.closest(points, threads=1)
     order, turned = rng.permutation(600), rng.permutation(40)
     again = tree.closest(points[order], threads=3)
-    np.testing.assert_allclose(again[1], distance[order], rtol=1e-13)
+    for one, other in zip(again, (closest, distance, face), strict=True):
+        np.testing.assert_array_equal(one, other[order])
     other = closest_point(soup(triangles[turned][:, [2, 0, 1]]), points)
     np.testing.assert_allclose(other[1], distance, rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(other[0], closest, atol=1e-9)
     assert face.dtype == np.int64 and (face >= 0).all() and (face < 40).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_smallest_face_is_named_where_several_are_equally_near(threads):
+    """Every triangle three times, and queries nearest to a corner that many share."""
+    rng = np.random.default_rng(0)
+    mesh = trimesh.creation.icosphere(subdivisions=2)
+    faces = np.concatenate([mesh.faces[rng.permutation(len(mesh.faces))] for _ in range(3)])
+    soup_of_three = trimesh.Trimesh(mesh.vertices, faces, process=False)
+    at = rng.integers(0, len(mesh.vertices), 5000)
+    closest, _, face = closest_point(soup_of_three, 2 * mesh.vertices[at], threads)
+    first = np.full(len(mesh.vertices), len(faces))
+    np.minimum.at(first, faces.reshape(-1), np.repeat(np.arange(len(faces)), 3))
+    np.testing.assert_array_equal(face, first[at])
+    np.testing.assert_array_equal(closest, mesh.vertices[at])
+
+
+def test_far_queries_and_triangles_of_all_sizes():
+    rng = np.random.default_rng(0)
+    sizes = 10.0 ** rng.uniform(-6, 2, size=(60, 1, 1))
+    triangles = rng.normal(size=(60, 1, 3)) + sizes * rng.normal(size=(60, 3, 3))
+    check(triangles, np.concatenate([1e4 * rng.normal(size=(20, 3)), rng.normal(size=(60, 3))]))
+
+
+def test_what_is_no_number_is_named():
+    triangles = np.random.default_rng(0).normal(size=(3, 3, 3))
+    points = np.zeros((5, 3))
+    points[1, 2] = np.nan
+    with pytest.raises(ValueError, match="points: 1 of 5"):
+        closest_point(soup(triangles), points)
+    triangles[0, 0, 0] = np.inf
+    with pytest.raises(ValueError, match="vertices: 1 of 9"):
+        closest_point(soup(triangles), np.zeros((5, 3)))
 
 
 def test_empty_inputs():

@@ -127,7 +127,20 @@ def test_csv_files_name_units_and_hold_the_same_numbers(results):
     assert (protocol["samples"], protocol["seed"]) == (SAMPLES, 4)
     assert "longest edge" in report.title and "seed 4" in report.title
     assert "1 failed" in report.summary() and "3 watertight" in report.summary()
-    assert len(report.table()) == 4
+    assert [row["category"] for row in report.table()][-2:] == ["mean (items)", "noise floor"]
+    assert protocol["noise_floor"] == report.noise_floor
+
+
+def test_noise_floor_is_what_a_perfect_mesh_scores_and_changes_nothing(results):
+    report = evaluate_generation(results, samples=SAMPLES)
+    perfect = by_model(report)["a"]
+    assert report.noise_floor["chamfer_l1"] == pytest.approx(perfect["chamfer_l1"], rel=0.2)
+    assert report.noise_floor["normal_consistency"] > 0.98
+    shown = report.table()[-1]
+    assert shown["chamfer_l1"] == report.noise_floor["chamfer_l1"] and shown["iou"] is None
+    without = evaluate_generation(results, samples=SAMPLES, noise_floor=False)
+    assert without.items == report.items and without.noise_floor is None
+    assert len(without.table()) == 4 and "Noise floor" not in without.title
 
 
 def test_workers_and_repetition_change_nothing(results):

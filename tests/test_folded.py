@@ -1,14 +1,22 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 import torch
 
-from onet.nn.decoders.cbatchnorm import CBatchNormDecoder
-from onet.nn.decoders.folded import CPU_TILE, fold_cbatchnorm
+from onet import _C
+from onet.nn.decoders import DECODERS, constant_linear, folded
+from onet.nn.decoders.folded import CPU_TILE
+
+FOLDING = [name for name in DECODERS if hasattr(DECODERS[name], "fold")]
+COUNTS = (0, 1, CPU_TILE - 1, CPU_TILE, CPU_TILE + 1, 5000)
 
 
-def random_decoder(c_dim, z_dim, hidden, seed):
+def random_decoder(name="cbatchnorm", hidden=32, z_dim=0, c_dim=16, seed=0, **options):
     """A decoder in which every parameter and every running statistic is random."""
     torch.manual_seed(seed)
-    decoder = CBatchNormDecoder(c_dim=c_dim, z_dim=z_dim, hidden_size=hidden)
+    section = {"type": name, "hidden_size": hidden, **options}
+    decoder = DECODERS.build(section, "decoder", c_dim=c_dim, z_dim=z_dim)
     for parameter in decoder.parameters():
         torch.nn.init.normal_(parameter, std=0.5 / max(1, parameter[0].numel()) ** 0.5)
     for module in decoder.modules():
@@ -18,59 +26,243 @@ def random_decoder(c_dim, z_dim, hidden, seed):
     return decoder
 
 
+def queries(count, seed=0):
+    return torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) * 1.1 - 0.55
+
+
 @torch.no_grad()
-def eager(decoder, points, z, c):
+def eager(decoder, points, c, z=None):
     z = None if z is None else z[None]
     return decoder.eval()(points[None], z, c[None])[0]
 
 
-@pytest.mark.parametrize(("c_dim", "z_dim", "hidden"), [(512, 0, 256), (16, 8, 32), (24, 0, 20)])
-@pytest.mark.parametrize("count", [0, 1, CPU_TILE, 3 * CPU_TILE + 17])
-def test_logits_equal_the_module(c_dim, z_dim, hidden, count):
-    decoder = random_decoder(c_dim, z_dim, hidden, seed=count)
-    c = torch.randn(c_dim)
-    z = torch.randn(z_dim) if z_dim else None
-    points = torch.rand(count, 3) * 1.1 - 0.55
-    logits = fold_cbatchnorm(decoder, z, c)(points)
-    assert logits.shape == (count,)
-    torch.testing.assert_close(logits, eager(decoder, points, z, c), atol=1e-4, rtol=1e-5)
+def autograd(decoder, points, c, z=None):
+    points = points.clone().requires_grad_()
+    z = None if z is None else z[None]
+    logits = decoder.eval()(points[None], z, c[None])[0]
+    return torch.autograd.grad(logits.sum(), points)[0]
 
 
-def test_without_onednn(monkeypatch):
-    decoder = random_decoder(16, 0, 32, seed=1)
-    c, points = torch.randn(16), torch.rand(2000, 3)
-    prepacked = fold_cbatchnorm(decoder, None, c)(points)
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    plain = fold_cbatchnorm(decoder, None, c)(points)
-    expected = eager(decoder, points, None, c)
-    torch.testing.assert_close(plain, expected, atol=1e-4, rtol=1e-5)
-    torch.testing.assert_close(prepacked, expected, atol=1e-4, rtol=1e-5)
+def threads(count):
+    """Allows torch so many threads for the length of a `with` block."""
+
+    class Threads:
+        def __enter__(self):
+            self.before = torch.get_num_threads()
+            torch.set_num_threads(count)
+
+        def __exit__(self, *_):
+            torch.set_num_threads(self.before)
+
+    return Threads()
 
 
-def test_the_number_of_threads_changes_nothing():
-    decoder = random_decoder(16, 0, 64, seed=2)
-    field = fold_cbatchnorm(decoder, None, torch.randn(16))
-    points = torch.rand(5 * CPU_TILE + 3, 3)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = field(points)
-        torch.set_num_threads(3)
-        three = field(points)
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(one, three)
+@pytest.mark.parametrize("name", FOLDING)
+@pytest.mark.parametrize("z_dim", [0, 8])
+@pytest.mark.parametrize("hidden", [20, 32, 64, 128, 256])
+def test_logits_equal_the_module(name, hidden, z_dim):
+    decoder = random_decoder(name, hidden, z_dim, seed=hidden)
+    for seed in range(2):
+        c = torch.randn(16) * (1 + seed)
+        z = torch.randn(z_dim) if z_dim else None
+        field, narrow = decoder.fold(c, z), decoder.fold(c, z, torch.bfloat16)
+        for count in COUNTS:
+            points = queries(count, seed)
+            expected = eager(decoder, points, c, z)
+            logits = field(points)
+            assert logits.shape == (count,)
+            torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-5)
+            logits = narrow(points)
+            assert logits.shape == (count,) and logits.dtype == torch.float32
+            if count > 1:  # at most the error of training's arithmetic, in which less is float32
+                with torch.autocast("cpu", torch.bfloat16):
+                    allowed = eager(decoder, points, c, z) - expected
+                assert 0 < (logits - expected).square().mean() < allowed.square().mean()
+
+
+@pytest.mark.parametrize("name", FOLDING)
+@pytest.mark.parametrize(("hidden", "z_dim"), [(20, 0), (64, 8), (256, 0)])
+@pytest.mark.parametrize("count", [0, 1, CPU_TILE + 1, 3000])
+def test_gradients_equal_autograd(name, hidden, z_dim, count):
+    """But for points so close to a kink that rounding decides on its side."""
+    decoder = random_decoder(name, hidden, z_dim, seed=count)
+    c, z = torch.randn(16), torch.randn(z_dim) if z_dim else None
+    points = queries(count)
+    exact = autograd(decoder, points, c, z)
+    rounded = 0.8 if name == "simple" else 0.3  # no norm keeps its features apart from kinks
+    for dtype, typical, most in [(torch.float32, 2e-6, 1e-5), (torch.bfloat16, 0.03, rounded)]:
+        field = decoder.fold(c, z, dtype)
+        logits, gradients = field.value_and_gradient(points)
+        assert torch.equal(logits, field(points))
+        assert gradients.shape == (count, 3) and gradients.dtype == torch.float32
+        if count:
+            error = (gradients - exact).norm(dim=1) / exact.norm(dim=1)
+            assert error.median() < typical and error.quantile(0.98) < most
+
+
+@pytest.mark.parametrize("name", FOLDING)
+def test_leaky_rectifiers(name):
+    decoder = random_decoder(name, 64, leaky=True)
+    plain = random_decoder(name, 64)
+    c, points = torch.randn(16), queries(3000)
+    logits, gradients = decoder.fold(c).value_and_gradient(points)
+    torch.testing.assert_close(logits, eager(decoder, points, c), atol=1e-4, rtol=1e-5)
+    assert not torch.allclose(logits, eager(plain, points, c), atol=1e-2)
+    exact = autograd(decoder, points, c)
+    error = (gradients - exact).norm(dim=1) / exact.norm(dim=1)
+    assert error.median() < 2e-6 and error.quantile(0.98) < 1e-5
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 7])
+def test_number_of_blocks(blocks):
+    decoder = random_decoder("cbatchnorm2", n_blocks=blocks)
+    c, points = torch.randn(16), queries(300)
+    logits, gradients = decoder.fold(c).value_and_gradient(points)
+    torch.testing.assert_close(logits, eager(decoder, points, c), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(gradients, autograd(decoder, points, c), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", FOLDING)
+def test_a_latent_code_is_not_forgotten(name):
+    with pytest.raises(ValueError, match="needs a latent code of 8 numbers"):
+        random_decoder(name, z_dim=8).fold(torch.randn(16))
+
+
+def test_a_part_of_the_points_gives_a_part_of_the_logits():
+    decoder = random_decoder(hidden=64)
+    field = decoder.fold(torch.randn(16))
+    points = queries(3000)
+    logits, gradients = field.value_and_gradient(points)
+    strided = points.repeat_interleave(2, 0)[::2]
+    transposed = points.T.contiguous().T
+    assert not strided.is_contiguous() and not transposed.is_contiguous()
+    for view in (strided, transposed):
+        assert torch.equal(field(view), logits)
+        assert torch.equal(field.value_and_gradient(view)[1], gradients)
+    torch.testing.assert_close(field(points[1500:1700]), logits[1500:1700])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_number_of_threads_changes_nothing(dtype):
+    decoder = random_decoder(hidden=64)
+    field = decoder.fold(torch.randn(16), dtype=dtype)
+    for count in (1, 700, 5 * CPU_TILE + 3):
+        points = queries(count)
+        results = []
+        for number in (1, 2, 3):
+            with threads(number):
+                results.append((field(points), *field.value_and_gradient(points)))
+                assert torch.get_num_threads() == number
+        for result in results[1:]:
+            assert all(map(torch.equal, result, results[0]))
+
+
+def test_several_threads_may_call_at_once():
+    decoder = random_decoder(hidden=64)
+    fields = [decoder.fold(torch.randn(16)) for _ in range(2)]
+    points = [queries(4000, seed) for seed in range(8)]
+    with threads(2):
+        expected = [[field(p) for p in points] for field in fields]
+        with ThreadPoolExecutor(4) as pool:
+            for field, alone in zip(fields, expected, strict=True):
+                assert all(map(torch.equal, pool.map(field, points * 3), alone * 3))
+
+
+def test_without_onednn_and_without_the_compiled_step(monkeypatch):
+    """What a GPU computes, on the CPU."""
+    decoder = random_decoder(hidden=32)
+    c, points = torch.randn(16), queries(2000)
+    expected = decoder.fold(c).value_and_gradient(points)
+    narrow = decoder.fold(c, dtype=torch.bfloat16)(points)
+    monkeypatch.setattr(constant_linear, "_has_onednn", lambda weight: False)
+    monkeypatch.setattr(folded, "_residual_relu", folded._residual_relu_torch)
+    plain = decoder.fold(c).value_and_gradient(points)
+    torch.testing.assert_close(plain[0], expected[0], atol=1e-4, rtol=1e-5)
+    error = (plain[1] - expected[1]).norm(dim=1) / expected[1].norm(dim=1)
+    assert error.quantile(0.98) < 1e-5
+    torch.testing.assert_close(
+        decoder.fold(c, dtype=torch.bfloat16)(points), narrow, atol=0.05, rtol=0.02
+    )
 
 
 def test_it_is_a_copy_in_evaluation_mode_without_gradients():
-    decoder = random_decoder(16, 0, 32, seed=3).train()
-    c, points = torch.randn(16), torch.rand(50, 3)
-    field = fold_cbatchnorm(decoder, None, c)
-    expected = field(points)
-    assert not expected.requires_grad
-    torch.testing.assert_close(field(points[:10]), expected[:10])  # no statistics of the batch
+    decoder = random_decoder().train()
+    c, points = torch.randn(16), queries(50)
+    field = decoder.fold(c)
+    expected = field.value_and_gradient(points)
+    assert not any(result.requires_grad for result in expected)
+    torch.testing.assert_close(field(points[:10]), expected[0][:10])  # no statistics of the batch
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.zero_()
-    assert torch.equal(field(points), expected)
+    assert torch.equal(field(points), expected[0])
+    assert torch.equal(field.value_and_gradient(points)[1], expected[1])
+
+
+def test_other_dtypes_are_refused():
+    with pytest.raises(ValueError, match="float16"):
+        random_decoder().fold(torch.randn(16), dtype=torch.float16)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_on_a_gpu(dtype):
+    decoder = random_decoder(hidden=64)
+    c, points = torch.randn(16), queries(70_000)
+    expected = decoder.fold(c).value_and_gradient(points)
+    logits, gradients = decoder.cuda().fold(c.cuda(), dtype=dtype).value_and_gradient(points.cuda())
+    assert logits.device.type == gradients.device.type == "cuda"
+    narrow = dtype == torch.bfloat16
+    torch.testing.assert_close(logits.cpu(), expected[0], atol=0.1 if narrow else 1e-3, rtol=0.02)
+    error = (gradients.cpu() - expected[1]).norm(dim=1) / expected[1].norm(dim=1)
+    assert error.median() < (0.03 if narrow else 1e-4)
+
+
+class TestCompiledStep:
+    """`_C.residual_relu` against the same in torch."""
+
+    special = (0.0, -0.0, float("inf"), float("-inf"), float("nan"), 1e-40, 3.4e38, -1e30)
+
+    @pytest.mark.parametrize("features", [1, 5, 16, 33, 256])
+    @pytest.mark.parametrize(
+        ("change", "out"),
+        [
+            (torch.float32, torch.float32),
+            (torch.bfloat16, torch.bfloat16),
+            (torch.bfloat16, torch.float32),
+        ],
+    )
+    @pytest.mark.parametrize("given", [True, False])
+    def test_equals_torch(self, features, change, out, given):
+        torch.manual_seed(features)
+        x = torch.randn(37, features)
+        y = torch.randn(37, features).to(change) if given else None
+        x.view(-1)[:: max(1, x.numel() // 8)][:8] = torch.tensor(self.special)[: x.numel()]
+        scale, shift = torch.randn(2, features)
+        result = torch.empty(37, features, dtype=out)
+        expected_x = x if y is None else x + y.float()
+        before = expected_x.clone()
+        folded._residual_relu(x, y, scale, shift, result)
+        torch.testing.assert_close(x, before, rtol=0, atol=0, equal_nan=True)
+        expected = (scale * before + shift).relu().to(out)
+        torch.testing.assert_close(result, expected, rtol=0, atol=0, equal_nan=True)
+
+    def test_rounds_to_nearest_even(self):
+        """All float32 with a few low bits around bfloat16 numbers: ties, and both sides of them."""
+        upper = np.arange(0, 0x7F80, dtype=np.uint32)[:, None] << 16
+        lower = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], dtype=np.uint32)
+        x = torch.from_numpy((upper | lower).view(np.float32))
+        result = torch.empty_like(x, dtype=torch.bfloat16)
+        folded._residual_relu(x, None, torch.ones(6), torch.zeros(6), result)
+        assert torch.equal(result, x.to(torch.bfloat16))
+
+    def test_refuses_other_shapes_and_dtypes(self):
+        x, row = np.zeros((4, 8), np.float32), np.zeros(8, np.float32)
+        with pytest.raises(ValueError, match="scale"):
+            _C.residual_relu(x, None, row, row, np.zeros((4, 7), np.float32))
+        with pytest.raises(ValueError, match="scale"):
+            _C.residual_relu(x, None, row[:7], row, x.copy())
+        with pytest.raises(TypeError):
+            _C.residual_relu(x.astype(np.float64), None, row, row, x.copy())
+        with pytest.raises(TypeError):
+            _C.residual_relu(x[:, ::2], None, row[:4], row[:4], x[:, :4].copy())

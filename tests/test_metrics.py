@@ -3,7 +3,14 @@ import pytest
 import trimesh
 
 from onet.errors import DataError
-from onet.geometry.metrics import PENALTY, evaluate, intersection_over_union
+from onet.geometry.metrics import (
+    PENALTY,
+    SURFACE_PENALTY,
+    evaluate,
+    f_score,
+    intersection_over_union,
+    noise_floor,
+)
 from onet.geometry.sampling import sample_surface
 
 SAMPLES = 20_000
@@ -37,6 +44,11 @@ def test_known_distances_and_volumes_of_concentric_spheres():
     assert metrics.chamfer_l1 == (metrics.accuracy + metrics.completeness) / 2
     assert metrics.accuracy2 == pytest.approx(0.01, rel=0.04)
     assert metrics.chamfer_l2 == (metrics.accuracy2 + metrics.completeness2) / 2
+    assert metrics.chamfer_squared_sum == metrics.accuracy2 + metrics.completeness2
+    assert metrics.surface_accuracy == pytest.approx(0.1, rel=2e-3)
+    assert metrics.surface_completeness == pytest.approx(0.1, rel=2e-3)
+    assert metrics.surface_chamfer_l2 == pytest.approx(0.01, rel=5e-3)
+    assert 0.0999 < metrics.surface_hausdorff < 0.101
     assert metrics.iou == pytest.approx(0.8**3, abs=0.02)
 
 
@@ -113,7 +125,9 @@ def test_what_cannot_be_measured_is_none():
 def test_no_surface_gets_the_published_penalties(mesh):
     metrics = evaluate(mesh, box(), samples=100).as_dict()
     assert {key: metrics[key] for key in PENALTY} == PENALTY
-    assert metrics["chamfer_l1"] == 3**0.5
+    assert metrics["chamfer_l1"] == 3**0.5 and metrics["f_score_1pct"] == 0
+    assert {key: metrics[key] for key in SURFACE_PENALTY} == SURFACE_PENALTY
+    assert metrics["surface_chamfer_l1"] == 3**0.5
     assert metrics["iou"] == 0.0 and not metrics["valid"]
 
 
@@ -143,6 +157,7 @@ def test_an_open_mesh_is_measured_and_marked():
         ({"pointcloud": np.zeros((5, 3)), "normals": np.zeros((4, 3))}, "normals"),
         ({"normals": np.zeros((4, 3))}, "pointcloud"),
         ({"samples": 0}, "samples"),
+        ({"thresholds": (0.01, 0.0)}, "thresholds"),
     ],
 )
 def test_samples_that_do_not_fit_are_refused(arguments, word):
@@ -157,3 +172,85 @@ def test_nan_vertices_are_refused():
         evaluate(mesh, box())
     with pytest.raises(DataError, match="reference: 1 of 8"):
         evaluate(box(), mesh)
+
+
+def test_exact_distances_have_no_floor_and_are_never_above_the_sampled_ones():
+    same = evaluate(sphere(), sphere(), samples=2000)
+    assert same.surface_hausdorff < 1e-12 < same.chamfer_l1
+    for mesh, reference in [(sphere(0.4), box()), (box(0.7, (0.1, 0, 0)), sphere())]:
+        scores = evaluate(mesh, reference, samples=2000)
+        assert 0 < scores.surface_accuracy <= scores.accuracy
+        assert 0 < scores.surface_completeness <= scores.completeness
+        assert scores.surface_chamfer_l1 == pytest.approx(
+            (scores.surface_accuracy + scores.surface_completeness) / 2
+        )
+        assert scores.surface_hausdorff >= scores.surface_chamfer_l1
+
+
+def test_exact_distances_need_a_reference_mesh():
+    cloud = np.random.default_rng(0).random((100, 3))
+    row = evaluate(sphere(), None, samples=100, pointcloud=cloud).as_dict()
+    assert {row[key] for key in SURFACE_PENALTY} == {None}
+    row = evaluate(sphere(), box(), samples=100, pointcloud=cloud).as_dict()
+    assert row["surface_accuracy"] > 0 and row["surface_completeness"] > 0
+
+
+def test_scores_get_worse_with_the_distance():
+    rows = [
+        evaluate(box(offset=(shift, 0, 0)), box(), samples=SAMPLES).as_dict()
+        for shift in (0, 0.02, 0.1, 0.3)
+    ]
+    for key in ("chamfer_l1", "chamfer_l2", "surface_chamfer_l1", "surface_hausdorff"):
+        assert (np.diff([row[key] for row in rows]) > 0).all()
+    assert (np.diff([row["iou"] for row in rows]) < 0).all()
+    assert rows[0]["iou"] == 1
+    assert rows[1]["iou"] == pytest.approx(0.98 / 1.02, abs=0.01)
+    assert rows[3]["surface_hausdorff"] == pytest.approx(0.3, rel=0.01)
+
+
+def test_f_score_is_the_harmonic_mean_of_precision_and_recall():
+    near, far = np.array([0.0, 0.01, 0.02, 0.03]), np.array([0.01, 1.0])
+    assert f_score(near, far, 0.01) == pytest.approx(0.5)  # half of each, the threshold included
+    assert f_score(near, far, 0.025) == pytest.approx(2 * 0.75 * 0.5 / 1.25)
+    assert f_score(near, far, 2) == 1 and f_score(near[1:], far, 0.001) == 0
+
+
+def test_f_scores_at_thresholds():
+    """A plate of two sides 0.012 apart against one of its sides."""
+    plate, sheet = box((1, 1, 0.012)), box((1, 1, 1e-9), (0, 0, 0.006))
+    row = evaluate(plate, sheet, samples=SAMPLES).as_dict()
+    assert row["f_score_1pct"] == pytest.approx(2 * 0.5 / 1.5, abs=0.05)
+    assert row["f_score_1.5pct"] > 0.9 and row["f_score_2pct"] > 0.97
+    scores = evaluate(sphere(0.4), sphere(0.5), samples=2000, thresholds=(0.05, 0.095, 0.105, 9))
+    values = list(scores.f_score.values())
+    assert values[0] == 0 and values[-1] == 1 and values == sorted(values)
+    assert list(scores.f_score) == [0.05, 0.095, 0.105, 9]
+    assert scores.as_dict()["f_score_9.5pct"] == scores.f_score[0.095]
+
+
+def test_noise_floor():
+    """A surface as large as a chair's has the 0.002 that the module speaks of."""
+    shape = box((0.5, 1, 0.5))
+    floor = noise_floor(shape, samples=100_000)
+    assert floor["chamfer_l1"] == pytest.approx(0.5 * np.sqrt(2.5 / 100_000), rel=0.05)
+    assert floor.keys() == PENALTY.keys()
+    assert floor["f_score_1pct"] > 0.999 and floor["normal_consistency"] > 0.98
+    again = evaluate(shape, shape, samples=20_000, noise_floor=True)
+    assert again.noise_floor["chamfer_l1"] == pytest.approx(again.chamfer_l1, rel=0.03)
+    assert again.noise_floor["chamfer_l1"] != again.chamfer_l1
+    # In units of the longest edge, and no other score depends on it.
+    large = trimesh.Trimesh(shape.vertices * 90 + 5, shape.faces, process=False)
+    assert noise_floor(large, samples=100_000) == pytest.approx(floor, rel=1e-6)
+    without = evaluate(shape, shape, samples=20_000).as_dict()
+    assert without == again.as_dict() | {"noise_floor": None}
+    assert evaluate(EMPTY, None, noise_floor=True).noise_floor is None
+    with pytest.raises(DataError, match="no area"):
+        noise_floor(EMPTY)
+
+
+def test_threads_change_nothing(monkeypatch):
+    rows = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        rows.append(evaluate(sphere(0.4), box(), samples=10_000, noise_floor=True))
+    assert rows[0] == rows[1]

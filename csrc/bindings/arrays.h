@@ -37,3 +37,21 @@ inline void check_faces(const Rows<int64_t>& faces, size_t vertex_count) {
                                 .c_str());
   if (faces.shape(0) >= (size_t{1} << 31)) throw nb::value_error("over 2^31 faces");
 }
+
+// Nearest things cannot be found for NaN; beyond the limit the fourth powers of lengths overflow.
+inline void check_coordinates(const Rows<double>& rows, const char* name) {
+  constexpr double limit = 1e70;
+  const double* x = rows.data();
+  size_t bad = 0;
+  for (size_t i = 0; i < rows.shape(0); ++i) {
+    bool fine = true;
+    for (size_t k = 3 * i; k < 3 * i + 3; ++k) fine &= x[k] > -limit && x[k] < limit;
+    bad += !fine;
+  }
+  if (bad)
+    throw nb::value_error((std::string(name) + ": " + std::to_string(bad) + " of " +
+                           std::to_string(rows.shape(0)) +
+                           " rows are NaN, infinite or beyond 1e70; remove them")
+                              .c_str());
+  if (rows.shape(0) >= (size_t{1} << 31)) throw nb::value_error("over 2^31 rows");
+}

@@ -5,8 +5,12 @@ void bind_octree(nb::module_& m);
 void bind_marching_cubes(nb::module_& m);
 void bind_components(nb::module_& m);
 void bind_inside(nb::module_& m);
+void bind_nearest(nb::module_& m);
 void bind_closest_point(nb::module_& m);
+void bind_sampling(nb::module_& m);
 void bind_depth_map(nb::module_& m);
+void bind_winding(nb::module_& m);
+void bind_residual(nb::module_& m);
 void bind_simplify(nb::module_& m);
 
 NB_MODULE(_C, m) {
@@ -15,7 +19,11 @@ NB_MODULE(_C, m) {
   bind_marching_cubes(m);
   bind_components(m);
   bind_inside(m);
+  bind_nearest(m);
   bind_closest_point(m);
+  bind_sampling(m);
   bind_depth_map(m);
+  bind_winding(m);
+  bind_residual(m);
   bind_simplify(m);
 }

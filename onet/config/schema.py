@@ -50,8 +50,15 @@ class DataConfig(_Strict):
     train_split: str = Field(default="train", description="Split that is trained on (NAME.lst).")
     val_split: str = Field(default="val", description="Split that selects the best checkpoint.")
     test_split: str = Field(default="test", description="Split that `generate` and `eval` use.")
-    points_subsample: PositiveInt = Field(
-        default=2048, description="Query points drawn from each training item per iteration."
+    points_file: str = Field(
+        default="points.npz",
+        description="File of an item with the query points to train on; `onet prepare "
+        "--near-surface` writes points_surface.npz. Validation always takes points.npz.",
+    )
+    points_subsample: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        default=2048,
+        description="Query points drawn from each training item per iteration; or two numbers: of "
+        "those outside and of those inside.",
     )
     input: Section = Field(
         default_factory=_pointcloud_input,
@@ -132,12 +139,26 @@ class GenerationConfig(_Strict):
     batch_size: PositiveInt = Field(
         default=65536, description="Query points per network evaluation; bounds the memory."
     )
+    mode: Literal["exact", "fast"] = Field(
+        default="exact",
+        description="fast predicts where the surface is and evaluates half as many points; it can "
+        "miss detail that exact finds.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Arithmetic of the decoder; bfloat16 is nearly twice as fast where the "
+        "processor has instructions for it, and moves the surface a little.",
+    )
     refine: Literal["none", "root", "published"] = Field(
         default="none",
         description="Move vertices to the surface: root finds it on each vertex's lattice edge, in "
         "about 4 evaluations; published descends a loss, after simplification.",
     )
     refine_steps: PositiveInt = Field(default=30, description="Steps of the published refinement.")
+    sharp: bool = Field(
+        default=False,
+        description="Dual contouring: sharp edges and corners, from the gradients of the field.",
+    )
     simplify: Annotated[int, Field(ge=4)] | None = Field(
         default=None, description="Faces to simplify to; the mesh stays closed. null keeps all."
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -19,20 +17,22 @@ from torch import Tensor, nn
 from onet.config import Config, GenerationConfig, with_changes
 from onet.data.inputs import INPUTS
 from onet.errors import ConfigError
+from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.normals import with_field_normals
 from onet.geometry.point_cloud_io import check_points, load_points
 from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify as simplify_mesh
+from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
+from onet.inference.published_weights import read_checkpoint
 from onet.models import build_model
-from onet.training.checkpoints import load_checkpoint, load_into
+from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
 
 Observation = str | os.PathLike[str] | ArrayLike | Tensor
-Field = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (N, 3) unit frame -> (N,) logits
 
 
 class SurfaceOptions(TypedDict, total=False):
@@ -44,6 +44,9 @@ class SurfaceOptions(TypedDict, total=False):
         refine: `root` moves every vertex to where the field crosses the threshold on its lattice
             edge; `published` descends the loss of the publication, after simplification; `none`.
         refine_steps: steps of the published refinement.
+        mode: `exact` or `fast`, see `onet.extract_mesh`.
+        precision: `float32` or `bfloat16`, of the decoder.
+        sharp: dual contouring instead of marching cubes.
         simplify: faces to simplify to, at least 4; the mesh stays closed. 0 keeps all.
         normals: give the vertices the normals of the field.
     """
@@ -52,6 +55,9 @@ class SurfaceOptions(TypedDict, total=False):
     threshold: float | None
     refine: Literal["none", "root", "published"] | None
     refine_steps: int | None
+    mode: Literal["exact", "fast"] | None
+    precision: Literal["float32", "bfloat16"] | None
+    sharp: bool | None
     simplify: int | None
     normals: bool | None
 
@@ -59,19 +65,26 @@ class SurfaceOptions(TypedDict, total=False):
 SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> Reconstructor:
+def load(
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    config: Config | str | os.PathLike[str] | None = None,
+) -> Reconstructor:
     """Load a trained model for reconstruction.
 
     Args:
-        path: a checkpoint file, or a run folder (its best checkpoint, else its last one).
+        path: a checkpoint file, a run folder (its best checkpoint, else its last one), or a `.pt`
+            file of the published Occupancy Networks.
         device: `cpu`, `cuda` or `mps`; `auto` takes a GPU if there is one.
+        config: configuration of a `.pt` file, which has none of its own, or the name or file of
+            one; by default it is recognised by its weights.
 
     Raises:
         CheckpointError: no checkpoint there, or one that is unreadable or of another architecture.
-        ConfigError: the device is not there.
+        ConfigError: the device or the configuration is not there.
     """
     place = choose_device(device)
-    checkpoint = load_checkpoint(path)
+    checkpoint = read_checkpoint(path, config)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
     return Reconstructor(
@@ -133,23 +146,15 @@ class Reconstructor:
     def field(
         self,
         code: Tensor,  # (C,)
-    ) -> Field:
-        """The occupancy field of a code: points (N, 3) in the unit frame to logits (N,)."""
-        decoder = getattr(self.model.eval(), "decoder", None)
-        if decoder is not None and hasattr(decoder, "fold"):
-            decode = decoder.fold(code)
-        else:
+        precision: Literal["float32", "bfloat16"] | None = None,
+        z: Tensor | None = None,  # (Z,)
+    ) -> OccupancyField:
+        """The occupancy field of a code, or of a code and a latent code.
 
-            def decode(points: Tensor) -> Tensor:
-                return self.model.eval().decode(points[None], code[None])[0]
-
-        @torch.no_grad()
-        def field(points: NDArray[np.float32]) -> NDArray[np.float32]:
-            queries = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
-            logits: NDArray[np.float32] = decode(queries.to(self.device)).float().cpu().numpy()
-            return logits
-
-        return field
+        Precision is as configured if None.
+        """
+        precision = precision or self.config.generation.precision
+        return OccupancyField(self.model.eval(), code, precision, z)
 
     def generation_settings(self, **changes: Any) -> GenerationConfig:
         """The section `generation` of the configuration, with changes; None changes nothing.
@@ -176,18 +181,21 @@ class Reconstructor:
         """
         settings = self.generation_settings(**options)
         code = self.encode(observation)
-        field = self.field(code)
+        field = self.field(code, settings.precision)
         half = (1 + settings.padding) / 2
         mesh = extract_mesh(
             field,
             bounds=((-half,) * 3, (half,) * 3),
             resolution=settings.resolution,
-            threshold=math.log(settings.threshold / (1 - settings.threshold)),
+            probability=settings.threshold,
+            mode=settings.mode,
             batch_size=settings.batch_size,
         )
         if len(mesh.faces) == 0:
             return mesh
-        if settings.refine == "root":
+        if settings.sharp:  # puts the vertices on the surface itself
+            mesh = dual_contouring(mesh, field, batch_size=settings.batch_size)
+        elif settings.refine == "root":
             mesh = refine_roots(field, mesh, batch_size=settings.batch_size)
         if settings.simplify is not None:
             mesh = simplify_mesh(mesh, settings.simplify)

@@ -1,0 +1,282 @@
+"""Mesh from a trained network: this package against the published pipeline, same weights.
+
+"published" is the plain re-implementation in `benchmarks/_published.py`; the other contenders are
+`onet.extract_mesh` on the decoder folded for its code. "chair" is a decoder of the published size
+(5 x 256 features, a fixed code of 512) fitted to an analytic chair; `--fit MINUTES` does that and
+keeps it in the file given by `--checkpoint`. "demo" is the embedded network on one embedded scan.
+
+Every run is a process of its own; contenders take turns, and the median of the runs is shown.
+"field" is the time in the decoder, "rest" all other time. Peak memory is the growth of ru_maxrss
+over its value with everything loaded and the field evaluated at a few points. "apart" is the
+largest distance from a vertex of one mesh to the nearest vertex of the published pipeline's mesh,
+in either direction, in a box of edge 1.1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks._memory import peak_mib
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Contenders: type of the folded decoder and how `extract_mesh` is called. No heavy import up here:
+# a child process starts with the peak memory of its parent.
+PUBLISHED = "published"
+CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    PUBLISHED: ("float32", {}),
+    "exact": ("float32", {"mode": "exact"}),
+    "fast": ("float32", {"mode": "fast"}),
+    "exact bf16": ("bfloat16", {"mode": "exact"}),
+    "fast bf16": ("bfloat16", {"mode": "fast"}),
+}
+NETWORKS = ("chair", "demo")
+THRESHOLD = 0.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--runs", type=int, default=5, help="runs of each contender")
+    parser.add_argument("--checkpoint", type=Path, default=Path("out/benchmark_chair.safetensors"))
+    parser.add_argument("--fit", type=float, metavar="MINUTES", help="write --checkpoint and end")
+    parser.add_argument("--single", nargs=4, help=argparse.SUPPRESS)  # one run, in a child process
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.single:
+        contender, network, resolution, saved = arguments.single
+        measured = _measure(contender, network, int(resolution), saved)
+        print(json.dumps(measured))
+        return
+    if arguments.fit:
+        _fit(arguments.checkpoint, arguments.fit)
+        return
+    if "chair" in arguments.networks and not arguments.checkpoint.exists():
+        sys.exit(f"{arguments.checkpoint} is not there: `--fit 5` trains it in five minutes")
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {"chair": str(arguments.checkpoint), "demo": f"{folder}/demo.safetensors"}
+        if "demo" in arguments.networks:
+            code = f"from benchmarks.mesh import save_demo; save_demo({paths['demo']!r})"
+            subprocess.run([sys.executable, "-c", code], check=True)
+        for network in arguments.networks:
+            for resolution in arguments.resolutions:
+                for threads in arguments.threads:
+                    rows += _compare(arguments, network, paths[network], resolution, threads)
+    _show(rows, arguments.runs)
+
+
+def _compare(
+    arguments: argparse.Namespace, network: str, path: str, resolution: int, threads: int
+) -> list[dict[str, Any]]:
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in arguments.contenders}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    with tempfile.TemporaryDirectory() as folder:
+        saved = {name: f"{folder}/{name}.npz" for name in results}
+        for number in range(arguments.runs):
+            for name in results:
+                command = [sys.executable, "-m", "benchmarks", "mesh", "--single", name, path]
+                command += [str(resolution), saved[name] if number == 0 else ""]
+                done = subprocess.run(
+                    command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+                )
+                results[name].append(json.loads(done.stdout))
+        apart = {
+            name: _apart(saved[PUBLISHED], saved[name])
+            for name in results
+            if name != PUBLISHED and PUBLISHED in results
+        }
+    return [
+        {"network": network, "cells": resolution, "threads": threads, "contender": name}
+        | {key: measured[0][key] for key in ("evaluations", "faces")}
+        | {
+            key: statistics.median(result[key] for result in measured)
+            for key in ("total", "field", "rest", "peak_mib")
+        }
+        | {"apart": apart.get(name)}
+        for name, measured in results.items()
+    ]
+
+
+def _apart(one: str, other: str) -> float:
+    """Hausdorff distance of the vertices, in a child process, which keeps this one small."""
+    code = (
+        "import sys, numpy as np; from scipy.spatial import cKDTree\n"
+        "a, b = np.load(sys.argv[1])['vertices'], np.load(sys.argv[2])['vertices']\n"
+        "print(max(cKDTree(a).query(b)[0].max(), cKDTree(b).query(a)[0].max()))\n"
+    )
+    command = [sys.executable, "-c", code, one, other]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def _measure(contender: str, path: str, resolution: int, saved: str) -> dict[str, Any]:
+    import numpy as np
+    import torch
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    prepare, extract = _pipeline(contender, path)
+    prepare()(np.zeros((16, 3), dtype=np.float32))
+    baseline = peak_mib()
+    spent = 0.0
+    start = time.perf_counter()
+    field = prepare()  # folding belongs to every new code
+
+    def timed(points: np.ndarray) -> Any:
+        nonlocal spent
+        start = time.perf_counter()
+        values = field(points)
+        spent += time.perf_counter() - start
+        return values
+
+    vertices, faces, evaluations = extract(timed, resolution)
+    total = time.perf_counter() - start
+    peak = peak_mib() - baseline
+    if saved:
+        np.savez(saved, vertices=vertices, faces=faces)
+    return {
+        "total": total,
+        "field": spent,
+        "rest": total - spent,
+        "evaluations": evaluations,
+        "faces": len(faces),
+        "peak_mib": peak,
+    }
+
+
+def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
+    """How the field is made, and how a field and cells become vertices, faces and evaluations."""
+    import mcubes  # noqa: F401  (loaded before memory is measured)
+    import torch
+    import trimesh  # noqa: F401
+    from safetensors.torch import load_file
+
+    from benchmarks import _published
+    from onet.geometry.extraction import extract_mesh
+    from onet.nn.decoders.cbatchnorm import CBatchNormDecoder
+
+    parameters = load_file(path)
+    code = parameters.pop("code")
+    if contender == PUBLISHED:
+        return (
+            lambda: _published.EagerDecoder(parameters, code),
+            lambda field, cells: _published.extract(field, cells, THRESHOLD),
+        )
+    dtype, options = CONTENDERS[contender]
+    decoder = CBatchNormDecoder(len(code), hidden_size=len(parameters["fc_p.bias"])).eval()
+    decoder.load_state_dict(parameters)
+
+    def prepare() -> Any:
+        folded = decoder.fold(code, dtype=getattr(torch, dtype))
+        return lambda points: folded(torch.from_numpy(points))
+
+    def extract(field: Any, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
+        mesh = extract_mesh(field, resolution=cells, threshold=THRESHOLD, **options)
+        return mesh.vertices, mesh.faces, mesh.metadata["extraction"]["evaluations"]
+
+    return prepare, extract
+
+
+def save_demo(path: str) -> None:
+    """Decoder of the embedded network and its code of the first embedded scan."""
+    import numpy as np
+    from safetensors.torch import save_file
+
+    import onet
+    from onet.geometry.normalization import UnitFrame
+    from onet.geometry.point_cloud_io import load_points
+    from onet.resources import assets_dir
+
+    assets = assets_dir()
+    model = onet.load(assets / "demo.safetensors", device="cpu")
+    scan = assets / "scans" / "chair_chair.ply"
+    points = load_points(scan)
+    unit = UnitFrame.of(points, scan.name).to_unit(points)
+    code = model.encode(model.input.observe(unit, np.random.default_rng(0)))
+    save_file({**model.model.decoder.state_dict(), "code": code.contiguous()}, path)
+
+
+def _fit(path: Path, minutes: float) -> None:
+    """Fits a decoder of the published size, with a fixed code, to the chair of the benchmarks."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from safetensors.torch import save_file
+
+    from benchmarks._shapes import chair
+    from onet.nn.decoders.cbatchnorm import CBatchNormDecoder
+
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    decoder, code = CBatchNormDecoder(512), torch.randn(512)
+    optimizer = torch.optim.Adam(decoder.parameters(), lr=1e-3)
+
+    def pool() -> tuple[torch.Tensor, torch.Tensor]:
+        """Half of the points anywhere, half near the surface."""
+        points = random.uniform(-0.55, 0.55, (400_000, 3)).astype(np.float32)
+        value = chair(points)
+        near = np.flatnonzero(np.abs(value) < 0.03)
+        chosen = np.concatenate([np.arange(len(near)), near])
+        return torch.from_numpy(points[chosen]), torch.from_numpy(value[chosen] > 0).float()
+
+    points, inside = pool()
+    start, step, size = time.perf_counter(), 0, 2048
+    while (done := (time.perf_counter() - start) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * (1 - done) + 1e-5
+        chosen = torch.from_numpy(random.integers(0, len(points), size))
+        loss = F.binary_cross_entropy_with_logits(
+            decoder(points[None, chosen], None, code[None])[0], inside[chosen]
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        step += 1
+        if step % 100 == 0:
+            print(f"step {step}, loss {loss.item():.4f}, {done:.0%} of the time", flush=True)
+            points, inside = pool()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({**decoder.state_dict(), "code": code}, path)
+    print(f"{path} written after {step} steps")
+
+
+def _show(rows: list[dict[str, Any]], runs: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"median of {runs} runs", title_justify="left")
+    headers = ("network", "cells", "threads", "contender", "total s", "ratio", "field s", "rest s")
+    for header in (*headers, "evaluations", "faces", "apart", "peak MiB"):
+        table.add_column(header, justify="left" if header in ("network", "contender") else "right")
+    reference = rows[0]
+    for row in rows:
+        if row["contender"] == rows[0]["contender"]:
+            table.add_section()
+            reference = row
+        table.add_row(
+            row["network"],
+            str(row["cells"]),
+            str(row["threads"]),
+            row["contender"],
+            f"{row['total']:.2f}",
+            f"{reference['total'] / row['total']:.1f}x",
+            f"{row['field']:.2f}",
+            f"{row['rest']:.3f}",
+            f"{row['evaluations']:,}",
+            f"{row['faces']:,}",
+            "" if row["apart"] is None else f"{row['apart']:.1e}",
+            f"{row['peak_mib']:.0f}",
+        )
+    Console(width=None if sys.stdout.isatty() else 140).print(table)

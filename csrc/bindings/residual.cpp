@@ -1,0 +1,47 @@
+#include "../residual.h"
+
+#include <nanobind/stl/optional.h>
+
+#include <optional>
+
+#include "arrays.h"
+
+namespace {
+
+template <class T>
+using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+const onet::BFloat16* cast(const int16_t* p) { return reinterpret_cast<const onet::BFloat16*>(p); }
+onet::BFloat16* cast(int16_t* p) { return reinterpret_cast<onet::BFloat16*>(p); }
+const float* cast(const float* p) { return p; }
+float* cast(float* p) { return p; }
+
+// Y and Out: float, or int16_t for the bits of bfloat16.
+template <class Y, class Out>
+void bind(nb::module_& m) {
+  m.def(
+      "residual_relu",
+      [](Matrix<float> x, std::optional<Matrix<const Y>> y, Vector<float> scale,
+         Vector<float> shift, Matrix<Out> out) {
+        const size_t rows = x.shape(0), features = x.shape(1);
+        const auto fits = [&](const auto& a) {
+          return a.shape(0) == rows && a.shape(1) == features;
+        };
+        if ((y && !fits(*y)) || !fits(out) || scale.shape(0) != features ||
+            shift.shape(0) != features)
+          throw nb::value_error("x, y and out must be (N, F), scale and shift (F,)");
+        nb::gil_scoped_release release;
+        onet::residual_relu(x.data(), y ? cast(y->data()) : nullptr, scale.data(), shift.data(),
+                            cast(out.data()), rows, features);
+      },
+      "x"_a.noconvert(), "y"_a.noconvert().none(), "scale"_a.noconvert(), "shift"_a.noconvert(),
+      "out"_a.noconvert());
+}
+
+}  // namespace
+
+void bind_residual(nb::module_& m) {
+  bind<float, float>(m);
+  bind<int16_t, int16_t>(m);
+  bind<int16_t, float>(m);
+}

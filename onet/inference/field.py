@@ -1,0 +1,111 @@
+"""A decoder and the code of one observation, as a function of points."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from onet.training.precision import choose_precision
+
+logger = logging.getLogger(__name__)
+
+GRADIENT_BATCH = 8192  # points at once through a network of which autograd keeps all activations
+
+Array = TypeVar("Array", NDArray[np.float32], Tensor)
+
+
+class OccupancyField:
+    """Callable: points (N, 3) in the unit frame -> logits of occupancy (N,), float32.
+
+    NumPy arrays give NumPy arrays. Tensors give tensors, on the device where the points are: points
+    on the model's device never leave it.
+
+    Args:
+        model: in evaluation mode, with `decode(points, c)`, or `decode(points, c, z)` if it has a
+            latent code. If it has a `decoder` that can be folded for a fixed code, that is what is
+            evaluated.
+        code: (C,) on the model's device.
+        precision: arithmetic of the decoder. With bfloat16 on a processor on which that is slower
+            than float32, a warning is logged.
+        z: (Z,) latent code on the model's device, for a model that has one.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        code: Tensor,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        z: Tensor | None = None,
+    ) -> None:
+        self._model = model
+        self._code = code
+        self._codes = (code[None],) if z is None else (code[None], z[None])
+        self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+        if self._dtype == torch.bfloat16:
+            _warn_if_bfloat16_is_slow(code.device.type)
+        decoder = getattr(model, "decoder", None)
+        fold = getattr(decoder, "fold", None)
+        self._folded = fold(code, z, dtype=self._dtype) if fold else None
+
+    def __call__(
+        self,
+        points: Array,  # (N, 3) in the unit frame
+    ) -> Array:  # (N,)
+        queries = self._queries(points)
+        with torch.no_grad():
+            logits = self._folded(queries) if self._folded else self._decode(queries)
+        return _like(points, logits)
+
+    def value_and_gradient(
+        self,
+        points: Array,  # (N, 3) in the unit frame
+    ) -> tuple[Array, Array]:
+        """Logits (N,) and their gradients by the points (N, 3), per unit length."""
+        queries = self._queries(points)
+        if self._folded:
+            logits, gradients = self._folded.value_and_gradient(queries)
+        else:
+            parts = [self._differentiate(part) for part in queries.split(GRADIENT_BATCH)]
+            logits, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
+        return _like(points, logits), _like(points, gradients)
+
+    def _queries(self, points: Any) -> Tensor:
+        if not isinstance(points, Tensor):
+            points = torch.from_numpy(np.require(points, np.float32, ["C", "W"]))
+        return points.detach().to(self._code.device, torch.float32)
+
+    def _decode(self, queries: Tensor) -> Tensor:
+        narrow = self._dtype == torch.bfloat16
+        with torch.autocast(queries.device.type, torch.bfloat16, enabled=narrow):
+            logits: Tensor = self._model.eval().decode(queries[None], *self._codes)[0]
+        return logits.float()
+
+    @torch.enable_grad()
+    def _differentiate(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        queries = queries.clone().requires_grad_()
+        logits = self._decode(queries)
+        (gradients,) = torch.autograd.grad(logits.sum(), queries)  # points do not mix
+        return logits.detach(), gradients
+
+
+def _like(points: Array, result: Tensor) -> Array:
+    """The result as the kind of array that the points are, and in their place."""
+    if isinstance(points, Tensor):
+        return result.to(points.device)
+    return result.cpu().numpy()
+
+
+@functools.cache
+def _warn_if_bfloat16_is_slow(device: str) -> None:
+    if device in ("cpu", "cuda") and choose_precision(device) == "32-true":
+        logger.warning(
+            "generation.precision is bfloat16, which this %s has no fast instructions for; "
+            "float32 is faster and more exact here",
+            "processor" if device == "cpu" else "GPU",
+        )
