@@ -133,7 +133,11 @@ class Build(build_ext):
             flags += ["-Xcompiler", "-fPIC,-fvisibility=hidden,-ffp-contract=off"]
             command = [str(NVCC), *flags, "-c", source, "-o", str(target)]
             self.announce(" ".join(command), level=logging.INFO)
-            subprocess.run(command, check=True)
+            if subprocess.run(command).returncode:
+                raise SystemExit(
+                    f"nvcc failed for {source}, see above (a host compiler newer than it supports is "
+                    "a common reason); ONET_CUDA=0 builds onet without CUDA"
+                )
         return str(target)
 
 

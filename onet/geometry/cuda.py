@@ -149,16 +149,11 @@ class NearestNeighbors:
 
     def __init__(
         self,
-        points: torch.Tensor | NDArray[np.floating],  # (M, 3), M > 0, on any device
+        points: torch.Tensor,  # (M, 3), M > 0, on the device
         threads: int = 0,
-        device: torch.device | str | None = None,
     ) -> None:
-        """device: where the queries will be; None for the device of the points."""
-        import torch
-
-        tensor = torch.as_tensor(points)
-        self.device = tensor.device if device is None else torch.device(device)
-        host: NDArray[np.float64] = _rows(tensor, "points", tensor.device).cpu().numpy()
+        self.device = points.device
+        host: NDArray[np.float64] = _rows(points, "points", self.device).cpu().numpy()
         self._index = extension().NearestNeighbors(host, threads, *queue(self.device))
 
     def query(
