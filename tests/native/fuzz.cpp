@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "extraction.h"
+#include "layers.h"
 #include "meshes.h"
 #include "pictures.h"
 #include "queries.h"
@@ -31,7 +32,7 @@ constexpr Operation kOperations[] = {
     {"extraction", extraction},         {"prediction", prediction}, {"components", components},
     {"simplification", simplification}, {"contains", contains},     {"winding", winding},
     {"closest_point", closest_point},   {"nearest", nearest},       {"sampling", sampling},
-    {"rasterize", rasterize},           {"visibility", visibility},
+    {"rasterize", rasterize},           {"visibility", visibility}, {"residual", residual},
 };
 
 char running[96] = "";
