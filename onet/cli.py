@@ -46,6 +46,20 @@ class MeshFormat(StrEnum):
     stl = "stl"
 
 
+class Mode(StrEnum):
+    """See `onet.extract_mesh`."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the decoder."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class Views(StrEnum):
     ring = "ring"
     random = "random"
@@ -246,6 +260,15 @@ def generate(
     threshold: Annotated[
         float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
     ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of the decoder; default as configured.")
+    ] = None,
+    sharp: Annotated[
+        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
+    ] = None,
     refine: Annotated[
         Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
     ] = None,
@@ -273,6 +296,9 @@ def generate(
         format=format.value if format else None,
         resolution=resolution,
         threshold=threshold,
+        mode=mode.value if mode else None,
+        precision=precision.value if precision else None,
+        sharp=sharp,
         refine=refine.value if refine else None,
         simplify=simplify,
         normals=normals,
@@ -303,6 +329,29 @@ def evaluate(
     report = evaluate_generation(results, data=data, samples=samples, seed=seed, workers=workers)
     print_table(report.table(), report.title)
     typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="Published .pt file, checkpoint, or folder of a run.")
+    ],
+    target: Annotated[
+        Path, typer.Argument(help="Result: .safetensors, or .pt in the published layout.")
+    ],
+    config: Annotated[
+        str | None,
+        typer.Option(help="Configuration of a .pt file; default recognised by its weights."),
+    ] = None,
+) -> None:
+    """Convert weights between the published Occupancy Networks' files and this package's."""
+    from onet.inference.published_weights import convert
+
+    checkpoint = convert(source, target, config)
+    typer.echo(
+        f"{target}: {len(checkpoint.state)} tensors, iteration "
+        f"{checkpoint.metadata.get('iteration', 0)}, input {checkpoint.config.data.input['type']}"
+    )
 
 
 @app.command()

@@ -98,3 +98,19 @@ def test_what_is_not_asked_for_is_left_to_the_configuration(
     with pytest.raises(OnetError, match="enough"):
         run("generate", tmp_path)
     assert all(asked[key] is None for key in ("split", "format", "resolution", "threshold"))
+
+
+def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from onet.config import load_config
+    from onet.models import build_model
+
+    state = build_model(load_config("unconditional").model).state_dict()
+    torch.save({"model": state, "it": 12}, tmp_path / "a.pt")
+    run("convert", tmp_path / "a.pt", tmp_path / "b.safetensors")
+    assert "40 tensors, iteration 12, input none" in capsys.readouterr().out
+    run("convert", tmp_path / "b.safetensors", tmp_path / "c.pt")
+    again = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert again["it"] == 12
+    assert all(torch.equal(again["model"][key], value) for key, value in state.items())

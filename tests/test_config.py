@@ -47,6 +47,88 @@ def test_thesis_noise_differs_in_the_noise_alone() -> None:
     assert load_config("pointcloud", ["data.input.noise=0.05"]) == noise
 
 
+def differences(name: str, base: str) -> dict[str, object]:
+    """Dotted keys of a configuration with other values than in another one."""
+
+    def flatten(tree: dict[str, object], where: str = "") -> Iterator[tuple[str, object]]:
+        for key, value in tree.items():
+            if isinstance(value, dict):
+                yield from flatten(value, f"{where}{key}.")
+            else:
+                yield f"{where}{key}", value
+
+    new, old = (dict(flatten(load_config(n).model_dump())) for n in (name, base))
+    return {key: new.get(key) for key in new.keys() | old.keys() if new.get(key) != old.get(key)}
+
+
+CHAIRS = {"data.categories": ["03001627"]}
+NO_POINT_CLOUD = {"data.input.count": None, "data.input.noise": None}
+NO_POINTNET = {"model.encoder.hidden_dim": None}
+PUBLISHED = {
+    ("img", "pointcloud"): {
+        **NO_POINT_CLOUD,
+        **NO_POINTNET,
+        "data.input.type": "image",
+        "model.c_dim": 256,
+        "model.encoder.type": "resnet18",
+        "model.encoder.pretrained": "imagenet",
+    },
+    ("voxels", "pointcloud"): {
+        **NO_POINT_CLOUD,
+        **NO_POINTNET,
+        "data.input.type": "voxels",
+        "data.points_subsample": 1024,
+        "model.c_dim": 256,
+        "model.encoder.type": "voxel_simple",
+    },
+    ("unconditional", "pointcloud"): {
+        **NO_POINT_CLOUD,
+        **NO_POINTNET,
+        "data.input.type": "none",
+        "model.c_dim": 0,
+        "model.z_dim": 128,
+        "model.encoder.type": None,
+        "model.encoder_latent.type": "simple",
+        "model.decoder.type": "simple",
+        "model.decoder.hidden_size": 128,
+        "training.selection_metric": "loss",
+        "training.selection_mode": "min",
+    },
+    ("representation_power", "pointcloud"): {
+        **CHAIRS,
+        **NO_POINT_CLOUD,
+        **NO_POINTNET,
+        "data.input.type": "index",
+        "data.val_split": "train",
+        "data.test_split": "train",
+        "data.points_subsample": 1024,
+        "model.encoder.type": "idx",
+        "training.validate_every": 2000,
+        "generation.threshold": 0.5,
+    },
+    ("unconditional_cars", "unconditional"): {"data.categories": ["02958343"]},
+    ("unconditional_airplanes", "unconditional"): {"data.categories": ["02691156"]},
+    ("unconditional_sofas", "unconditional"): {"data.categories": ["04256520"]},
+    ("unconditional_chairs", "unconditional"): CHAIRS,
+    ("ablation_sampling_equal", "img"): {"data.points_subsample": (1024, 1024)},
+    ("ablation_sampling_few", "img"): {"data.points_subsample": 64},
+    ("ablation_sampling_surface", "img"): {"data.points_file": "points_surface.npz"},
+    ("ablation_architecture_nocbn", "img"): {
+        "model.decoder.type": "batchnorm",
+        "model.decoder.hidden_size": None,
+    },
+    ("ablation_architecture_noresnet", "img"): {
+        "model.decoder.type": "cbatchnorm_noresnet",
+        "model.decoder.hidden_size": None,
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "base"), PUBLISHED)
+def test_published_settings_differ_in_what_the_paper_says(name: str, base: str) -> None:
+    assert differences(name, base) == PUBLISHED[name, base]
+
+
 def test_inheritance_and_overrides_are_laid_over_one_another(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     write(tmp_path / "a.yaml", "training: {seed: 1, batch_size: 2, learning_rate: 0.5}")
@@ -109,6 +191,7 @@ def test_unknown_keys_name_the_place_and_the_nearest_valid_key(
         ("training: {batch_size: many}", r"training\.batch_size.*integer.*'many'"),
         ("training: {precision: half}", r"training\.precision.*bf16-mixed"),
         ("generation: {threshold: 1}", r"generation\.threshold.*less than 1"),
+        ("data: {points_subsample: [1, 0]}", r"data\.points_subsample.*greater than 0"),
         ("training: 3", "training is a section"),
         ("model: 3", "model: .*dictionary"),
         ("- 1", "section"),

@@ -6,6 +6,7 @@ import torch
 
 from onet.inference import field as module
 from onet.inference.field import OccupancyField
+from onet.models import OccupancyNetwork
 from onet.nn.decoders import DECODERS
 
 
@@ -64,6 +65,29 @@ def test_values_and_gradients_are_those_of_the_model(model, count):
     if count:
         error = np.abs(gradients - gradient.numpy()).max(1)
         assert np.quantile(error, 0.99) < 1e-4 * np.abs(gradient.numpy()).max()
+
+
+@pytest.mark.parametrize("name", ["simple", "cbatchnorm_noresnet"])
+def test_latent_codes(name):
+    """Of a decoder that folds and of one that does not."""
+    torch.manual_seed(0)
+    model = OccupancyNetwork(
+        decoder={"type": name, "hidden_size": 16},
+        encoder={"type": "pointnet_simple"},
+        encoder_latent={"type": "simple"},
+        c_dim=8,
+        z_dim=4,
+    ).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    points, z = random_points(50), torch.randn(4)
+    with torch.no_grad():
+        expected = model.decode(torch.from_numpy(points)[None], CODE[None], z[None])[0].numpy()
+    values, _ = OccupancyField(model, CODE, z=z).value_and_gradient(points)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+    np.testing.assert_allclose(OccupancyField(model, CODE, z=z)(points), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="latent code of 4 numbers"):
+        OccupancyField(model, CODE)(points)
 
 
 def test_tensors_give_tensors(model):

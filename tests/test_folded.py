@@ -12,10 +12,10 @@ FOLDING = [name for name in DECODERS if hasattr(DECODERS[name], "fold")]
 COUNTS = (0, 1, CPU_TILE - 1, CPU_TILE, CPU_TILE + 1, 5000)
 
 
-def random_decoder(name="cbatchnorm", hidden=32, z_dim=0, c_dim=16, seed=0):
+def random_decoder(name="cbatchnorm", hidden=32, z_dim=0, c_dim=16, seed=0, **options):
     """A decoder in which every parameter and every running statistic is random."""
     torch.manual_seed(seed)
-    section = {"type": name, "hidden_size": hidden}
+    section = {"type": name, "hidden_size": hidden, **options}
     decoder = DECODERS.build(section, "decoder", c_dim=c_dim, z_dim=z_dim)
     for parameter in decoder.parameters():
         torch.nn.init.normal_(parameter, std=0.5 / max(1, parameter[0].numel()) ** 0.5)
@@ -89,7 +89,8 @@ def test_gradients_equal_autograd(name, hidden, z_dim, count):
     c, z = torch.randn(16), torch.randn(z_dim) if z_dim else None
     points = queries(count)
     exact = autograd(decoder, points, c, z)
-    for dtype, typical, most in [(torch.float32, 2e-6, 1e-5), (torch.bfloat16, 0.03, 0.3)]:
+    rounded = 0.8 if name == "simple" else 0.3  # no norm keeps its features apart from kinks
+    for dtype, typical, most in [(torch.float32, 2e-6, 1e-5), (torch.bfloat16, 0.03, rounded)]:
         field = decoder.fold(c, z, dtype)
         logits, gradients = field.value_and_gradient(points)
         assert torch.equal(logits, field(points))
@@ -97,6 +98,34 @@ def test_gradients_equal_autograd(name, hidden, z_dim, count):
         if count:
             error = (gradients - exact).norm(dim=1) / exact.norm(dim=1)
             assert error.median() < typical and error.quantile(0.98) < most
+
+
+@pytest.mark.parametrize("name", FOLDING)
+def test_leaky_rectifiers(name):
+    decoder = random_decoder(name, 64, leaky=True)
+    plain = random_decoder(name, 64)
+    c, points = torch.randn(16), queries(3000)
+    logits, gradients = decoder.fold(c).value_and_gradient(points)
+    torch.testing.assert_close(logits, eager(decoder, points, c), atol=1e-4, rtol=1e-5)
+    assert not torch.allclose(logits, eager(plain, points, c), atol=1e-2)
+    exact = autograd(decoder, points, c)
+    error = (gradients - exact).norm(dim=1) / exact.norm(dim=1)
+    assert error.median() < 2e-6 and error.quantile(0.98) < 1e-5
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 7])
+def test_number_of_blocks(blocks):
+    decoder = random_decoder("cbatchnorm2", n_blocks=blocks)
+    c, points = torch.randn(16), queries(300)
+    logits, gradients = decoder.fold(c).value_and_gradient(points)
+    torch.testing.assert_close(logits, eager(decoder, points, c), atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(gradients, autograd(decoder, points, c), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", FOLDING)
+def test_a_latent_code_is_not_forgotten(name):
+    with pytest.raises(ValueError, match="needs a latent code of 8 numbers"):
+        random_decoder(name, z_dim=8).fold(torch.randn(16))
 
 
 def test_a_part_of_the_points_gives_a_part_of_the_logits():

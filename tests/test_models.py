@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from random_weights import randomise
 from torch import Tensor
 
 from onet.config import Config, GenerationConfig, load_config
-from onet.errors import CheckpointError, ConfigError
-from onet.models import MODELS, OccupancyNetwork, build_model
+from onet.errors import CheckpointError, ConfigError, FieldError
+from onet.models import MODELS, OccupancyNetwork, build_model, fit_to_data, load_pretrained
+from onet.nn.encoders import Resnet18Encoder
+from onet.resources import configs_dir
 from onet.training.checkpoints import load_checkpoint, load_into, save_checkpoint
 
 
@@ -26,6 +30,22 @@ def small(**changes: Any) -> dict[str, Any]:
     return {**section, **changes}
 
 
+def variational(**changes: Any) -> dict[str, Any]:
+    section = {
+        "type": "occupancy",
+        "c_dim": 0,
+        "z_dim": 4,
+        "encoder_latent": {"type": "simple", "hidden_dim": 9},
+        "decoder": {"type": "simple", "hidden_size": 7},
+    }
+    return {**section, **changes}
+
+
+def both() -> dict[str, Any]:
+    """With a code of the observation and a latent code."""
+    return small(z_dim=4, encoder_latent={"type": "simple", "hidden_dim": 9})
+
+
 def make_batch(points: int = 40) -> dict[str, Tensor]:
     torch.manual_seed(0)
     return {
@@ -36,46 +56,16 @@ def make_batch(points: int = 40) -> dict[str, Tensor]:
     }
 
 
-def published_layout(c: int, h: int, f: int) -> dict[str, tuple[int, ...]]:
-    """Keys and shapes of the published point cloud checkpoints, by rule."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def layer(name: str, out: int, *rest: int, bias: bool = True) -> None:
-        shapes[f"{name}.weight"] = (out, *rest)
-        if bias:
-            shapes[f"{name}.bias"] = (out,)
-
-    norms = [f"block{i}.bn_{j}" for i in range(5) for j in range(2)] + ["bn"]
-    for norm in (f"decoder.{n}" for n in norms):
-        layer(f"{norm}.conv_gamma", f, c, 1)
-        layer(f"{norm}.conv_beta", f, c, 1)
-        shapes[f"{norm}.bn.running_mean"] = shapes[f"{norm}.bn.running_var"] = (f,)
-        shapes[f"{norm}.bn.num_batches_tracked"] = ()
-    for i in range(5):
-        for j in range(2):
-            layer(f"decoder.block{i}.fc_{j}", f, f, 1)
-        layer(f"encoder.block_{i}.fc_0", h, 2 * h)
-        layer(f"encoder.block_{i}.fc_1", h, h)
-        layer(f"encoder.block_{i}.shortcut", h, 2 * h, bias=False)
-    layer("decoder.fc_p", f, 3, 1)
-    layer("decoder.fc_out", 1, f, 1)
-    layer("encoder.fc_pos", 2 * h, 3)
-    layer("encoder.fc_c", c, h)
-    return shapes
+SECTIONS = {"occupancy": small(), "variational": variational(), "both": both()}
 
 
-def test_published_point_cloud_network() -> None:
-    model = build_model(load_config("pointcloud").model)
-    shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    assert shapes == published_layout(512, 512, 256)
-    assert len(shapes) == 130
-    assert sum(p.numel() for p in model.parameters()) == 10_373_889
-    assert sum(p.numel() for p in model.decoder.parameters()) == 3_548_417
+def test_every_model_is_tried() -> None:
+    assert {section["type"] for section in SECTIONS.values()} == set(MODELS)
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.parametrize("name", SECTIONS)
 def test_models_train_a_step_and_survive_a_checkpoint(name: str, tmp_path: Path) -> None:
-    section = small(type=name)
+    section = SECTIONS[name]
     model = build_model(section)
     losses = model.loss(make_batch())
     assert losses["loss"].shape == ()
@@ -167,8 +157,15 @@ def test_a_single_shape_can_be_learned() -> None:
         (small(encoder={"type": "pointnet_resnet", "hidden": 3}), r"model\.encoder\.hidden"),
         (small(decoder={"hidden_size": 3}), r"model\.decoder\.type is missing"),
         (small(decoder=3), r"model\.decoder"),
-        (small(z_dim=8), r"model\.z_dim.*set model\.z_dim=0"),
-        (small(c_dim=0), r"model\.c_dim"),
+        (small(z_dim=8), r"model\.z_dim.*model\.encoder_latent is missing.*set model\.z_dim=0"),
+        (small(c_dim=0), r"model\.c_dim: must be at least 1.*model\.encoder=null"),
+        (small(c_dim=-1), r"model\.c_dim: -1"),
+        (small(encoder=None), r"model\.c_dim.*model\.encoder is missing"),
+        (variational(z_dim=0), r"model\.z_dim: must be at least 1.*encoder_latent=null"),
+        (variational(encoder_latent={"type": "simpel"}), "unknown latent encoder.*'simple'"),
+        (variational(kl_weight=-1), r"model\.kl_weight"),
+        (variational(infer_points=0), r"model\.infer_points"),
+        (variational(decoder={"type": "cbatchnorm"}), r"model\.c_dim.*decoder 'simple'"),
     ],
 )
 def test_bad_configurations(section: dict[str, Any], message: str) -> None:
@@ -211,3 +208,198 @@ def test_untrained_network_ignores_the_observation() -> None:
     codes = [model.encode(batch["inputs"]), torch.zeros(3, 6)]
     assert torch.equal(*(model.decode(batch["points"], c) for c in codes))
     assert math.isfinite(model.loss(batch)["loss"].item())
+
+
+# -- latent codes ---------------------------------------------------------------------------------
+
+
+def random_model(section: dict[str, Any]) -> Any:
+    return randomise(build_model(section)).eval()
+
+
+@pytest.mark.parametrize("section", [variational(), both()], ids=["variational", "both"])
+def test_loss_is_the_negative_lower_bound(section: dict[str, Any]) -> None:
+    model, batch = random_model(section), make_batch()
+    torch.manual_seed(1)
+    losses = model.loss(batch)
+    c = model.encode(batch["inputs"])
+    posterior = model.infer_z(batch["points"], batch["occupancies"], c)
+    torch.manual_seed(1)
+    z = posterior.rsample()
+    logits = model.decode(batch["points"], c, z)
+    log_q, log_p = posterior.log_prob(z), torch.distributions.Normal(0, 1).log_prob(z)
+    assert not torch.equal(log_q, log_p)
+    # the divergence by many samples
+    torch.manual_seed(2)
+    many = posterior.sample((200_000,))
+    prior = torch.distributions.Normal(0, 1)
+    kl = (posterior.log_prob(many) - prior.log_prob(many)).sum(-1).mean(0).mean()
+    assert losses["kl"].item() == pytest.approx(kl.item(), rel=0.02)
+    entropy = F.binary_cross_entropy_with_logits(logits, batch["occupancies"], reduction="sum") / 3
+    assert losses["loss"].item() == pytest.approx((entropy + losses["kl"]).item(), rel=1e-5)
+    assert losses["loss_per_point"].item() == pytest.approx(entropy.item() / 40, rel=1e-5)
+    light = build_model({**section, "kl_weight": 0.25})
+    light.load_state_dict(model.state_dict())
+    torch.manual_seed(1)
+    difference = losses["loss"] - light.eval().loss(batch)["loss"]
+    assert difference.item() == pytest.approx(0.75 * losses["kl"].item(), rel=1e-3)
+
+
+def test_validation_of_a_variational_model() -> None:
+    model, batch = random_model(variational(infer_points=25)), make_batch()
+    metrics = model.validate(batch, GenerationConfig(threshold=0.5))
+    assert metrics.keys() == {"iou", "loss", "loss_per_point", "kl"}
+    first = {k: v[:, :25] for k, v in batch.items() if k in ("points", "occupancies")}
+    c = torch.empty(3, 0)
+    posterior = model.infer_z(first["points"], first["occupancies"], c)
+    inside = model.decode(batch["points"], c, posterior.mean) > 0
+    truth = batch["occupancies"] > 0.5
+    torch.testing.assert_close(metrics["iou"], (inside & truth).sum(1) / (inside | truth).sum(1))
+    torch.testing.assert_close(
+        metrics["loss"], metrics["kl"] + 25 * metrics["loss_per_point"], rtol=1e-5, atol=1e-5
+    )
+    # noise belongs to the item: neither the batch nor torch's generator has a say
+    torch.manual_seed(77)
+    alone = {key: value[2:] for key, value in batch.items()}
+    for key, value in model.validate(alone, GenerationConfig(threshold=0.5)).items():
+        torch.testing.assert_close(value, metrics[key][2:])
+    other = model.validate({**batch, "index": torch.tensor([5, 6, 7])}, GenerationConfig())
+    assert not torch.allclose(other["loss"], metrics["loss"])
+
+
+def test_validation_of_a_conditional_one_also_has_the_observation_alone() -> None:
+    model, batch = random_model(both()), make_batch()
+    c = model.encode(batch["inputs"])
+    logits = model.decode(batch["points"], c, torch.zeros(3, 4))
+    level = logits.quantile(0.3).item()
+    metrics = model.validate(batch, GenerationConfig(threshold=1 / (1 + math.exp(-level))))
+    inside = logits > level
+    truth = batch["occupancies"] > 0.5
+    expected = (inside & truth).sum(1) / (inside | truth).sum(1)
+    torch.testing.assert_close(metrics["iou_prior_mean"], expected)
+    assert not torch.allclose(metrics["iou"], expected)
+
+
+def test_samples_of_the_prior() -> None:
+    model = build_model(variational(z_dim=64))
+    z = model.sample_prior(2000, torch.Generator().manual_seed(3))
+    assert z.shape == (2000, 64)
+    assert z.mean().abs() < 0.01 and (z.std() - 1).abs() < 0.01
+    assert torch.equal(z, model.sample_prior(2000, torch.Generator().manual_seed(3)))
+    assert not torch.equal(z, model.sample_prior(2000, torch.Generator().manual_seed(4)))
+
+
+def test_codes_must_be_those_of_the_model() -> None:
+    batch = make_batch()
+    model = build_model(variational())
+    with pytest.raises(ValueError, match="latent code of 4 numbers and none is given"):
+        model.decode(batch["points"], torch.empty(3, 0))
+    plain = build_model(small())
+    with pytest.raises(ValueError, match=r"latent code of 0 numbers and \(3, 4\) is given"):
+        plain.decode(batch["points"], torch.zeros(3, 6), torch.zeros(3, 4))
+    with pytest.raises(ValueError, match="no latent encoder"):
+        plain.infer_z(batch["points"], batch["occupancies"], torch.zeros(3, 6))
+    assert model.encode(torch.empty(3, 0)).shape == (3, 0)
+
+
+@pytest.mark.parametrize("value", [100.0, float("nan")])
+def test_a_deviation_that_overflows_is_an_error(value: float) -> None:
+    model, batch = build_model(variational()), make_batch()
+    model.encoder_latent.fc_logstd.bias.data.fill_(value)
+    with pytest.raises(FieldError, match=r"log deviation .*lower training\.learning_rate"):
+        model.loss(batch)
+
+
+def test_latent_codes_are_computed_in_single_precision() -> None:
+    model, batch = random_model(variational()), make_batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        posterior = model.infer_z(batch["points"], batch["occupancies"], torch.empty(3, 0))
+        losses = model.loss(batch)
+    assert posterior.mean.dtype == posterior.stddev.dtype == torch.float32
+    assert losses["loss"].dtype == torch.float32
+    losses["loss"].backward()
+    torch.manual_seed(0)
+    for p in model.parameters():
+        assert torch.isfinite(p.grad).all()
+
+
+def test_a_variational_model_learns_two_shapes() -> None:
+    torch.manual_seed(0)
+    section = variational(kl_weight=0.01, encoder_latent={"type": "simple", "hidden_dim": 32})
+    model = build_model({**section, "decoder": {"type": "simple", "hidden_size": 32}})
+    points = torch.rand(2, 500, 3) - 0.5
+    inside = torch.stack([points[0, :, 0] < 0, points[1, :, 0] > 0])  # opposite halves of the box
+    batch = {
+        "points": points,
+        "occupancies": inside.float(),
+        "inputs": torch.empty(2, 0),
+        "index": torch.arange(2),
+    }
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(150):
+        optimizer.zero_grad()
+        model.loss(batch)["loss"].backward()
+        optimizer.step()
+    metrics = model.eval().validate(batch, GenerationConfig(threshold=0.5))
+    assert metrics["iou"].min().item() > 0.85
+    assert metrics["kl"].min().item() > 0.1
+
+
+# -- packaged configurations ----------------------------------------------------------------------
+
+NAMES = [path.stem for path in sorted(configs_dir().glob("*.yaml"))]
+
+
+def observations(kind: str) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    shape = {"pointcloud": (2, 30, 3), "image": (2, 3, 64, 64), "voxels": (2, 32, 32, 32)}
+    if kind == "index":
+        return torch.arange(2)
+    return torch.rand(shape.get(kind, (2, 0)), generator=generator)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
+def test_packaged_configurations_train(name: str, bf16: bool) -> None:
+    config = load_config(name)
+    torch.manual_seed(0)
+    model = build_model(fit_to_data(config.model, 2))
+    points = torch.rand(2, 64, 3) - 0.5
+    batch = {
+        "points": points,
+        "occupancies": (points.norm(dim=2) < 0.3).float(),
+        "inputs": observations(config.data.input["type"]),
+        "index": torch.arange(2),
+    }
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    losses = []
+    for _ in range(4):
+        torch.manual_seed(0)
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = model.loss(batch)["loss"]
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    metrics = model.eval().validate(batch, config.generation)
+    assert config.training.selection_metric in metrics
+    assert all(value.shape == (2,) and torch.isfinite(value).all() for value in metrics.values())
+
+
+def test_the_number_of_codes_comes_from_the_data() -> None:
+    section = load_config("representation_power").model
+    assert fit_to_data(section, 7)["encoder"] == {"type": "idx", "count": 7}
+    given = {**section, "encoder": {"type": "idx", "count": 3}}
+    assert fit_to_data(given, 7) == given
+    for other in (small(), variational()):
+        assert fit_to_data(other, 7) == other
+
+
+def test_pretrained_weights_are_loaded_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    monkeypatch.setattr(Resnet18Encoder, "load_pretrained", lambda self: loaded.append(self))
+    model = build_model(load_config("img").model)
+    assert loaded == []
+    load_pretrained(model)
+    assert loaded == [model.encoder]

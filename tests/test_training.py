@@ -417,3 +417,84 @@ def test_improving_criteria() -> None:
     assert validation_improving([10, 20, 100], [0.1, 0.3, 0.2], "max") is False
     assert validation_improving([10, 100], [0.1, 0.3], "min") is False
     assert validation_improving([100], [0.1], "max") is None
+
+
+# -- other conditions than an encoded observation -------------------------------------------------
+
+
+class Indexed(Spheres):
+    """Observed as their number."""
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**super().__getitem__(index), "inputs": np.int64(index)}
+
+
+class Unobserved(Spheres):
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**super().__getitem__(index), "inputs": np.empty(0, np.float32)}
+
+
+def section(**changes: Any) -> dict[str, Any]:
+    return {**config().model, **changes}
+
+
+def test_codes_of_training_shapes_are_counted_and_kept(tmp_path: Path) -> None:
+    indexed = section(encoder={"type": "idx"})
+    datasets = {"train": Indexed(5), "val": Indexed(5)}
+
+    def part(folder: str, iterations: int) -> Path:
+        settings = config(max_iterations=iterations).model_copy(update={"model": indexed})
+        train(settings, tmp_path / folder, datasets=datasets)
+        return tmp_path / folder
+
+    whole = part("whole", 6)
+    saved = load_checkpoint(whole)
+    assert saved.config.model["encoder"] == {"type": "idx", "count": 5}
+    assert saved.state["encoder.weight"].shape == (5, 8)
+    part("parts", 3)
+    assert_same(weights(part("parts", 6)), weights(whole))
+    datasets["val"] = Indexed(6)
+    with pytest.raises(DataError, match="shape 5 has no code"):
+        part("another", 3)
+    datasets["train"] = Indexed(7)
+    with pytest.raises(ConfigError, match="section `model`"):
+        part("whole", 9)
+
+
+def test_variational_training_resumes_with_the_same_noise(tmp_path: Path) -> None:
+    variational = section(
+        c_dim=0,
+        z_dim=4,
+        encoder=None,
+        encoder_latent={"type": "simple", "hidden_dim": 8},
+        decoder={"type": "simple", "hidden_size": 8},
+    )
+    datasets = {"train": Unobserved(), "val": Unobserved(3, seed=1, ragged=True)}
+
+    def part(folder: str, iterations: int) -> Path:
+        settings = config(
+            max_iterations=iterations, selection_metric="loss", selection_mode="min"
+        ).model_copy(update={"model": variational})
+        train(settings, tmp_path / folder, datasets=datasets)
+        return tmp_path / folder
+
+    whole = part("whole", 6)
+    part("parts", 3)
+    assert_same(weights(part("parts", 6)), weights(whole))
+    rows = read_metrics(whole / "metrics.csv")
+    for row in rows:
+        assert row["kl"] >= 0
+        if row["split"] == "val":
+            assert {"loss", "loss_per_point", "iou"} <= row.keys()
+            assert "iou_prior_mean" not in row
+
+
+def test_pretrained_weights_start_a_run_and_are_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(loop, "load_pretrained", calls.append)
+    run(tmp_path / "run", max_iterations=2)
+    assert len(calls) == 1
+    run(tmp_path / "run", max_iterations=3)
+    assert len(calls) == 1

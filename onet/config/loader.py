@@ -183,5 +183,7 @@ def _merge(base: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
 
 def _explain(error: ValidationError, source: str) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    return f"{source}: {key}: {first['msg']}, not {first['input']!r}"
+    loc = first["loc"][:2]  # section and key; what follows says where in the key's value
+    messages = dict.fromkeys(e["msg"] for e in error.errors() if e["loc"][:2] == loc)
+    key = ".".join(str(part) for part in loc)
+    return f"{source}: {key}: {' or '.join(messages)}, not {first['input']!r}"

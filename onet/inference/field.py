@@ -27,13 +27,13 @@ class OccupancyField:
     on the model's device never leave it.
 
     Args:
-        model: in evaluation mode, with `decode(points, c)`, or `decode(points, c, z)` where there
-            is a latent code. If it has a `decoder` that can be folded for fixed codes, that is what
-            is evaluated.
+        model: in evaluation mode, with `decode(points, c)`, or `decode(points, c, z)` if it has a
+            latent code. If it has a `decoder` that can be folded for a fixed code, that is what is
+            evaluated.
         code: (C,) on the model's device.
         precision: arithmetic of the decoder. With bfloat16 on a processor on which that is slower
             than float32, a warning is logged.
-        latent: (Z,) on the model's device, of a model that has latent codes.
+        z: (Z,) latent code on the model's device, for a model that has one.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class OccupancyField:
         model: Any,
         code: Tensor,
         precision: Literal["float32", "bfloat16"] = "float32",
-        latent: Tensor | None = None,
+        z: Tensor | None = None,
     ) -> None:
         self._model = model
         self._code = code
-        self._codes = (code,) if latent is None else (code, latent)
+        self._codes = (code[None],) if z is None else (code[None], z[None])
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
         if self._dtype == torch.bfloat16:
             _warn_if_bfloat16_is_slow(code.device.type)
         decoder = getattr(model, "decoder", None)
         fold = getattr(decoder, "fold", None)
-        self._folded = fold(*self._codes, dtype=self._dtype) if fold else None
+        self._folded = fold(code, z, dtype=self._dtype) if fold else None
 
     def __call__(
         self,
@@ -83,8 +83,7 @@ class OccupancyField:
     def _decode(self, queries: Tensor) -> Tensor:
         narrow = self._dtype == torch.bfloat16
         with torch.autocast(queries.device.type, torch.bfloat16, enabled=narrow):
-            codes = [code[None] for code in self._codes]
-            logits: Tensor = self._model.eval().decode(queries[None], *codes)[0]
+            logits: Tensor = self._model.eval().decode(queries[None], *self._codes)[0]
         return logits.float()
 
     @torch.enable_grad()

@@ -25,8 +25,9 @@ from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify as simplify_mesh
 from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
+from onet.inference.published_weights import read_checkpoint
 from onet.models import build_model
-from onet.training.checkpoints import load_checkpoint, load_into
+from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
 
@@ -64,19 +65,26 @@ class SurfaceOptions(TypedDict, total=False):
 SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
 
 
-def load(path: str | os.PathLike[str], device: str = "auto") -> Reconstructor:
+def load(
+    path: str | os.PathLike[str],
+    device: str = "auto",
+    config: Config | str | os.PathLike[str] | None = None,
+) -> Reconstructor:
     """Load a trained model for reconstruction.
 
     Args:
-        path: a checkpoint file, or a run folder (its best checkpoint, else its last one).
+        path: a checkpoint file, a run folder (its best checkpoint, else its last one), or a `.pt`
+            file of the published Occupancy Networks.
         device: `cpu`, `cuda` or `mps`; `auto` takes a GPU if there is one.
+        config: configuration of a `.pt` file, which has none of its own, or the name or file of
+            one; by default it is recognised by its weights.
 
     Raises:
         CheckpointError: no checkpoint there, or one that is unreadable or of another architecture.
-        ConfigError: the device is not there.
+        ConfigError: the device or the configuration is not there.
     """
     place = choose_device(device)
-    checkpoint = load_checkpoint(path)
+    checkpoint = read_checkpoint(path, config)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
     return Reconstructor(
@@ -142,14 +150,14 @@ class Reconstructor:
         self,
         code: Tensor,  # (C,)
         precision: Literal["float32", "bfloat16"] | None = None,
-        latent: Tensor | None = None,  # (Z,)
+        z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The occupancy field of a code, with a latent code where the model has one.
+        """The occupancy field of a code, or of a code and a latent code.
 
-        Precision as configured if None.
+        Precision is as configured if None.
         """
         precision = precision or self.config.generation.precision
-        return OccupancyField(self.model.eval(), code, precision, latent)
+        return OccupancyField(self.model.eval(), code, precision, z)
 
     def latent(
         self,

@@ -20,7 +20,7 @@ MODELS: Registry = Registry("model")
 
 from onet.models.occupancy import OccupancyNetwork  # noqa: E402
 
-__all__ = ["MODELS", "OccupancyNetwork", "build_model"]
+__all__ = ["MODELS", "OccupancyNetwork", "build_model", "fit_to_data", "load_pretrained"]
 
 
 def build_model(section: dict[str, Any]) -> nn.Module:
@@ -31,3 +31,31 @@ def build_model(section: dict[str, Any]) -> nn.Module:
     """
     model: nn.Module = MODELS.build(section, "model")
     return model
+
+
+def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:
+    """The section with what only the training data tells: how many shapes have a code.
+
+    Args:
+        section: the configuration's section `model`.
+        items: number of training items.
+    """
+    encoder = section.get("encoder")
+    if isinstance(encoder, dict) and encoder.get("type") == "idx" and not encoder.get("count"):
+        return {**section, "encoder": {**encoder, "count": items}}
+    return section
+
+
+def load_pretrained(model: nn.Module) -> None:
+    """Give parts that start from weights trained elsewhere those weights (`load_pretrained`).
+
+    For training that starts anew. A trained model is loaded without them, so it needs no network.
+
+    Raises:
+        ConfigError: weights that are not there or cannot be downloaded.
+        CheckpointError: weights of another network.
+    """
+    for part in model.modules():
+        load = getattr(part, "load_pretrained", None)
+        if load is not None:
+            load()

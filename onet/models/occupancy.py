@@ -12,45 +12,73 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
 
 from onet.config import GenerationConfig
-from onet.errors import ConfigError
+from onet.errors import ConfigError, FieldError
 from onet.models import MODELS
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
+from onet.nn.latent_encoders import LATENT_ENCODERS
 
 
 @MODELS.register("occupancy")
 class OccupancyNetwork(nn.Module):
     """Encoder and decoder trained with the cross-entropy of occupancies at query points.
 
-    A batch is a dictionary with `inputs` (the observation, as the encoder wants it), `points`
-    (B, T, 3) float32 in the unit frame and `occupancies` (B, T) float32 in [0, 1].
+    With a latent encoder it is a variational autoencoder: each shape has a latent code z with prior
+    N(0, 1), inferred from query points in training. With an encoder as well it is a conditional
+    one. Without an encoder the code c has length 0.
+
+    A batch is a dictionary with `inputs` (the observation, as the encoder wants it; (B, 0) without
+    encoder), `points` (B, T, 3) float32 in the unit frame, `occupancies` (B, T) float32 in [0, 1]
+    and `index` (B,), the number of the item.
+
+    Args:
+        decoder: section of a decoder.
+        encoder: section of an encoder of the observation, or null.
+        encoder_latent: section of a latent encoder, or null.
+        c_dim: size of the observation's code; 0 without encoder.
+        z_dim: size of the latent code; 0 without latent encoder.
+        kl_weight: factor of the divergence of the latent codes from their prior in the loss.
+        infer_points: query points from which validation infers z; should be the number that
+            training sees (`data.points_subsample`), which a maximum over points depends on.
 
     Raises:
-        ConfigError: unknown encoder, decoder or option, or a latent code without its encoder.
+        ConfigError: unknown part or option, or a code without its encoder.
     """
 
     def __init__(
         self,
-        encoder: dict[str, Any],
         decoder: dict[str, Any],
+        encoder: dict[str, Any] | None = None,
+        encoder_latent: dict[str, Any] | None = None,
         c_dim: int = 512,
         z_dim: int = 0,
+        kl_weight: float = 1.0,
+        infer_points: int = 2048,
     ) -> None:
         super().__init__()
-        if c_dim < 1:
-            raise ConfigError(f"model.c_dim: must be at least 1, not {c_dim}")
-        if z_dim:
-            raise ConfigError(
-                f"model.z_dim: a latent code ({z_dim}) needs an encoder that infers it, and model "
-                "'occupancy' has none; set model.z_dim=0"
-            )
+        _check_code("c_dim", c_dim, "encoder", encoder)
+        _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
+        if not kl_weight >= 0:
+            raise ConfigError(f"model.kl_weight: {kl_weight}; give 0 or more")
+        if infer_points < 1:
+            raise ConfigError(f"model.infer_points: {infer_points}; give at least 1")
+        self.c_dim, self.z_dim = c_dim, z_dim
+        self.kl_weight, self.infer_points = kl_weight, infer_points
         self.decoder = DECODERS.build(decoder, "model.decoder", c_dim=c_dim, z_dim=z_dim)
-        self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim)
+        self.encoder_latent = (
+            LATENT_ENCODERS.build(encoder_latent, "model.encoder_latent", c_dim=c_dim, z_dim=z_dim)
+            if encoder_latent
+            else None
+        )
+        self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim) if encoder else None
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """The code (B, C) of a batch of observations."""
+        """The code (B, C) of a batch of observations; (B, 0) without encoder."""
+        if self.encoder is None:
+            return inputs.new_empty((len(inputs), 0), dtype=torch.float32)
         code: Tensor = self.encoder(inputs)
         return code
 
@@ -60,18 +88,74 @@ class OccupancyNetwork(nn.Module):
         c: Tensor,  # (B, C)
         z: Tensor | None = None,  # (B, Z)
     ) -> Tensor:
-        """Logits of occupancy (B, T)."""
+        """Logits of occupancy (B, T).
+
+        Raises:
+            ValueError: the model has a latent code and none is given, or the other way round.
+        """
+        if (z is None) != (self.z_dim == 0):
+            raise ValueError(
+                f"z: the model has a latent code of {self.z_dim} numbers and "
+                f"{'none' if z is None else tuple(z.shape)} is given; see sample_prior and infer_z"
+            )
         logits: Tensor = self.decoder(points, z, c)
         return logits
 
-    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Cross-entropy summed over query points and averaged over items (equation 3).
+    def sample_prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Latent codes (count, Z) drawn from N(0, 1), on the model's device.
 
-        Also `loss_per_point`, which does not depend on the number of query points.
+        Args:
+            count: how many.
+            generator: of the CPU, so that a seed means the same codes on every device.
         """
-        logits = self.decode(batch["points"], self.encode(batch["inputs"]))
-        loss = _cross_entropy(logits, batch["occupancies"]).mean()
-        return {"loss": loss, "loss_per_point": loss.detach() / logits.shape[1]}
+        codes = torch.randn(count, self.z_dim, generator=generator)
+        return codes.to(next(self.parameters()).device)
+
+    def infer_z(
+        self,
+        points: Tensor,  # (B, T, 3) in the unit frame
+        occupancies: Tensor,  # (B, T) in [0, 1]
+        c: Tensor,  # (B, C)
+    ) -> Normal:
+        """The posterior q(z | points, occupancies, c), with mean and deviation (B, Z), float32.
+
+        Raises:
+            ValueError: the model has no latent encoder.
+            FieldError: mean or deviation is not finite.
+        """
+        if self.encoder_latent is None:
+            raise ValueError("the model has no latent encoder; train one with model.encoder_latent")
+        mean, logstd = self.encoder_latent(points, occupancies, c)
+        posterior = Normal(mean.float(), logstd.float().exp(), validate_args=False)
+        if not (torch.isfinite(posterior.mean).all() and torch.isfinite(posterior.stddev).all()):
+            raise FieldError(
+                "model.encoder_latent: mean or deviation of a latent code is NaN or infinite "
+                f"(largest log deviation {logstd.max().item():.4g}); lower training.learning_rate, "
+                "and look for NaN in the data with `onet data check`"
+            )
+        return posterior
+
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What is minimised, summed over query points and averaged over items.
+
+        Without latent code the cross-entropy (equation 3), with one the negative evidence lower
+        bound (equation 4): cross-entropy for one z drawn from the posterior, plus `kl_weight` times
+        `kl`. Also `loss_per_point`, the mean cross-entropy of a point.
+        """
+        points, occupancies = batch["points"], batch["occupancies"]
+        c = self.encode(batch["inputs"])
+        if self.encoder_latent is None:
+            loss = _cross_entropy(self.decode(points, c), occupancies).mean()
+            return {"loss": loss, "loss_per_point": loss.detach() / points.shape[1]}
+        posterior = self.infer_z(points, occupancies, c)
+        logits = self.decode(points, c, posterior.rsample())
+        loss = _cross_entropy(logits, occupancies).mean()
+        kl = _divergence(posterior).mean()
+        return {
+            "loss": loss + self.kl_weight * kl,
+            "loss_per_point": loss.detach() / points.shape[1],
+            "kl": kl.detach(),
+        }
 
     @torch.no_grad()
     def validate(
@@ -81,18 +165,51 @@ class OccupancyNetwork(nn.Module):
 
         IoU is over the query points; it is 1 where neither truth nor prediction has any inside.
         Points are decoded `settings.batch_size` at a time. The model must be in eval mode.
+
+        With a latent code, `iou` is that of the reconstruction: z is the mean of the posterior. The
+        posterior, `loss`, `loss_per_point` and `kl` are those of the first `infer_points` points,
+        as in training, with noise that depends on the item alone. A model with both codes also has
+        `iou_prior_mean`, for z = 0, which uses nothing but the observation. A purely unconditional
+        model has no such metric: a sample of it is not meant to resemble any item.
         """
         settings = settings or GenerationConfig()
+        c = self.encode(batch["inputs"])
+        if self.encoder_latent is None:
+            return self._compare(batch, c, None, settings)
+        points = batch["points"][:, : self.infer_points]
+        occupancies = batch["occupancies"][:, : self.infer_points]
+        posterior = self.infer_z(points, occupancies, c)
+        z = posterior.mean + posterior.stddev * _noise(batch["index"], self.z_dim).to(c.device)
+        loss = _cross_entropy(self.decode(points, c, z), occupancies)
+        kl = _divergence(posterior)
+        metrics = {
+            "iou": self._compare(batch, c, posterior.mean, settings)["iou"],
+            "loss": loss + self.kl_weight * kl,
+            "loss_per_point": loss / points.shape[1],
+            "kl": kl,
+        }
+        if self.c_dim:
+            prior_mean = torch.zeros_like(posterior.mean)
+            metrics["iou_prior_mean"] = self._compare(batch, c, prior_mean, settings)["iou"]
+        return metrics
+
+    def _compare(
+        self,
+        batch: dict[str, Tensor],
+        c: Tensor,  # (B, C)
+        z: Tensor | None,  # (B, Z)
+        settings: GenerationConfig,
+    ) -> dict[str, Tensor]:
+        """IoU and cross-entropy over all query points, for given codes."""
         level = math.log(settings.threshold / (1 - settings.threshold))
-        code = self.encode(batch["inputs"])
-        chunk = max(1, settings.batch_size // len(code))
-        loss = torch.zeros(len(code), device=code.device)
+        chunk = max(1, settings.batch_size // len(c))
+        loss = torch.zeros(len(c), device=c.device)
         both, either = loss.clone(), loss.clone()
         pairs = zip(
             batch["points"].split(chunk, 1), batch["occupancies"].split(chunk, 1), strict=True
         )
         for points, occupancies in pairs:
-            logits = self.decode(points, code)
+            logits = self.decode(points, c, z)
             loss += _cross_entropy(logits, occupancies)
             predicted, truth = logits > level, occupancies > 0.5
             both += (predicted & truth).sum(1)
@@ -101,6 +218,33 @@ class OccupancyNetwork(nn.Module):
         return {"iou": iou, "loss": loss, "loss_per_point": loss / batch["points"].shape[1]}
 
 
+def _check_code(key: str, size: int, part: str, section: dict[str, Any] | None) -> None:
+    """Refuse a code without its encoder, and an encoder without a code."""
+    if size < 0:
+        raise ConfigError(f"model.{key}: {size}; give the size of the code, or 0")
+    if size and not section:
+        raise ConfigError(
+            f"model.{key}: a code of {size} numbers needs an encoder, and model.{part} is "
+            f"missing; name one there, or set model.{key}=0"
+        )
+    if section and not size:
+        raise ConfigError(
+            f"model.{key}: must be at least 1 with model.{part}; set it, or model.{part}=null"
+        )
+
+
 def _cross_entropy(logits: Tensor, occupancies: Tensor) -> Tensor:
     """Binary cross-entropy (B,), summed over points in float32."""
     return F.binary_cross_entropy_with_logits(logits.float(), occupancies, reduction="none").sum(-1)
+
+
+def _divergence(posterior: Normal) -> Tensor:
+    """Kullback-Leibler divergence (B,) of the posterior from N(0, 1), summed over numbers of z."""
+    prior = Normal(torch.zeros_like(posterior.mean), torch.ones_like(posterior.mean))
+    return kl_divergence(posterior, prior).sum(-1)
+
+
+def _noise(index: Tensor, size: int) -> Tensor:
+    """Standard normal numbers (B, size) on the CPU, those of an item a function of its number."""
+    rows = [torch.randn(size, generator=torch.Generator().manual_seed(int(item))) for item in index]
+    return torch.stack(rows)

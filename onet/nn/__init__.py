@@ -1,1 +1,1 @@
-"""Network parts: layers, encoders and decoders, the latter two registered by name."""
+"""Network parts: layers, and encoders, latent encoders and decoders, registered by name."""

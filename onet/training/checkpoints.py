@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,20 @@ def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: keys are missing or unexpected, or shapes differ; it names them.
     """
-    wanted, found = model.state_dict(), checkpoint.state
+    problems = weight_problems(model.state_dict(), checkpoint.state)
+    if problems:
+        raise CheckpointError(
+            f"{checkpoint.path}: weights of another architecture: {problems}; use the "
+            "configuration it was trained with"
+        )
+    model.load_state_dict(checkpoint.state)
+
+
+def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """How weights differ from those wanted: keys missing, unexpected or of another shape.
+
+    Empty where they fit. Of each kind the first three keys are named.
+    """
     problems = {
         "missing": sorted(wanted.keys() - found.keys()),
         "unexpected": sorted(found.keys() - wanted.keys()),
@@ -103,17 +117,11 @@ def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
             if key in found and found[key].shape != wanted[key].shape
         ],
     }
-    if any(problems.values()):
-        listed = "; ".join(
-            f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
-            for kind, keys in problems.items()
-            if keys
-        )
-        raise CheckpointError(
-            f"{checkpoint.path}: weights of another architecture: {listed}; use the configuration "
-            "it was trained with"
-        )
-    model.load_state_dict(found)
+    return "; ".join(
+        f"{len(keys)} {kind} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+        for kind, keys in problems.items()
+        if keys
+    )
 
 
 def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:

@@ -32,7 +32,7 @@ from onet import __version__
 from onet.config import Config
 from onet.errors import ConfigError, DataError, OnetError
 from onet.files import replacing
-from onet.models import build_model
+from onet.models import build_model, fit_to_data, load_pretrained
 from onet.registry import nearest
 from onet.training import checkpoints
 from onet.training.convergence import loss_improving, validation_improving
@@ -174,10 +174,6 @@ class _Run:
                 f"{self.fabric.world_size} processes; choose a multiple"
             )
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            self.model = build_model(config.model)
-        self.parameters = sum(p.numel() for p in self.model.parameters())
         if datasets is None:
             from onet.data.build import build_datasets
 
@@ -186,6 +182,14 @@ class _Run:
         for name, dataset in datasets.items():
             if len(dataset) == 0:
                 raise DataError(f"the {name} split has no items; add some or choose another split")
+        section = fit_to_data(config.model, len(datasets["train"]))
+        self.config = config = config.model_copy(update={"model": section})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            self.model = build_model(config.model)
+        if not resuming:
+            load_pretrained(self.model)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
         self.fingerprint = datasets["train"].fingerprint()
 
         self.iteration, self.validated = 0, 0

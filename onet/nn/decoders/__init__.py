@@ -10,6 +10,17 @@ from onet.registry import Registry
 
 DECODERS: Registry = Registry("decoder")
 
+from onet.nn.decoders.batchnorm import BatchNormDecoder  # noqa: E402
 from onet.nn.decoders.cbatchnorm import CBatchNormDecoder  # noqa: E402
+from onet.nn.decoders.cbatchnorm2 import CBatchNorm2Decoder  # noqa: E402
+from onet.nn.decoders.cbatchnorm_noresnet import CBatchNormNoResnetDecoder  # noqa: E402
+from onet.nn.decoders.simple import SimpleDecoder  # noqa: E402
 
-__all__ = ["DECODERS", "CBatchNormDecoder"]
+__all__ = [
+    "DECODERS",
+    "BatchNormDecoder",
+    "CBatchNorm2Decoder",
+    "CBatchNormDecoder",
+    "CBatchNormNoResnetDecoder",
+    "SimpleDecoder",
+]

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
 from onet.nn.layers import (
+    LEAKY_SLOPE,
     ConditionalBatchNorm,
     ConditionalResnetBlock,
     PointwiseConv,
     embed_points,
+    rectifier,
 )
 
 if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedCBatchNormDecoder
+    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("cbatchnorm")
@@ -25,11 +26,14 @@ class CBatchNormDecoder(nn.Module):
     """Logit of occupancy at query points, from a code and optionally a latent code.
 
     Five residual blocks of `hidden_size` features. In training mode a result depends on all query
-    points of the batch (see `ConditionalBatchNorm`). Source: Occupancy Networks, figure 2 of the
+    points of the batch (see `ConditionalBatchNorm`). `leaky` concerns the last activation only, as
+    published: the blocks have plain ReLUs. Source: Occupancy Networks, figure 2 of the
     supplementary material.
     """
 
-    def __init__(self, c_dim: int, z_dim: int = 0, hidden_size: int = 256) -> None:
+    def __init__(
+        self, c_dim: int, z_dim: int = 0, hidden_size: int = 256, leaky: bool = False
+    ) -> None:
         super().__init__()
         self.fc_p = PointwiseConv(3, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
@@ -40,6 +44,8 @@ class CBatchNormDecoder(nn.Module):
         self.block4 = ConditionalResnetBlock(c_dim, hidden_size)
         self.bn = ConditionalBatchNorm(c_dim, hidden_size)
         self.fc_out = PointwiseConv(hidden_size, 1)
+        self.activation = rectifier(leaky)
+        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -52,20 +58,26 @@ class CBatchNormDecoder(nn.Module):
             net = net + self.fc_z(z).unsqueeze(1)
         for block in (self.block0, self.block1, self.block2, self.block3, self.block4):
             net = block(net, c)
-        logits: Tensor = self.fc_out(F.relu(self.bn(net, c), inplace=True)).squeeze(-1)
+        net = self.activation(self.bn(net, c), inplace=True)
+        logits: Tensor = self.fc_out(net).squeeze(-1)
         return logits
 
+    @torch.no_grad()
     def fold(
         self,
         c: Tensor,  # (C,)
         z: Tensor | None = None,  # (Z,)
         dtype: torch.dtype = torch.float32,
-    ) -> FoldedCBatchNormDecoder:
+    ) -> FoldedDecoder:
         """This decoder in eval mode for one fixed code, several times faster to evaluate.
 
         `torch.bfloat16` is faster still where the processor has instructions for it, and less
-        exact; see `FoldedCBatchNormDecoder`.
+        exact; see `FoldedDecoder`.
         """
-        from onet.nn.decoders.folded import FoldedCBatchNormDecoder
+        from onet.nn.decoders.folded import FoldedDecoder, added_code
 
-        return FoldedCBatchNormDecoder(self, z, c, dtype)
+        added = added_code(self.fc_z, z)
+        blocks = (self.block0, self.block1, self.block2, self.block3, self.block4)
+        return FoldedDecoder(
+            self.fc_p, added, blocks, self.bn, self.fc_out, c, slope=self.slope, dtype=dtype
+        )

@@ -1,8 +1,10 @@
-"""The conditional batch norm decoder for one fixed code, several times faster than the module.
+"""A residual decoder for one fixed code, several times faster than the module.
 
 In evaluation mode and for a fixed code c a conditional batch norm is an affine map per channel,
 
-    gamma(c) * (x - mean) / sqrt(var + eps) + beta(c)  =  scale * x + shift.
+    gamma(c) * (x - mean) / sqrt(var + eps) + beta(c)  =  scale * x + shift,
+
+as an unconditional one always is; where there is none, scale is 1 and shift 0.
 
 Behind a linear layer it disappears into the layer's weights (`bn_1` into `fc_0`). In front of a
 ReLU on the residual stream it stays (`bn_0`, and the last `bn`), as one pass over memory together
@@ -15,25 +17,24 @@ and its gradient is g_5 = scale_5 * [h_5 > 0] * w, then backwards through the bl
 
     g_k = g_{k+1} + scale_k * [h_k > 0] * A_k^T ([y_k > 0] * B_k^T g_{k+1}).
 
+With a leaky rectifier of slope s at the end, w . leaky(v) = (1 - s) w . relu(v) + s w . v.
+
 Points go through all layers in tiles, so that activations stay in the processor's cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from onet.nn.decoders.constant_linear import Linear, constant_linear
 from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.cbatchnorm import CBatchNormDecoder
 
 CPU_TILE = 1024  # points; 256 channels of float32 make 1 MiB
 GPU_TILE = 65536
@@ -48,7 +49,7 @@ class _Block(NamedTuple):
     first_back: Linear
 
 
-class FoldedCBatchNormDecoder:
+class FoldedDecoder:
     """Callable: points (N, 3) in the unit frame -> logits (N,), with the code already inside.
 
     It holds copies: later changes of the module do not reach it. No gradients are recorded. It may
@@ -62,9 +63,14 @@ class FoldedCBatchNormDecoder:
     than float32; `onet.training.precision.choose_precision` tells.
 
     Args:
-        decoder: its running statistics are used, whatever its mode.
-        z: (Z,) latent code, or None where the decoder has none.
-        c: (C,) code of the observation, on the decoder's device.
+        first: layer from coordinates to features.
+        added: (H,) what codes add to those features; may be empty.
+        blocks: residual blocks with layers `fc_0` and `fc_1` and, or not, norms `bn_0` and `bn_1`
+            in front of them. Running statistics are used, whatever the mode.
+        norm: in front of the last rectifier, or None.
+        last: layer from features to the logit.
+        c: (C,) code that conditional norms depend on.
+        slope: of the last rectifier for negative numbers.
         dtype: float32 or bfloat16, of the operands of the linear layers.
 
     Raises:
@@ -74,29 +80,35 @@ class FoldedCBatchNormDecoder:
     @torch.no_grad()
     def __init__(
         self,
-        decoder: CBatchNormDecoder,
-        z: Tensor | None,
+        first: nn.Linear | PointwiseConv,
+        added: Iterable[Tensor],
+        blocks: Iterable[nn.Module],
+        norm: nn.Module | None,
+        last: nn.Linear | PointwiseConv,
         c: Tensor,
+        *,
+        slope: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype is {dtype}; a decoder folds to torch.float32 or bfloat16")
         self.dtype = dtype
-        weight, bias = _parameters(decoder.fc_p)
-        if decoder.fc_z is not None and z is not None:
-            bias = bias + decoder.fc_z(z)
-        self._entry = weight, bias
-        self._blocks = [self._fold_block(getattr(decoder, f"block{i}"), c) for i in range(5)]
-        self._exit = *_affine(decoder.bn, c), *_parameters(decoder.fc_out)
+        weight, bias = _parameters(first)
+        self._entry = weight, sum(added, bias)
+        self._blocks = [self._fold_block(block, c) for block in blocks]
+        scale, shift = _affine(norm, c, len(weight))
+        weight, bias = _parameters(last)
+        self._exit = scale, shift, (1 - slope) * weight, bias + slope * weight @ shift
+        self._bypass = slope * weight * scale if slope else None  # (1, H)
 
     def _fold_block(self, block: Any, c: Tensor) -> _Block:
-        scale, shift = _affine(block.bn_1, c)
         weight, bias = _parameters(block.fc_0)
+        scale, shift = _affine(getattr(block, "bn_1", None), c, len(weight))
         first = (scale[:, None] * weight).to(self.dtype)
         first_bias = (scale * bias + shift).to(self.dtype)
         second, second_bias = (p.to(self.dtype) for p in _parameters(block.fc_1))
         return _Block(
-            *_affine(block.bn_0, c),
+            *_affine(getattr(block, "bn_0", None), c, weight.shape[1]),
             constant_linear(first, first_bias, relu=True, rows=CPU_TILE),
             constant_linear(second, second_bias, rows=CPU_TILE),
             constant_linear(second.T, None, rows=CPU_TILE),
@@ -159,7 +171,10 @@ class FoldedCBatchNormDecoder:
             change = block.second(hidden[-1])
         scale, shift, weight, bias = self._exit
         _residual_relu(x, change, scale, shift, last[:count])
-        return F.linear(last[:count], weight, bias).squeeze(-1), hidden
+        logits = F.linear(last[:count], weight, bias)
+        if self._bypass is not None:
+            logits += F.linear(x, self._bypass)
+        return logits.squeeze(-1), hidden
 
     @torch.no_grad()
     def _forward_and_back(
@@ -170,6 +185,8 @@ class FoldedCBatchNormDecoder:
         logits, hidden = self._forward(points, buffers, last)
         scale, _, weight, _ = self._exit
         g = _mask((scale * weight).expand(count, -1), last[:count])
+        if self._bypass is not None:
+            g += self._bypass
         for block, h, y in zip(self._blocks[::-1], buffers[::-1], hidden[::-1], strict=True):
             inner = _mask(block.second_back(g.to(self.dtype)), y)
             change = _mask(block.first_back(inner), h[:count])
@@ -177,18 +194,36 @@ class FoldedCBatchNormDecoder:
         return logits, g @ self._entry[0]
 
 
-def _parameters(layer: PointwiseConv) -> tuple[Tensor, Tensor]:
+def added_code(layer: nn.Linear | None, code: Tensor | None) -> list[Tensor]:
+    """What a code adds to features, as a list that is empty where the decoder has no such code.
+
+    Raises:
+        ValueError: the decoder has one and none is given.
+    """
+    if layer is None:
+        return []
+    if code is None:
+        raise ValueError(f"z: the decoder needs a latent code of {layer.in_features} numbers")
+    return [layer(code)]
+
+
+def _parameters(layer: nn.Linear | PointwiseConv) -> tuple[Tensor, Tensor]:
     """Copies of weight (out, in) and bias (out,)."""
     assert layer.bias is not None
-    return layer.weight.squeeze(-1).clone(), layer.bias.clone()
+    return layer.weight.flatten(1).clone(), layer.bias.clone()
 
 
-def _affine(norm: ConditionalBatchNorm, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale (H,) and shift (H,) that the norm amounts to for the code c (C,)."""
-    mean, var = norm.bn.running_mean, norm.bn.running_var
-    assert mean is not None and var is not None
-    scale = norm.conv_gamma(c) * torch.rsqrt(var + norm.bn.eps)
-    return scale, norm.conv_beta(c) - scale * mean
+def _affine(norm: Any, c: Tensor, features: int) -> tuple[Tensor, Tensor]:
+    """Scale (H,) and shift (H,) that the norm, or none, amounts to for the code c (C,)."""
+    if norm is None:
+        return c.new_ones(features), c.new_zeros(features)
+    bn: Any
+    if isinstance(norm, ConditionalBatchNorm):
+        bn, gamma, beta = norm.bn, norm.conv_gamma(c), norm.conv_beta(c)
+    else:
+        bn, gamma, beta = norm, norm.weight, norm.bias
+    scale = gamma * torch.rsqrt(bn.running_var + bn.eps)
+    return scale, beta - scale * bn.running_mean
 
 
 def _residual_relu(

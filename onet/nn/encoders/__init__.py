@@ -1,13 +1,36 @@
 """Encoders, from an observation to a code (B, C), by name.
 
 An encoder is a module in this folder: a class `__init__(self, c_dim, **options)` with
-`forward(inputs) -> (B, c_dim)`, decorated with `@ENCODERS.register(name)` and imported below.
+`forward(inputs) -> (B, c_dim)`, decorated with `@ENCODERS.register(name)` and imported below. One
+that can start from weights trained elsewhere offers `load_pretrained()`, called when training
+starts, not when a trained model is loaded.
 """
 
 from onet.registry import Registry
 
 ENCODERS: Registry = Registry("encoder")
 
-from onet.nn.encoders.pointnet import PointNetResnetEncoder  # noqa: E402
+from onet.nn.encoders.index import IndexEncoder  # noqa: E402
+from onet.nn.encoders.pointnet import (  # noqa: E402
+    PointNetResnetEncoder,
+    PointNetSimpleEncoder,
+)
+from onet.nn.encoders.resnet import (  # noqa: E402
+    Resnet18Encoder,
+    Resnet34Encoder,
+    Resnet50Encoder,
+    Resnet101Encoder,
+)
+from onet.nn.encoders.voxels import VoxelEncoder  # noqa: E402
 
-__all__ = ["ENCODERS", "PointNetResnetEncoder"]
+__all__ = [
+    "ENCODERS",
+    "IndexEncoder",
+    "PointNetResnetEncoder",
+    "PointNetSimpleEncoder",
+    "Resnet18Encoder",
+    "Resnet34Encoder",
+    "Resnet50Encoder",
+    "Resnet101Encoder",
+    "VoxelEncoder",
+]

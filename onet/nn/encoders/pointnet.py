@@ -1,4 +1,4 @@
-"""PointNet with residual blocks and a global max-pool after each of them."""
+"""PointNets with a global max-pool after each layer or block, its result given to all points."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.nn.encoders import ENCODERS
-from onet.nn.layers import ResnetBlock, embed_points
+from onet.nn.layers import ResnetBlock, embed_points, split_linear
 
 
 @ENCODERS.register("pointnet_resnet")
@@ -34,5 +34,33 @@ class PointNetResnetEncoder(nn.Module):
         net = self.block_0(embed_points(self.fc_pos, inputs))
         for block in (self.block_1, self.block_2, self.block_3, self.block_4):
             net = block(net, net.max(dim=1, keepdim=True).values)
+        code: Tensor = self.fc_c(F.relu(net.max(dim=1).values))
+        return code
+
+
+@ENCODERS.register("pointnet_simple")
+class PointNetSimpleEncoder(nn.Module):
+    """As `pointnet_resnet`, with four linear layers in place of the blocks.
+
+    Source: published code of Occupancy Networks.
+    """
+
+    def __init__(self, c_dim: int, hidden_dim: int = 128) -> None:
+        super().__init__()
+        self.fc_pos = nn.Linear(3, 2 * hidden_dim)
+        self.fc_0 = nn.Linear(2 * hidden_dim, hidden_dim)
+        self.fc_1 = nn.Linear(2 * hidden_dim, hidden_dim)
+        self.fc_2 = nn.Linear(2 * hidden_dim, hidden_dim)
+        self.fc_3 = nn.Linear(2 * hidden_dim, hidden_dim)
+        self.fc_c = nn.Linear(hidden_dim, c_dim)
+
+    def forward(
+        self,
+        inputs: Tensor,  # (B, N, 3) float32 in the unit frame
+    ) -> Tensor:  # (B, c_dim)
+        net = self.fc_0(F.relu(embed_points(self.fc_pos, inputs)))
+        for layer in (self.fc_1, self.fc_2, self.fc_3):
+            net = F.relu(net)
+            net = split_linear(layer, net, net.max(dim=1, keepdim=True).values)
         code: Tensor = self.fc_c(F.relu(net.max(dim=1).values))
         return code
