@@ -7,9 +7,9 @@ keeps it in the file given by `--checkpoint`. "demo" is the embedded network on 
 
 Every run is a process of its own; contenders take turns, and the median of the runs is shown.
 "field" is the time in the decoder, "rest" all other time. Peak memory is the growth of ru_maxrss
-over its value after imports and a small warm-up. "apart" is the largest distance from a vertex of
-one mesh to the nearest vertex of the published pipeline's mesh, in either direction, in a box of
-edge 1.1.
+over its value with everything loaded and the field evaluated at a few points. "apart" is the
+largest distance from a vertex of one mesh to the nearest vertex of the published pipeline's mesh,
+in either direction, in a box of edge 1.1.
 """
 
 from __future__ import annotations
@@ -30,10 +30,16 @@ from benchmarks._memory import peak_mib
 if TYPE_CHECKING:
     import numpy as np
 
-# Contenders and how `extract_mesh` is called. No heavy import up here: a child process starts with
-# the peak memory of its parent.
+# Contenders: type of the folded decoder and how `extract_mesh` is called. No heavy import up here:
+# a child process starts with the peak memory of its parent.
 PUBLISHED = "published"
-CONTENDERS: dict[str, dict[str, Any]] = {PUBLISHED: {}, "exact": {}}
+CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
+    PUBLISHED: ("float32", {}),
+    "exact": ("float32", {"mode": "exact"}),
+    "fast": ("float32", {"mode": "fast"}),
+    "exact bf16": ("bfloat16", {"mode": "exact"}),
+    "fast bf16": ("bfloat16", {"mode": "fast"}),
+}
 NETWORKS = ("chair", "demo")
 THRESHOLD = 0.0
 
@@ -121,28 +127,40 @@ def _measure(contender: str, path: str, resolution: int, saved: str) -> dict[str
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    call = _pipeline(contender, path)
-    call(32)
+    prepare, extract = _pipeline(contender, path)
+    prepare()(np.zeros((16, 3), dtype=np.float32))
     baseline = peak_mib()
+    spent = 0.0
     start = time.perf_counter()
-    vertices, faces, evaluations, field_seconds = call(resolution)
+    field = prepare()  # folding belongs to every new code
+
+    def timed(points: np.ndarray) -> Any:
+        nonlocal spent
+        start = time.perf_counter()
+        values = field(points)
+        spent += time.perf_counter() - start
+        return values
+
+    vertices, faces, evaluations = extract(timed, resolution)
     total = time.perf_counter() - start
     peak = peak_mib() - baseline
     if saved:
         np.savez(saved, vertices=vertices, faces=faces)
     return {
         "total": total,
-        "field": field_seconds,
-        "rest": total - field_seconds,
+        "field": spent,
+        "rest": total - spent,
         "evaluations": evaluations,
         "faces": len(faces),
         "peak_mib": peak,
     }
 
 
-def _pipeline(contender: str, path: str) -> Any:
-    """From a number of cells to vertices, faces, evaluations and seconds in the field."""
+def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
+    """How the field is made, and how a field and cells become vertices, faces and evaluations."""
+    import mcubes  # noqa: F401  (loaded before memory is measured)
     import torch
+    import trimesh  # noqa: F401
     from safetensors.torch import load_file
 
     from benchmarks import _published
@@ -152,35 +170,23 @@ def _pipeline(contender: str, path: str) -> Any:
     parameters = load_file(path)
     code = parameters.pop("code")
     if contender == PUBLISHED:
-        field: Any = _published.EagerDecoder(parameters, code)
-    else:
-        hidden = len(parameters["fc_p.bias"])
-        decoder = CBatchNormDecoder(len(code), hidden_size=hidden)
-        decoder.load_state_dict(parameters)
+        return (
+            lambda: _published.EagerDecoder(parameters, code),
+            lambda field, cells: _published.extract(field, cells, THRESHOLD),
+        )
+    dtype, options = CONTENDERS[contender]
+    decoder = CBatchNormDecoder(len(code), hidden_size=len(parameters["fc_p.bias"])).eval()
+    decoder.load_state_dict(parameters)
 
-    def call(cells: int) -> tuple[np.ndarray, np.ndarray, int, float]:
-        nonlocal field
-        spent = 0.0
-        if contender != PUBLISHED:  # folding belongs to every new code
-            folded = decoder.eval().fold(code)
+    def prepare() -> Any:
+        folded = decoder.fold(code, dtype=getattr(torch, dtype))
+        return lambda points: folded(torch.from_numpy(points))
 
-            def field(points: np.ndarray) -> torch.Tensor:
-                return folded(torch.from_numpy(points))
+    def extract(field: Any, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
+        mesh = extract_mesh(field, resolution=cells, threshold=THRESHOLD, **options)
+        return mesh.vertices, mesh.faces, mesh.metadata["extraction"]["evaluations"]
 
-        def timed(points: np.ndarray) -> Any:
-            nonlocal spent
-            start = time.perf_counter()
-            values = field(points)
-            spent += time.perf_counter() - start
-            return values
-
-        if contender == PUBLISHED:
-            return *_published.extract(timed, cells, THRESHOLD), spent
-        options = CONTENDERS[contender]
-        mesh = extract_mesh(timed, resolution=cells, threshold=THRESHOLD, **options)
-        return mesh.vertices, mesh.faces, mesh.metadata["extraction"]["evaluations"], spent
-
-    return call
+    return prepare, extract
 
 
 def save_demo(path: str) -> None:

@@ -14,17 +14,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from onet.geometry.dual_contouring import dual_contouring
     from onet.geometry.extraction import extract_mesh
+    from onet.geometry.inside import contains
     from onet.geometry.metrics import evaluate
+    from onet.geometry.refinement import refine_roots
+    from onet.geometry.simplification import simplify
     from onet.inference.reconstructor import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "extract_mesh", "load"]
+__all__ = [
+    "__version__",
+    "contains",
+    "dual_contouring",
+    "evaluate",
+    "extract_mesh",
+    "load",
+    "refine_roots",
+    "simplify",
+]
 
 _HOME = {
     "load": "onet.inference.reconstructor",
     "extract_mesh": "onet.geometry.extraction",
+    "contains": "onet.geometry.inside",
+    "dual_contouring": "onet.geometry.dual_contouring",
     "evaluate": "onet.geometry.metrics",
+    "refine_roots": "onet.geometry.refinement",
+    "simplify": "onet.geometry.simplification",
 }
 
 

@@ -46,6 +46,25 @@ class MeshFormat(StrEnum):
     stl = "stl"
 
 
+class Mode(StrEnum):
+    """See `onet.extract_mesh`."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the decoder."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Views(StrEnum):
+    ring = "ring"
+    random = "random"
+
+
 class Refine(StrEnum):
     none = "none"
     root = "root"
@@ -118,6 +137,23 @@ def prepare(
     max_per_category: Annotated[
         int | None, typer.Option(help="At most so many shapes each.")
     ] = None,
+    render: Annotated[
+        int | None, typer.Option(help="Also draw so many pictures of each mesh, with cameras.")
+    ] = None,
+    views: Annotated[
+        Views, typer.Option(help="'ring' goes around as in the published data (24 pictures).")
+    ] = Views.ring,
+    render_size: Annotated[int, typer.Option(help="Pixels along the edge of a picture.")] = 137,
+    alpha: Annotated[
+        bool, typer.Option(help="Pictures as PNG with alpha, not JPEG on white.")
+    ] = False,
+    voxels: Annotated[
+        int | None, typer.Option(help="Also write occupancy grids of this resolution.")
+    ] = None,
+    near_surface: Annotated[
+        float | None,
+        typer.Option(help="Also write points, half of them so far from the surface (thesis: 0.1)."),
+    ] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Prepare finished shapes again.")] = False,
 ) -> None:
@@ -144,6 +180,12 @@ def prepare(
         listing=listing,
         categories=category,
         max_per_category=max_per_category,
+        render=render,
+        views=views.value,
+        render_size=render_size,
+        alpha=alpha,
+        voxels=voxels,
+        near_surface=near_surface,
         seed=seed,
         overwrite=overwrite,
     )
@@ -196,7 +238,13 @@ def generate(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
     input: Annotated[
         Path | None,
-        typer.Option(help="A point cloud or a folder of them; default the test split of the data."),
+        typer.Option(
+            help="What the model observes (point cloud, picture, voxel grid), or a folder of such "
+            "files; default the test split of the data."
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
@@ -211,6 +259,15 @@ def generate(
     resolution: Annotated[int | None, typer.Option(help="Cells along the box's edge.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of the decoder; default as configured.")
+    ] = None,
+    sharp: Annotated[
+        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
     ] = None,
     refine: Annotated[
         Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
@@ -232,12 +289,16 @@ def generate(
     report = generate(
         model,
         input=input,
+        samples=samples,
         data=data,
         split=split,
         out=out,
         format=format.value if format else None,
         resolution=resolution,
         threshold=threshold,
+        mode=mode.value if mode else None,
+        precision=precision.value if precision else None,
+        sharp=sharp,
         refine=refine.value if refine else None,
         simplify=simplify,
         normals=normals,

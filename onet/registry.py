@@ -61,8 +61,8 @@ class Registry:
         parameters = inspect.signature(self[name].__init__, eval_str=True).parameters  # type: ignore[misc]
         fields: dict[str, Any] = {}
         for key, p in list(parameters.items())[1:]:
-            if key in given:
-                continue
+            if key in given or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                continue  # the latter: those of object, where a class has no constructor
             default = ... if p.default is inspect.Parameter.empty else p.default
             fields[key] = (p.annotation, default)
         return create_model(f"{self.kind} {name}", __config__=ConfigDict(extra="forbid"), **fields)

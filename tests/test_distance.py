@@ -92,6 +92,19 @@ def test_slivers(height):
         np.testing.assert_allclose(found, above, atol=1e-7)  # triangles of size 1
 
 
+def test_rounding_takes_no_closest_point_out_of_the_box_of_its_triangle():
+    """Which the search relies on. Points over the rim of triangles that end at a plane x = c."""
+    rng = np.random.default_rng(0)
+    for triangle in rng.normal(size=(600, 3, 3)):
+        triangle[2, 0] = triangle[1, 0]
+        rim = triangle[1] + rng.random() * (triangle[2] - triangle[1])
+        normal = np.cross(triangle[1] - triangle[0], triangle[2] - triangle[0])
+        point = rim + 10 ** rng.uniform(-17, -14) * (triangle[0] - rim)
+        point += 10 ** rng.uniform(-9, 0) * normal
+        closest = closest_point(soup(triangle), point[None])[0][0]
+        assert (triangle.min(axis=0) <= closest).all() and (closest <= triangle.max(axis=0)).all()
+
+
 def test_distance_to_a_sphere():
     mesh = trimesh.creation.icosphere(subdivisions=4)
     points = np.random.default_rng(0).normal(size=(2000, 3))

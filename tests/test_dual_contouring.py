@@ -11,7 +11,7 @@ from twins.dual_contouring import corner
 from twins.marching_cubes import marching_cubes
 
 from onet.geometry.distance import TriangleTree
-from onet.geometry.dual_contouring import dual_contouring, polygons
+from onet.geometry.dual_contouring import _halves, dual_contouring, polygons
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.mesh_lattice import MARGIN, MeshLattice
 from onet.geometry.normals import vertex_normals
@@ -112,6 +112,21 @@ def test_edges_and_corners_are_sharp(resolution):
         assert kept < cut_off / 8
     assert abs(sharp.volume - 8 * half.prod()) < abs(plain.volume - 8 * half.prod()) / 8
     assert topology(sharp).solid and topology(sharp).euler == 2
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_quads_are_cut_along_the_edge_that_crosses_them(shift):
+    roof = np.array([[0, 0, 0], [1, 0, -0.6], [1, 1, 0], [0, 1, -0.6]])  # ridge from 0 to 2
+    order = np.roll(np.arange(4), shift)
+    quad = order[None]
+    for side in ([0.6, -0.6, 1.0], [-0.6, 0.6, 1.0]):  # the normal of one half of it
+        halves = _halves(quad, roof, np.array([side]) / np.linalg.norm(side))
+        assert all({0, 2} < set(half) for half in halves.tolist())
+    # A dart: cut from its inner corner 2, or one triangle lies over the other, face down.
+    dart = np.array([[0, 0, 0], [1, 0, 0], [0.2, 0.2, 0], [0, 1, 0.0]])
+    halves = _halves(quad, dart, np.array([[0, 0, 1.0]]))
+    assert all({0, 2} < set(half) for half in halves.tolist())
+    assert all(np.cross(dart[b] - dart[a], dart[c] - dart[a])[2] > 0 for a, b, c in halves)
 
 
 def test_smooth_surfaces_stay_smooth(torus):

@@ -82,7 +82,7 @@ def test_reconstruction_is_a_solid_with_its_story(model, scan):
     assert topology(mesh).solid
     told = mesh.metadata["reconstruction"]
     assert (told["seed"], told["threshold"], told["resolution"]) == (3, 0.4, 32)
-    assert told["points"] == len(scan)
+    assert told["input"] == "pointcloud"
     assert told["model"] == model.source
     assert mesh.metadata["extraction"]["evaluations"] > 32**3
 

@@ -95,7 +95,7 @@ def test_broken_stores_say_what_is_missing(root, tmp_path_factory):
     with pytest.raises(DataError, match=r"val\.lst.*this category has test, train"):
         Store(root).items("val")
     (root / "04256520" / "train.lst").write_text("c\nghost\n")
-    with pytest.raises(DataError, match=r"train\.lst: names 'ghost'"):
+    with pytest.raises(DataError, match=r"train\.lst: 1 of 4 models .*/ghost;"):
         Store(root).items("train")
     (root / "metadata.yaml").write_text("a: [")
     with pytest.raises(DataError, match="not YAML"):

@@ -8,7 +8,9 @@ The archive is `BlendSwap-CC-0.sh3f` of Debian's package `sweethome3d-furniture`
 
 Written are
 
-    data/sample/            a small store: six test shapes, and a few others to try training with
+    data/sample/            a small store: six test shapes, and a few others to try training with;
+                            with pictures and voxels of the watertight meshes (--observations makes
+                            these alone, from the store that is there)
     data/scans/             noisy point clouds of the test shapes in the source frame
     data/truth/             the test shapes, watertight, in the source frame, under the same names
     data/CREDITS.md         who made the shapes
@@ -39,16 +41,20 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
+from onet.data.extras import write_renderings
 from onet.data.prepare import prepare
-from onet.data.store import Store
+from onet.data.store import RENDERINGS, SPLITS, VOXELS, Store
 from onet.errors import DataError
+from onet.geometry.cameras import PUBLISHED_SIZE, ring_cameras
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.normalization import UnitFrame
+from onet.geometry.voxels import VoxelGrid, voxelize, write_binvox
 
 logger = logging.getLogger("make_sample")
 
 PACKAGE = "sweethome3d-furniture"
 RESOLUTION = 128
+PICTURES = 24
 SCAN_POINTS = 3000
 SCAN_NOISE = 0.005  # of the longest edge
 
@@ -203,6 +209,7 @@ def make_sample(shapes: list[Shape], meshes: Path, data: Path) -> None:
     )
     if not report.ok:
         raise DataError(f"{data / 'sample'}: {report.failures}; choose other shapes")
+    add_observations(data / "sample")
     for item in Store(data / "sample").items("test"):
         frame = item.frame()
         truth = frame.mesh_to_source(load_mesh(item.mesh_path))
@@ -216,6 +223,18 @@ def make_sample(shapes: list[Shape], meshes: Path, data: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(scan.export(file_type="ply"))
     write_credits(data / "CREDITS.md", chosen)
+
+
+def add_observations(root: Path) -> None:
+    """Pictures and voxels of all items of the sample, from the meshes stored there."""
+    store = Store(root)
+    for item in (item for split in SPLITS for item in store.items(split)):
+        solid, frame = load_mesh(item.mesh_path), item.frame()
+        write_binvox(item.path / VOXELS, VoxelGrid(voxelize(solid), frame))
+        mesh = frame.mesh_to_source(solid)
+        rng = np.random.default_rng(zlib.crc32(item.name.encode()))
+        cameras = ring_cameras(mesh.bounds, PICTURES, PUBLISHED_SIZE, rng)
+        write_renderings(item.path / RENDERINGS, mesh, cameras, PUBLISHED_SIZE, alpha=False)
 
 
 def write_credits(path: Path, shapes: list[Shape]) -> None:
@@ -240,12 +259,20 @@ def write_credits(path: Path, shapes: list[Shape]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("archive", type=Path, help="BlendSwap-CC-0.sh3f")
+    parser.add_argument("archive", type=Path, nargs="?", help="BlendSwap-CC-0.sh3f")
+    parser.add_argument(
+        "--observations", action="store_true", help="only pictures and voxels of the sample"
+    )
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[1] / "data")
     parser.add_argument("--training", type=Path, help="also write the training store here")
     parser.add_argument("--workers", type=int, help="processes for the training store")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if arguments.observations:
+        add_observations(arguments.data / "sample")
+        return
+    if arguments.archive is None:
+        parser.error("give the archive, or --observations")
     with (
         zipfile.ZipFile(arguments.archive) as archive,
         tempfile.TemporaryDirectory() as temporary,

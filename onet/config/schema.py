@@ -152,7 +152,7 @@ class GenerationConfig(_Strict):
     refine: Literal["none", "root", "published"] = Field(
         default="none",
         description="Move vertices to the surface: root finds it on each vertex's lattice edge, in "
-        "3 to 4 evaluations; published descends a loss, after simplification.",
+        "about 4 evaluations; published descends a loss, after simplification.",
     )
     refine_steps: PositiveInt = Field(default=30, description="Steps of the published refinement.")
     sharp: bool = Field(

@@ -7,7 +7,7 @@ from typing import Any
 from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
-from onet.data.store import Store
+from onet.data.store import POINTS, Store
 
 
 def build_input(config: Config) -> Any:
@@ -30,7 +30,9 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
     store = Store(data.path)
     observation = build_input(config)
 
-    def build(split: str, points: int | None) -> ShapeDataset:
+    def build(
+        split: str, points: int | tuple[int, int] | None, file: str, draws: bool
+    ) -> ShapeDataset:
         return ShapeDataset(
             store,
             split,
@@ -39,9 +41,11 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             seed=training.seed,
             categories=data.categories,
             cache=data.cache,
+            points_file=file,
+            training=draws,
         )
 
     return {
-        "train": build(data.train_split, data.points_subsample),
-        "val": build(data.val_split, training.validation_points),
+        "train": build(data.train_split, data.points_subsample, data.points_file, True),
+        "val": build(data.val_split, training.validation_points, POINTS, False),
     }

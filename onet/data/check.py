@@ -10,11 +10,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from onet.data.store import POINTCLOUD, POINTS, RECORD, Item, Store, read_metadata
+from onet.data.store import (
+    CAMERAS,
+    NEAR_SURFACE,
+    POINTCLOUD,
+    POINTS,
+    RECORD,
+    RENDERINGS,
+    VOXELS,
+    Item,
+    Store,
+    read_metadata,
+)
 from onet.errors import DataError
+from onet.geometry.cameras import read_cameras
 from onet.geometry.mesh_io import load_mesh
 
+# Options that make what an item need not have, and how far its coordinates may reach.
+OPTIONAL = {
+    VOXELS: ("--voxels", 0.0),
+    RENDERINGS: ("--render", 0.0),
+    NEAR_SURFACE: ("--near-surface", float("inf")),
+}
 AGAIN = "prepare the item again with `onet prepare`"
 
 
@@ -40,9 +59,10 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
 
     Found are: missing files, arrays that are missing, damaged, of the wrong shape or length, or not
     finite; occupancies that are all the same; query points outside the padded cube; normals that
-    are not unit; lists that name absent folders or a model twice; folders in no list; unfinished
-    files of an interrupted run. `item.json` and the mesh may be absent, as in the published
-    download, unless the category has them for other items.
+    are not unit; damaged pictures, cameras and grids; lists that name absent folders or a model
+    twice; folders in no list; unfinished files of an interrupted run. `item.json`, the mesh,
+    pictures, grid and near-surface points may be absent, unless the category has them for other
+    items.
 
     Args:
         root: the store.
@@ -65,9 +85,11 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
         models = sorted(path for path in folder.iterdir() if path.is_dir())
         problems += _check_lists(folder, {path.name for path in models})
         own = any((path / RECORD).is_file() for path in models)
+        parts = {name for name in OPTIONAL if any((path / name).exists() for path in models)}
         for path in models:
             item = Item(category, path.name, path, cached=True)
             problems += _check_item(item, own, padding)
+            problems += _check_parts(item, parts)
     for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
         if folder.name not in store.categories and any(folder.glob(f"*/{POINTS}")):
             remedy = "write the names of its models in them, or delete the folder"
@@ -124,6 +146,40 @@ def _check_item(item: Item, own: bool, padding: float) -> Iterator[Problem]:
         item.frame()
     except DataError as error:
         yield _problem(error, item.path / POINTS, "loc, scale", AGAIN)
+
+
+def _check_parts(item: Item, parts: set[str]) -> Iterator[Problem]:
+    """Parts that an item need not have, where others of its category have them."""
+    for name in sorted(parts):
+        path, (option, reach) = item.path / name, OPTIONAL[name]
+        remedy = f"make it with `onet prepare {option}`"
+        if not path.exists():
+            yield Problem(str(path), "", "is missing, other items of the category have it", remedy)
+            continue
+        try:
+            if name == VOXELS:
+                item.voxels()
+            elif name == RENDERINGS:
+                yield from _check_pictures(item, remedy)
+            else:
+                yield from _check_points(item, name, limit=reach)
+                item.occupancies(file=name)
+        except DataError as error:
+            yield _problem(error, path, "", remedy)
+
+
+def _check_pictures(item: Item, remedy: str) -> Iterator[Problem]:
+    pictures = item.pictures()
+    for path in pictures:
+        try:
+            with Image.open(path) as image:
+                image.verify()
+        except Exception as error:  # damaged files raise whatever the codecs like
+            yield Problem(str(path), "", f"is no picture ({error})", remedy)
+    cameras = item.path / RENDERINGS / CAMERAS
+    if cameras.is_file() and (count := len(read_cameras(cameras))) != len(pictures):
+        message = f"has {count} cameras for {len(pictures)} pictures"
+        yield Problem(str(cameras), "", message, remedy)
 
 
 def _check_points(item: Item, file: str, limit: float) -> Iterator[Problem]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from onet.data.store import POINTCLOUD, POINTS, Item, Store
+from onet.data.inputs import Input
+from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
 from onet.errors import DataError
 
-
-class Input(Protocol):
-    """What a dataset needs of an input: one observation of an item."""
-
-    def sample(self, item: Item, rng: np.random.Generator) -> NDArray[np.float32]: ...
+logger = logging.getLogger(__name__)
 
 
 class ShapeDataset(Dataset[dict[str, Any]]):
@@ -31,11 +29,14 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         store: the prepared shapes.
         split: name of the split, `train` for instance.
         input: what the model is given to look at; one of `onet.data.inputs.INPUTS`.
-        points_subsample: query points drawn from an item, with replacement; None means all, in the
-            order of the file.
+        points_subsample: query points drawn from an item, with replacement: a number of them all,
+            or one of those outside and one of those inside (where an item has none of a kind, the
+            other makes up for it). None means all, in the order of the file.
         seed: of the draws.
         categories: names of the categories to use; None means all.
         cache: keep the arrays read in memory, in half precision (about 1.2 MB an item).
+        points_file: file of an item with the query points.
+        training: draw observations as for training, not as for validation and test.
 
     Raises:
         DataError: the split has no items, or the store is incomplete.
@@ -46,10 +47,12 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         store: Store,
         split: str,
         input: Input,
-        points_subsample: int | None,
+        points_subsample: int | tuple[int, int] | None,
         seed: int = 0,
         categories: Iterable[str] | None = None,
         cache: bool = True,
+        points_file: str = POINTS,
+        training: bool = True,
     ) -> None:
         self.items = store.items(split, categories)
         if not self.items:
@@ -57,10 +60,22 @@ class ShapeDataset(Dataset[dict[str, Any]]):
                 f"{store.root}: the split {split!r} has no items; add model names to its "
                 f"{split}.lst files or choose another split"
             )
+        used = {item.category for item in self.items}
+        for category in store.categories:
+            named = categories is None or {category, store.labels[category]} & {*categories}
+            if named and category not in used:
+                logger.warning(
+                    "%s: the split %r has no items of category %s",
+                    store.root,
+                    split,
+                    store.labels[category],
+                )
         for item in self.items:
             item.cached = cache
         self.input = input
         self.points_subsample = points_subsample
+        self.points_file = points_file
+        self.training = training
         self.seed = seed
         self.epoch = 0
 
@@ -76,21 +91,43 @@ class ShapeDataset(Dataset[dict[str, Any]]):
 
         Returns:
             points (T, 3) float32 in the unit frame; occupancies (T,) float32 in {0, 1}; inputs, the
-            observation, (N, 3) float32 for point clouds; index, an int.
+            observation (see `onet.data.inputs`); index, an int.
         """
         item = self.items[index]
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        points = item.points()
-        chosen = None
-        if self.points_subsample is not None:
-            chosen = rng.integers(len(points), size=self.points_subsample)
+        points = item.points(self.points_file)
+        chosen = self._choose(item, len(points), rng)
+        if chosen is not None:
             points = points.take(chosen, axis=0)
+        occupancies = item.occupancies(chosen, self.points_file).astype(np.float32)
+        observation = self.input.sample(item, rng, training=self.training)
         return {
             "points": torch.from_numpy(points.astype(np.float32)),
-            "occupancies": torch.from_numpy(item.occupancies(chosen).astype(np.float32)),
-            "inputs": torch.from_numpy(self.input.sample(item, rng)),
+            "occupancies": torch.from_numpy(occupancies),
+            "inputs": torch.from_numpy(observation),
             "index": index,
         }
+
+    def _choose(self, item: Item, count: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
+        """Places of the query points to use in the item's file."""
+        if self.points_subsample is None:
+            return None
+        if isinstance(self.points_subsample, int):
+            return rng.integers(count, size=self.points_subsample)
+        occupied = item.occupancies(file=self.points_file)
+        kinds = [np.flatnonzero(~occupied), np.flatnonzero(occupied)]
+        wanted = list(self.points_subsample)
+        for kind, other in ((0, 1), (1, 0)):
+            if len(kinds[kind]) == 0:
+                logger.debug("%s: has no points %s", item.name, ("outside", "inside")[kind])
+                wanted[kind], wanted[other] = 0, sum(wanted)
+        return np.concatenate(
+            [
+                places[rng.integers(len(places), size=n)]
+                for places, n in zip(kinds, wanted, strict=True)
+                if n
+            ]
+        )
 
     def fingerprint(self) -> str:
         """SHA-256 over the names of the items and the sizes of their files."""
@@ -99,6 +136,12 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             sizes = [
                 path.stat().st_size if path.is_file() else -1
                 for path in (item.path / POINTS, item.path / POINTCLOUD)
+            ]
+            more = (self.points_file, VOXELS, f"{RENDERINGS}/{CAMERAS}")
+            sizes += [
+                (item.path / name).stat().st_size
+                for name in more
+                if name != POINTS and (item.path / name).is_file()
             ]
             digest.update(f"{item.name} {sizes}\n".encode())
         return digest.hexdigest()

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import yaml
 
+from onet.data import extras as parts
 from onet.data import splits as split_lists
+from onet.data.extras import Extras, Solid, Views
 from onet.data.sources import (
     DEFAULT_GROUP_PATTERN,
     Listed,
@@ -34,12 +36,14 @@ from onet.data.store import (
     POINTCLOUD,
     POINTS,
     RECORD,
+    RENDERINGS,
     read_metadata,
     write_pointcloud,
     write_points,
 )
 from onet.errors import DataError
 from onet.files import replacing
+from onet.geometry.cameras import PUBLISHED_SIZE
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_box, sample_surface
@@ -150,6 +154,12 @@ def prepare(
     listing: str | os.PathLike[str] | None = None,
     categories: Iterable[str] | None = None,
     max_per_category: int | None = None,
+    render: int | None = None,
+    views: Views = "ring",
+    render_size: int = PUBLISHED_SIZE,
+    alpha: bool = False,
+    voxels: int | None = None,
+    near_surface: float | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> PrepareReport:
@@ -162,7 +172,8 @@ def prepare(
     about an item depends on `seed` and its name alone.
 
     An item is finished when its `item.json` is there, which is written last; finished items are
-    kept if mesh and settings are the same. Meshes that fail cost only themselves: they are logged,
+    kept if mesh and settings are the same. Pictures, grids and near-surface points can be added to
+    a store later: only they are made then. Meshes that fail cost only themselves: they are logged,
     listed in `failures.csv` and in the report, and left out of the split lists.
 
     Args:
@@ -179,6 +190,7 @@ def prepare(
             `split` (train, val or test) that of the draw.
         categories: use only these.
         max_per_category: use only so many meshes of a category, chosen at random by `seed`.
+        render, views, render_size, alpha, voxels, near_surface: see `onet.data.extras.Extras`.
         overwrite: prepare finished items again.
 
     Raises:
@@ -188,6 +200,7 @@ def prepare(
     settings = Settings(
         points, surface, padding, resolution, thickness, seed, stored_faces=stored_faces
     )
+    more = Extras(render, views, render_size, alpha, voxels, near_surface)
     split = split_lists.check_fractions(split)
     root, store = Path(meshes), Path(out)
     listed = None if listing is None else read_listing(Path(listing))
@@ -197,11 +210,13 @@ def prepare(
     groups = group_sources(sources, split_by, group_pattern, listed or {})
     store.mkdir(parents=True, exist_ok=True)
     report = PrepareReport(store)
-    tasks = [Task(source, store / source.category / source.model, settings) for source in sources]
-    if not overwrite:
-        report.kept = len(tasks)
-        tasks = [task for task in tasks if not task.finished()]
-        report.kept -= len(tasks)
+    tasks = [
+        Task(source, store / source.category / source.model, settings, more, overwrite)
+        for source in sources
+    ]
+    report.kept = len(tasks)
+    tasks = [task for task in tasks if not task.finished()]
+    report.kept -= len(tasks)
     for task, outcome in run_tasks(
         prepare_item, tasks, workers, scheduler, lambda task: task.source.name, "prepare"
     ):
@@ -226,34 +241,77 @@ class Task:
     source: Source
     folder: Path
     settings: Settings
+    extras: Extras
+    overwrite: bool = False
 
-    def finished(self) -> bool:
-        """Whether `folder` holds this item, made of the same mesh with the same settings."""
+    @property
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """What is asked for besides points, with the settings of each."""
+        return self.extras.parts(self.settings.seed, self.settings.points)
+
+    def record(self) -> dict[str, Any] | None:
+        """`item.json` if `folder` holds this item, made of the same mesh with the same settings."""
         try:
-            record = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
-            return bool(
+            record: dict[str, Any] = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+            same = (
                 record["settings"] == asdict(self.settings)
                 and record["source"]["sha256"] == sha256(self.source.path)
                 and all((self.folder / name).is_file() for name in (POINTS, POINTCLOUD, MESH))
             )
         except (OSError, ValueError, KeyError, TypeError):
-            return False  # no record or half of one: prepare it
+            return None  # no record or half of one: prepare it
+        return record if same and not self.overwrite else None
+
+    def missing(self, record: dict[str, Any]) -> list[str]:
+        """The parts asked for that are not there, or were made with other settings."""
+        made = record.get("extras", {})
+        return [
+            part
+            for part, settings in self.parts.items()
+            if made.get(part) != settings or not parts.is_there(self.folder, part, settings)
+        ]
+
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        record = self.record()
+        return record is not None and not self.missing(record)
 
 
 def prepare_item(task: Task) -> dict[str, Any]:
-    """Prepare one mesh; returns the content of its `item.json`.
+    """Prepare what is missing of one mesh; returns the content of its `item.json`.
 
     Raises:
         DataError: the mesh cannot be used.
     """
-    from onet.geometry.inside import contains
-    from onet.geometry.topology import topology
+    start = time.monotonic()
+    folder = task.folder
+    record = task.record()
+    todo = list(task.parts) if record is None else task.missing(record)
+    source = load_mesh(task.source.path, colors=RENDERINGS in todo)
+    solid: Solid | None = None
+    if record is None or any(map(parts.needs_solid, todo)):
+        solid = _close(task, source)
+        if record is None:
+            _discard(folder)
+            record = _write_item(task, source, solid)
+    made = {key: value for key, value in record.get("extras", {}).items() if key not in todo}
+    if made != record.get("extras", {}):  # an interruption must not leave them recorded
+        _write_text(folder / RECORD, json.dumps(record | {"extras": made}, indent=1))
+    for part in todo:
+        name, padding = task.source.name, task.settings.padding
+        parts.write_part(folder, part, task.parts[part], name, source, solid, padding)
+    if task.parts:
+        record["extras"] = made | {part: task.parts[part] for part in todo}
+    record["seconds"] = round(time.monotonic() - start, 3)
+    _write_text(folder / RECORD, json.dumps(record, indent=1))
+    return record
+
+
+def _close(task: Task, original: trimesh.Trimesh) -> Solid:
+    """The watertight mesh of an item; the same again for the same mesh and settings."""
     from onet.geometry.watertight import make_watertight
 
-    start = time.monotonic()
-    settings, folder = task.settings, task.folder
-    (folder / RECORD).unlink(missing_ok=True)
-    original = load_mesh(task.source.path)
+    settings = task.settings
     outer = UnitFrame.of(original.vertices, str(task.source.path))
     closed = make_watertight(
         outer.mesh_to_unit(original), settings.resolution, thickness=settings.thickness
@@ -264,11 +322,34 @@ def prepare_item(task: Task) -> dict[str, Any]:
             f"(now {settings.thickness}) or resolution (now {settings.resolution})"
         )
     method = closed.metadata["watertight"]
-    thickness = method["thickness"]
     inner = UnitFrame.of(closed.vertices, str(task.source.path))
-    closed, frame = inner.mesh_to_unit(closed), outer.compose(inner)
-    state = topology(closed)
+    thickness = method["thickness"]
+    return Solid(
+        inner.mesh_to_unit(closed),
+        outer.compose(inner),
+        method,
+        {"unit": thickness / inner.scale, "source": thickness * outer.scale},
+    )
 
+
+def _discard(folder: Path) -> None:
+    """Delete the record of an item, and the parts that it says were made with it."""
+    try:
+        made = json.loads((folder / RECORD).read_text(encoding="utf-8"))["extras"]
+    except (OSError, ValueError, KeyError, TypeError):
+        made = {}
+    (folder / RECORD).unlink(missing_ok=True)
+    for part in made:
+        parts.remove_part(folder, part)
+
+
+def _write_item(task: Task, original: trimesh.Trimesh, solid: Solid) -> dict[str, Any]:
+    """Write points, surface points and mesh; returns the record that has yet to be written."""
+    from onet.geometry.inside import contains
+    from onet.geometry.topology import topology
+
+    settings, folder, closed, frame = task.settings, task.folder, solid.mesh, solid.frame
+    state = topology(closed)
     rng = np.random.default_rng([settings.seed, zlib.crc32(task.source.name.encode())])
     points = sample_box(settings.points, settings.padding, rng).astype(np.float16)
     occupancies = contains(closed, points.astype(np.float32))
@@ -283,7 +364,7 @@ def prepare_item(task: Task) -> dict[str, Any]:
     write_points(folder / POINTS, points, occupancies, frame)
     write_pointcloud(folder / POINTCLOUD, surface, normals, frame)
     save_mesh(stored, folder / MESH)
-    record = {
+    return {
         "category": task.source.category,
         "model": task.source.model,
         "source": {
@@ -295,14 +376,11 @@ def prepare_item(task: Task) -> dict[str, Any]:
         },
         "settings": asdict(settings),
         "frame": {"loc": frame.loc.tolist(), "scale": frame.scale},
-        "watertight": state.as_dict() | method,
-        "thickness": {"unit": thickness / inner.scale, "source": thickness * outer.scale},
+        "watertight": state.as_dict() | solid.method,
+        "thickness": solid.thickness,
         "occupied": float(occupancies.mean()),
         "mesh": {"faces": len(stored.faces), "note": note},
-        "seconds": round(time.monotonic() - start, 3),
     }
-    _write_text(folder / RECORD, json.dumps(record, indent=1))
-    return record
 
 
 def _simplified(mesh: trimesh.Trimesh, faces: int) -> tuple[trimesh.Trimesh, str]:

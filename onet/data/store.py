@@ -5,12 +5,16 @@
     ROOT/CATEGORY/MODEL/points.npz          points (N, 3) float16, occupancies (packed bits)
     ROOT/CATEGORY/MODEL/pointcloud.npz      points, normals (M, 3) float16
     ROOT/CATEGORY/MODEL/model_watertight.ply
+    ROOT/CATEGORY/MODEL/points_surface.npz  like points.npz, half of them near the surface
+    ROOT/CATEGORY/MODEL/model.binvox        occupancy grid of the unit cube
+    ROOT/CATEGORY/MODEL/img_choy2016/       pictures 000.jpg, ... and their cameras.npz
     ROOT/CATEGORY/MODEL/item.json           how the item was made
 
 Points are in the unit frame; both npz files carry `loc` (3,) and `scale`, which take them to the
-source frame. The published ShapeNet download is read unchanged: `metadata.yaml`, the mesh and
-`item.json` are optional, occupancies may be packed or not, and float16 points are used as they are,
-without the jitter of 1e-4 that the published loader adds after the labels were computed.
+source frame. Near-surface points, grid and pictures are there where they were asked for. The
+published ShapeNet download is read unchanged: `metadata.yaml`, the mesh and `item.json` are
+optional, occupancies may be packed or not, and float16 points are used as they are, without the
+jitter of 1e-4 that the published loader adds after the labels were computed.
 """
 
 from __future__ import annotations
@@ -29,14 +33,22 @@ from numpy.typing import ArrayLike, NDArray
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.normalization import UnitFrame
+from onet.geometry.voxels import read_voxels
 from onet.registry import nearest
 
 POINTS = "points.npz"
 POINTCLOUD = "pointcloud.npz"
+NEAR_SURFACE = "points_surface.npz"
+VOXELS = "model.binvox"
+RENDERINGS = "img_choy2016"
+CAMERAS = "cameras.npz"
 MESH = "model_watertight.ply"
 RECORD = "item.json"
 METADATA = "metadata.yaml"
 SPLITS = ("train", "val", "test")
+
+NAMED = 10  # absent models, in an error message
+_PICTURES = (".jpg", ".jpeg", ".png")
 
 
 def read_array(path: Path, key: str) -> NDArray[Any]:
@@ -76,13 +88,16 @@ class Item:
         model: name of its own folder.
         path: its folder.
         cached: keep the arrays read, as stored (half precision, packed bits), in memory.
+        index: its place in the list that it was taken from.
     """
 
     category: str
     model: str
     path: Path
     cached: bool = False
+    index: int = 0
     _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
+    _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -117,14 +132,16 @@ class Item:
             )
         return points
 
-    def occupancies(self, index: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    def occupancies(
+        self, index: NDArray[np.int64] | None = None, file: str = POINTS
+    ) -> NDArray[np.bool_]:
         """Occupancies of the points `index` (T,), or of all, from packed or unpacked bits.
 
         Raises:
             DataError: the file is damaged, or its length fits neither form.
         """
-        count = len(self.points())
-        stored = self.array(POINTS, "occupancies")
+        count = len(self.points(file))
+        stored = self.array(file, "occupancies")
         if stored.shape == (count,):
             return (stored if index is None else stored.take(index)) > 0
         if stored.dtype == np.uint8 and stored.shape == ((count + 7) // 8,):
@@ -132,7 +149,7 @@ class Item:
                 return np.unpackbits(stored, count=count).astype(bool)
             return (stored.take(index >> 3) >> (7 - (index & 7)).astype(np.uint8)) & 1 > 0
         raise DataError(
-            f"{self.path / POINTS}: 'occupancies' has shape {stored.shape} and type {stored.dtype} "
+            f"{self.path / file}: 'occupancies' has shape {stored.shape} and type {stored.dtype} "
             f"for {count} points, expected ({count},) or, as packed bits, ({(count + 7) // 8},) "
             "uint8; prepare the item again with `onet prepare`"
         )
@@ -150,6 +167,46 @@ class Item:
                 f"{points.shape}; prepare the item again with `onet prepare`"
             )
         return points.astype(np.float32), normals.astype(np.float32)
+
+    def pictures(self, folder: str = RENDERINGS) -> list[Path]:
+        """The picture files of `folder`, by name.
+
+        Raises:
+            DataError: there are none.
+        """
+        if folder not in self._pictures:
+            place = self.path / folder
+            files = sorted(place.iterdir()) if place.is_dir() else []
+            pictures = [f for f in files if f.suffix.lower() in _PICTURES and f.name[0] != "."]
+            if not pictures:
+                raise DataError(
+                    f"{place}: no pictures; make them with `onet prepare --render`, or correct "
+                    "data.input.folder"
+                )
+            self._pictures[folder] = pictures
+        return self._pictures[folder]
+
+    def voxels(self, file: str = VOXELS) -> NDArray[np.bool_]:
+        """The grid (R, R, R) of the unit cube, indexed [x, y, z].
+
+        The cube is the unit cube whatever place the file gives, as in the published loader.
+
+        Raises:
+            DataError: missing or damaged.
+        """
+        key = (file, "voxels")
+        if key in self._arrays:
+            return self._arrays[key]
+        path = self.path / file
+        if not path.is_file():
+            raise DataError(
+                f"{path}: no such file; make it with `onet prepare --voxels 32`, or correct "
+                "data.input.file"
+            )
+        full = read_voxels(path).full
+        if self.cached:
+            self._arrays[key] = full
+        return full
 
     def frame(self) -> UnitFrame:
         """The frame that takes this item's unit coordinates to the source frame."""
@@ -220,19 +277,28 @@ class Store:
             categories: folders or display names of the categories; None means all.
 
         Raises:
-            DataError: an unknown category, a missing list, or a list naming an absent folder.
+            DataError: an unknown category, a missing list, or lists naming absent folders.
         """
         chosen = self.categories if categories is None else [self._folder(c) for c in categories]
-        found = []
+        found: list[Item] = []
+        absent: list[str] = []
         for category in chosen:
             for model in self.names(category, split):
                 path = self.root / category / model
-                if not path.is_dir():
-                    raise DataError(
-                        f"{self.root / category / (split + '.lst')}: names {model!r}, but there is "
-                        f"no folder {path}; take the line out, or prepare the model again"
-                    )
-                found.append(Item(category, model, path))
+                if path.is_dir():
+                    found.append(Item(category, model, path, index=len(found)))
+                else:
+                    absent.append(f"{category}/{model}")
+        if absent:
+            lists = ", ".join(
+                str(self.root / name / f"{split}.lst")
+                for name in dict.fromkeys(name.partition("/")[0] for name in absent)
+            )
+            named = f"{', '.join(absent[:NAMED])}{', ...' if len(absent) > NAMED else ''}"
+            raise DataError(
+                f"{lists}: {len(absent)} of {len(absent) + len(found)} models have no folder in "
+                f"{self.root}: {named}; take the lines out, or prepare the models again"
+            )
         return found
 
     def _folder(self, category: str) -> str:

@@ -226,11 +226,16 @@ def _halves(
     corners: NDArray[np.float64],  # (P, 3)
     normals: NDArray[np.float64],  # (Q, 3) of the surface in the middle
 ) -> Faces:
-    """Two triangles a quad (2 Q, 3), cut so that both look along the normal as well as can be."""
+    """Two triangles a quad (2 Q, 3).
+
+    Of the cuts that turn neither over, the one with the triangle that looks best along the normal:
+    where a sharp edge crosses the quad, the cut runs along it, and the other triangle looks away.
+    """
     cuts = np.array([[[0, 1, 2], [0, 2, 3]], [[1, 2, 3], [1, 3, 0]]])
     points = corners[quad][:, cuts]  # (Q, cut, half, corner, 3)
     looks = np.cross(points[..., 1, :] - points[..., 0, :], points[..., 2, :] - points[..., 0, :])
     length = np.linalg.norm(looks, axis=-1)
     along = np.einsum("qchi,qi->qch", looks, normals) / np.where(length > 0, length, 1.0)
-    best = along.min(axis=2).argmax(axis=1)
-    return np.take_along_axis(quad[:, None], cuts[best], axis=2).reshape(-1, 3)
+    worst, best = along.min(axis=2), along.max(axis=2)
+    cut = np.where(worst > 0, best, worst - 1).argmax(axis=1)
+    return np.take_along_axis(quad[:, None], cuts[cut], axis=2).reshape(-1, 3)

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onet.geometry.field_values import Field, evaluate_field
+from onet.geometry.field_values import Field
 from onet.geometry.lattice import Lattice
+from onet.geometry.place import Cpu, Cuda
 
 if TYPE_CHECKING:
     import trimesh
@@ -43,6 +44,7 @@ def extract_mesh(
     refine_at_seeds: bool = True,
     batch_size: int = 65536,
     threads: int = 0,
+    device: str | None = None,
 ) -> trimesh.Trimesh:
     """Closed mesh of the set where `field(points) > threshold`, inside `bounds`.
 
@@ -81,6 +83,8 @@ def extract_mesh(
             evaluated there as well, and disagreements are only counted.
         batch_size: most points handed to one call of `field`.
         threads: of everything but the field; 0 for all cores, or OMP_NUM_THREADS if that is set.
+        device: a CUDA device such as `cuda` or `cuda:1`: everything happens there, and the field is
+            called with torch tensors on it and must return tensors on it. Default: the CPU.
 
     Returns:
         Mesh in the frame of `bounds`: vertices float64, faces counter-clockwise from outside.
@@ -97,6 +101,7 @@ def extract_mesh(
     Raises:
         ValueError: an argument that cannot be used; the message names it.
         FieldError: the field returned NaN, complex or non-numeric values or the wrong shape.
+        MissingDependency: `device` without the CUDA module or without such a device.
     """
     import trimesh
 
@@ -112,8 +117,9 @@ def extract_mesh(
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
     given = _seeds(seeds, probes, probe_seed, bounds)
 
-    search = _Search(field, lattice, level, batch_size)
-    tree = _C.Octree(lattice.base, lattice.levels, mode == "fast", float(margin), threads)
+    place: Cpu | Cuda = Cpu(threads) if device is None else Cuda(device)
+    search = _Search(field, lattice, level, batch_size, place)
+    tree = place.octree(lattice.base, lattice.levels, mode == "fast", float(margin))
     if not probes and refine_at_seeds:
         tree.refine(lattice.cells_of(given))
     search.finish(tree)
@@ -122,7 +128,7 @@ def extract_mesh(
         seed_report = search.check(tree, given, refine_at_seeds)
 
     with search.timed("marching_cubes"):
-        vertices, faces = _C.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
+        vertices, faces = place.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
         _, components = _C.face_components(faces, len(vertices))
     if len(faces) == 0:
         warnings.warn(
@@ -158,8 +164,16 @@ def extract_mesh(
 class _Search:
     """Evaluates what an octree asks for, and keeps count."""
 
-    def __init__(self, field: Field, lattice: Lattice, threshold: float, batch_size: int) -> None:
+    def __init__(
+        self,
+        field: Field,
+        lattice: Lattice,
+        threshold: float,
+        batch_size: int,
+        place: Cpu | Cuda,
+    ) -> None:
         self.field = field
+        self.place = place
         self.lattice = lattice
         self.threshold = threshold
         self.batch_size = batch_size
@@ -171,7 +185,7 @@ class _Search:
         """Answers until nothing is pending."""
         origin, cell = self.lattice.origin.tolist(), self.lattice.cell
         while tree.pending:
-            values = np.empty(tree.pending, dtype=np.float32)
+            values = self.place.empty(tree.pending)
             for start in range(0, len(values), self.batch_size):
                 count = min(self.batch_size, len(values) - start)
                 with self.timed("octree"):
@@ -181,9 +195,9 @@ class _Search:
                 tree.update(values)
             self.rounds.append(len(values))
 
-    def evaluate(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+    def evaluate(self, points: Any) -> Any:
         with self.timed("field"):
-            values = evaluate_field(self.field, points, self.threshold)
+            values = self.place.evaluate(self.field, points, self.threshold)
         self.evaluations += len(points)
         return values
 
@@ -197,15 +211,17 @@ class _Search:
         at = self.lattice.positions_of(points)
         inside_box = ((at >= 0) & (at <= np.array(tree.resolution))).all(axis=1)
         points, at = points[inside_box], at[inside_box]
-        batches = range(0, len(points), self.batch_size)
-        parts = [points[start : start + self.batch_size].astype(np.float32) for start in batches]
-        truth = np.concatenate([[], *map(self.evaluate, parts)]) > 0
-        wrong = (tree.interpolate(at) > 0) != truth
+        truth = self.place.empty(len(points))
+        for start in range(0, len(points), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            truth[part] = self.evaluate(self.place.array(points[part].astype(np.float32)))
+        inside = self.place.numpy(truth) > 0
+        wrong = (self.place.numpy(tree.interpolate(self.place.array(at))) > 0) != inside
         before = int(wrong.sum())
         if refine:
             tree.refine(self.lattice.cells_of(points[wrong]))
             self.finish(tree)
-            wrong = (tree.interpolate(at) > 0) != truth
+            wrong = (self.place.numpy(tree.interpolate(self.place.array(at))) > 0) != inside
         return {"count": len(at), "wrong_side": int(wrong.sum()), "wrong_side_before": before}
 
     def timed(self, stage: str) -> _Timed:

@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onet.errors import FieldError
 
+if TYPE_CHECKING:
+    import torch
+
 Field = Callable[[NDArray[np.float32]], Any]  # (N, 3) points -> (N,) values
 
 # Range of values that single precision holds with room for their differences.
 _TINY, _HUGE = 1e-30, 1e30
+
+
+def evaluate_field_on_device(
+    field: Callable[[torch.Tensor], Any],
+    points: torch.Tensor,  # (N, 3) float32 on a device
+    threshold: float,
+) -> torch.Tensor:  # (N,) float32 on that device
+    """`evaluate_field` for a field of tensors: nothing leaves the device.
+
+    Raises:
+        FieldError: as there, or no tensor on the device of the points.
+    """
+    import torch
+
+    raw = field(points)
+    if not isinstance(raw, torch.Tensor) or raw.device != points.device:
+        found = raw.device if isinstance(raw, torch.Tensor) else type(raw).__name__
+        raise FieldError(
+            f"the field returned {found} for points on {points.device}; it must return a tensor "
+            "there, or extract with device=None"
+        )
+    if raw.shape not in ((len(points),), (len(points), 1)):
+        raise FieldError(
+            f"the field returned shape {tuple(raw.shape)} for {len(points)} points; "
+            f"it must return ({len(points)},), one value a point"
+        )
+    if raw.is_complex():
+        raise FieldError(f"the field returned {raw.dtype} values; it must return real numbers")
+    relative = raw.detach().reshape(-1).double() - threshold
+    bad = torch.isnan(relative)
+    if bad.any():
+        raise FieldError(
+            f"the field returned NaN at {int(bad.sum())} of {len(points)} points, "
+            f"first at {points[bad][0].tolist()}"
+        )
+    size = relative.abs().clamp(_TINY, _HUGE)
+    return torch.where(relative > 0, size, -size).float()
 
 
 def evaluate_field(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from onet.geometry import cuda
 
 if TYPE_CHECKING:
     import trimesh
@@ -31,12 +33,14 @@ def contains(
 
     Args:
         mesh: any frame. Nothing is inside a mesh without faces.
-        points: query points in the same frame; NaN is outside.
+        points: query points in the same frame; NaN is outside. With mode "parity" they may be a
+            torch tensor on a CUDA device: the test is done there, with the same answers.
         threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
         mode: "parity" or "winding".
 
     Returns:
-        (N,) bool. Points exactly on the surface may get either answer.
+        (N,) bool. Points exactly on the surface may get either answer. For points on a CUDA device
+        a tensor there.
 
     Raises:
         ValueError: another `mode`, or a face with a vertex that is not finite (or beyond 1e100).
@@ -44,10 +48,15 @@ def contains(
     from onet import _C
     from onet.geometry.winding import winding_number
 
+    if mode not in ("parity", "winding"):
+        raise ValueError(f"mode is {mode!r}: give 'parity' or 'winding'")
+    if cuda.is_cuda(points):
+        if mode == "winding":
+            raise ValueError("mode 'winding' is for the CPU only: give it points.cpu()")
+        on_device: Any = cuda.contains(mesh, points)
+        return on_device
     if mode == "winding":
         return winding_number(mesh, points, threads=threads) > 0.5
-    if mode != "parity":
-        raise ValueError(f"mode is {mode!r}: give 'parity' or 'winding'")
     return _C.contains(
         np.ascontiguousarray(mesh.vertices, dtype=np.float64),
         np.ascontiguousarray(mesh.faces, dtype=np.int64),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off", ".stl")
 """Formats that `save_mesh` writes."""
 
+_UNPAINTED = np.array([184, 184, 184, 255], dtype=np.uint8)
+
 
 def readable_suffixes() -> frozenset[str]:
     """Suffixes of files that `load_mesh` may be able to read, `.stl` for instance."""
@@ -26,11 +28,13 @@ def readable_suffixes() -> frozenset[str]:
     return frozenset(f".{name}" for name in mesh_formats())
 
 
-def load_mesh(path: str | os.PathLike[str]) -> trimesh.Trimesh:
+def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Trimesh:
     """Read the geometry of one mesh file; scenes are concatenated with their transforms applied.
 
-    Colours and textures are left out. Polygons become triangles. Vertices stay as the file lists
-    them (`process=False`), except that STL, which has no shared vertices, gets equal ones merged.
+    Colours and textures are left out, or with `colors` become one colour a face, where the file
+    has any (then `mesh.visual.defined`); parts without stay grey. Polygons become triangles.
+    Vertices stay as the file lists them (`process=False`), except that STL, which has no shared
+    vertices, gets equal ones merged.
 
     Returns:
         A mesh in the frame of the file, with at least one face and finite vertices.
@@ -51,19 +55,39 @@ def load_mesh(path: str | os.PathLike[str]) -> trimesh.Trimesh:
             f"{path}: cannot be read as a mesh ({type(error).__name__}: {error}); "
             f"export it again as one of {', '.join(MESH_SUFFIXES)}"
         ) from error
+    solid = [part for part in parts if isinstance(part, trimesh.Trimesh) and len(part.faces) > 0]
     meshes = [
-        trimesh.Trimesh(vertices=part.vertices, faces=part.faces, process=False)
-        for part in parts
-        if isinstance(part, trimesh.Trimesh) and len(part.faces) > 0
+        trimesh.Trimesh(vertices=part.vertices, faces=part.faces, process=False) for part in solid
     ]
     if not meshes:
         raise DataError(f"{path}: has no faces; export it as a surface, not as points or curves")
+    if colors:
+        _paint(meshes, solid)
     mesh: Any = meshes[0] if len(meshes) == 1 else trimesh.util.concatenate(meshes)
     _check(mesh, path)
     mesh.remove_unreferenced_vertices()  # loose vertices would widen the bounding box
     if path.suffix.lower() == ".stl":
         _merge_equal_vertices(mesh)
     return mesh
+
+
+def _paint(meshes: list[Any], parts: list[Any]) -> None:
+    """Give the meshes the face colours of their originals; none where no original has any."""
+    if not any(part.visual.defined for part in parts):
+        return
+    for mesh, part in zip(meshes, parts, strict=True):
+        visual = part.visual
+        if not visual.defined:
+            colors = np.tile(_UNPAINTED, (len(part.faces), 1))
+        elif visual.kind == "texture":  # in the middle of each face
+            middles = None if visual.uv is None else visual.uv[part.faces].mean(axis=1)
+            shades = visual.material.to_color(middles)
+            if shades is None:
+                shades = visual.material.main_color
+            colors = np.broadcast_to(shades, (len(part.faces), 4))
+        else:
+            colors = visual.face_colors
+        mesh.visual.face_colors = colors
 
 
 def _check(mesh: trimesh.Trimesh, path: Path) -> None:

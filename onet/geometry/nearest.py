@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from onet.geometry import cuda
 
 
 class NearestNeighbors:
@@ -12,6 +16,9 @@ class NearestNeighbors:
     A hierarchy of boxes over the points in the order of a Hilbert curve (csrc/nearest.h): for
     duplicates, clusters, outliers and far queries as good as for even samples. Only many points at
     the same distance from a query, on a sphere around it for instance, have to be looked at all.
+
+    With points on a CUDA device (a torch tensor) the queries are answered there and must be there
+    too; the results are tensors on that device. The hierarchy is built on the CPU.
     """
 
     def __init__(
@@ -31,6 +38,10 @@ class NearestNeighbors:
         """
         from onet import _C
 
+        self._index: Any
+        if cuda.is_cuda(points):
+            self._index = cuda.NearestNeighbors(points, threads)
+            return
         self._index = _C.NearestNeighbors(_rows(points, "points"), threads)
 
     def query(
@@ -46,6 +57,8 @@ class NearestNeighbors:
         Raises:
             ValueError: a shape other than (N, 3), or queries that are NaN, infinite or beyond 1e70.
         """
+        if isinstance(self._index, cuda.NearestNeighbors):
+            return self._index.query(queries)
         return self._index.query(_rows(queries, "queries"), threads)
 
 

@@ -29,7 +29,7 @@ def refine_roots(
     field: Field,
     mesh: trimesh.Trimesh,
     *,
-    tolerance: float = 2e-5,
+    tolerance: float = 5e-5,
     batch_size: int = 65536,
 ) -> trimesh.Trimesh:
     """The mesh with every vertex at the root of the field on its lattice edge.
@@ -50,7 +50,7 @@ def refine_roots(
         nearer than 1e-4 of a cell to the end of its edge. Its metadata are those of `mesh` and
         `refinement`: `method`, `evaluations` (also `per_vertex`), `rounds`, `residual_before` and
         `residual_after` (largest |field - threshold| over the vertices), `fixed` (vertices on flat
-        ends, or on edges whose ends now have the same sign), `seconds`.
+        ends), `seconds`.
 
     Raises:
         ValueError: the mesh is not one that `extract_mesh` made, or tolerance is not positive.
@@ -65,11 +65,9 @@ def refine_roots(
     threshold = mesh.metadata["extraction"]["threshold"]
     vertices = np.array(mesh.vertices, dtype=np.float64)
     start, axis, place = lattice.edges(vertices)
-    on_edge = np.flatnonzero(~lattice.beyond(vertices).any(axis=1))
-    lower, along = start[on_edge], axis[on_edge]
-    values, asked = _values_at_ends(field, lattice, lower, along, threshold, batch_size)
-    crossed = (values[0] > 0) != (values[1] > 0)
-    moved, lower, along = on_edge[crossed], lower[crossed], along[crossed]
+    moved = np.flatnonzero(~lattice.beyond(vertices).any(axis=1))
+    lower, along = start[moved], axis[moved]
+    ends, asked = _values_at_ends(field, lattice, lower, place[moved], threshold, batch_size)
 
     def function(t: NDArray[np.float64], which: NDArray[np.int64]) -> NDArray[np.float64]:
         points = vertices[moved[which]]
@@ -78,7 +76,7 @@ def refine_roots(
         points[rows, axes] = lattice.origin[axes] + lattice.cell * (lower[which, axes] + t)
         return field_values(field, points, threshold, batch_size)
 
-    roots = _find_roots(function, place[moved], values[:, crossed], tolerance)
+    roots = _find_roots(function, place[moved], ends, tolerance)
     t = np.clip(roots.place, MARGIN, 1 - MARGIN)
     rows = np.arange(len(moved))
     vertices[moved, along] = lattice.origin[along] + lattice.cell * (lower[rows, along] + t)
@@ -103,18 +101,21 @@ def _values_at_ends(
     field: Field,
     lattice: MeshLattice,
     lower: NDArray[np.int64],  # (N, 3)
-    axis: NDArray[np.int64],  # (N,)
+    place: NDArray[np.float64],  # (N,) of the linear crossing on the edge
     threshold: float,
     batch_size: int,
 ) -> tuple[NDArray[np.float64], int]:
-    """Values (2, N) at the lower and upper ends of edges, and the evaluations: one a point."""
-    upper = lower + np.eye(3, dtype=np.int64)[axis]
+    """Values (2, N) at the lower and upper ends of edges, and the evaluations: one a lower end.
+
+    The value at the upper end follows from where the line between the two crossed the threshold. Of
+    a vertex that was moved since, or kept off the end of its edge, only its sign is right; more is
+    not needed.
+    """
     size = lattice.resolution + 1
-    keys = [np.ravel_multi_index(ends.T, size) for ends in (lower, upper)]
-    unique, inverse = np.unique(np.concatenate(keys), return_inverse=True)
-    points = lattice.points(np.stack(np.unravel_index(unique, size), axis=1))
-    values = field_values(field, points, threshold, batch_size)
-    return values[inverse].reshape(2, -1), len(unique)
+    keys, inverse = np.unique(np.ravel_multi_index(lower.T, size), return_inverse=True)
+    points = lattice.points(np.stack(np.unravel_index(keys, size), axis=1))
+    values = field_values(field, points, threshold, batch_size)[inverse]
+    return np.stack([values, values * (place - 1) / place]), len(keys)
 
 
 class _Roots(NamedTuple):

@@ -14,18 +14,17 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
-import trimesh
 
 from onet import __version__
+from onet.data.inputs import ImageInput
+from onet.data.inputs.image import MASK_SUFFIX
+from onet.data.photographs import Photograph, find_photographs
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
-from onet.files import replacing
 from onet.geometry.mesh_io import save_mesh
-from onet.geometry.normalization import UnitFrame
-from onet.geometry.point_cloud_io import POINT_SUFFIXES, load_points
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
@@ -36,6 +35,7 @@ from onet.training.checkpoints import resolve_checkpoint
 logger = logging.getLogger(__name__)
 
 COUNTS = ("watertight", "manifold", "oriented", "outward")
+SAMPLES = "samples"
 WRITE_EVERY = 5.0  # seconds between writes of results.csv
 
 
@@ -84,11 +84,11 @@ class GenerationReport:
 
 @dataclass(frozen=True)
 class _Target:
-    """One item to reconstruct: of a store, or a scan file."""
+    """One item to reconstruct: of a store, a file, a photograph, or nothing at all."""
 
     category: str
     model: str
-    origin: Item | Path
+    origin: Item | Path | Photograph | None
 
     @property
     def name(self) -> str:
@@ -102,6 +102,7 @@ def generate(
     data: str | os.PathLike[str] | None = None,
     split: str | None = None,
     categories: Sequence[str] | None = None,
+    samples: int | None = None,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
     limit: int | None = None,
@@ -110,20 +111,24 @@ def generate(
     device: str = "auto",
     **options: Unpack[SurfaceOptions],
 ) -> GenerationReport:
-    """Reconstruct every item of a split, or every scan of a folder, into a generation folder.
+    """Reconstruct every item of a split, or every file of a folder, into a generation folder.
 
     An item that fails (unreadable, no surface) becomes a row with its reason, and the next one is
     taken. Called again with the same settings, it makes only what is missing.
 
     Args:
         source: run folder or checkpoint file.
-        input: a scan, or a folder of scans, searched with its subfolders; without it the items of
-            a store are reconstructed. It excludes `data` and `categories`; `split` has no effect.
+        input: a file of what the model observes, or a folder of them, searched with its
+            subfolders; for pictures also a collection that `onet.data.photographs` knows. Without
+            it the items of a store are reconstructed. It excludes `data` and `categories`; `split`
+            has no effect.
         data: root of that store; default from the model's configuration.
         split: of the store; default the test split of the configuration.
         categories: of the store; default those of the configuration.
-        out: the generation folder; default `generation`, with an input `generation-NAME`, in the
-            run folder, or in the working directory where `source` is a file.
+        samples: so many shapes of an unconditional model, in the unit frame, and no store.
+        out: the generation folder; default `generation`, with an input `generation-NAME`, with
+            samples `generation-samples`, in the run folder, or in the working directory where
+            `source` is a file.
         format: of the meshes: ply, glb, obj, off or stl; default as configured.
         limit: at most so many items, taken from the categories in turn.
         seed: of the observations. That of an item depends on it and on the item's name only.
@@ -140,6 +145,8 @@ def generate(
     surface = model.generation_settings(format=format, **options)
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: {limit}; give at least 1")
+    if samples is not None and samples < 1:
+        raise ConfigError(f"samples: {samples}; give at least 1")
     settings: dict[str, Any] = {
         "checkpoint": {"path": str(checkpoint.resolve()), "sha256": _sha256(checkpoint)},
         "format": surface.format,
@@ -149,7 +156,14 @@ def generate(
         "limit": limit,
         "config": model.config.model_dump(mode="json"),
     }
-    if input is None:
+    if samples is not None:
+        if input is not None or data or categories:
+            raise ConfigError("samples excludes input, data and categories; give one or the other")
+        if model.config.data.input["type"] != "none":
+            raise ConfigError("samples: the model observes something; give input or data instead")
+        settings |= {"input": SAMPLES}
+        targets = [_Target("", f"{number:04d}", None) for number in range(samples)]
+    elif input is None:
         root = Path(data or model.config.data.path)
         split = split or model.config.data.test_split
         chosen = list(categories or model.config.data.categories or Store(root).categories)
@@ -159,12 +173,12 @@ def generate(
         raise ConfigError("input excludes data and categories; give one or the other")
     else:
         settings |= {"input": str(Path(input).resolve())}
-        targets = _scans(Path(input))
+        targets = _files(Path(input), model)
     targets = folder.take_in_turn(targets, limit, lambda target: target.category)
 
     base = Path(source) if Path(source).is_dir() else Path.cwd()
-    scans = None if input is None else Path(input)
-    out = folder.default_folder(base, scans) if out is None else Path(out)
+    named = Path(SAMPLES) if samples is not None else None if input is None else Path(input)
+    out = folder.default_folder(base, named) if out is None else Path(out)
     if overwrite:
         folder.clear(out)
     rows = folder.finished(out, settings)
@@ -206,19 +220,17 @@ def _generate_one(
     rng = np.random.default_rng([settings["seed"], zlib.crc32(target.name.encode())])
     if isinstance(target.origin, Item):
         frame = target.origin.frame()
-        observation = model.input.sample(target.origin, rng)
+        observation = model.input.sample(target.origin, rng, training=False)
     else:
-        points = load_points(target.origin)
-        frame = UnitFrame.of(points, str(target.origin))
-        observation = model.input.observe(frame.to_unit(points), rng)
+        raw = _read(model, target.origin)
+        frame = model.input.frame(raw, str(target.origin))
+        observation = model.input.observe(raw, rng, frame)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no surface")  # the failure says so
-        mesh = model.extract(observation, **options)
+        mesh = model.extract(observation, seed=int(rng.integers(2**63)), **options)
     seconds = time.perf_counter() - start
 
-    cloud = trimesh.PointCloud(frame.to_source(observation)).export(file_type="ply")
-    with replacing(out / folder.INPUTS / target.category / f"{target.model}.ply") as temporary:
-        temporary.write_bytes(cloud)
+    model.input.write(observation, out / folder.INPUTS / target.category / target.model, frame)
     statistics = mesh.metadata["extraction"]
     measured = {
         "evaluations": statistics["evaluations"],
@@ -258,25 +270,42 @@ def _items(root: Path, split: str, categories: Sequence[str]) -> list[_Target]:
     return [_Target(item.category, item.model, item) for item in items]
 
 
-def _scans(path: Path) -> list[_Target]:
-    """A scan file, or all scans in a folder and its subfolders, by name."""
+def _read(model: Reconstructor, origin: Path | Photograph | None) -> Any:
+    if isinstance(origin, Photograph):
+        return cast(ImageInput, model.input).read(origin.image, origin.mask)
+    return None if origin is None else model.input.read(origin)
+
+
+def _files(path: Path, model: Reconstructor) -> list[_Target]:
+    """A file of what the model observes, or all in a folder and its subfolders, by name."""
+    kind, suffixes = model.config.data.input["type"], model.input.suffixes
+    if not suffixes:
+        raise ConfigError(f"input: the model observes {kind!r}, of which there are no files")
     if path.is_file():
         return [_Target("", path.stem, path)]
     if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder of scans")
+        raise DataError(f"{path}: no such file or folder of scans or pictures")
+    if isinstance(model.input, ImageInput) and (collection := find_photographs(path)) is not None:
+        return [_Target(p.category, p.model, p) for p in collection]
     files = sorted(
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in POINT_SUFFIXES and file.is_file() and file.name[0] != "."
+        if file.suffix.lower() in suffixes
+        and file.is_file()
+        and file.name[0] != "."
+        and not file.name.endswith(MASK_SUFFIX)
     )
     if not files:
-        raise DataError(f"{path}: holds no scans; put files of {', '.join(POINT_SUFFIXES)} there")
+        raise DataError(
+            f"{path}: holds no scans for a model that observes {kind!r}; put files of "
+            f"{', '.join(suffixes)} there"
+        )
     stems = [file.with_suffix("") for file in files]
     targets = []
     for file, stem in zip(files, stems, strict=True):
         category = file.parent.relative_to(path).as_posix()
-        model = file.stem if stems.count(stem) == 1 else file.name  # chair.ply beside chair.xyz
-        targets.append(_Target("" if category == "." else category, model, file))
+        model_name = file.stem if stems.count(stem) == 1 else file.name  # a.ply beside a.xyz
+        targets.append(_Target("" if category == "." else category, model_name, file))
     return targets
 
 

@@ -2,7 +2,8 @@
 
     OUT/generation.json                        checkpoint, settings and data that it was made with
     OUT/meshes/CATEGORY/MODEL.FORMAT           in the source frame
-    OUT/inputs/CATEGORY/MODEL.ply              what the network observed, in the source frame
+    OUT/inputs/CATEGORY/MODEL.*                what the network observed: points (ply) or voxels
+                                               (binvox) in the source frame, or a picture (png)
     OUT/results.csv                            one row per item
     OUT/failures.csv                           category, model, reason
 

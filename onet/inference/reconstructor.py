@@ -11,17 +11,16 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 import torch
 import trimesh
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from onet.config import Config, GenerationConfig, with_changes
-from onet.data.inputs import INPUTS
+from onet.data.inputs import INPUTS, Input
 from onet.errors import ConfigError
 from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.normals import with_field_normals
-from onet.geometry.point_cloud_io import check_points, load_points
 from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify as simplify_mesh
 from onet.inference.field import OccupancyField
@@ -32,7 +31,8 @@ from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
 
-Observation = str | os.PathLike[str] | ArrayLike | Tensor
+Observation = Any
+"""A file, an object in memory that the model's input takes, or None for unconditional models."""
 
 
 class SurfaceOptions(TypedDict, total=False):
@@ -130,16 +130,19 @@ class Reconstructor:
         self.config = config
         self.metadata = metadata
         self.source = source
-        self.input = INPUTS.build(config.data.input, "data.input")
+        self.input: Input = INPUTS.build(config.data.input, "data.input")
         self.device = next(model.parameters()).device
 
     @torch.no_grad()
     def encode(
         self,
-        observation: ArrayLike,  # (N, 3) float32 in the unit frame
+        observation: ArrayLike,
     ) -> Tensor:  # (C,)
         """The code of one observation, as the configured input prepares it."""
-        inputs = torch.as_tensor(np.asarray(observation, dtype=np.float32), device=self.device)
+        array = np.asarray(observation)
+        if array.dtype.kind == "f":
+            array = array.astype(np.float32, copy=False)
+        inputs = torch.as_tensor(array, device=self.device)
         code: Tensor = self.model.eval().encode(inputs[None])[0]
         return code
 
@@ -156,6 +159,23 @@ class Reconstructor:
         precision = precision or self.config.generation.precision
         return OccupancyField(self.model.eval(), code, precision, z)
 
+    def latent(
+        self,
+        code: Tensor,  # (C,)
+        seed: int,
+    ) -> Tensor | None:  # (Z,)
+        """A latent code from the prior, where the model has one.
+
+        Unconditional models draw it by `seed`; with an observation it is the mean, as published.
+        """
+        if not getattr(self.model, "z_dim", 0):
+            return None
+        if code.numel():
+            return torch.zeros(self.model.z_dim, device=self.device)
+        generator = torch.Generator().manual_seed(seed)
+        drawn: Tensor = self.model.sample_prior(1, generator)[0]
+        return drawn
+
     def generation_settings(self, **changes: Any) -> GenerationConfig:
         """The section `generation` of the configuration, with changes; None changes nothing.
 
@@ -171,17 +191,23 @@ class Reconstructor:
 
     def extract(
         self,
-        observation: ArrayLike,  # (N, 3) float32 in the unit frame
+        observation: ArrayLike,
+        *,
+        latent: Tensor | None = None,  # (Z,)
+        seed: int = 0,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
         """The mesh, in the unit frame, of an observation that the configured input has prepared.
 
-        Args and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
+        A model with latent codes takes `latent`, or one from the prior by `seed`. Other arguments
+        and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
         `extraction`, `refinement`, `simplification`, `normals`.
         """
         settings = self.generation_settings(**options)
         code = self.encode(observation)
-        field = self.field(code, settings.precision)
+        if latent is None:
+            latent = self.latent(code, seed)
+        field = self.field(code, settings.precision, latent)
         half = (1 + settings.padding) / 2
         mesh = extract_mesh(
             field,
@@ -201,7 +227,9 @@ class Reconstructor:
             mesh = simplify_mesh(mesh, settings.simplify)
         if settings.refine == "published":
             mesh = refine_published(
-                lambda points: self.model.eval().decode(points[None], code[None])[0],
+                lambda points: self.model.eval().decode(
+                    points[None], *(c[None] for c in (code, latent) if c is not None)
+                )[0],
                 mesh,
                 settings.threshold,
                 steps=settings.refine_steps,
@@ -214,42 +242,48 @@ class Reconstructor:
 
     def reconstruct(
         self,
-        observation: Observation,
+        observation: Observation = None,
         *,
         seed: int = 0,
         frame: UnitFrame | None = None,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """Reconstruct a closed mesh from a point cloud, in the frame of that point cloud.
+        """Reconstruct a closed mesh from an observation, in its frame where it has one.
 
         Args:
-            observation: a file (point cloud, or mesh of which the vertices are taken), or points
-                (N, 3) in any frame and unit, up axis as in training.
-            seed: of the choice of points, where there are more or fewer than the network observes.
-            frame: the unit frame of the object; default that of the observation's bounding box.
-                Give it where the observation shows a part of the object only.
+            observation: what the model observes, as a file or in memory. Up axis as in training.
+                Points: a point cloud, or a mesh of which the vertices are taken; an array (N, 3) in
+                any frame and unit. Picture: a file of any kind, a PIL image, or an array; without a
+                mask or alpha it should show the object alone. Voxels: a grid file, or an array
+                (R, R, R). Nothing (None) for unconditional models; the number of a training shape
+                for models with learned codes.
+            seed: of the choice of points, where there are more or fewer than the network observes,
+                and of what an unconditional model generates.
+            frame: the unit frame of the object; default that of the observation (the bounding box
+                of points, the cube of a grid), or else the unit frame itself. Give it where the
+                points show a part of the object only.
             options: see `SurfaceOptions`.
 
         Returns:
             Mesh in the source frame, empty (with a warning) where the field has no surface.
-            `metadata["reconstruction"]` names model, seed, settings, frame, number of points and
+            `metadata["reconstruction"]` names model, seed, settings, frame and
             seconds; `metadata["extraction"]` and so on hold statistics, see `extract`.
 
         Raises:
-            DataError: a file that cannot be read, NaN, shape other than (N, 3), zero extent.
+            DataError: a file that cannot be read, NaN, a wrong shape, zero extent, an empty mask.
             ConfigError: a setting out of range.
         """
         start = time.perf_counter()
         settings = self.generation_settings(**options)
-        points, name = _read(observation)
-        frame = UnitFrame.of(points, name) if frame is None else frame
-        prepared = self.input.observe(frame.to_unit(points), np.random.default_rng(seed))
-        mesh = self.extract(prepared, **options)
+        raw, name = self._read(observation)
+        frame = self.input.frame(raw, name) if frame is None else frame
+        prepared = self.input.observe(raw, np.random.default_rng(seed), frame)
+        mesh = self.extract(prepared, seed=seed, **options)
         mesh = frame.mesh_to_source(mesh)
         mesh.metadata["reconstruction"] = {
             "model": self.source,
             "observation": name,
-            "points": len(points),
+            "input": self.config.data.input["type"],
             "seed": seed,
             **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": frame.loc.tolist(),
@@ -258,11 +292,10 @@ class Reconstructor:
         }
         return mesh
 
-
-def _read(observation: Observation) -> tuple[NDArray[np.float64], str]:
-    """Points (N, 3) of an observation in its own frame, and what to call it in messages."""
-    if isinstance(observation, str | os.PathLike):
-        return load_points(observation), str(Path(observation))
-    if isinstance(observation, Tensor):
-        observation = observation.detach().cpu().numpy()
-    return check_points(observation, "observation"), "observation"
+    def _read(self, observation: Observation) -> tuple[Any, str]:
+        """What the input makes of an observation, and what to call it in messages."""
+        if isinstance(observation, str | os.PathLike):
+            return self.input.read(Path(observation)), str(Path(observation))
+        if isinstance(observation, Tensor):
+            observation = observation.detach().cpu().numpy()
+        return self.input.take(observation), "observation"

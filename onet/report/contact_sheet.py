@@ -12,11 +12,13 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from onet.data.images import open_image
 from onet.data.store import Item, Store
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
+from onet.geometry.voxels import read_voxels, voxel_mesh
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 
@@ -40,8 +42,9 @@ def contact_sheet(
 ) -> Path:
     """Draw input, reconstruction and truth of some items of a generation folder, with their IoU.
 
-    The three pictures of a row show the same box from the same side. The truth is left out where
-    meshes were made from scans. Items are taken from the categories in turn, failed ones too.
+    Points, grids and meshes of a row show the same box from the same side. The truth is left out
+    where meshes were not made from a store. Items are taken from the categories in turn, failed
+    ones too.
 
     Args:
         generation_dir: a folder that `generate` wrote, or its run folder.
@@ -104,24 +107,38 @@ def draw_grid(
 
 
 def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Picture]:
-    source = root / folder.INPUTS / row["category"] / f"{row['model']}.ply"
-    observed = load_points(source) if source.is_file() else None
+    observed = _observed(root / folder.INPUTS / row["category"], row["model"])
     mesh = load_mesh(root / row["mesh"]) if row["status"] == folder.OK else None
     truth = _truth(item) if item else None
     framing = mesh if truth is None else truth
-    if framing is None:
+    if framing is None and not isinstance(observed, Image.Image):
         framing = observed
     bounds = None if framing is None else _bounds(framing)
 
-    def draw(shape: Shape | None, words: str, color: Color) -> Picture:
+    def draw(shape: Shape | Image.Image | None, words: str, color: Color) -> Picture:
         if shape is None:
             return _blank(size, words)
+        if isinstance(shape, Image.Image):
+            return np.asarray(shape.convert("RGB").resize((size, size)))
         if isinstance(shape, trimesh.Trimesh):
             return render_mesh(shape, size, color=color, bounds=bounds)
         return render_points(shape, size, color=color, bounds=bounds)
 
     pictures = [draw(observed, "no input", _INPUT_COLOR), draw(mesh, "no mesh", _MESH_COLOR)]
     return [*pictures, draw(truth, "", _TRUTH_COLOR)] if item else pictures
+
+
+def _observed(place: Path, model: str) -> Shape | Image.Image | None:
+    """What the network observed: points, a picture, or the mesh of a grid, in the source frame."""
+    points, picture, grid = (place / f"{model}{suffix}" for suffix in (".ply", ".png", ".binvox"))
+    if points.is_file():
+        return load_points(points)
+    if picture.is_file():
+        return open_image(picture)
+    if grid.is_file():
+        voxels = read_voxels(grid)
+        return voxels.frame.mesh_to_source(voxel_mesh(voxels.full))
+    return None
 
 
 def _bounds(shape: Shape) -> NDArray[np.floating]:

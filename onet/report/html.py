@@ -107,7 +107,7 @@ def write_report(
 def _subtitle(settings: dict[str, Any]) -> str:
     if "split" in settings:
         return f"Reconstructions of the split “{settings['split']}” of {settings['data']}"
-    return f"Reconstructions of the scans in {settings['input']}"
+    return f"Made from: {settings['input']}"
 
 
 def _tiles(rows: Sequence[Row]) -> str:

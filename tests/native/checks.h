@@ -18,7 +18,7 @@ inline void require(bool condition, const std::string& finding) {
 
 // Every edge has two faces that walk it in opposite directions, no face repeats a vertex, and the
 // faces around every vertex form one ring.
-inline void check_solid(const Mesh& mesh) {
+inline void check_solid(const Mesh& mesh, bool unused_vertices = false) {
   const int64_t count = mesh.vertex_count();
   struct HalfEdge {
     uint64_t key;    // from << 32 | to
@@ -48,6 +48,7 @@ inline void check_solid(const Mesh& mesh) {
     require(find(edges[i].key & 0xffffffff, edges[i].key >> 32) != nullptr, "an edge is open");
   }
   for (int64_t v = 0; v < count; ++v) {
+    if (unused_vertices && uses[v] == 0) continue;
     require(uses[v] > 0, "a vertex has no face");
     int64_t steps = 0;
     uint64_t at = first[v];

@@ -1,0 +1,50 @@
+"""Nothing: the model generates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onet.data.inputs import INPUTS, UNIT
+from onet.data.store import Item
+from onet.errors import DataError
+from onet.geometry.normalization import UnitFrame
+
+
+@INPUTS.register("none")
+class NoInput:
+    """No observation, for unconditional models; an empty array stands for it."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    defines_frame: ClassVar[bool] = False
+
+    def sample(
+        self, item: Item, rng: np.random.Generator, *, training: bool = True
+    ) -> NDArray[np.float32]:
+        """(0,) float32."""
+        return np.zeros(0, dtype=np.float32)
+
+    def read(self, path: str | Path) -> None:
+        """Refuses any file: the model could not make use of it."""
+        raise DataError(f"{path}: the model is unconditional and observes nothing; give no input")
+
+    def take(self, observation: Any) -> None:
+        """Accepts None only."""
+        if observation is not None:
+            raise DataError("the model is unconditional and observes nothing; give None")
+
+    def frame(self, raw: None, name: str) -> UnitFrame:
+        """The unit frame."""
+        return UNIT
+
+    def observe(
+        self, raw: None, rng: np.random.Generator, frame: UnitFrame = UNIT
+    ) -> NDArray[np.float32]:
+        """(0,) float32."""
+        return np.zeros(0, dtype=np.float32)
+
+    def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> None:
+        """Writes nothing."""

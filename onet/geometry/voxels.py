@@ -1,0 +1,306 @@
+"""Occupancy grids: from a mesh, from and to files, and compared with points.
+
+A grid (R, R, R) of bool is indexed [x, y, z] and covers a cube; voxel (i, j, k) has its centre at
+`((i, j, k) + 0.5) / R - 0.5` in the unit frame. Published are the grids of Choy et al. (32^3, made
+with binvox from the meshes as they are, whose cube is taken to be the unit cube whatever translate
+and scale the file says), and for the study of representation power (thesis, section 11.6.2) grids
+in which a voxel is full where the surface crosses it or where a point of it lies inside. The
+latter is what `voxelize` does, with the centre in place of a random point.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onet.errors import DataError
+from onet.files import replacing
+from onet.geometry.inside import contains
+from onet.geometry.normalization import UnitFrame
+
+if TYPE_CHECKING:
+    import trimesh
+
+VOXEL_SUFFIXES = (".binvox", ".npy", ".npz")
+"""Formats that `read_voxels` reads."""
+
+_PAIRS = 1 << 18  # triangles with voxels, tested at a time
+
+
+@dataclass(frozen=True, eq=False)
+class VoxelGrid:
+    """A grid and where it is.
+
+    Attributes:
+        full: (R, R, R) bool, indexed [x, y, z].
+        frame: takes the cube [-0.5, 0.5]^3 to the cube of the grid in the source frame.
+    """
+
+    full: NDArray[np.bool_]
+    frame: UnitFrame
+
+    @property
+    def resolution(self) -> int:
+        """Voxels along an edge."""
+        return len(self.full)
+
+
+def voxelize(
+    mesh: trimesh.Trimesh,  # in the unit frame
+    resolution: int = 32,
+    mode: Literal["both", "surface", "inside"] = "both",
+) -> NDArray[np.bool_]:
+    """The voxels of the unit cube that a mesh fills: (R, R, R) bool.
+
+    Args:
+        mesh: closed for `both` and `inside`; parts outside [-0.5, 0.5]^3 are left out.
+        resolution: voxels along an edge of the cube.
+        mode: `surface` fills the voxels that touch a triangle (exactly, by separating axes),
+            `inside` those with their centre inside, `both` the union.
+
+    Raises:
+        ValueError: a resolution below 1.
+    """
+    if resolution < 1:
+        raise ValueError(f"resolution is {resolution}; it must be at least 1")
+    full = np.zeros((resolution,) * 3, dtype=bool)
+    if mode != "inside":
+        _fill_surface(full, (np.asarray(mesh.triangles, dtype=np.float64) + 0.5) * resolution)
+    if mode != "surface" and len(mesh.faces):
+        full |= contains(mesh, voxel_centres(resolution)).reshape(full.shape)
+    return full
+
+
+def voxel_centres(resolution: int) -> NDArray[np.float64]:
+    """Centres (R^3, 3) of the voxels of the unit cube, the last index fastest."""
+    axis = (np.arange(resolution) + 0.5) / resolution - 0.5
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _fill_surface(full: NDArray[np.bool_], triangles: NDArray[np.float64]) -> None:
+    """Fill the voxels that triangles (F, 3, 3), in units of voxels, touch."""
+    limit = len(full) - 1
+    first = np.clip(np.ceil(triangles.min(axis=1)) - 1, 0, limit + 1).astype(np.int64)
+    last = np.clip(np.floor(triangles.max(axis=1)), -1, limit).astype(np.int64)
+    extent = np.maximum(last - first + 1, 0)
+    counts = extent.prod(axis=1)
+    ends = np.cumsum(counts)
+    start = 0
+    while start < len(triangles):
+        before = ends[start] - counts[start]
+        stop = max(start + 1, int(np.searchsorted(ends, before + _PAIRS, side="right")))
+        number = np.repeat(np.arange(start, stop), counts[start:stop])
+        rank = np.arange(len(number)) + before - (ends - counts)[number]
+        size = extent[number]
+        offset = np.stack(
+            [rank // (size[:, 1] * size[:, 2]), rank // size[:, 2] % size[:, 1], rank % size[:, 2]],
+            axis=1,
+        )
+        voxel = first[number] + offset
+        voxel = voxel[_touches(triangles[number] - (voxel + 0.5)[:, None])]
+        full[voxel[:, 0], voxel[:, 1], voxel[:, 2]] = True
+        start = stop
+
+
+def _touches(triangles: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which triangles (N, 3, 3) touch the unit cube around 0, closed; bounding boxes do already."""
+    edges = np.roll(triangles, -1, axis=1) - triangles
+    normals = np.cross(edges[:, 0], edges[:, 1])
+    distance = np.einsum("ij,ij->i", normals, triangles[:, 0])
+    result = np.abs(distance) <= 0.5 * np.abs(normals).sum(axis=1)
+    for edge in range(3):
+        for axis in range(3):
+            direction = np.cross(np.eye(3)[axis], edges[:, edge])
+            spread = np.einsum("ij,ikj->ik", direction, triangles)
+            reach = 0.5 * np.abs(direction).sum(axis=1)
+            result &= (spread.min(axis=1) <= reach) & (spread.max(axis=1) >= -reach)
+    return result
+
+
+def voxel_iou(
+    full: NDArray[np.bool_],  # (R, R, R)
+    points: NDArray[np.floating],  # (N, 3) in the unit frame
+    occupancies: NDArray[np.bool_],  # (N,)
+) -> float:
+    """IoU of a grid itself with labelled points, those outside its cube counted as empty.
+
+    The baseline of voxel super-resolution (the row `Input` of table 11.4 of the thesis).
+    """
+    from onet.geometry.metrics import intersection_over_union
+
+    resolution = len(full)
+    index = np.floor((np.asarray(points, dtype=np.float64) + 0.5) * resolution).astype(np.int64)
+    within = ((index >= 0) & (index < resolution)).all(axis=1)
+    filled = np.zeros(len(index), dtype=bool)
+    filled[within] = full[tuple(index[within].T)]
+    return intersection_over_union(filled, np.asarray(occupancies, dtype=bool))
+
+
+def resample_voxels(
+    full: NDArray[np.bool_],  # (R, R, R)
+    resolution: int,
+    name: str = "voxels",
+) -> NDArray[np.bool_]:
+    """The grid at another resolution that divides its own or that its own divides.
+
+    Coarser: a voxel is full where any of the finer ones in it is, as where `voxelize` had made it.
+    Finer: each voxel is repeated.
+
+    Raises:
+        DataError: neither resolution divides the other.
+    """
+    own = len(full)
+    if own == resolution:
+        return full
+    if own % resolution == 0:
+        ratio = own // resolution
+        blocks = full.reshape((resolution, ratio) * 3)
+        return np.asarray(blocks.any(axis=(1, 3, 5)))
+    if resolution % own == 0:
+        ratio = resolution // own
+        return full.repeat(ratio, 0).repeat(ratio, 1).repeat(ratio, 2)
+    raise DataError(
+        f"{name}: has {own} voxels along an edge and {resolution} are wanted, of which neither "
+        f"divides the other; voxelise the mesh again with {resolution}"
+    )
+
+
+def voxel_mesh(full: NDArray[np.bool_]) -> trimesh.Trimesh:
+    """The faces between full and empty voxels as a mesh in the unit frame, for looking at."""
+    import trimesh
+
+    padded = np.pad(full, 1)
+    quads = []
+    for axis in range(3):
+        change = np.diff(padded.astype(np.int8), axis=axis)
+        u, v = np.eye(3)[(axis + 1) % 3], np.eye(3)[(axis + 2) % 3]
+        for sign in (1, -1):  # entering, leaving
+            corner = np.argwhere(change == sign).astype(np.float64) - 1
+            corner[:, axis] += 1
+            ring = [0 * u, v, u + v, u] if sign == 1 else [0 * u, u, u + v, v]
+            quads.append(corner[:, None] + np.array(ring))
+    corners = np.concatenate(quads)
+    vertices, index = np.unique(corners.reshape(-1, 3), axis=0, return_inverse=True)
+    index = index.reshape(-1, 4)
+    faces = np.concatenate([index[:, [0, 1, 2]], index[:, [0, 2, 3]]])
+    return trimesh.Trimesh(vertices / len(full) - 0.5, faces, process=False)
+
+
+def read_voxels(path: str | os.PathLike[str]) -> VoxelGrid:
+    """A grid from a file: `.binvox`, `.npy` (R, R, R), or `.npz`.
+
+    A npz file has the grid as `voxels`, or as its only array, and optionally `loc` and `scale`, the
+    centre and edge of its cube. Values above 0.5 are full. Without a place the cube is the unit
+    cube.
+
+    Raises:
+        DataError: missing or damaged, not a cube, NaN, or another suffix.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; check the path")
+    suffix = path.suffix.lower()
+    if suffix == ".binvox":
+        return read_binvox(path)
+    if suffix not in VOXEL_SUFFIXES:
+        raise DataError(f"{path}: is no voxel file; use one of {', '.join(VOXEL_SUFFIXES)}")
+    frame = UnitFrame(np.zeros(3), 1.0)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            array = loaded
+        else:
+            with loaded:
+                key = "voxels" if "voxels" in loaded or len(loaded.files) > 1 else loaded.files[0]
+                array = loaded[key]
+                if "loc" in loaded and "scale" in loaded:
+                    frame = UnitFrame(loaded["loc"].astype(float), float(loaded["scale"]))
+    except Exception as error:  # zip, pickle and header errors of many kinds
+        raise DataError(
+            f"{path}: cannot be read ({error}); write it with numpy.save or numpy.savez(voxels=...)"
+        ) from error
+    return VoxelGrid(check_voxels(array, str(path)), frame)
+
+
+def check_voxels(array: NDArray[np.generic], name: str = "voxels") -> NDArray[np.bool_]:
+    """An array as a grid (R, R, R) of bool.
+
+    Raises:
+        DataError: not a cube of numbers, or NaN in it.
+    """
+    array = np.asarray(array)
+    if array.ndim != 3 or len(set(array.shape)) != 1 or array.size == 0:
+        raise DataError(f"{name}: expected a grid (R, R, R), found {array.shape}")
+    if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.isnan(array).any()):
+        raise DataError(f"{name}: expected numbers without NaN, found {array.dtype}")
+    return array > 0.5  # type: ignore[operator]
+
+
+def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
+    """A grid from a binvox file (run lengths; stored with y fastest, then z, then x).
+
+    Raises:
+        DataError: it says what of the header or the data is wrong.
+    """
+    path = Path(path)
+    again = "voxelise the mesh again"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {again}") from None
+    header, found, data = content.partition(b"data\n")
+    if not found:  # as files that went through a text editor on Windows have it
+        header, found, data = content.partition(b"data\r\n")
+    if not content.startswith(b"#binvox") or not found:
+        what = (
+            "does not begin with '#binvox'" if content[:7] != b"#binvox" else "has no line 'data'"
+        )
+        raise DataError(f"{path}: broken header, the file {what}; {again}")
+    lines = header.decode("ascii", "replace").splitlines()[1:]
+    fields = {words[0]: words[1:] for line in lines if (words := line.split())}
+    try:
+        shape = [int(word) for word in fields["dim"]]
+        translate = np.array([float(word) for word in fields.get("translate", "000")])
+        scale = float(fields.get("scale", ["1"])[0])
+    except (KeyError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: broken header, cannot make sense of {error}; {again}") from None
+    if len(shape) != 3 or min(shape) < 1 or len(set(shape)) != 1:
+        raise DataError(f"{path}: broken header, dim {shape} is not a cube; {again}")
+    if translate.shape != (3,) or not np.isfinite(translate).all() or not 0 < scale < np.inf:
+        raise DataError(f"{path}: broken header, translate or scale is no position; {again}")
+    runs = np.frombuffer(data[: len(data) // 2 * 2], dtype=np.uint8).reshape(-1, 2)
+    size, total = shape[0], int(runs[:, 1].sum(dtype=np.int64))
+    if total != size**3:
+        raise DataError(
+            f"{path}: holds {total} voxels, its header says {size}^3 = {size**3}; the file is cut "
+            f"short or damaged, {again}"
+        )
+    if (runs[:, 0] > 1).any():
+        raise DataError(f"{path}: holds values other than 0 and 1; {again}")
+    full = np.repeat(runs[:, 0] > 0, runs[:, 1]).reshape(size, size, size)
+    frame = UnitFrame(translate + scale / 2, scale)
+    return VoxelGrid(np.ascontiguousarray(full.transpose(0, 2, 1)), frame)
+
+
+def write_binvox(path: str | os.PathLike[str], grid: VoxelGrid) -> None:
+    """Write a grid as a binvox file, atomically; its cube becomes translate and scale."""
+    stored = np.ascontiguousarray(grid.full.transpose(0, 2, 1)).ravel()
+    starts = np.flatnonzero(np.concatenate([[True], stored[1:] != stored[:-1]]))
+    lengths = np.diff(np.append(starts, stored.size))
+    pieces = -(-lengths // 255)  # a run holds at most 255 voxels
+    counts = np.full(int(pieces.sum()), 255, dtype=np.uint8)
+    counts[np.cumsum(pieces) - 1] = lengths - 255 * (pieces - 1)
+    runs = np.stack([np.repeat(stored[starts], pieces).astype(np.uint8), counts], axis=1)
+    corner = grid.frame.loc - grid.frame.scale / 2
+    header = (
+        f"#binvox 1\ndim {grid.resolution} {grid.resolution} {grid.resolution}\n"
+        f"translate {' '.join(repr(float(value)) for value in corner)}\n"
+        f"scale {float(grid.frame.scale)!r}\ndata\n"
+    )
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(header.encode("ascii") + runs.tobytes())
