@@ -9,7 +9,14 @@ from onet.nn.decoders import DECODERS, constant_linear, folded
 from onet.nn.decoders.folded import CPU_TILE
 
 FOLDING = [name for name in DECODERS if hasattr(DECODERS[name], "fold")]
-COUNTS = (0, 1, CPU_TILE - 1, CPU_TILE, CPU_TILE + 1, 5000)
+COUNTS = (
+    0,
+    1,
+    CPU_TILE[torch.float32] - 1,
+    CPU_TILE[torch.float32],
+    CPU_TILE[torch.float32] + 1,
+    5000,
+)
 
 
 def random_decoder(name="cbatchnorm", hidden=32, z_dim=0, c_dim=16, seed=0, **options):
@@ -82,7 +89,7 @@ def test_logits_equal_the_module(name, hidden, z_dim):
 
 @pytest.mark.parametrize("name", FOLDING)
 @pytest.mark.parametrize(("hidden", "z_dim"), [(20, 0), (64, 8), (256, 0)])
-@pytest.mark.parametrize("count", [0, 1, CPU_TILE + 1, 3000])
+@pytest.mark.parametrize("count", [0, 1, CPU_TILE[torch.float32] + 1, 3000])
 def test_gradients_equal_autograd(name, hidden, z_dim, count):
     """But for points so close to a kink that rounding decides on its side."""
     decoder = random_decoder(name, hidden, z_dim, seed=count)

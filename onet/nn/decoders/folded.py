@@ -36,7 +36,9 @@ from onet.nn.decoders.constant_linear import Linear, constant_linear
 from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
 
-CPU_TILE = 1024  # points; 256 channels of float32 make 1 MiB
+# Points in a tile. Several arrays of 256 channels have to stay in the cache of one core: with more
+# points in float32, two threads get in each other's way. Logits do not depend on it.
+CPU_TILE = {torch.float32: 256, torch.bfloat16: 1024}
 GPU_TILE = 65536
 
 
@@ -109,10 +111,10 @@ class FoldedDecoder:
         second, second_bias = (p.to(self.dtype) for p in _parameters(block.fc_1))
         return _Block(
             *_affine(getattr(block, "bn_0", None), c, weight.shape[1]),
-            constant_linear(first, first_bias, relu=True, rows=CPU_TILE),
-            constant_linear(second, second_bias, rows=CPU_TILE),
-            constant_linear(second.T, None, rows=CPU_TILE),
-            constant_linear(first.T, None, rows=CPU_TILE),
+            constant_linear(first, first_bias, relu=True, rows=CPU_TILE[self.dtype]),
+            constant_linear(second, second_bias, rows=CPU_TILE[self.dtype]),
+            constant_linear(second.T, None, rows=CPU_TILE[self.dtype]),
+            constant_linear(first.T, None, rows=CPU_TILE[self.dtype]),
         )
 
     def __call__(
@@ -126,7 +128,7 @@ class FoldedDecoder:
             h, last = self._buffers(tiles[0], 1)
             return lambda tile: self._forward(tile, h * len(self._blocks), last)[0]
 
-        tiles = points.split(CPU_TILE if points.device.type == "cpu" else GPU_TILE)
+        tiles = points.split(CPU_TILE[self.dtype] if points.device.type == "cpu" else GPU_TILE)
         return torch.cat(map_tiles(prepare, tiles))
 
     def value_and_gradient(
@@ -144,7 +146,7 @@ class FoldedDecoder:
             h, last = self._buffers(tiles[0], len(self._blocks))
             return lambda tile: self._forward_and_back(tile, h, last)
 
-        tiles = points.split(CPU_TILE if points.device.type == "cpu" else GPU_TILE)
+        tiles = points.split(CPU_TILE[self.dtype] if points.device.type == "cpu" else GPU_TILE)
         logits, gradients = zip(*map_tiles(prepare, tiles), strict=True)
         return torch.cat(logits), torch.cat(gradients)
 
