@@ -153,7 +153,7 @@ def test_a_part_of_the_points_gives_a_part_of_the_logits():
 def test_the_number_of_threads_changes_nothing(dtype):
     decoder = random_decoder(hidden=64)
     field = decoder.fold(torch.randn(16), dtype=dtype)
-    for count in (1, 700, 5 * CPU_TILE + 3):
+    for count in (1, 700, 5 * CPU_TILE[torch.bfloat16] + 3):
         points = queries(count)
         results = []
         for number in (1, 2, 3):
