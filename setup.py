@@ -135,8 +135,8 @@ class Build(build_ext):
             self.announce(" ".join(command), level=logging.INFO)
             if subprocess.run(command).returncode:
                 raise SystemExit(
-                    f"nvcc failed for {source}, see above (a host compiler newer than it supports is "
-                    "a common reason); ONET_CUDA=0 builds onet without CUDA"
+                    f"nvcc failed for {source}, see above (often the host compiler is newer than "
+                    "it supports); ONET_CUDA=0 builds onet without CUDA"
                 )
         return str(target)
 

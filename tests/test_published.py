@@ -152,12 +152,12 @@ def test_decoders(kind: str, training: bool, z_dim: int, leaky: bool) -> None:
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("kind", list(ENCODERS))
 def test_encoders(kind: str, training: bool) -> None:
-    options = {"idx": {"count": B}, "voxel_simple": {"resolution": 64}}.get(kind, {})
+    options = {"idx": {"count": B}, "voxel_simple": {"resolution": 16}}.get(kind, {})
     encoder = ENCODERS.build({"type": kind, **options}, "encoder", c_dim=6)
     randomise(encoder).train(training)
     inputs = {
         "idx": torch.tensor([2, 0, 2]),
-        "voxel_simple": torch.rand(1, 64, 64, 64),
+        "voxel_simple": torch.rand(B, 16, 16, 16),
     }.get(kind, torch.rand(B, 20, 3) if "pointnet" in kind else torch.rand(B, 3, 70, 50))
     inputs = wide({"inputs": inputs})["inputs"]
     with torch.no_grad():

@@ -39,6 +39,14 @@ def test_a_ball_is_drawn_as_large_as_geometry_says():
     assert alpha.sum() == pytest.approx(np.pi * radius**2, rel=0.01)
 
 
+def test_pixels_at_the_rim_have_the_colour_of_the_object():
+    wall = trimesh.Trimesh([[0, -1, -1], [0, 1, -0.9], [0, 0.3, 1]], [[0, 1, 2]], process=False)
+    image = render_view(wall, published_camera(0, 0, 2, 32), 32)
+    seen = image[image[..., 3] > 0]
+    assert (seen[:, 3] < 255).sum() > 10
+    assert np.ptp(seen[:, :3], axis=0).max() <= 1
+
+
 def test_nearer_faces_hide_farther_ones_in_perspective():
     def wall(x, size, color):
         corners = size * np.array([[0, -1, -1], [0, 1, -1], [0, 1, 1], [0, -1, 1]]) + [x, 0, 0]
@@ -72,17 +80,22 @@ def test_textures_and_unpainted_parts(tmp_path):
     from PIL import Image
 
     painted = trimesh.creation.box()
+    texture = Image.new("RGB", (40, 40), (255, 0, 0))
+    texture.paste((0, 0, 255), (20, 0, 40, 40))  # u > 0.5
+    u = np.where(painted.vertices[:, 0] > 0, 0.95, 0.2)
     painted.visual = trimesh.visual.TextureVisuals(
-        uv=np.full((8, 2), 0.5), image=Image.new("RGB", (4, 4), (0, 0, 255))
+        uv=np.stack([u, np.full(8, 0.5)], axis=1), image=texture
     )
     scene = trimesh.Scene([painted, trimesh.creation.icosphere().apply_translation([3, 0, 0])])
     scene.export(tmp_path / "two.glb")
     mesh = load_mesh(tmp_path / "two.glb", colors=True)
     colors = mesh.visual.face_colors
     assert len(colors) == len(mesh.faces)
-    blue = (colors[:, :3] == [0, 0, 255]).all(axis=1)
-    assert blue.sum() == 12  # the box, and not the ball
-    assert len(np.unique(colors[~blue], axis=0)) == 1
+    blue, red = ((colors[:, :3] == c).all(axis=1) for c in ([0, 0, 255], [255, 0, 0]))
+    middles = mesh.triangles_center[:, 0]
+    assert blue.sum() + red.sum() == 12  # the box, and not the ball
+    assert middles[blue].min() > middles[red].max()
+    assert len(np.unique(colors[~blue & ~red], axis=0)) == 1
     np.testing.assert_array_equal(mesh.faces, load_mesh(tmp_path / "two.glb").faces)
 
 

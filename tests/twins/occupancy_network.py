@@ -147,8 +147,8 @@ def _resnet(state: State, images: Tensor, training: bool) -> Tensor:
         x = F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
         return batch_norm(state, f"features.{norm}", x, training)
 
-    mean, std = (
-        images.new_tensor(values).view(1, 3, 1, 1)
+    mean, std = (  # in single precision, whatever that of the images
+        torch.tensor(values).view(1, 3, 1, 1)
         for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     )
     x = rectify(convolve("conv1", "bn1", (images - mean) / std, 2), False)
