@@ -293,6 +293,26 @@ def test_nan_is_counted_and_located(sphere):
         extract_mesh(broken, resolution=32)
 
 
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["exact", "fast"]))
+def test_blocks_of_nan_are_refused_in_every_round(seed, mode):
+    """A block between the points of the base grid is met only when cells are split."""
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=3)
+    centre = 0.4 * direction / np.linalg.norm(direction)  # on the surface of the sphere
+    half = rng.choice([0.012, 0.05])
+    asked: list[np.ndarray] = []
+
+    def broken(points: np.ndarray) -> np.ndarray:
+        values = 0.4 - np.linalg.norm(points, axis=1)
+        values[np.abs(points - centre).max(axis=1) < half] = np.nan
+        asked.append(values)
+        return values
+
+    with pytest.raises(FieldError, match=r"NaN at \d+ of \d+ points"):
+        extract_mesh(broken, resolution=256, mode=mode)
+    assert not any(np.isnan(values).any() for values in asked[:-1])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
