@@ -72,7 +72,6 @@ struct OctreeView {
   int32_t* signs;         // (cells) 1: a point inside is known in the closure, 2: one outside
   int32_t* lists;         // (cells) first link of the hanging nodes met while a leaf, or -1
   int32_t* block_nodes;   // (blocks) node that the cells belong to
-  int32_t* block_parents; // (blocks) the cell that became that node
   int32_t* block_levels;  // (blocks) level of the cells
   int32_t* links;         // (links, 2) point and next link
 
@@ -152,6 +151,7 @@ class OctreeT {
   void take_requests();
   void predict_on();
   int32_t take_counter(int which);
+  void put_counter(int which, int64_t value);
   void note_bytes(size_t transient = 0);
 
   enum Counter { kNewPoints, kOverflow, kLinks, kQueue, kPending, kContacts, kCounters };
@@ -168,7 +168,7 @@ class OctreeT {
   Buffer<float> values_;
   Buffer<int32_t> states_, pending_list_;
   Buffer<int32_t> node_points_, node_cells_, children_, signs_, lists_;
-  Buffer<int32_t> block_nodes_, block_parents_, block_levels_, links_, queue_;
+  Buffer<int32_t> block_nodes_, block_levels_, links_, queue_;
   Buffer<uint64_t> slot_keys_;
   Buffer<int32_t> slot_points_, counters_, seeds_;
   int64_t seed_count_ = 0;

@@ -144,6 +144,18 @@ struct NeedsBlock {  // i over cells to split
   }
 };
 
+struct CountHanging {  // i over cells to split: hanging nodes that children will have to know
+  OctreeView t;
+  const int32_t* cells;
+  int32_t* total;
+  ONET_HD void operator()(int64_t i) const {
+    if (level_of(t, cells[i]) + 1 >= t.lattice.levels) return;
+    int32_t count = 0;
+    for (int32_t link = t.lists[cells[i]]; link >= 0; link = t.links[2 * int64_t{link} + 1]) ++count;
+    if (count > 0) atomic_add(total, count);
+  }
+};
+
 struct Split {  // i over cells to split: makes the node and asks the table for its points
   OctreeView t;
   const int32_t* cells;
@@ -185,7 +197,6 @@ struct Split {  // i over cells to split: makes the node and asks the table for 
     if (level + 1 < t.lattice.levels) {
       const int32_t block = first_block + blocks_before[i];
       t.block_nodes[block] = node;
-      t.block_parents[block] = cell;
       t.block_levels[block] = level + 1;
       const int32_t first = t.roots + 8 * block;
       t.node_cells[node] = first;
@@ -220,6 +231,7 @@ struct Finish {  // i over new nodes: slots become points; what is known of the 
   const int32_t* cells;
   int32_t first_node, first_point, split_below;
   bool predict;
+  int32_t* link_count;
   Queue queue;
 
   ONET_HD float predicted(const float corner[8], int j) const {
@@ -266,23 +278,27 @@ struct Finish {  // i over new nodes: slots become points; what is known of the 
     const bool settled = !predict || level < split_below;
     for (int octant = 0; octant < 8; ++octant)
       signs[octant] = settled ? corner_signs(t, first + octant) : 0;
-    for (int32_t above = cells[i];;) {  // hanging nodes of all cells above lie on the children too
-      for (int32_t link = t.lists[above]; link >= 0; link = t.links[2 * int64_t{link} + 1]) {
-        const int32_t point = t.links[2 * int64_t{link}];
-        int32_t p[3];
-        t.lattice.unpack(t.keys[point], p);
-        const int sign = signs_of(t, point);
-        for (int octant = 0; octant < 8; ++octant) {
-          bool touches = true;
-          for (int axis = 0; axis < 3; ++axis) {
-            const int32_t start = low[axis] + (octant >> axis & 1) * size;
-            touches = touches && p[axis] >= start && p[axis] <= start + size;
-          }
-          if (touches) signs[octant] |= sign;
+    // The hanging nodes of the cell go to those children that they lie on.
+    for (int32_t link = t.lists[cells[i]]; link >= 0; link = t.links[2 * int64_t{link} + 1]) {
+      const int32_t point = t.links[2 * int64_t{link}];
+      int32_t p[3];
+      t.lattice.unpack(t.keys[point], p);
+      const int sign = signs_of(t, point);
+      for (int octant = 0; octant < 8; ++octant) {
+        bool touches = true, is_corner = true;
+        for (int axis = 0; axis < 3; ++axis) {
+          const int32_t start = low[axis] + (octant >> axis & 1) * size;
+          touches = touches && p[axis] >= start && p[axis] <= start + size;
+          is_corner = is_corner && (p[axis] == start || p[axis] == start + size);
         }
+        if (!touches) continue;
+        signs[octant] |= sign;
+        if (is_corner) continue;
+        const int32_t copy = atomic_add(link_count, 1);
+        t.links[2 * int64_t{copy}] = point;
+        t.links[2 * int64_t{copy} + 1] = t.lists[first + octant];
+        t.lists[first + octant] = copy;
       }
-      if (above < t.roots) break;
-      above = t.block_parents[(above - t.roots) / 8];
     }
     for (int octant = 0; octant < 8; ++octant) {
       t.signs[first + octant] = signs[octant];
@@ -542,8 +558,7 @@ OctreeT<Backend>::OctreeT(std::array<int32_t, 3> base, int levels, bool predict,
     : backend_(backend), predict_(predict), margin_(margin), keys_(backend), values_(backend),
       states_(backend), pending_list_(backend), node_points_(backend), node_cells_(backend),
       children_(backend), signs_(backend), lists_(backend), block_nodes_(backend),
-      block_parents_(backend), block_levels_(backend), links_(backend), queue_(backend),
-      slot_keys_(backend), slot_points_(backend), counters_(backend), seeds_(backend) {
+      block_levels_(backend), links_(backend), queue_(backend), slot_keys_(backend), slot_points_(backend), counters_(backend), seeds_(backend) {
   if (levels < 0 || levels > 20) throw std::invalid_argument("levels must be in 0..20");
   if (!(margin >= 0)) throw std::invalid_argument("margin must be at least 0");
   int64_t cells = 1, points = 1;
@@ -603,7 +618,6 @@ OctreeView OctreeT<Backend>::view() const {
   t.signs = pointer(signs_);
   t.lists = pointer(lists_);
   t.block_nodes = pointer(block_nodes_);
-  t.block_parents = pointer(block_parents_);
   t.block_levels = pointer(block_levels_);
   t.links = pointer(links_);
   t.slot_keys = pointer(slot_keys_);
@@ -618,6 +632,12 @@ int32_t OctreeT<Backend>::take_counter(int which) {
   backend_.read(&value, counters_.data() + which, 1);
   backend_.fill_bytes(counters_.data() + which, 1, 0);
   return value;
+}
+
+template <class Backend>
+void OctreeT<Backend>::put_counter(int which, int64_t value) {
+  const int32_t narrow = static_cast<int32_t>(value);
+  backend_.write(counters_.data() + which, &narrow, 1);
 }
 
 template <class Backend>
@@ -658,7 +678,7 @@ void OctreeT<Backend>::split_queue() {
   node_points_.resize(27 * nodes_);
   node_cells_.resize(nodes_);
   for (auto* buffer : {&children_, &signs_, &lists_}) buffer->resize(cells_);
-  for (auto* buffer : {&block_nodes_, &block_parents_, &block_levels_})
+  for (auto* buffer : {&block_nodes_, &block_levels_})
     buffer->resize(first_block + new_blocks);
 
   Buffer<uint64_t> new_keys(backend_), key_scratch(backend_);
@@ -692,10 +712,19 @@ void OctreeT<Backend>::split_queue() {
   backend_.each(added, Number{view(), static_cast<int32_t>(first_point), added});
   if (!predict_) pending_ += added;
 
+  backend_.each(n, CountHanging{view(), cells.data(), counters_.data() + kLinks});
+  const int64_t most_links = link_count_ + 4 * int64_t{take_counter(kLinks)};
+  if (most_links > 0x7fffffff)
+    throw std::length_error("over 2^31 hanging nodes; take a lower resolution");
+  links_.resize(2 * most_links);
+  put_counter(kLinks, link_count_);
   queue_.resize(8 * int64_t{new_blocks});
   backend_.each(n, Finish{view(), cells.data(), static_cast<int32_t>(first_node),
                           static_cast<int32_t>(first_point), level_, predict_,
+                          counters_.data() + kLinks,
                           Queue{queue_.data(), counters_.data() + kQueue}});
+  link_count_ = take_counter(kLinks);
+  links_.resize(2 * link_count_);
   queued_ = take_counter(kQueue);
   note_bytes(cells.bytes() + blocks.bytes());
 }
@@ -711,8 +740,7 @@ template <class Backend>
 void OctreeT<Backend>::hang(const int32_t* list, int64_t first, int64_t n) {
   using namespace octree_body;
   links_.resize(2 * (link_count_ + (predict_ ? 8 : 4) * n));
-  const int32_t count = static_cast<int32_t>(link_count_);
-  backend_.write(counters_.data() + kLinks, &count, 1);
+  put_counter(kLinks, link_count_);
   backend_.each(n, Hang{view(), list, static_cast<int32_t>(first), level_, predict_,
                         counters_.data() + kLinks,
                         Queue{queue_.data(), counters_.data() + kQueue}});
@@ -863,7 +891,7 @@ size_t OctreeT<Backend>::bytes() const {
   size_t sum = keys_.bytes() + values_.bytes() + slot_keys_.bytes();
   for (const auto* buffer :
        {&states_, &pending_list_, &node_points_, &node_cells_, &children_, &signs_, &lists_,
-        &block_nodes_, &block_parents_, &block_levels_, &links_, &queue_, &slot_points_, &seeds_})
+        &block_nodes_, &block_levels_, &links_, &queue_, &slot_points_, &seeds_})
     sum += buffer->bytes();
   return sum;
 }

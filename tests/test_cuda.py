@@ -285,5 +285,11 @@ def test_without_the_module_or_a_device(monkeypatch):
 def test_imports_without_a_driver():
     pytest.importorskip("onet._cuda", reason="built without CUDA")
     code = "import onet._cuda as c; assert c.device_count() >= 0; print(c.Octree)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    home = os.path.dirname(os.path.dirname(_C.__file__))  # not the working directory's sources
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": home},
+        capture_output=True,
+        text=True,
+    )
     assert "onet._cuda.Octree" in done.stdout, done.stderr

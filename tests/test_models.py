@@ -60,7 +60,8 @@ SECTIONS = {"occupancy": small(), "variational": variational(), "both": both()}
 
 
 def test_every_model_is_tried() -> None:
-    assert {section["type"] for section in SECTIONS.values()} == set(MODELS)
+    own = {name for name in MODELS if not name.startswith("test_")}  # other tests register some
+    assert {section["type"] for section in SECTIONS.values()} == own
 
 
 @pytest.mark.parametrize("name", SECTIONS)
