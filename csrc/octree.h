@@ -116,7 +116,8 @@ class OctreeT {
   void pending_positions(const std::array<double, 3>& origin, double cell, int64_t first, int64_t n,
                          float* out) const;
 
-  // Takes the values (n = pending()) of the pending points, in their order, from backend memory.
+  // Takes the values (n = pending()) of the pending points, in their order, from backend memory. In a
+  // predicting tree they must be below 1e37 in size, for their sums.
   void update(const float* values, int64_t n);
 
   int64_t points() const { return points_; }        // known or pending

@@ -558,7 +558,8 @@ OctreeT<Backend>::OctreeT(std::array<int32_t, 3> base, int levels, bool predict,
     : backend_(backend), predict_(predict), margin_(margin), keys_(backend), values_(backend),
       states_(backend), pending_list_(backend), node_points_(backend), node_cells_(backend),
       children_(backend), signs_(backend), lists_(backend), block_nodes_(backend),
-      block_levels_(backend), links_(backend), queue_(backend), slot_keys_(backend), slot_points_(backend), counters_(backend), seeds_(backend) {
+      block_levels_(backend), links_(backend), queue_(backend), slot_keys_(backend),
+      slot_points_(backend), counters_(backend), seeds_(backend) {
   if (levels < 0 || levels > 20) throw std::invalid_argument("levels must be in 0..20");
   if (!(margin >= 0)) throw std::invalid_argument("margin must be at least 0");
   int64_t cells = 1, points = 1;
