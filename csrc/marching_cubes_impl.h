@@ -4,7 +4,7 @@
 #include <stdexcept>
 
 #include "marching_cubes.h"
-#include "octree_impl.h"
+#include "octree_body.h"
 
 namespace onet {
 namespace marching_cubes_body {
