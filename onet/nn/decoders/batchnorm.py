@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
+from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
 from onet.nn.layers import (
-    LEAKY_SLOPE,
     BatchNormResnetBlock,
     PointwiseConv,
     embed_points,
     over_points,
-    rectifier,
 )
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("batchnorm")
-class BatchNormDecoder(nn.Module):
+class BatchNormDecoder(ResidualDecoder):
     """Residual blocks with plain batch normalisation; the codes are added to the embedded points.
 
     In training mode a result depends on all query points of the batch. `leaky` concerns the last
@@ -32,7 +25,7 @@ class BatchNormDecoder(nn.Module):
     def __init__(
         self, c_dim: int, z_dim: int = 0, hidden_size: int = 256, leaky: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(leaky)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
         self.fc_c = nn.Linear(c_dim, hidden_size) if c_dim else None
         self.fc_p = PointwiseConv(3, hidden_size)
@@ -43,8 +36,6 @@ class BatchNormDecoder(nn.Module):
         self.block4 = BatchNormResnetBlock(hidden_size)
         self.bn = nn.BatchNorm1d(hidden_size)
         self.fc_out = PointwiseConv(hidden_size, 1)
-        self.activation = rectifier(leaky)
-        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -63,22 +54,7 @@ class BatchNormDecoder(nn.Module):
         logits: Tensor = self.fc_out(net).squeeze(-1)
         return logits
 
-    @torch.no_grad()
-    def fold(
-        self,
-        c: Tensor,  # (C,)
-        z: Tensor | None = None,  # (Z,)
-        dtype: torch.dtype = torch.float32,
-    ) -> FoldedDecoder:
-        """This decoder in eval mode for one fixed code, several times faster to evaluate.
-
-        `torch.bfloat16` is faster still where the processor has instructions for it, and less
-        exact; see `FoldedDecoder`.
-        """
-        from onet.nn.decoders.folded import FoldedDecoder, added_code
-
+    def layers(self, c: Tensor, z: Tensor | None) -> ResidualLayers:
         added = added_code(self.fc_z, z) + added_code(self.fc_c, c)
         blocks = (self.block0, self.block1, self.block2, self.block3, self.block4)
-        return FoldedDecoder(
-            self.fc_p, added, blocks, self.bn, self.fc_out, c, slope=self.slope, dtype=dtype
-        )
+        return ResidualLayers(self.fc_p, added, blocks, self.bn, self.fc_out, c)

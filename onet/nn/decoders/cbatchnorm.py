@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
+from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
 from onet.nn.layers import (
-    LEAKY_SLOPE,
     ConditionalBatchNorm,
     ConditionalResnetBlock,
     PointwiseConv,
     embed_points,
-    rectifier,
 )
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("cbatchnorm")
-class CBatchNormDecoder(nn.Module):
+class CBatchNormDecoder(ResidualDecoder):
     """Logit of occupancy at query points, from a code and optionally a latent code.
 
     Five residual blocks of `hidden_size` features. In training mode a result depends on all query
@@ -34,7 +27,7 @@ class CBatchNormDecoder(nn.Module):
     def __init__(
         self, c_dim: int, z_dim: int = 0, hidden_size: int = 256, leaky: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(leaky)
         self.fc_p = PointwiseConv(3, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
         self.block0 = ConditionalResnetBlock(c_dim, hidden_size)
@@ -44,8 +37,6 @@ class CBatchNormDecoder(nn.Module):
         self.block4 = ConditionalResnetBlock(c_dim, hidden_size)
         self.bn = ConditionalBatchNorm(c_dim, hidden_size)
         self.fc_out = PointwiseConv(hidden_size, 1)
-        self.activation = rectifier(leaky)
-        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -62,22 +53,7 @@ class CBatchNormDecoder(nn.Module):
         logits: Tensor = self.fc_out(net).squeeze(-1)
         return logits
 
-    @torch.no_grad()
-    def fold(
-        self,
-        c: Tensor,  # (C,)
-        z: Tensor | None = None,  # (Z,)
-        dtype: torch.dtype = torch.float32,
-    ) -> FoldedDecoder:
-        """This decoder in eval mode for one fixed code, several times faster to evaluate.
-
-        `torch.bfloat16` is faster still where the processor has instructions for it, and less
-        exact; see `FoldedDecoder`.
-        """
-        from onet.nn.decoders.folded import FoldedDecoder, added_code
-
+    def layers(self, c: Tensor, z: Tensor | None) -> ResidualLayers:
         added = added_code(self.fc_z, z)
         blocks = (self.block0, self.block1, self.block2, self.block3, self.block4)
-        return FoldedDecoder(
-            self.fc_p, added, blocks, self.bn, self.fc_out, c, slope=self.slope, dtype=dtype
-        )
+        return ResidualLayers(self.fc_p, added, blocks, self.bn, self.fc_out, c)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.decoders import DECODERS
+from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
 from onet.nn.layers import (
-    LEAKY_SLOPE,
     ConditionalBatchNorm,
     ConditionalResnetBlock,
     PointwiseConv,
     embed_points,
-    rectifier,
 )
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedDecoder
 
 
 @DECODERS.register("cbatchnorm2")
-class CBatchNorm2Decoder(nn.Module):
+class CBatchNorm2Decoder(ResidualDecoder):
     """As `cbatchnorm`, but with `n_blocks` blocks, and the latent code is added to the code.
 
     Source: published code of Occupancy Networks.
@@ -37,7 +30,7 @@ class CBatchNorm2Decoder(nn.Module):
         n_blocks: int = 5,
         leaky: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(leaky)
         if n_blocks < 0:
             raise ConfigError(f"model.decoder.n_blocks: {n_blocks}; give 0 or more")
         self.conv_p = PointwiseConv(3, hidden_size)
@@ -47,8 +40,6 @@ class CBatchNorm2Decoder(nn.Module):
         self.bn = ConditionalBatchNorm(c_dim, hidden_size)
         self.conv_out = PointwiseConv(hidden_size, 1)
         self.fc_z = nn.Linear(z_dim, c_dim) if z_dim else None
-        self.activation = rectifier(leaky)
-        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -65,21 +56,6 @@ class CBatchNorm2Decoder(nn.Module):
         logits: Tensor = self.conv_out(net).squeeze(-1)
         return logits
 
-    @torch.no_grad()
-    def fold(
-        self,
-        c: Tensor,  # (C,)
-        z: Tensor | None = None,  # (Z,)
-        dtype: torch.dtype = torch.float32,
-    ) -> FoldedDecoder:
-        """This decoder in eval mode for one fixed code, several times faster to evaluate.
-
-        `torch.bfloat16` is faster still where the processor has instructions for it, and less
-        exact; see `FoldedDecoder`.
-        """
-        from onet.nn.decoders.folded import FoldedDecoder, added_code
-
+    def layers(self, c: Tensor, z: Tensor | None) -> ResidualLayers:
         c = sum(added_code(self.fc_z, z), c)
-        return FoldedDecoder(
-            self.conv_p, (), self.blocks, self.bn, self.conv_out, c, slope=self.slope, dtype=dtype
-        )
+        return ResidualLayers(self.conv_p, [], self.blocks, self.bn, self.conv_out, c)

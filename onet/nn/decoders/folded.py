@@ -24,7 +24,7 @@ Points go through all layers in tiles, so that activations stay in the processor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onet.nn.decoders.constant_linear import Linear, constant_linear
+from onet.nn.decoders.residual import ResidualLayers
 from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
 
@@ -65,13 +66,8 @@ class FoldedDecoder:
     than float32; `onet.training.precision.choose_precision` tells.
 
     Args:
-        first: layer from coordinates to features.
-        added: (H,) what codes add to those features; may be empty.
-        blocks: residual blocks with layers `fc_0` and `fc_1` and, or not, norms `bn_0` and `bn_1`
-            in front of them. Running statistics are used, whatever the mode.
-        norm: in front of the last rectifier, or None.
-        last: layer from features to the logit.
-        c: (C,) code that conditional norms depend on.
+        layers: of the decoder for these codes. Running statistics of norms are used, whatever the
+            mode.
         slope: of the last rectifier for negative numbers.
         dtype: float32 or bfloat16, of the operands of the linear layers.
 
@@ -82,12 +78,7 @@ class FoldedDecoder:
     @torch.no_grad()
     def __init__(
         self,
-        first: nn.Linear | PointwiseConv,
-        added: Iterable[Tensor],
-        blocks: Iterable[nn.Module],
-        norm: nn.Module | None,
-        last: nn.Linear | PointwiseConv,
-        c: Tensor,
+        layers: ResidualLayers,
         *,
         slope: float = 0.0,
         dtype: torch.dtype = torch.float32,
@@ -95,11 +86,11 @@ class FoldedDecoder:
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype is {dtype}; a decoder folds to torch.float32 or bfloat16")
         self.dtype = dtype
-        weight, bias = _parameters(first)
-        self._entry = weight, sum(added, bias)
-        self._blocks = [self._fold_block(block, c) for block in blocks]
-        scale, shift = _affine(norm, c, len(weight))
-        weight, bias = _parameters(last)
+        weight, bias = _parameters(layers.first)
+        self._entry = weight, sum(layers.added, bias)
+        self._blocks = [self._fold_block(block, layers.c) for block in layers.blocks]
+        scale, shift = _affine(layers.norm, layers.c, len(weight))
+        weight, bias = _parameters(layers.last)
         self._exit = scale, shift, (1 - slope) * weight, bias + slope * weight @ shift
         self._bypass = slope * weight * scale if slope else None  # (1, H)
 
@@ -194,19 +185,6 @@ class FoldedDecoder:
             change = _mask(block.first_back(inner), h[:count])
             g.addcmul_(change.float(), block.scale)
         return logits, g @ self._entry[0]
-
-
-def added_code(layer: nn.Linear | None, code: Tensor | None) -> list[Tensor]:
-    """What a code adds to features, as a list that is empty where the decoder has no such code.
-
-    Raises:
-        ValueError: the decoder has one and none is given.
-    """
-    if layer is None:
-        return []
-    if code is None:
-        raise ValueError(f"z: the decoder needs a latent code of {layer.in_features} numbers")
-    return [layer(code)]
 
 
 def _parameters(layer: nn.Linear | PointwiseConv) -> tuple[Tensor, Tensor]:

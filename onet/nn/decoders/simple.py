@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor, nn
 
 from onet.nn.decoders import DECODERS
-from onet.nn.layers import LEAKY_SLOPE, ResnetBlock, embed_points, rectifier
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedDecoder
+from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
+from onet.nn.layers import ResnetBlock, embed_points
 
 
 @DECODERS.register("simple")
-class SimpleDecoder(nn.Module):
+class SimpleDecoder(ResidualDecoder):
     """Five residual blocks; code and latent code are added to the embedded points.
 
     `leaky` concerns the last activation only, as published: the blocks have plain ReLUs. Source:
@@ -25,7 +20,7 @@ class SimpleDecoder(nn.Module):
     def __init__(
         self, c_dim: int, z_dim: int = 0, hidden_size: int = 128, leaky: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(leaky)
         self.fc_p = nn.Linear(3, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
         self.fc_c = nn.Linear(c_dim, hidden_size) if c_dim else None
@@ -35,8 +30,6 @@ class SimpleDecoder(nn.Module):
         self.block3 = ResnetBlock(hidden_size, hidden_size)
         self.block4 = ResnetBlock(hidden_size, hidden_size)
         self.fc_out = nn.Linear(hidden_size, 1)
-        self.activation = rectifier(leaky)
-        self.slope = LEAKY_SLOPE if leaky else 0.0
 
     def forward(
         self,
@@ -54,22 +47,7 @@ class SimpleDecoder(nn.Module):
         logits: Tensor = self.fc_out(self.activation(net)).squeeze(-1)
         return logits
 
-    @torch.no_grad()
-    def fold(
-        self,
-        c: Tensor,  # (C,)
-        z: Tensor | None = None,  # (Z,)
-        dtype: torch.dtype = torch.float32,
-    ) -> FoldedDecoder:
-        """This decoder in eval mode for one fixed code, several times faster to evaluate.
-
-        `torch.bfloat16` is faster still where the processor has instructions for it, and less
-        exact; see `FoldedDecoder`.
-        """
-        from onet.nn.decoders.folded import FoldedDecoder, added_code
-
+    def layers(self, c: Tensor, z: Tensor | None) -> ResidualLayers:
         added = added_code(self.fc_z, z) + added_code(self.fc_c, c)
         blocks = (self.block0, self.block1, self.block2, self.block3, self.block4)
-        return FoldedDecoder(
-            self.fc_p, added, blocks, None, self.fc_out, c, slope=self.slope, dtype=dtype
-        )
+        return ResidualLayers(self.fc_p, added, blocks, None, self.fc_out, c)
