@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from onet.errors import FieldError
-from onet.geometry.field_gradient import field_values, value_and_gradient
+from onet.geometry.field_gradient import value_and_gradient
+from onet.geometry.field_values import evaluate_in_batches
 
 POINTS = np.random.default_rng(0).uniform(-0.5, 0.5, (500, 3)).astype(np.float32)
 
@@ -67,13 +68,13 @@ def test_batches_change_nothing():
     np.testing.assert_array_equal(whole[0], parts[0])
     np.testing.assert_array_equal(whole[1], parts[1])
     np.testing.assert_array_equal(
-        field_values(waves, POINTS, 0.5, 7), field_values(waves, POINTS, 0.5, 1000)
+        evaluate_in_batches(waves, POINTS, 0.5, 7), evaluate_in_batches(waves, POINTS, 0.5, 1000)
     )
     assert value_and_gradient(waves, POINTS[:0], 0.01)[1].shape == (0, 3)
 
 
 def test_threshold_is_subtracted_and_its_value_counts_as_outside():
-    values = field_values(lambda p: p[:, 0], np.array([[0.25, 0, 0], [0.5, 0, 0]]), 0.25)
+    values = evaluate_in_batches(lambda p: p[:, 0], np.array([[0.25, 0, 0], [0.5, 0, 0]]), 0.25)
     assert -1e-20 < values[0] < 0 and values[1] == 0.25
 
 

@@ -8,25 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import FieldError
-from onet.geometry.field_values import Field, evaluate_field
-
-
-def field_values(
-    field: Field,
-    points: ArrayLike,  # (N, 3)
-    threshold: float = 0.0,
-    batch_size: int = 65536,
-) -> NDArray[np.float64]:  # (N,)
-    """`field(points) - threshold`, rounded to single precision; never 0, which counts as outside.
-
-    Points are handed to the field as float32, in batches; errors are those of `extract_mesh`.
-    """
-    queries = np.ascontiguousarray(points, dtype=np.float32)
-    values = np.empty(len(queries))
-    for start in range(0, len(queries), batch_size):
-        part = slice(start, start + batch_size)
-        values[part] = evaluate_field(field, queries[part], threshold)
-    return values
+from onet.geometry.field_values import Field, evaluate_in_batches
 
 
 def value_and_gradient(
@@ -57,7 +39,7 @@ def value_and_gradient(
     queries = np.ascontiguousarray(points, dtype=np.float32)
     method = getattr(field, "value_and_gradient", None)
     if method is None:
-        values = field_values(field, queries, batch_size=batch_size)
+        values = evaluate_in_batches(field, queries, batch_size=batch_size)
         return values, _central_differences(field, queries, step, batch_size)
     values, gradients = np.empty(len(queries)), np.empty((len(queries), 3))
     for start in range(0, len(queries), batch_size):
@@ -79,8 +61,8 @@ def _central_differences(
         width = ahead[:, axis].astype(np.float64) - behind[:, axis]
         if len(points) and not width.min() > 0:
             raise ValueError(f"step is {step}; coordinates as large as these need a larger one")
-        difference = field_values(field, ahead, batch_size=batch_size)
-        difference -= field_values(field, behind, batch_size=batch_size)
+        difference = evaluate_in_batches(field, ahead, batch_size=batch_size)
+        difference -= evaluate_in_batches(field, behind, batch_size=batch_size)
         gradients[:, axis] = difference / width
     return gradients
 

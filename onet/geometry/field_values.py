@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import FieldError
 
@@ -89,3 +89,21 @@ def evaluate_field(
         )
     size = np.clip(np.abs(relative), _TINY, _HUGE)
     return np.where(relative > 0, size, -size).astype(np.float32)
+
+
+def evaluate_in_batches(
+    field: Field,
+    points: ArrayLike,  # (N, 3)
+    threshold: float = 0.0,
+    batch_size: int = 65536,
+) -> NDArray[np.float64]:  # (N,)
+    """`field(points) - threshold`, rounded to single precision; never 0, which counts as outside.
+
+    Points are handed to the field as float32, in batches; errors are those of `extract_mesh`.
+    """
+    queries = np.ascontiguousarray(points, dtype=np.float32)
+    values = np.empty(len(queries))
+    for start in range(0, len(queries), batch_size):
+        part = slice(start, start + batch_size)
+        values[part] = evaluate_field(field, queries[part], threshold)
+    return values

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.geometry.field_gradient import field_values
-from onet.geometry.field_values import Field
+from onet.geometry.field_values import Field, evaluate_in_batches
 from onet.geometry.mesh_lattice import MARGIN, MeshLattice
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def refine_roots(
         axes = along[which]
         rows = np.arange(len(points))
         points[rows, axes] = lattice.origin[axes] + lattice.cell * (lower[which, axes] + t)
-        return field_values(field, points, threshold, batch_size)
+        return evaluate_in_batches(field, points, threshold, batch_size)
 
     roots = _find_roots(function, place[moved], ends, tolerance)
     t = np.clip(roots.place, MARGIN, 1 - MARGIN)
@@ -114,7 +113,7 @@ def _values_at_ends(
     size = lattice.resolution + 1
     keys, inverse = np.unique(np.ravel_multi_index(lower.T, size), return_inverse=True)
     points = lattice.points(np.stack(np.unravel_index(keys, size), axis=1))
-    values = field_values(field, points, threshold, batch_size)[inverse]
+    values = evaluate_in_batches(field, points, threshold, batch_size)[inverse]
     return np.stack([values, values * (place - 1) / place]), len(keys)
 
 
