@@ -14,11 +14,8 @@ import json
 import logging
 import math
 import os
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +34,7 @@ from onet.registry import nearest
 from onet.training import checkpoints
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.curves import draw_curves
+from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
 from onet.training.precision import Precision, choose_precision
@@ -219,7 +217,7 @@ class _Run:
             with replacing(run_dir / "config.yaml") as temporary:
                 temporary.write_text(config.to_yaml(), encoding="utf-8")
             self.log = RunLog(run_dir, self.iteration)
-        self.signal: int | None = None
+        self.interruption = Interruption()
 
     def _read_checkpoint(self) -> checkpoints.Checkpoint:
         checkpoint = checkpoints.load_checkpoint(self.last_path)
@@ -266,7 +264,7 @@ class _Run:
             self.threads,
             self.fabric.world_size,
         )
-        with self._signals():
+        with self.interruption:
             try:
                 self._check_metric()
                 stopped = self._iterate()
@@ -349,7 +347,7 @@ class _Run:
         if settings.max_iterations is not None and self.iteration >= settings.max_iterations:
             return "max_iterations"
         reason = None
-        if self.signal is not None:
+        if self.interruption.requested:
             reason = "interrupted"
         elif settings.max_minutes is not None and self._minutes() >= settings.max_minutes:
             reason = "max_minutes"
@@ -359,31 +357,6 @@ class _Run:
             return None
         agreed: str | None = self.fabric.broadcast(reason)
         return agreed
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn the first Ctrl-C or SIGTERM into a request to stop; the second acts as usual."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        handled = (signal.SIGINT, signal.SIGTERM)
-        previous = {number: signal.getsignal(number) for number in handled}
-
-        def restore() -> None:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-
-        def request(number: int, frame: Any) -> None:
-            restore()
-            self.signal = number
-            logger.info("%s: stopping after this iteration", signal.Signals(number).name)
-
-        for number in handled:
-            signal.signal(number, request)
-        try:
-            yield
-        finally:
-            restore()
 
     # -- validation -------------------------------------------------------------------------------
 
@@ -410,7 +383,7 @@ class _Run:
             self.model,
             self.datasets["val"],
             self.config.generation,
-            stop=lambda: self.signal is not None and self.fabric.world_size == 1,
+            stop=lambda: self.interruption.requested and self.fabric.world_size == 1,
         )
         if metrics is None:
             return
