@@ -37,9 +37,9 @@ from onet.nn.decoders.residual import ResidualLayers
 from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
 
-# Points in a tile. Several arrays of 256 channels have to stay in the cache of one core: with more
-# points in float32, two threads get in each other's way. Logits do not depend on it.
-CPU_TILE = {torch.float32: 256, torch.bfloat16: 1024}
+# Points in a tile; 256 channels of float32 make 1 MiB. Logits do not depend on it.
+CPU_TILE = 1024
+SHARED_TILE = 256  # in float32 on several threads, whose arrays have to share a cache
 GPU_TILE = 65536
 
 
@@ -102,10 +102,10 @@ class FoldedDecoder:
         second, second_bias = (p.to(self.dtype) for p in _parameters(block.fc_1))
         return _Block(
             *_affine(getattr(block, "bn_0", None), c, weight.shape[1]),
-            constant_linear(first, first_bias, relu=True, rows=CPU_TILE[self.dtype]),
-            constant_linear(second, second_bias, rows=CPU_TILE[self.dtype]),
-            constant_linear(second.T, None, rows=CPU_TILE[self.dtype]),
-            constant_linear(first.T, None, rows=CPU_TILE[self.dtype]),
+            constant_linear(first, first_bias, relu=True, rows=CPU_TILE),
+            constant_linear(second, second_bias, rows=CPU_TILE),
+            constant_linear(second.T, None, rows=CPU_TILE),
+            constant_linear(first.T, None, rows=CPU_TILE),
         )
 
     def __call__(
@@ -119,7 +119,7 @@ class FoldedDecoder:
             h, last = self._buffers(tiles[0], 1)
             return lambda tile: self._forward(tile, h * len(self._blocks), last)[0]
 
-        tiles = points.split(CPU_TILE[self.dtype] if points.device.type == "cpu" else GPU_TILE)
+        tiles = points.split(self._tile_size(points.device))
         return torch.cat(map_tiles(prepare, tiles))
 
     def value_and_gradient(
@@ -137,9 +137,15 @@ class FoldedDecoder:
             h, last = self._buffers(tiles[0], len(self._blocks))
             return lambda tile: self._forward_and_back(tile, h, last)
 
-        tiles = points.split(CPU_TILE[self.dtype] if points.device.type == "cpu" else GPU_TILE)
+        tiles = points.split(self._tile_size(points.device))
         logits, gradients = zip(*map_tiles(prepare, tiles), strict=True)
         return torch.cat(logits), torch.cat(gradients)
+
+    def _tile_size(self, device: torch.device) -> int:
+        if device.type != "cpu":
+            return GPU_TILE
+        shared = self.dtype == torch.float32 and torch.get_num_threads() > 1
+        return SHARED_TILE if shared else CPU_TILE
 
     def _buffers(self, tile: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
         """Room for h of `count` blocks and for the last h, for tiles of at most this size."""

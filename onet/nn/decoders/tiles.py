@@ -1,8 +1,8 @@
 """A function of many points, evaluated tile by tile on several threads.
 
 A tile's activations stay in the processor's cache, and each thread takes whole tiles, which scales
-better than to split every single operation among the threads. Tiles do not depend on the number of
-threads, so results do not either.
+better than to split every single operation among the threads. Results do not depend on the number
+of threads, as long as a point's result does not depend on its tile.
 """
 
 from __future__ import annotations
