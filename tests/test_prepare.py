@@ -259,7 +259,7 @@ def test_folders_without_meshes_are_refused(tmp_path):
         prepare(tmp_path / "empty", tmp_path / "out")
 
 
-def test_a_stored_mesh_is_simplified_if_it_stays_closed(meshes, tmp_path):
+def test_a_stored_mesh_is_simplified_and_stays_closed(meshes, tmp_path):
     prepare(meshes, tmp_path / "out", **SMALL, stored_faces=300)
     for item in Store(tmp_path / "out").items("train"):
         record = json.loads((item.path / RECORD).read_text())

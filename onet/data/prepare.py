@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Counts changes of this module that make prepared items differ; part of the settings compared."""
 
 FAILURES = "failures.csv"
@@ -72,7 +72,7 @@ class Settings:
         resolution: of the grid that makes meshes watertight.
         thickness: added to the surface by that, in units of the longest edge; None: its default.
         seed: of the random points.
-        stored_faces: the stored mesh is simplified to so many faces if it stays closed.
+        stored_faces: the stored mesh is simplified to so many faces; it stays closed.
         format: see `FORMAT`.
     """
 
@@ -384,28 +384,18 @@ def _write_item(task: Task, original: trimesh.Trimesh, solid: Solid) -> dict[str
 
 
 def _simplified(mesh: trimesh.Trimesh, faces: int) -> tuple[trimesh.Trimesh, str]:
-    """The mesh with at most `faces` faces if it remains the boundary of a solid, and what was done.
+    """The mesh with at most `faces` faces, and what was done.
 
     Labels and surface points are taken from the full mesh; this one is for looking at and for
     evaluation.
     """
-    import fast_simplification
-    import trimesh
-
-    from onet.geometry.topology import topology
+    from onet.geometry.simplification import simplify
 
     if len(mesh.faces) <= faces:
         return mesh, "full"
-    vertices, triangles = fast_simplification.simplify(
-        np.asarray(mesh.vertices, dtype=np.float32),
-        np.asarray(mesh.faces, dtype=np.int32),
-        target_count=faces,
-        agg=4,  # closer to the full mesh than 7, the default, at the same cost
+    return simplify(mesh, faces), (
+        f"simplified from {len(mesh.faces)} faces; labels are those of the full mesh"
     )
-    result = trimesh.Trimesh(vertices=vertices, faces=triangles, process=False)
-    if len(result.faces) <= faces and topology(result).watertight:
-        return result, f"simplified from {len(mesh.faces)} faces; labels are those of the full mesh"
-    return mesh, f"full: not closed any more with {faces} faces"
 
 
 def _write_lists(
