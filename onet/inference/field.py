@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from onet.nn.code import Code, as_batch, device_of
 from onet.training.precision import choose_precision
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class OccupancyField:
         model: in evaluation mode, with `decode(points, c)`, or `decode(points, c, z)` if it has a
             latent code. If it has a `decoder` that can be folded for a fixed code, that is what is
             evaluated.
-        code: (C,) on the model's device.
+        code: of one observation, on the model's device.
         precision: arithmetic of the decoder. With bfloat16 on a processor on which that is slower
             than float32, a warning is logged.
         z: (Z,) latent code on the model's device, for a model that has one.
@@ -39,16 +40,16 @@ class OccupancyField:
     def __init__(
         self,
         model: Any,
-        code: Tensor,
+        code: Code,
         precision: Literal["float32", "bfloat16"] = "float32",
         z: Tensor | None = None,
     ) -> None:
         self._model = model
-        self._code = code
-        self._codes = (code[None],) if z is None else (code[None], z[None])
+        self._device = device_of(code)
+        self._codes = (as_batch(code),) if z is None else (as_batch(code), z[None])
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
         if self._dtype == torch.bfloat16:
-            _warn_if_bfloat16_is_slow(code.device.type)
+            _warn_if_bfloat16_is_slow(self._device.type)
         decoder = getattr(model, "decoder", None)
         fold = getattr(decoder, "fold", None)
         self._folded = fold(code, z, dtype=self._dtype) if fold else None
@@ -78,7 +79,7 @@ class OccupancyField:
     def _queries(self, points: Any) -> Tensor:
         if not isinstance(points, Tensor):
             points = torch.from_numpy(np.require(points, np.float32, ["C", "W"]))
-        return points.detach().to(self._code.device, torch.float32)
+        return points.detach().to(self._device, torch.float32)
 
     def _decode(self, queries: Tensor) -> Tensor:
         narrow = self._dtype == torch.bfloat16

@@ -27,6 +27,7 @@ from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
 from onet.inference.published_weights import read_checkpoint
 from onet.models import build_model
+from onet.nn.code import Code, as_batch, code_of
 from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
@@ -137,18 +138,17 @@ class Reconstructor:
     def encode(
         self,
         observation: ArrayLike,
-    ) -> Tensor:  # (C,)
+    ) -> Code:
         """The code of one observation, as the configured input prepares it."""
         array = np.asarray(observation)
         if array.dtype.kind == "f":
             array = array.astype(np.float32, copy=False)
         inputs = torch.as_tensor(array, device=self.device)
-        code: Tensor = self.model.eval().encode(inputs[None])[0]
-        return code
+        return code_of(self.model.eval().encode(inputs[None]), 0)
 
     def field(
         self,
-        code: Tensor,  # (C,)
+        code: Code,
         precision: Literal["float32", "bfloat16"] | None = None,
         z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
@@ -161,7 +161,6 @@ class Reconstructor:
 
     def latent(
         self,
-        code: Tensor,  # (C,)
         seed: int,
     ) -> Tensor | None:  # (Z,)
         """A latent code from the prior, where the model has one.
@@ -170,7 +169,7 @@ class Reconstructor:
         """
         if not getattr(self.model, "z_dim", 0):
             return None
-        if code.numel():
+        if getattr(self.model, "c_dim", 0):
             return torch.zeros(self.model.z_dim, device=self.device)
         generator = torch.Generator().manual_seed(seed)
         drawn: Tensor = self.model.sample_prior(1, generator)[0]
@@ -206,7 +205,7 @@ class Reconstructor:
         settings = self.generation_settings(**options)
         code = self.encode(observation)
         if latent is None:
-            latent = self.latent(code, seed)
+            latent = self.latent(seed)
         field = self.field(code, settings.precision, latent)
         half = (1 + settings.padding) / 2
         mesh = extract_mesh(
@@ -228,7 +227,9 @@ class Reconstructor:
         if settings.refine == "published":
             mesh = refine_published(
                 lambda points: self.model.eval().decode(
-                    points[None], *(c[None] for c in (code, latent) if c is not None)
+                    points[None],
+                    as_batch(code),
+                    None if latent is None else latent[None],
                 )[0],
                 mesh,
                 settings.threshold,

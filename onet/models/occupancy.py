@@ -17,6 +17,7 @@ from torch.distributions import Normal, kl_divergence
 from onet.config import GenerationConfig
 from onet.errors import ConfigError, FieldError
 from onet.models import MODELS
+from onet.nn.code import Code
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
@@ -75,17 +76,17 @@ class OccupancyNetwork(nn.Module):
         )
         self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim) if encoder else None
 
-    def encode(self, inputs: Tensor) -> Tensor:
-        """The code (B, C) of a batch of observations; (B, 0) without encoder."""
+    def encode(self, inputs: Tensor) -> Code:
+        """The code of a batch of observations: (B, C), local features, or (B, 0) if no encoder."""
         if self.encoder is None:
             return inputs.new_empty((len(inputs), 0), dtype=torch.float32)
-        code: Tensor = self.encoder(inputs)
+        code: Code = self.encoder(inputs)
         return code
 
     def decode(
         self,
         points: Tensor,  # (B, T, 3) in the unit frame
-        c: Tensor,  # (B, C)
+        c: Code,
         z: Tensor | None = None,  # (B, Z)
     ) -> Tensor:
         """Logits of occupancy (B, T).
@@ -115,7 +116,7 @@ class OccupancyNetwork(nn.Module):
         self,
         points: Tensor,  # (B, T, 3) in the unit frame
         occupancies: Tensor,  # (B, T) in [0, 1]
-        c: Tensor,  # (B, C)
+        c: Code,
     ) -> Normal:
         """The posterior q(z | points, occupancies, c), with mean and deviation (B, Z), float32.
 
@@ -179,7 +180,7 @@ class OccupancyNetwork(nn.Module):
         points = batch["points"][:, : self.infer_points]
         occupancies = batch["occupancies"][:, : self.infer_points]
         posterior = self.infer_z(points, occupancies, c)
-        z = posterior.mean + posterior.stddev * _noise(batch["index"], self.z_dim).to(c.device)
+        z = posterior.mean + posterior.stddev * _noise(batch["index"], self.z_dim).to(points.device)
         loss = _cross_entropy(self.decode(points, c, z), occupancies)
         kl = _divergence(posterior)
         metrics = {
@@ -196,14 +197,15 @@ class OccupancyNetwork(nn.Module):
     def _compare(
         self,
         batch: dict[str, Tensor],
-        c: Tensor,  # (B, C)
+        c: Code,
         z: Tensor | None,  # (B, Z)
         settings: GenerationConfig,
     ) -> dict[str, Tensor]:
         """IoU and cross-entropy over all query points, for given codes."""
         level = math.log(settings.threshold / (1 - settings.threshold))
-        chunk = max(1, settings.batch_size // len(c))
-        loss = torch.zeros(len(c), device=c.device)
+        items, device = len(batch["points"]), batch["points"].device
+        chunk = max(1, settings.batch_size // items)
+        loss = torch.zeros(items, device=device)
         both, either = loss.clone(), loss.clone()
         pairs = zip(
             batch["points"].split(chunk, 1), batch["occupancies"].split(chunk, 1), strict=True
