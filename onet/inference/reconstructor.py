@@ -169,7 +169,7 @@ class Reconstructor:
         """
         if not getattr(self.model, "z_dim", 0):
             return None
-        if getattr(self.model, "c_dim", 0):
+        if self.config.data.input["type"] != "none":
             return torch.zeros(self.model.z_dim, device=self.device)
         generator = torch.Generator().manual_seed(seed)
         drawn: Tensor = self.model.sample_prior(1, generator)[0]
