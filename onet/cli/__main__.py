@@ -1,0 +1,5 @@
+"""`python -m onet.cli`."""
+
+from onet.cli import main
+
+main()

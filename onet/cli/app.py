@@ -1,0 +1,60 @@
+"""The command line itself, and the arguments that several commands have."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Learned 3D reconstruction with implicit functions: from a folder of meshes to a trained "
+    "network, and from an observation to a closed mesh.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random in this command.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; default one a core. 1 works in this process.")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Address of a running dask scheduler, instead of --workers (extra: cluster)."
+    ),
+]
+
+INTERRUPTED = 130  # exit status of a command that Ctrl-C ended, as shells have it
+
+
+def _version(show: bool) -> None:
+    if show:
+        from onet import __version__
+
+        typer.echo(f"onet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.captureWarnings(True)
+    # Threads that wait for each other by spinning make training ten times slower on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if not verbose:
+        for name in ("distributed", "matplotlib", "PIL", "trimesh", "lightning", "asyncio"):
+            logging.getLogger(name).setLevel(logging.WARNING)

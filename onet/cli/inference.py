@@ -1,0 +1,151 @@
+"""Commands that use trained networks."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onet.cli.app import Seed, Workers, app
+
+
+class MeshFormat(StrEnum):
+    ply = "ply"
+    glb = "glb"
+    obj = "obj"
+    off = "off"
+    stl = "stl"
+
+
+class Mode(StrEnum):
+    """See `onet.extract_mesh`."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the decoder."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class Refine(StrEnum):
+    none = "none"
+    root = "root"
+    published = "published"
+
+
+@app.command()
+def generate(
+    model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
+    input: Annotated[
+        Path | None,
+        typer.Option(
+            help="What the model observes (point cloud, picture, voxel grid), or a folder of such "
+            "files; default the test split of the data."
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the data; default the configured test split.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default RUN/generation.")
+    ] = None,
+    format: Annotated[
+        MeshFormat | None, typer.Option(help="Of the meshes; default as configured.")
+    ] = None,
+    resolution: Annotated[int | None, typer.Option(help="Cells along the box's edge.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Of the decoder; default as configured.")
+    ] = None,
+    sharp: Annotated[
+        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
+    ] = None,
+    refine: Annotated[
+        Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
+    ] = None,
+    simplify: Annotated[
+        int | None, typer.Option(help="Faces to simplify to, closed as before; 0 keeps all.")
+    ] = None,
+    normals: Annotated[
+        bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
+    seed: Seed = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
+) -> None:
+    """Reconstruct closed meshes, in the frame of what was observed."""
+    from onet.inference.generate import generate
+    from onet.report.html import write_report
+
+    report = generate(
+        model,
+        input=input,
+        samples=samples,
+        data=data,
+        split=split,
+        out=out,
+        format=format.value if format else None,
+        resolution=resolution,
+        threshold=threshold,
+        mode=mode.value if mode else None,
+        precision=precision.value if precision else None,
+        sharp=sharp,
+        refine=refine.value if refine else None,
+        simplify=simplify,
+        normals=normals,
+        limit=limit,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    typer.echo(f"{report.summary()}; see {write_report(report.out, data=data)}")
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command("eval")
+def evaluate(
+    results: Annotated[Path, typer.Argument(help="Folder that `onet generate` wrote, or its run.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Prepared data, if it is no longer where it was.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Surface samples a mesh.")] = 100_000,
+    seed: Seed = 0,
+    workers: Workers = 1,
+) -> None:
+    """Measure reconstructions against the truth, by the published protocol."""
+    from onet.inference.evaluation import evaluate_generation
+    from onet.report.html import write_report
+    from onet.report.tables import print_table
+
+    report = evaluate_generation(results, data=data, samples=samples, seed=seed, workers=workers)
+    print_table(report.table(), report.title)
+    typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo-output"),
+    seed: Seed = 0,
+) -> None:
+    """Reconstruct meshes from the embedded scans and compare them with the truth."""
+    from onet.demo import run_demo
+    from onet.report.tables import print_table
+
+    report = run_demo(out, seed=seed)
+    print_table(report.rows, report.title)
+    typer.echo(report.summary())
