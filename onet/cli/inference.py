@@ -52,6 +52,14 @@ def generate(
     samples: Annotated[
         int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
     ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Average the codes of so many observations of each object; with --input the files "
+            "of each folder show one object.",
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Split of the data; default the configured test split.")
@@ -96,6 +104,7 @@ def generate(
         model,
         input=input,
         samples=samples,
+        views=views,
         data=data,
         split=split,
         out=out,
