@@ -3,7 +3,9 @@
     OUT/generation.json                        checkpoint, settings and data that it was made with
     OUT/meshes/CATEGORY/MODEL.FORMAT           in the source frame
     OUT/inputs/CATEGORY/MODEL.*                what the network observed: points (ply) or voxels
-                                               (binvox) in the source frame, or a picture (png)
+                                               (binvox) in the source frame, or a picture (png);
+                                               of several observations the others too, as
+                                               MODEL.view1.* and so on
     OUT/results.csv                            one row per item
     OUT/failures.csv                           category, model, reason
 
@@ -71,7 +73,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 }
 """Columns of results.csv with their types; a cell of a failed item may be empty."""
 
-_NOT_COMPARED = {"config", "limit", "version"}
+_NOT_COMPARED = {"applied_threshold", "config", "limit", "version"}
 
 
 def default_folder(base: Path, input: Path | None) -> Path:
