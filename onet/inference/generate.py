@@ -302,6 +302,7 @@ def _observe(
             return [model.input.sample(origin, rng, training=False)], origin.frame()
         return sample_several(model.input, origin, rng, views), origin.frame()
     raws: list[Any]
+    name = str(origin)
     if isinstance(origin, Photograph):
         raws = [cast(ImageInput, model.input).read(origin.image, origin.mask)]
     elif origin is None:
@@ -309,13 +310,7 @@ def _observe(
     else:
         chosen = origin if views is None else evenly(origin, min(views, len(origin)))
         raws = [model.input.read(path) for path in chosen]
-    name = str(
-        origin
-        if not isinstance(origin, tuple)
-        else origin[0]
-        if views is None
-        else origin[0].parent
-    )
+        name = str(origin[0] if views is None else origin[0].parent)
     frame = model.common_frame(raws, name)
     return [model.input.observe(raw, rng, frame) for raw in raws], frame
 

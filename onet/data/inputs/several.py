@@ -27,10 +27,9 @@ def sample_several(
         DataError: the item has fewer pictures.
         ConfigError: an input of which an item has one only.
     """
-    check_several_of_item(input)
-    if isinstance(input, PointCloudInput):
+    if not isinstance(input, ImageInput):
+        check_several_of_item(input)
         return [input.sample(item, rng, training=False) for _ in range(count)]
-    assert isinstance(input, ImageInput)
     files = item.pictures(input.folder)
     if count > len(files):
         raise DataError(
