@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--views", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--noise", type=float, default=0.03, help="of the second setting")
-    parser.add_argument("--points", type=int, default=10_000, help="at which an IoU is measured")
+    parser.add_argument("--points", type=int, default=2000, help="at which an IoU is measured")
     parser.add_argument("--limit", type=int, help="items, taken evenly from the split")
     parser.add_argument("--seed", type=int, default=0)
 
@@ -116,11 +116,9 @@ def _measure(
     for views in arguments.views:
         together = np.concatenate(clouds[:views])
         union = together[rng.choice(len(together), len(clouds[0]), replace=False)]
-        codes = (
-            model.encode_several(clouds[:views]),
-            model.encode(union),
-            model.encode(together),
-        )
+        codes = [model.encode(union)] * len(CONTENDERS)
+        if views > 1:
+            codes = [model.encode_several(clouds[:views]), codes[0], model.encode(together)]
         for contender, code in zip(CONTENDERS, codes, strict=True):
             inside = model.field(code)(points) > level
             scores[views, contender] = intersection_over_union(inside, occupancies)
