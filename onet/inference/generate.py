@@ -151,6 +151,7 @@ def generate(
         "checkpoint": {"path": str(checkpoint.resolve()), "sha256": _sha256(checkpoint)},
         "format": surface.format,
         **surface.model_dump(include=SURFACE_OPTIONS),
+        **({"temperature": model.temperature} if model.calibration else {}),
         "seed": seed,
         "version": __version__,
         "limit": limit,
