@@ -98,6 +98,9 @@ def generate(
     normals: Annotated[
         bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")
     ] = None,
+    uncertainty: Annotated[
+        bool | None, typer.Option(help="Write how uncertain the surface's place is (ply, glb).")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
@@ -123,6 +126,7 @@ def generate(
         refine=refine.value if refine else None,
         simplify=simplify,
         normals=normals,
+        uncertainty=uncertainty,
         limit=limit,
         seed=seed,
         overwrite=overwrite,

@@ -168,6 +168,7 @@ def generate(
         "format": surface.format,
         **surface.model_dump(include=SURFACE_OPTIONS),
         "applied_threshold": model.metadata.get("applied_threshold"),
+        **({"temperature": model.temperature} if model.calibration else {}),
         "seed": seed,
         "views": views,
         "version": __version__,

@@ -20,10 +20,12 @@ from onet.data.inputs import INPUTS, Input, PointCloudInput
 from onet.errors import ConfigError, DataError
 from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
-from onet.geometry.normalization import UnitFrame
+from onet.geometry.normalization import UNCERTAINTY, UnitFrame
 from onet.geometry.normals import with_field_normals
 from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify as simplify_mesh
+from onet.geometry.uncertainty import vertex_uncertainty
+from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
 from onet.inference.published_weights import read_checkpoint
@@ -52,6 +54,9 @@ class SurfaceOptions(TypedDict, total=False):
         sharp: dual contouring instead of marching cubes.
         simplify: faces to simplify to, at least 4; the mesh stays closed. 0 keeps all.
         normals: give the vertices the normals of the field.
+        uncertainty: give the vertices an attribute `uncertainty`, which PLY and GLB files keep: the
+            width of the zone in which the probability is between 1/4 and 3/4, in the frame of the
+            mesh; see `onet.geometry.uncertainty`.
     """
 
     resolution: int | None
@@ -63,6 +68,7 @@ class SurfaceOptions(TypedDict, total=False):
     sharp: bool | None
     simplify: int | None
     normals: bool | None
+    uncertainty: bool | None
 
 
 SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
@@ -73,7 +79,7 @@ def load(
     device: str = "auto",
     config: Config | str | os.PathLike[str] | None = None,
 ) -> Reconstructor:
-    """Load a trained model for reconstruction.
+    """Load a trained model for reconstruction, with its calibration if the run has one.
 
     Args:
         path: a checkpoint file, a run folder (its best checkpoint, else its last one; with the
@@ -88,11 +94,18 @@ def load(
         ConfigError: the device or the configuration is not there.
     """
     place = choose_device(device)
-    checkpoint = with_applied_threshold(path, read_checkpoint(path, config))
+    checkpoint = read_checkpoint(path, config)
+    calibration = read_calibration(checkpoint.path)
+    temperature = calibration.temperature if calibration else 1.0
+    checkpoint = with_applied_threshold(path, checkpoint, temperature)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
     return Reconstructor(
-        model.to(place), checkpoint.config, checkpoint.metadata, str(checkpoint.path)
+        model.to(place),
+        checkpoint.config,
+        checkpoint.metadata,
+        str(checkpoint.path),
+        calibration,
     )
 
 
@@ -137,16 +150,24 @@ class Reconstructor:
         config: the configuration it was trained with.
         metadata: the rest of the checkpoint's header: iteration, metrics, seed, ...
         source: where it was loaded from.
+        calibration: what corrects its probabilities and knows its training data, or None; see
+            `onet.inference.calibration`.
         input: what the network observes, one of `onet.data.inputs.INPUTS`.
     """
 
     def __init__(
-        self, model: nn.Module, config: Config, metadata: dict[str, Any], source: str = "model"
+        self,
+        model: nn.Module,
+        config: Config,
+        metadata: dict[str, Any],
+        source: str = "model",
+        calibration: Calibration | None = None,
     ) -> None:
         self.model: Any = model.eval().requires_grad_(False)
         self.config = config
         self.metadata = metadata
         self.source = source
+        self.calibration = calibration
         self.input: Input = INPUTS.build(config.data.input, "data.input")
         self.device = next(model.parameters()).device
 
@@ -179,12 +200,39 @@ class Reconstructor:
         precision: Literal["float32", "bfloat16"] | None = None,
         z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The occupancy field of a code, or of a code and a latent code.
+        """The occupancy field of a code, or of a code and a latent code, calibrated if may be.
 
         Precision is as configured if None.
         """
         precision = precision or self.config.generation.precision
-        return OccupancyField(self.model.eval(), code, precision, z)
+        return OccupancyField(self.model.eval(), code, precision, z, self.temperature)
+
+    @property
+    def temperature(self) -> float:
+        """What the model's logits are divided by; 1 without calibration."""
+        return self.calibration.temperature if self.calibration else 1.0
+
+    def familiarity(
+        self,
+        code: Code,
+    ) -> dict[str, float] | None:
+        """How far a code is from those of training: `distance`, and the `limit` of what is usual.
+
+        Beyond the limit a warning is logged. None without calibration.
+        """
+        if self.calibration is None:
+            return None
+        known = self.calibration.familiarity
+        distance = known.distance(code)
+        if distance > known.limit:
+            logger.warning(
+                "what is observed is unlike the training data: its code is %.2f standard "
+                "deviations away, %g %% of the validation items are within %.2f",
+                distance,
+                100 * known.quantile,
+                known.limit,
+            )
+        return {"distance": distance, "limit": known.limit}
 
     def latent(
         self,
@@ -256,6 +304,8 @@ class Reconstructor:
             mode=settings.mode,
             batch_size=settings.batch_size,
         )
+        if (familiarity := self.familiarity(code)) is not None:
+            mesh.metadata["familiarity"] = familiarity
         if len(mesh.faces) == 0:
             return mesh
         if settings.sharp:  # puts the vertices on the surface itself
@@ -266,11 +316,14 @@ class Reconstructor:
             mesh = simplify_mesh(mesh, settings.simplify)
         if settings.refine == "published":
             mesh = refine_published(
-                lambda points: self.model.eval().decode(
-                    points[None],
-                    as_batch(code),
-                    None if latent is None else latent[None],
-                )[0],
+                lambda points: (
+                    self.model.eval().decode(
+                        points[None],
+                        as_batch(code),
+                        None if latent is None else latent[None],
+                    )[0]
+                    / self.temperature
+                ),
                 mesh,
                 settings.threshold,
                 steps=settings.refine_steps,
@@ -279,6 +332,10 @@ class Reconstructor:
             )
         if settings.normals:
             mesh = with_field_normals(field, mesh, batch_size=settings.batch_size)
+        if settings.uncertainty:
+            mesh.vertex_attributes[UNCERTAINTY] = vertex_uncertainty(
+                field, mesh, batch_size=settings.batch_size
+            )
         return mesh
 
     def reconstruct(
@@ -370,6 +427,7 @@ class Reconstructor:
             **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": frame.loc.tolist(),
             "scale": frame.scale,
+            "temperature": self.temperature,
             "seconds": round(time.perf_counter() - start, 4),
         }
         return mesh
