@@ -26,7 +26,7 @@ KEYS = {"threshold", "sha256", "temperature"}
 
 
 def read_applied(run: Path) -> dict[str, Any] | None:
-    """The entry `applied` of a run folder, with `threshold`, `sha256` of the checkpoint, and `temperature`.
+    """The entry `applied` of a run folder: `threshold`, `temperature`, checkpoint's `sha256`.
 
     Raises:
         DataError: the file is damaged.
