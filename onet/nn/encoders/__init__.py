@@ -11,6 +11,8 @@ from onet.registry import Registry
 ENCODERS: Registry = Registry("encoder")
 
 from onet.nn.encoders.index import IndexEncoder  # noqa: E402
+from onet.nn.encoders.local_pointnet import LocalPointNetEncoder  # noqa: E402
+from onet.nn.encoders.local_voxels import LocalVoxelEncoder  # noqa: E402
 from onet.nn.encoders.pointnet import (  # noqa: E402
     PointNetResnetEncoder,
     PointNetSimpleEncoder,
@@ -26,6 +28,8 @@ from onet.nn.encoders.voxels import VoxelEncoder  # noqa: E402
 __all__ = [
     "ENCODERS",
     "IndexEncoder",
+    "LocalPointNetEncoder",
+    "LocalVoxelEncoder",
     "PointNetResnetEncoder",
     "PointNetSimpleEncoder",
     "Resnet18Encoder",
