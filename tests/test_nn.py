@@ -26,13 +26,16 @@ from onet.nn.layers import (
 )
 
 B, N, T, C = 3, 20, 17, 6
+M = 5  # latents of a set
 
 SMALL: dict[str, dict[str, Any]] = {
     "pointnet_resnet": {"hidden_dim": 8},
     "pointnet_simple": {"hidden_dim": 8},
     "voxel_simple": {"resolution": 16},
     "idx": {"count": B},
+    "point_set": {"latents": M, "hidden_dim": 8, "heads": 2, "layers": 1},
     **{name: {"hidden_size": 8} for name in DECODERS},
+    "cross_attention": {"hidden_size": 8, "heads": 2, "layers": 1, "blocks": 2},
 }
 IMAGE = (3, 48, 40)
 INPUTS = {
@@ -40,7 +43,9 @@ INPUTS = {
     "pointnet_simple": (N, 3),
     "voxel_simple": (16, 16, 16),
     "idx": (),
+    "point_set": (N, 3),
 }
+SETS = {"point_set", "cross_attention"}  # whose code is a set of latents
 BLOCKS = (ResnetBlock, BatchNormResnetBlock, ConditionalResnetBlock)
 Part = tuple[str, str]
 SIMILAR = {"resnet34", "resnet101"}  # to their brothers; large, so left to test_published
@@ -65,13 +70,17 @@ def observations(name: str) -> Tensor:
     return torch.rand(B, *INPUTS.get(name, IMAGE), generator=generator) - 0.5
 
 
+def code_shape(name: str) -> tuple[int, ...]:
+    return (B, M, C) if name in SETS else (B, C)
+
+
 def call(part: Part, module: nn.Module) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     kind, name = part
     if kind == "encoder":
         return module(observations(name))
     points = torch.rand(B, T, 3, generator=generator) - 0.5
-    return module(points, None, torch.randn(B, C, generator=generator))
+    return module(points, None, torch.randn(code_shape(name), generator=generator))
 
 
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
@@ -80,7 +89,7 @@ def test_forward_and_backward(part: Part, bf16: bool) -> None:
     module = randomise(build(part))
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         output = call(part, module)
-    assert output.shape == (B, C if part[0] == "encoder" else T)
+    assert output.shape == (code_shape(part[1]) if part[0] == "encoder" else (B, T))
     assert torch.isfinite(output).all()
     output.float().square().sum().backward()
     for name, parameter in module.named_parameters():
@@ -121,7 +130,7 @@ def test_items_do_not_influence_one_another_in_eval_mode(part: Part) -> None:
         arguments: tuple[Tensor | None, ...] = (observations(part[1]),)
     else:
         points = torch.rand(B, T, 3, generator=generator)
-        arguments = (points, None, torch.randn(B, C, generator=generator))
+        arguments = (points, None, torch.randn(code_shape(part[1]), generator=generator))
     with torch.no_grad():
         together = module(*arguments)
         for i in range(B):

@@ -11,6 +11,7 @@ from onet.registry import Registry
 ENCODERS: Registry = Registry("encoder")
 
 from onet.nn.encoders.index import IndexEncoder  # noqa: E402
+from onet.nn.encoders.point_set import PointSetEncoder  # noqa: E402
 from onet.nn.encoders.pointnet import (  # noqa: E402
     PointNetResnetEncoder,
     PointNetSimpleEncoder,
@@ -28,6 +29,7 @@ __all__ = [
     "IndexEncoder",
     "PointNetResnetEncoder",
     "PointNetSimpleEncoder",
+    "PointSetEncoder",
     "Resnet18Encoder",
     "Resnet34Encoder",
     "Resnet50Encoder",
