@@ -22,6 +22,7 @@ from onet.nn.encoders.resnet import (  # noqa: E402
     Resnet50Encoder,
     Resnet101Encoder,
 )
+from onet.nn.encoders.resnet_planes import Resnet18PlanesEncoder  # noqa: E402
 from onet.nn.encoders.voxels import VoxelEncoder  # noqa: E402
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "PointNetSimpleEncoder",
     "PointSetEncoder",
     "Resnet18Encoder",
+    "Resnet18PlanesEncoder",
     "Resnet34Encoder",
     "Resnet50Encoder",
     "Resnet101Encoder",
