@@ -11,6 +11,8 @@ from onet.registry import Registry
 ENCODERS: Registry = Registry("encoder")
 
 from onet.nn.encoders.index import IndexEncoder  # noqa: E402
+from onet.nn.encoders.local_pointnet import LocalPointNetEncoder  # noqa: E402
+from onet.nn.encoders.local_voxels import LocalVoxelEncoder  # noqa: E402
 from onet.nn.encoders.point_set import PointSetEncoder  # noqa: E402
 from onet.nn.encoders.pointnet import (  # noqa: E402
     PointNetResnetEncoder,
@@ -28,6 +30,8 @@ from onet.nn.encoders.voxels import VoxelEncoder  # noqa: E402
 __all__ = [
     "ENCODERS",
     "IndexEncoder",
+    "LocalPointNetEncoder",
+    "LocalVoxelEncoder",
     "PointNetResnetEncoder",
     "PointNetSimpleEncoder",
     "PointSetEncoder",
