@@ -10,6 +10,8 @@
     OUT/eval.csv, OUT/eval_items.csv           scores per category and per item, once evaluated
     OUT/evaluation.json                        how they were measured
     OUT/report.html, OUT/contact_sheet.png     for people
+    OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
+                                               compared: see `onet.inference.diversity`
 
 The category of a scan is the folder that it lies in, seen from the input folder; empty at the top.
 """
@@ -38,6 +40,11 @@ EVAL_ITEMS = "eval_items.csv"
 PROTOCOL = "evaluation.json"
 REPORT = "report.html"
 CONTACT_SHEET = "contact_sheet.png"
+DIVERSITY = "diversity.csv"
+DIVERSITY_PROTOCOL = "diversity.json"
+NEAREST = "nearest.csv"
+NEAREST_SHEET = "nearest.png"
+OF_SETS = (DIVERSITY, DIVERSITY_PROTOCOL, NEAREST, NEAREST_SHEET)
 
 IOU = "iou [fraction]"  # column of both tables of scores
 
@@ -194,7 +201,8 @@ def clear(folder: Path) -> None:
     for name in (MESHES, INPUTS):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
-    for name in (RESULTS, FAILURES, EVAL, EVAL_ITEMS, PROTOCOL, REPORT, CONTACT_SHEET, SETTINGS):
+    tables = (RESULTS, FAILURES, EVAL, EVAL_ITEMS, PROTOCOL, REPORT, CONTACT_SHEET, *OF_SETS)
+    for name in (*tables, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 
 
