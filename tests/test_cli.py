@@ -38,7 +38,12 @@ def test_start_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "data", "train", "generate", "eval", "demo"], ids=lambda name: name
+    "command",
+    [
+        *("prepare", "data", "train", "generate", "eval", "demo"),
+        *("interpolate", "sample-grid", "diversity"),
+    ],
+    ids=lambda name: name,
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(command, "--help")
@@ -63,7 +68,7 @@ def test_unknown_config_lists_the_packaged_ones(
     assert "pointcloud" in message.replace("pointclowd", "")
 
 
-@pytest.mark.parametrize("command", ["prepare", "generate", "eval"])
+@pytest.mark.parametrize("command", ["prepare", "generate", "eval", "sample-grid", "diversity"])
 def test_missing_input_is_named(
     command: str,
     tmp_path: Path,

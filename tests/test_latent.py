@@ -31,7 +31,7 @@ def test_spherical_blends_turn_evenly_and_keep_the_length(seed, size, t):
     generator = torch.Generator().manual_seed(seed)
     a, b = torch.randn(2, size, generator=generator, dtype=torch.float64)
     between = blend(a, b, t, "spherical")
-    torch.testing.assert_close(between, blend(b, a, 1 - t, "spherical"))
+    np.testing.assert_allclose(between, blend(b, a, 1 - t, "spherical"), atol=1e-9)
     a, b = a / a.norm(), b / b.norm()
     between = blend(a, b, t, "spherical")
     assert between.norm().item() == pytest.approx(1)
@@ -42,19 +42,19 @@ def test_spherical_blends_turn_evenly_and_keep_the_length(seed, size, t):
 @pytest.mark.parametrize("kind", ["linear", "spherical"])
 def test_ends_of_blends_and_blends_of_equals(kind):
     a, b = torch.randn(2, 128, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(blend(a, b, 0.0, kind), a)
-    torch.testing.assert_close(blend(a, b, 1.0, kind), b)
-    torch.testing.assert_close(blend(a, a, 0.3, kind), a)
-    torch.testing.assert_close(blend(a, 3 * a, 0.5, kind), 2 * a)
+    np.testing.assert_allclose(blend(a, b, 0.0, kind), a, rtol=1e-5)
+    np.testing.assert_allclose(blend(a, b, 1.0, kind), b, rtol=1e-5)
+    np.testing.assert_allclose(blend(a, a, 0.3, kind), a, rtol=1e-5)
+    np.testing.assert_allclose(blend(a, 3 * a, 0.5, kind), 2 * a, rtol=1e-5)
     zero = torch.zeros(128)
-    torch.testing.assert_close(blend(zero, zero, 0.5, kind), zero)
+    np.testing.assert_allclose(blend(zero, zero, 0.5, kind), zero)
 
 
 def test_there_is_no_spherical_way_between_opposites():
     a = torch.tensor([1.0, 2.0])
     with pytest.raises(ConfigError, match="opposite"):
         blend(a, -2 * a, 0.5, "spherical")
-    torch.testing.assert_close(blend(a, -a, 0.5), torch.zeros(2))
+    np.testing.assert_allclose(blend(a, -a, 0.5), torch.zeros(2))
     with pytest.raises(ConfigError, match="choose linear"):
         blend(a, a, 0.5, "cubic")
 
@@ -172,7 +172,7 @@ def test_a_real_network_from_the_command_line(tmp_path, capsys):
         "generation": {"resolution": 16, "threshold": 0.5},
     }
     config = parse_config(json.dumps(tree), "test")
-    model = randomise(build_model(config.model))
+    model = randomise(build_model(config.model), seed=5)  # samples are inside somewhere
     run = tmp_path / "run"
     save_checkpoint(run / "checkpoints" / "best.safetensors", model, config, {})
     words = ["--from", "0", "--to", "1", "--from", "2", "--to", "3", "--steps", "3", "--size", "32"]
@@ -187,5 +187,5 @@ def test_a_real_network_from_the_command_line(tmp_path, capsys):
         meshes = sorted((run / name / "meshes").iterdir())
         assert len(meshes) == 6 and all(topology(load_mesh(mesh)).watertight for mesh in meshes)
     assert (run / "interpolation" / "latent.csv").read_text().count("\n") == 7
-    with pytest.raises(ConfigError, match="given 1 times"):
-        cli.app(["interpolate", str(run), "--from", "1", *words[2:]][:7], standalone_mode=False)
+    with pytest.raises(ConfigError, match="--from is given 1 times and --to 2 times"):
+        cli.app(["interpolate", str(run), *words[2:]], standalone_mode=False)
