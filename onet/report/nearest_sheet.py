@@ -6,6 +6,8 @@ import csv
 import os
 from pathlib import Path
 
+import numpy as np
+
 from onet.data.store import POINTCLOUD, Item, Store
 from onet.errors import DataError
 from onet.files import replacing
@@ -15,7 +17,7 @@ from onet.geometry.rendering import render_mesh, render_points
 from onet.inference import generation_folder as folder
 from onet.inference.diversity import NEAREST_COLUMNS
 from onet.report.contact_sheet import TRUTH_POINTS, Picture, draw_grid
-from onet.report.latent_sheet import UNIT_CUBE
+from onet.report.latent_sheet import common_bounds
 
 COLOR = (0.76, 0.82, 0.72)
 
@@ -23,7 +25,7 @@ COLOR = (0.76, 0.82, 0.72)
 def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 192) -> Path:
     """Draw the generated shapes that are nearest to a training shape, nearest first, and that.
 
-    If any is a copy, it is among them. All are drawn at one scale.
+    If any is a copy, it is among them. Both of a pair are drawn at one scale.
 
     Args:
         results: folder that `evaluate_diversity` wrote to.
@@ -52,11 +54,16 @@ def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 
         category, model = row["category"], row["model"]
         item = Item(category, model, store.root / category / model)
         if item.mesh_path.is_file():
-            training = render_mesh(load_mesh(item.mesh_path), size, color=COLOR, bounds=UNIT_CUBE)
+            training = load_mesh(item.mesh_path)
+            bounds = common_bounds([mesh.bounds, training.bounds])
+            right = render_mesh(training, size, color=COLOR, bounds=bounds)
         else:
-            points = item.points(POINTCLOUD)[:TRUTH_POINTS]
-            training = render_points(points, size, color=COLOR, bounds=UNIT_CUBE)
-        pictures.append([render_mesh(mesh, size, bounds=UNIT_CUBE), training])
+            points = item.points(POINTCLOUD)[:TRUTH_POINTS].astype(np.float32)
+            bounds = common_bounds(
+                [mesh.bounds, np.stack([points.min(axis=0), points.max(axis=0)])]
+            )
+            right = render_points(points, size, color=COLOR, bounds=bounds)
+        pictures.append([render_mesh(mesh, size, bounds=bounds), right])
         distance = 1e3 * float(row[NEAREST_COLUMNS[-1]])
         labels.append([row["sample"], row["model"], f"distance {distance:.2f}"])
     path = root / folder.NEAREST_SHEET
