@@ -41,11 +41,7 @@ def test_start_imports_nothing_heavy(arguments: list[str]) -> None:
     assert imported.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["prepare", "data", "train", "generate", "threshold", "eval", "demo"],
-    ids=lambda name: name,
-)
+@pytest.mark.parametrize("command", sorted(typer.main.get_command(cli.app).commands))
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(command, "--help")
     assert "Usage" in capsys.readouterr().out
@@ -69,7 +65,9 @@ def test_unknown_config_lists_the_packaged_ones(
     assert "pointcloud" in message.replace("pointclowd", "")
 
 
-@pytest.mark.parametrize("command", ["prepare", "generate", "threshold", "eval"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "generate", "threshold", "eval", "sample-grid", "diversity"]
+)
 def test_missing_input_is_named(
     command: str,
     tmp_path: Path,

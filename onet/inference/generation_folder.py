@@ -13,6 +13,8 @@
     OUT/evaluation.json                        how they were measured
     OUT/eval_onet2019.{csv,json}               the table of the publication, if asked for
     OUT/report.html, OUT/contact_sheet.png     for people
+    OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
+                                               compared: see `onet.inference.diversity`
 
 The category of a scan is the folder that it lies in, seen from the input folder; empty at the top.
 """
@@ -42,6 +44,11 @@ PROTOCOL = "evaluation.json"
 ONET2019, ONET2019_SETTINGS = "eval_onet2019.csv", "eval_onet2019.json"
 REPORT = "report.html"
 CONTACT_SHEET = "contact_sheet.png"
+DIVERSITY = "diversity.csv"
+DIVERSITY_PROTOCOL = "diversity.json"
+NEAREST = "nearest.csv"
+NEAREST_SHEET = "nearest.png"
+OF_SETS = (DIVERSITY, DIVERSITY_PROTOCOL, NEAREST, NEAREST_SHEET)
 
 IOU = "iou [fraction]"  # column of both tables of scores
 
@@ -198,7 +205,7 @@ def clear(folder: Path) -> None:
     for name in (MESHES, INPUTS):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
-    scores = (EVAL, EVAL_ITEMS, PROTOCOL, ONET2019, ONET2019_SETTINGS)
+    scores = (EVAL, EVAL_ITEMS, PROTOCOL, ONET2019, ONET2019_SETTINGS, *OF_SETS)
     for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 
