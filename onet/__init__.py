@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from onet.geometry.refinement import refine_roots
     from onet.geometry.simplification import simplify
     from onet.inference.reconstructor import load
+    from onet.inference.scene import reconstruct_scene
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate",
     "extract_mesh",
     "load",
+    "reconstruct_scene",
     "refine_roots",
     "simplify",
 ]
@@ -40,6 +42,7 @@ _HOME = {
     "contains": "onet.geometry.inside",
     "dual_contouring": "onet.geometry.dual_contouring",
     "evaluate": "onet.geometry.metrics",
+    "reconstruct_scene": "onet.inference.scene",
     "refine_roots": "onet.geometry.refinement",
     "simplify": "onet.geometry.simplification",
 }

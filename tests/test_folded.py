@@ -8,8 +8,9 @@ from onet import _C
 from onet.nn.code import as_batch
 from onet.nn.decoders import DECODERS, constant_linear, folded
 from onet.nn.decoders.folded import CPU_TILE
+from onet.nn.decoders.residual import ResidualDecoder
 
-FOLDING = [name for name in DECODERS if hasattr(DECODERS[name], "fold")]
+FOLDING = [name for name in DECODERS if issubclass(DECODERS[name], ResidualDecoder)]
 COUNTS = (
     0,
     1,

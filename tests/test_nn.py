@@ -27,12 +27,21 @@ from onet.nn.layers import (
 )
 
 B, N, T, C = 3, 20, 17, 6
+M = 5  # latents of a set
 
 SMALL: dict[str, dict[str, Any]] = {
     "pointnet_resnet": {"hidden_dim": 8},
     "pointnet_simple": {"hidden_dim": 8},
     "voxel_simple": {"resolution": 16},
     "idx": {"count": B},
+    "point_set": {"latents": M, "hidden_dim": 8, "heads": 2, "layers": 1},
+    "resnet18_planes": {
+        "plane_resolution": 8,
+        "tokens": 4,
+        "hidden_dim": 8,
+        "heads": 2,
+        "layers": 1,
+    },
     "local_pointnet": {
         "hidden_dim": 8,
         "plane_resolution": 8,
@@ -48,6 +57,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "unet_width": 4,
     },
     **{name: {"hidden_size": 8} for name in DECODERS},
+    "cross_attention": {"hidden_size": 8, "heads": 2, "layers": 1, "blocks": 2},
 }
 IMAGE = (3, 48, 40)
 INPUTS = {
@@ -57,8 +67,14 @@ INPUTS = {
     "local_pointnet": (N, 3),
     "local_voxels": (16, 16, 16),
     "idx": (),
+    "point_set": (N, 3),
 }
-LOCAL_SIZE = C * (3 * 8**2 + 8**3)
+SIZES = {  # of the codes that encoders make, flattened, where it is not C
+    "point_set": M * C,
+    "local_pointnet": C * (3 * 8**2 + 8**3),
+    "local_voxels": C * (3 * 8**2 + 8**3),
+    "resnet18_planes": C * 3 * 8**2,
+}
 BLOCKS = (ResnetBlock, BatchNormResnetBlock, ConditionalResnetBlock)
 Part = tuple[str, str]
 SIMILAR = {"resnet34", "resnet101"}  # to their brothers; large, so left to test_published
@@ -88,7 +104,8 @@ def codes(name: str, generator: torch.Generator) -> Code:
     if name == "local":
         maps = {"xz": (4, 4), "yz": (6, 6), "grid": (5, 5, 5)}
         return {key: torch.randn(B, C, *size, generator=generator) for key, size in maps.items()}
-    return torch.randn(B, C, generator=generator)
+    size = (B, M, C) if name == "cross_attention" else (B, C)
+    return torch.randn(size, generator=generator)
 
 
 def call(part: Part, module: nn.Module) -> Tensor:
@@ -99,7 +116,7 @@ def call(part: Part, module: nn.Module) -> Tensor:
         code = module(observations(name))
         if isinstance(code, dict):
             code = torch.cat([features.flatten(1) for features in code.values()], 1)
-        return code
+        return code.flatten(1)
     points = torch.rand(B, T, 3, generator=generator) - 0.5
     return module(points, None, codes(name, generator))
 
@@ -110,8 +127,7 @@ def test_forward_and_backward(part: Part, bf16: bool) -> None:
     module = randomise(build(part))
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         output = call(part, module)
-    size = {"encoder": C, "decoder": T}[part[0]]
-    assert output.shape == (B, LOCAL_SIZE if part[1].startswith("local_") else size)
+    assert output.shape == (B, SIZES.get(part[1], C) if part[0] == "encoder" else T)
     assert torch.isfinite(output).all()
     output.float().square().sum().backward()
     for name, parameter in module.named_parameters():

@@ -10,7 +10,15 @@ import sys
 
 import typer
 
-from onet.cli import data, inference, scene, training  # noqa: F401
+from onet.cli import (  # noqa: F401
+    calibration,
+    data,
+    inference,
+    latent,
+    scene,
+    threshold,
+    training,
+)
 from onet.cli.app import app
 from onet.errors import OnetError
 
