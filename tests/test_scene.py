@@ -199,7 +199,7 @@ def test_bad_clouds_and_windows(caplog: pytest.LogCaptureFixture) -> None:
         reconstruct_scene(model(data={"input": {"type": "voxels"}}), points)
     with caplog.at_level(logging.WARNING):
         scene_field(network, points, window=100.0)
-        assert "fills 0.09 of a window" in caplog.text
+        assert "fills 0.095 of a window" in caplog.text
         scene_field(network, room(40_000), window=9.0)
         assert "detail is lost" in caplog.text
 

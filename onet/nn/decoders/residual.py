@@ -37,7 +37,7 @@ class ResidualLayers(NamedTuple):
     norm: nn.Module | None
     last: nn.Linear | PointwiseConv
     c: Tensor
-    local: tuple[FeatureTable, list[nn.Linear]] | None = None
+    local: tuple[FeatureTable, Iterable[nn.Module]] | None = None
 
 
 class ResidualDecoder(nn.Module):
