@@ -72,7 +72,7 @@ def relativistic_value(targets: Sequence[int | None], loss: str = "rs") -> float
     if any(t is not None and not 0 <= t < n for t in targets):
         raise ConfigError(f"targets {targets}: indices below {n}, or None")
     at_zero = RELATIVISTIC[_known(loss, list(RELATIVISTIC))]
-    return at_zero * sum(_on_cycle(targets, i) for i in range(n)) / n
+    return at_zero * sum(_on_cycle(targets, i) for i in range(n)) / n + 0.0
 
 
 def _on_cycle(targets: Sequence[int | None], start: int) -> bool:

@@ -98,7 +98,7 @@ def nagarajan_kolter_bounds(e: Extremes) -> tuple[float, float]:
 
 
 def largest_step(eigenvalues: NDArray) -> float:
-    """Simultaneous descent converges below this step, min 2a/(a^2 + b^2) of l = -a + ib ([M] (2.9)).
+    """Simultaneous descent converges below min 2a/(a^2 + b^2) over l = -a + ib ([M] (2.9)).
 
     0 if an eigenvalue has no negative real part.
     """
