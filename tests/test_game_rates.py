@@ -38,7 +38,7 @@ def systems(draw):
 
 
 @given(systems())
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_eigenvalues_keep_to_their_bounds(system):
     p, q = system
     e = extremes(p, q)
@@ -81,7 +81,7 @@ def test_bounds_are_attained():
 
 
 @given(systems(), st.floats(0.01, 1), st.floats(0.01, 1), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_rates_are_kept(system, part_h, part_tau, slow):
     p, q = system
     e, j = extremes(p, q), block_jacobian(p, q)

@@ -128,6 +128,8 @@ def test_every_game_rests_at_its_equilibrium_with_its_eigenvalues(name):
     games = [game]
     if hasattr(game, "gamma"):
         games.append(dataclasses.replace(game, gamma=0.7))
+    if name == "linear_quadratic":
+        games.append(dataclasses.replace(game, gamma=0.7, mean=0.6, std=1.3))
     for game in games:
         assert np.abs(game.field(game.equilibrium)).max() < 1e-14
         same_spectrum(game.eigenvalues(), numeric(game))

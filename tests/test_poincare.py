@@ -151,6 +151,7 @@ def test_slowest_mode_and_best_penalty():
     assert gamma_range(0.25, 1.0) == (2, 4)
     assert spectral_abscissa(xi, 0.5, 1.0, 2.0) == pytest.approx(-0.5, abs=1e-6)
     assert spectral_abscissa(xi, 0.0, 1.0, 4.0) == pytest.approx(-0.25, abs=1e-6)
+    assert spectral_abscissa(0.25, 0.0, 1.0, 4.0) == pytest.approx(-0.25)  # the modes beyond count
     assert spectral_abscissa(0.25, 0.0, 1.0, 4.0, complete=False) == pytest.approx(-0.5, abs=1e-6)
     assert spectral_abscissa(0.25, 0.0, 1.0) == 0
     for gamma in (2.0, 2.5, 3.0, 4.0):
