@@ -217,11 +217,19 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
+RESNET18: tuple[type[_BasicBlock], tuple[int, ...], str] = (
+    _BasicBlock,
+    (2, 2, 2, 2),
+    "resnet18-f37072fd.pth",
+)
+"""What it is made of, and the file of its weights."""
+
+
 @ENCODERS.register("resnet18")
 class Resnet18Encoder(_ResnetEncoder):
     """ResNet-18, the published encoder of images. Source: Occupancy Networks, section 4.2."""
 
-    block, depths, file = _BasicBlock, (2, 2, 2, 2), "resnet18-f37072fd.pth"
+    block, depths, file = RESNET18
 
 
 @ENCODERS.register("resnet34")

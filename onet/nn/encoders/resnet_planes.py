@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding
 from onet.nn.encoders import ENCODERS
-from onet.nn.encoders.resnet import Resnet18Encoder, ResnetFeatures
+from onet.nn.encoders.resnet import RESNET18, ResnetFeatures
 
 PLANES = ("xz", "xy", "yz")
 
@@ -39,7 +39,7 @@ class Resnet18PlanesEncoder(ResnetFeatures):
             not fit.
     """
 
-    block, depths, file = Resnet18Encoder.block, Resnet18Encoder.depths, Resnet18Encoder.file
+    block, depths, file = RESNET18
 
     def __init__(
         self,
