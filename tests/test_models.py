@@ -14,7 +14,9 @@ from torch import Tensor
 
 from onet.config import Config, GenerationConfig, load_config
 from onet.errors import CheckpointError, ConfigError, FieldError
+from onet.geometry.cameras import published_camera
 from onet.models import MODELS, OccupancyNetwork, build_model, fit_to_data, load_pretrained
+from onet.nn.code import Code
 from onet.nn.encoders import Resnet18Encoder
 from onet.resources import configs_dir
 from onet.training.checkpoints import load_checkpoint, load_into, save_checkpoint
@@ -391,12 +393,16 @@ NAMES = {  # one configuration for each network
 }.values()
 
 
-def observations(kind: str) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
+def observations(section: dict[str, Any]) -> Code:
+    generator, kind = torch.Generator().manual_seed(0), section["type"]
     shape = {"pointcloud": (2, 30, 3), "image": (2, 3, 64, 64), "voxels": (2, 32, 32, 32)}
     if kind == "index":
         return torch.arange(2)
-    return torch.rand(shape.get(kind, (2, 0)), generator=generator)
+    values = torch.rand(shape.get(kind, (2, 0)), generator=generator)
+    if section.get("camera"):
+        camera = torch.from_numpy(published_camera(40, 20, 0.8, 64).projection).float()
+        return {"image": values, "camera": camera.expand(2, -1, -1)}
+    return values
 
 
 def reduced(section: dict[str, Any]) -> dict[str, Any]:
@@ -420,7 +426,7 @@ def test_packaged_configurations_train(name: str, bf16: bool) -> None:
     batch = {
         "points": points,
         "occupancies": (points.norm(dim=2) < 0.3).float(),
-        "inputs": observations(config.data.input["type"]),
+        "inputs": observations(config.data.input),
         "index": torch.arange(2),
     }
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)

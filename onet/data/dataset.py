@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from onet.data.inputs import Input
+from onet.data.inputs.tensors import to_tensors
 from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
 from onet.errors import ConfigError, DataError
 
@@ -117,7 +118,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         result = {
             "points": torch.from_numpy(points.astype(np.float32)),
             "occupancies": torch.from_numpy(occupancies),
-            "inputs": torch.from_numpy(observation),
+            "inputs": to_tensors(observation),
             "index": index,
         }
         if self.importance:

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import DataError
 from onet.files import replacing
+from onet.geometry.cameras import Camera, read_cameras
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import read_voxels
 from onet.registry import nearest
@@ -99,6 +100,7 @@ class Item:
     index: int = 0
     _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
     _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
+    _cameras: dict[str, list[Camera]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -221,6 +223,24 @@ class Item:
                 )
             self._pictures[folder] = pictures
         return self._pictures[folder]
+
+    def cameras(self, folder: str = RENDERINGS) -> list[Camera]:
+        """The cameras of the pictures of `folder`, in their order, for points in the unit frame.
+
+        Raises:
+            DataError: missing or damaged, or not as many as pictures.
+        """
+        if folder not in self._cameras:
+            path, pictures = self.path / folder / CAMERAS, self.pictures(folder)
+            cameras = read_cameras(path)
+            if len(cameras) != len(pictures):
+                raise DataError(
+                    f"{path}: has {len(cameras)} cameras for {len(pictures)} pictures; render the "
+                    "item again with `onet prepare --render`"
+                )
+            frame = self.frame()
+            self._cameras[folder] = [camera.in_frame(frame) for camera in cameras]
+        return self._cameras[folder]
 
     def voxels(self, file: str = VOXELS) -> NDArray[np.bool_]:
         """The grid (R, R, R) of the unit cube, indexed [x, y, z].

@@ -12,11 +12,15 @@ samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+FeatureSampler = Callable[[Tensor], Tensor]
+"""From points (B, T, 3) in the unit frame to features (B, T, F), float32."""
 
 EXTENT = 1.1  # edge of the box: the unit cube with a margin of 0.1, both sides together
 
