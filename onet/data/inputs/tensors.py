@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import device
-
-    from onet.nn.code import Code
+    from torch import Tensor, device
 
 
 def to_tensors(
     observation: Any,  # arrays or tensors, see `onet.data.inputs.Arrays`
     place: device | str = "cpu",
-) -> Code:
+) -> Tensor | dict[str, Tensor]:
     """The same as a tensor, or as tensors by name; floating point numbers as float32."""
     import torch
 
