@@ -138,6 +138,24 @@ def test_inheritance_and_overrides_are_laid_over_one_another(tmp_path: Path) -> 
     assert (training.seed, training.batch_size, training.learning_rate) == (6, 4, 0.5)
 
 
+def test_several_parents_are_laid_over_one_another_in_their_order(tmp_path: Path) -> None:
+    write(tmp_path / "base.yaml", "training: {seed: 1, batch_size: 2, threads: 1}")
+    write(tmp_path / "a.yaml", "inherit: base.yaml\ntraining: {seed: 2, threads: 2}")
+    write(tmp_path / "b.yaml", "inherit: base.yaml\ntraining: {batch_size: 3, threads: 3}")
+    for order, threads in (("a.yaml, b.yaml", 3), ("b.yaml, a.yaml", 2)):
+        path = write(tmp_path / "c.yaml", f"inherit: [{order}]\ntraining: {{warmup: 9}}")
+        training = load_config(path).training
+        # base.yaml, under both, does not undo what the first one of them says
+        assert (training.seed, training.batch_size, training.warmup) == (2, 3, 9)
+        assert training.threads == threads
+
+
+def test_the_recipe_adds_training_keys_alone() -> None:
+    changed = differences("pointcloud_recipe_small", "pointcloud_small")
+    assert changed == differences("recipe", "pointcloud")
+    assert {key.partition(".")[0] for key in changed} == {"training"}
+
+
 def test_values_of_overrides_are_yaml() -> None:
     config = load_config(
         "demo",
@@ -199,6 +217,7 @@ def test_unknown_keys_name_the_place_and_the_nearest_valid_key(
         ("inherit: none.yaml", r"none\.yaml, which does not exist"),
         ("inherit: [1]", "inherit must be the name"),
         ("inherit: bad.yaml", "in a circle"),
+        ("inherit: [bad.yaml]", "in a circle"),
     ],
 )
 def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
