@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from onet import __version__
 from onet.config import Config
-from onet.errors import ConfigError, DataError, OnetError
+from onet.errors import ConfigError, DataError, TrainingError
 from onet.files import replacing
 from onet.models import build_model, fit_to_data, load_pretrained
 from onet.registry import nearest
@@ -51,9 +51,6 @@ _FREE = {"max_iterations", "max_minutes", "print_every", "checkpoint_every", "wo
 """Keys that may change between the parts of a run without changing its course. The limits change it
 where the learning rate falls towards them."""
 
-
-class TrainingError(OnetError, ArithmeticError):
-    """Training that cannot go on because the loss or the weights are no longer finite."""
 
 
 def train(
