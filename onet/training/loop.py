@@ -52,7 +52,6 @@ _FREE = {"max_iterations", "max_minutes", "print_every", "checkpoint_every", "wo
 where the learning rate falls towards them."""
 
 
-
 def train(
     config: Config,
     run_dir: str | Path,
