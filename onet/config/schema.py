@@ -60,6 +60,11 @@ class DataConfig(_Strict):
         description="Query points drawn from each training item per iteration; or two numbers: of "
         "those outside and of those inside.",
     )
+    importance: bool = Field(
+        default=False,
+        description="Weigh near-surface query points in the loss so that they stand for uniform "
+        "ones, and probabilities stay calibrated; for points_file points_surface.npz.",
+    )
     input: Section = Field(
         default_factory=_pointcloud_input,
         description="What the network observes: {type, **options} of a registered input. "
