@@ -282,11 +282,23 @@ def test_both_names_of_the_factor_and_the_number_of_points() -> None:
     by_gamma = named_penalty("r1", gamma=20.0)(judge, real, real)
     torch.testing.assert_close(by_gamma, named_penalty("r1", reg_param=10.0)(judge, real, real))
     torch.testing.assert_close(by_gamma, 10 * 4 * real.square().sum((1, 2)).mean())
-    shared = named_penalty("r1", gamma=20.0, per_point=True)(judge, real, real)
+    shared = named_penalty("r1", gamma=20.0, norm="mean")(judge, real, real)
     torch.testing.assert_close(10 * shared, by_gamma)
+    one_sided = named_penalty("r1", gamma=20.0, norm="field", centre=1e-9)(judge, real, real)
+    torch.testing.assert_close(one_sided, 10 * by_gamma)
     torch.testing.assert_close(named_penalty("r1")(judge, real, real), by_gamma / 2)
     with pytest.raises(ConfigError, match="two names of one factor"):
         GradientPenalty(gamma=1.0, reg_param=1.0)
+
+
+def test_the_norm_of_a_field_does_not_depend_on_the_number_of_points() -> None:
+    torch.manual_seed(0)
+    for pooled, norm in ((Tensor.mean, "field"), (Tensor.sum, "mean")):
+        costs = []
+        for count in (100, 400):
+            x = torch.rand(500, count)
+            costs.append(named_penalty("r1", norm=norm)(lambda o: pooled(o**2, 1), x, x).item())
+        assert costs[0] == pytest.approx(costs[1], rel=0.02)
 
 
 def test_bad_penalties_are_refused() -> None:
@@ -304,6 +316,8 @@ def test_bad_penalties_are_refused() -> None:
             named_penalty("r1")(judge, real, real)
     with pytest.raises(DataError, match=r"mixes real and fake samples, which are \(3, 2\)"):
         named_penalty("wgan_gp")(quadratic, real, real[:2])
+    with pytest.raises(ConfigError, match="unknown norm 'felid'; did you mean 'field'"):
+        named_penalty("r1", norm="felid")
     with pytest.raises(ConfigError, match="measure=both"):
         GradientPenalty("real", weighting="sigmoid")
 

@@ -29,11 +29,11 @@ class OccupancySetDiscriminator(OccupancySetNetwork):
 
     Args:
         hidden_dim: features of a point.
-        pooling: `max` or `mean` over the points. The mean changes little from one draw of points
-            to the next, and has a gradient by each of them.
+        pooling: `mean` or `max` over the points. The mean changes little from one draw of points
+            to the next, and has a gradient by each of them, so that the generator learns at all.
     """
 
-    def __init__(self, hidden_dim: int = 128, pooling: Literal["max", "mean"] = "max") -> None:
+    def __init__(self, hidden_dim: int = 128, pooling: Literal["max", "mean"] = "mean") -> None:
         super().__init__(0, hidden_dim, leaky=True, mean=pooling == "mean")
         self.fc_logit = nn.Linear(hidden_dim, 1)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,8 @@ Judge = Callable[[Tensor], Tensor]
 """Samples (B, ...) -> logits (B,). Conditions are part of it: they are never penalised."""
 
 Measure = Literal["real", "fake", "both", "interpolated", "midpoint", "anchor", "neighbours"]
+Norm = Literal["sum", "mean", "field"]
+Weighting = Literal["none", "sigmoid"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,11 @@ class GradientPenalty:
         one_sided: no penalty below the centre (Petzka et al., WGAN-LP).
         weighting: `sigmoid` weighs the squared norms by (1 - s(D))^2 on real and s(D)^2 on fake
             samples, without the half (Roth et al., 2017; [M] (6.44)).
-        per_point: divide squared norms by the numbers in a sample, so that gamma does not depend
-            on how many query points a sample has.
+        norm: of the gradient by a sample of n numbers. `sum`, the Euclidean one, as published;
+            `mean`, its square divided by n; `field`, its square times n, which is the norm of the
+            functional derivative where the numbers are values of a function at random points: a
+            discriminator that averages over points has gradients 1/n by each, so that this gamma
+            does not depend on n.
         spread: standard deviation of the noise of `neighbours`.
         anchor: value of all numbers of the anchor.
 
@@ -58,8 +63,8 @@ class GradientPenalty:
     reg_param: float | None = None
     centre: float = 0.0
     one_sided: bool = False
-    weighting: Literal["none", "sigmoid"] = "none"
-    per_point: bool = False
+    weighting: Weighting = "none"
+    norm: Norm = "sum"
     spread: float = 0.5
     anchor: float = 0.5
 
@@ -73,6 +78,11 @@ class GradientPenalty:
         require_non_negative("spread", self.spread)
         if self.weighting == "sigmoid" and (self.measure != "both" or self.centre):
             raise ConfigError("penalty: weighting=sigmoid needs measure=both and centre=0")
+        for name, valid in (("measure", Measure), ("norm", Norm), ("weighting", Weighting)):
+            value = getattr(self, name)
+            if value not in get_args(valid):
+                hint = nearest(str(value), list(get_args(valid)))
+                raise ConfigError(f"penalty: unknown {name} {value!r}; {hint}")
 
     @property
     def factor(self) -> float:
@@ -100,7 +110,7 @@ class GradientPenalty:
             total = real.new_zeros(())
             for samples, sign in ((real, -1), (fake, 1)):
                 gradients, logits = input_gradients(judge, samples)
-                squares = gradients.square().sum(1) / self._divisor(gradients)
+                squares = self._scale(gradients) * gradients.square().sum(1)
                 total = total + (torch.sigmoid(sign * logits).square() * squares).mean()
             return self.factor * total
         if self.measure == "both":
@@ -132,17 +142,18 @@ class GradientPenalty:
 
     def _at(self, judge: Judge, samples: Tensor) -> Tensor:
         gradients, _ = input_gradients(judge, samples)
-        divisor = self._divisor(gradients)
+        scale = self._scale(gradients)
         if self.centre == 0:
-            return self.factor / 2 * (gradients.square().sum(1) / divisor).mean()
+            return self.factor / 2 * (scale * gradients.square().sum(1)).mean()
         # vector_norm has the derivative 0 at 0; that of a root is infinite
-        excess = torch.linalg.vector_norm(gradients, dim=1) / divisor**0.5 - self.centre
+        excess = scale**0.5 * torch.linalg.vector_norm(gradients, dim=1) - self.centre
         if self.one_sided:
             excess = excess.clamp(min=0)
         return self.factor / 2 * excess.square().mean()
 
-    def _divisor(self, gradients: Tensor) -> int:
-        return gradients.shape[1] if self.per_point else 1
+    def _scale(self, gradients: Tensor) -> float:
+        """Factor of the squared norm."""
+        return {"sum": 1.0, "mean": 1 / gradients.shape[1], "field": gradients.shape[1]}[self.norm]
 
 
 NAMED: dict[str, dict[str, object]] = {

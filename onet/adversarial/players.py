@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ class Players(Protocol):
     batch, the same for real and fake.
     """
 
-    def generator_module(self) -> nn.Module:
+    def generator_parameters(self) -> Iterable[nn.Parameter]:
         """What is trained to generate, the encoder of an autoencoder included."""
 
     def discriminator_module(self) -> nn.Module:
@@ -58,8 +58,8 @@ class ModulePlayers:
     z_dim: int = 1
     prior: Callable[[int], Tensor] | None = None
 
-    def generator_module(self) -> nn.Module:
-        return self.generator
+    def generator_parameters(self) -> Iterable[nn.Parameter]:
+        return self.generator.parameters()
 
     def discriminator_module(self) -> nn.Module:
         return self.discriminator

@@ -7,7 +7,7 @@ Each player's gradient is taken of its own loss by its own parameters alone. Sou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,8 +115,8 @@ class AdversarialTrainer:
         self.players, self.rules = players, rules or Rules()
         require_no_batch_norm(players.discriminator_module())
         self.optimizer_g, self.optimizer_d = optimizer_g, optimizer_d or optimizer_g
-        self.parameters_g = _trainable(players.generator_module())
-        self.parameters_d = _trainable(players.discriminator_module())
+        self.parameters_g = _trainable(players.generator_parameters())
+        self.parameters_d = _trainable(players.discriminator_module().parameters())
         if {id(p) for p in self.parameters_g} & {id(p) for p in self.parameters_d}:
             raise ConfigError("players: generator and discriminator share parameters; part them")
         if self.rules.update not in ("alternating", "simultaneous"):
@@ -325,8 +325,8 @@ class AdversarialTrainer:
             parameter.grad = None  # an optimiser of both players skips those without gradient
 
 
-def _trainable(module: nn.Module) -> list[nn.Parameter]:
-    return [p for p in module.parameters() if p.requires_grad]
+def _trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    return [p for p in parameters if p.requires_grad]
 
 
 def _require_plain_descent(optimizer: torch.optim.Optimizer, update: str) -> None:

@@ -50,6 +50,8 @@ class OccupancyNetwork(nn.Module):
         ConfigError: unknown part or option, or a code without its encoder.
     """
 
+    latent_needs_encoder = True
+
     def __init__(
         self,
         decoder: dict[str, Any],
@@ -62,7 +64,8 @@ class OccupancyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         _check_code("c_dim", c_dim, "encoder", encoder)
-        _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
+        if self.latent_needs_encoder or encoder_latent:
+            _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
         if not kl_weight >= 0:
             raise ConfigError(f"model.kl_weight: {kl_weight}; give 0 or more")
         if infer_points < 1:
