@@ -1,10 +1,10 @@
 """An occupancy GAN of spheres of random radius: do the generated radii follow those of the data?
 
-The whole distribution is one number, so it can be looked at. Losses and penalties get equal processor
-time; radii come from the volumes of samples at common points. "W1" is the first
+The whole distribution is one number, so it can be looked at. Losses and penalties get equal
+processor time; radii come from the volumes of samples at common points. "W1" is the first
 Wasserstein distance between generated and true radii; "ratio" is W1 over that of the best generator
-without diversity, which makes the median radius alone; "floor" is that of a second draw of the data.
-Below 1 a generator has learned more than the mean; near the floor it has learned all.
+without diversity, which makes the median radius alone; "floor" is that of a second draw of the
+data. Below 1 a generator has learned more than the mean; near the floor it has learned all.
 """
 
 from __future__ import annotations

@@ -120,7 +120,10 @@ class CollapseWatch:
         family = FAMILIES.get(self.loss.name)
         if family is None:
             return ""
-        means = [float(part.mean()) for part in np.array_split(self._column("loss_d"), min(10, self.window))]
+        means = [
+            float(part.mean())
+            for part in np.array_split(self._column("loss_d"), min(10, self.window))
+        ]
         level = float(np.mean(means))
         parts = {m: collapsed_part(m, family) for m in (2, 3, 4)}
         modes = min(parts, key=lambda m: abs(level / goal - parts[m]))
