@@ -1,7 +1,8 @@
-"""Analytic fields and the settings of hypothesis, shared by the tests of the geometry."""
+"""What tests share: analytic fields, runs of a model of balls, the settings of hypothesis."""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 
@@ -33,3 +34,11 @@ def torus() -> Field:
         return 0.13 - np.hypot(ring, points[:, 2])
 
     return field
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes a run folder of a model whose shapes are balls, from an input and its options."""
+    from ball_model import save_run
+
+    return functools.partial(save_run, tmp_path / "run")

@@ -64,6 +64,22 @@ def differences(name: str, base: str) -> dict[str, object]:
 CHAIRS = {"data.categories": ["03001627"]}
 NO_POINT_CLOUD = {"data.input.count": None, "data.input.noise": None}
 NO_POINTNET = {"model.encoder.hidden_dim": None}
+LOCAL = {
+    "model.c_dim": 32,
+    "model.encoder.planes": ["xz", "xy", "yz"],
+    "model.encoder.plane_resolution": 64,
+    "model.encoder.unet_depth": 4,
+    "model.encoder.unet_width": 32,
+    "model.decoder.type": "local",
+    "model.decoder.hidden_size": 32,
+    "training.batch_size": 32,
+    "training.validate_every": 10000,
+}
+GRID = {
+    "model.encoder.planes": [],
+    "model.encoder.grid_resolution": 32,
+    "model.encoder.unet_depth": 3,
+}
 PUBLISHED = {
     ("img", "pointcloud"): {
         **NO_POINT_CLOUD,
@@ -121,6 +137,15 @@ PUBLISHED = {
         "model.decoder.type": "cbatchnorm_noresnet",
         "model.decoder.hidden_size": None,
     },
+    ("pointcloud_planes", "pointcloud"): {
+        **LOCAL,
+        "data.input.count": 3000,
+        "model.encoder.type": "local_pointnet",
+        "model.encoder.hidden_dim": 32,
+    },
+    ("voxels_planes", "voxels"): {**LOCAL, "model.encoder.type": "local_voxels"},
+    ("pointcloud_grid", "pointcloud_planes"): GRID,
+    ("voxels_grid", "voxels_planes"): GRID,
 }
 
 

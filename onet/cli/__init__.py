@@ -10,7 +10,15 @@ import sys
 
 import typer
 
-from onet.cli import data, inference, stability, training  # noqa: F401
+from onet.cli import (  # noqa: F401
+    calibration,
+    data,
+    inference,
+    latent,
+    stability,
+    threshold,
+    training,
+)
 from onet.cli.app import app
 from onet.errors import OnetError
 

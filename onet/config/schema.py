@@ -210,6 +210,11 @@ class GenerationConfig(_Strict):
         default=False,
         description="Give vertices the normals of the field; ply, glb, obj keep them.",
     )
+    uncertainty: bool = Field(
+        default=False,
+        description="Give vertices the width of the zone in which the probability is between 1/4 "
+        "and 3/4, as an attribute `uncertainty`; ply and glb keep it.",
+    )
 
 
 class EvaluationConfig(_Strict):

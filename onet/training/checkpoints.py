@@ -10,6 +10,7 @@ trained.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -146,6 +147,12 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
         f"{path}: no {FOLDER}/{BEST} or {FOLDER}/{LAST} in this folder; name a run folder "
         "written by `onet train` that has reached its first checkpoint, or a checkpoint file"
     )
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_last(

@@ -162,7 +162,7 @@ def _distances(runs: dict[str, Any]) -> Figure:
 
 def _paths(name: str) -> Figure:
     pair = find_pair(name)
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     shares = np.linspace(0, 2, 401)
     paths = {"gamma": [DiracGan(pair, gamma=s * pair.gamma_critical) for s in shares]}
@@ -178,7 +178,7 @@ def _paths(name: str) -> Figure:
         axes.set_xlabel("real part")
         axes.set_ylabel("imaginary part")
         axes.legend()
-        figure.colorbar(points, ax=axes)
+    figure.colorbar(points, ax=[left, right], location="bottom", shrink=0.5)
     if len(paths) == 1:
         right.axis("off")
         right.text(0.5, 0.5, "This loss has no curvature:\nnoise damps nothing.", ha="center")

@@ -55,7 +55,8 @@ def games_study(
     text = (
         "Largest distance of the generator's parameters from the data's over the last tenth of the "
         "steps, starting beside the equilibrium. Damping is minus the largest real part of the "
-        "eigenvalues there: 0 means that nothing converges linearly."
+        "eigenvalues there that are not 0: without damping nothing converges linearly. Games "
+        "whose equilibria form a line have eigenvalues 0 along it."
     )
     table = TablePart("games", f"Largest distance over the last tenth of {steps} steps", rows)
     return Study("Analytic games", text, settings, [table, *figures])
@@ -87,8 +88,10 @@ def _generator_distances(game: Game, states: Any) -> Vector:
 def _row(
     name: str, gamma: float, game: Game, runs: dict[str, Vector], steps: int
 ) -> dict[str, Any]:
-    damping = -float(game.eigenvalues().real.max()) + 0.0
-    row: dict[str, Any] = {"game": name, "gamma": gamma, "damping": f"{max(damping, 0.0):.4f}"}
+    values = game.eigenvalues()
+    moving = values[np.abs(values) > 1e-12]  # along a line of equilibria nothing moves
+    damping = max(0.0, -float(moving.real.max())) if len(moving) else None
+    row: dict[str, Any] = {"game": name, "gamma": gamma, "damping": damping}
     for scheme, series in runs.items():
         finished = len(series) == steps + 1
         row[scheme] = f"{series[-max(1, steps // 10) :].max():.3g}" if finished else "diverged"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from onet.adversarial.games.function_space import gamma_range, lgan_spectrum, spectral_abscissa
 from onet.adversarial.mixtures import Mixture, bridged, gaussian, two_modes
-from onet.adversarial.poincare import FourierFeatures, Points, Polynomials, advise, ritz
+from onet.adversarial.poincare import Features, FourierFeatures, Points, Polynomials, advise, ritz
 from onet.errors import DataError
 from onet.report.stability.study import FigurePart, Study, TablePart, shown_eigenvalues
 
@@ -36,9 +36,9 @@ def poincare_study(samples: int = 20_000, seed: int = 0) -> Study:
     settings = {"samples": samples, "seed": seed, "degree": DEGREE, "cosines": 100}
     text = (
         "xi_min is the smallest eigenvalue of the data's operator. It is small where little "
-        "connects the parts of the data, and bounds how fast a GAN can converge on it: at best like "
-        "exp(-|beta| sqrt(xi_min) t). Moving samples between two modes, as an augmentation does, "
-        "raises it."
+        "connects the parts of the data, and bounds how fast a GAN can converge on it: at best "
+        "like exp(-|beta| sqrt(xi_min) t). Moving samples between two modes, as an augmentation "
+        "does, raises it."
     )
     return Study(
         "Poincaré constants",
@@ -70,16 +70,17 @@ def samples_study(path: Path, count: int = 3, seed: int = 0) -> Study:
         ConfigError: more eigenvalues than the features have.
     """
     points = _read(path)
-    features = {"100 random cosines": FourierFeatures(points, 100, seed=seed)}
+    features: dict[str, Features] = {
+        "100 random cosines": FourierFeatures(points, 100, seed=seed),
+    }
     if points.shape[1] == 1:
-        features = {f"polynomials to degree {DEGREE}": Polynomials(points, DEGREE)} | features  # type: ignore[assignment]
-    rows = []
-    for name, feature in features.items():
-        found = ritz(points, feature, count)
-        rows.append(
-            {"features": name} | {f"xi_{k + 1}": float(v) for k, v in enumerate(found.values)}
-        )
-    xi_min = min(row["xi_1"] for row in rows)
+        features[f"polynomials to degree {DEGREE}"] = Polynomials(points, DEGREE)
+    found = {name: ritz(points, feature, count) for name, feature in features.items()}
+    rows = [
+        {"features": name} | {f"xi_{k + 1}": float(v) for k, v in enumerate(f.values)}
+        for name, f in found.items()
+    ]
+    xi_min = min(f.xi_min for f in found.values())
     advice = []
     for pair in ("js", "wasserstein", "least_squares"):
         a = advise(xi_min, pair)
@@ -100,7 +101,7 @@ def samples_study(path: Path, count: int = 3, seed: int = 0) -> Study:
     }
     text = (
         "Estimates by the Ritz method: upper bounds on the samples. The rate is that of the "
-        "slowest mode per unit of time (steps times their size), once the GAN is near its equilibrium."
+        "slowest mode per unit of time (steps times their size), near the equilibrium."
     )
     return Study(
         f"Poincaré constant of {path.name}",
