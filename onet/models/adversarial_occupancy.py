@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.adversarial.discriminators import DISCRIMINATORS
+from onet.adversarial.penalties import spectrally_normalised
 from onet.config import GenerationConfig
 from onet.errors import ConfigError
 from onet.models import MODELS
@@ -45,6 +46,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         softness: distance over which real occupancies rise from 1/2 to 0.73; about the spacing of
             the detail that shall be seen. 0 leaves them hard.
         validation_samples: samples of the prior that validation compares each item with.
+        spectral_norm: divide each weight of the discriminator by its largest singular value.
 
     Raises:
         ConfigError: unknown part or option, or a value that cannot be.
@@ -62,6 +64,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         infer_points: int = 2048,
         softness: float = 0.02,
         validation_samples: int = 32,
+        spectral_norm: bool = False,
     ) -> None:
         if z_dim < 1:
             raise ConfigError(f"model.z_dim: {z_dim}; a generator needs a latent code")
@@ -80,6 +83,8 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         )
         self.softness, self.validation_samples = softness, validation_samples
         self.discriminator = DISCRIMINATORS.build(discriminator, "model.discriminator")
+        if spectral_norm:
+            spectrally_normalised(self.discriminator)
 
     # -- what `onet.adversarial.players.Players` asks for ------------------------------------------
 
