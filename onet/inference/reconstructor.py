@@ -113,6 +113,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
+    """The section `generation` with changes; see `Reconstructor.generation_settings`."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("simplify") == 0:
+        given["simplify"] = None
+    return with_changes(section, given, "generation")
+
+
 class Reconstructor:
     """A model in evaluation mode together with its configuration.
 
@@ -183,10 +191,7 @@ class Reconstructor:
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
-        given = {key: value for key, value in changes.items() if value is not None}
-        if given.get("simplify") == 0:
-            given["simplify"] = None
-        return with_changes(self.config.generation, given, "generation")
+        return surface_settings(self.config.generation, **changes)
 
     def extract(
         self,
@@ -202,10 +207,17 @@ class Reconstructor:
         and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
         `extraction`, `refinement`, `simplification`, `normals`.
         """
-        settings = self.generation_settings(**options)
         code = self.encode(observation)
-        if latent is None:
-            latent = self.latent(seed)
+        return self.surface(code, self.latent(seed) if latent is None else latent, **options)
+
+    def surface(
+        self,
+        code: Code,
+        latent: Tensor | None = None,  # (Z,)
+        **options: Unpack[SurfaceOptions],
+    ) -> trimesh.Trimesh:
+        """The mesh, in the unit frame, of a code, or of a code and a latent code; see `extract`."""
+        settings = self.generation_settings(**options)
         field = self.field(code, settings.precision, latent)
         half = (1 + settings.padding) / 2
         mesh = extract_mesh(
