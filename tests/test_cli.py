@@ -38,7 +38,7 @@ def test_start_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["prepare", "data", "train", "generate", "eval", "demo"], ids=lambda name: name
+    "command", ["prepare", "data", "train", "fit", "generate", "eval", "demo"], ids=lambda name: name
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(command, "--help")
