@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from onet import cli
 
@@ -37,9 +41,7 @@ def test_start_imports_nothing_heavy(arguments: list[str]) -> None:
     assert imported.isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize(
-    "command", ["prepare", "data", "train", "fit", "generate", "eval", "demo"], ids=lambda name: name
-)
+@pytest.mark.parametrize("command", sorted(typer.main.get_command(cli.app).commands))
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     run(command, "--help")
     assert "Usage" in capsys.readouterr().out
@@ -63,7 +65,9 @@ def test_unknown_config_lists_the_packaged_ones(
     assert "pointcloud" in message.replace("pointclowd", "")
 
 
-@pytest.mark.parametrize("command", ["prepare", "generate", "eval"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "generate", "threshold", "eval", "sample-grid", "diversity"]
+)
 def test_missing_input_is_named(
     command: str,
     tmp_path: Path,
@@ -114,3 +118,33 @@ def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     again = torch.load(tmp_path / "c.pt", weights_only=True)
     assert again["it"] == 12
     assert all(torch.equal(again["model"][key], value) for key, value in state.items())
+
+
+DOCUMENTED = [
+    line
+    for block in re.findall(
+        r"^```bash\n(.*?)^```",
+        (Path(__file__).parents[1] / "docs" / "reproduce.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    for line in block.splitlines()
+    if line
+]
+
+
+def test_there_are_documented_commands() -> None:
+    assert len(DOCUMENTED) > 15
+
+
+@pytest.mark.parametrize("line", DOCUMENTED)
+def test_documented_commands_and_configurations_exist(line: str) -> None:
+    from onet.config import load_config
+
+    program, *words = shlex.split(line)
+    assert program == "onet"
+    command: Any = typer.main.get_command(cli.app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    given = command.make_context(line, words).params  # refuses unknown options and arguments
+    if given.get("config"):
+        load_config(given["config"], given.get("overrides") or [])

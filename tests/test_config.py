@@ -64,6 +64,22 @@ def differences(name: str, base: str) -> dict[str, object]:
 CHAIRS = {"data.categories": ["03001627"]}
 NO_POINT_CLOUD = {"data.input.count": None, "data.input.noise": None}
 NO_POINTNET = {"model.encoder.hidden_dim": None}
+LOCAL = {
+    "model.c_dim": 32,
+    "model.encoder.planes": ["xz", "xy", "yz"],
+    "model.encoder.plane_resolution": 64,
+    "model.encoder.unet_depth": 4,
+    "model.encoder.unet_width": 32,
+    "model.decoder.type": "local",
+    "model.decoder.hidden_size": 32,
+    "training.batch_size": 32,
+    "training.validate_every": 10000,
+}
+GRID = {
+    "model.encoder.planes": [],
+    "model.encoder.grid_resolution": 32,
+    "model.encoder.unet_depth": 3,
+}
 PUBLISHED = {
     ("img", "pointcloud"): {
         **NO_POINT_CLOUD,
@@ -121,6 +137,15 @@ PUBLISHED = {
         "model.decoder.type": "cbatchnorm_noresnet",
         "model.decoder.hidden_size": None,
     },
+    ("pointcloud_planes", "pointcloud"): {
+        **LOCAL,
+        "data.input.count": 3000,
+        "model.encoder.type": "local_pointnet",
+        "model.encoder.hidden_dim": 32,
+    },
+    ("voxels_planes", "voxels"): {**LOCAL, "model.encoder.type": "local_voxels"},
+    ("pointcloud_grid", "pointcloud_planes"): GRID,
+    ("voxels_grid", "voxels_planes"): GRID,
 }
 
 
@@ -136,6 +161,24 @@ def test_inheritance_and_overrides_are_laid_over_one_another(tmp_path: Path) -> 
     path = write(tmp_path / "c.yaml", "inherit: sub/b.yaml\ntraining: {batch_size: 4}")
     training = load_config(path, ["training.seed=5", "training.seed=6"]).training
     assert (training.seed, training.batch_size, training.learning_rate) == (6, 4, 0.5)
+
+
+def test_several_parents_are_laid_over_one_another_in_their_order(tmp_path: Path) -> None:
+    write(tmp_path / "base.yaml", "training: {seed: 1, batch_size: 2, threads: 1}")
+    write(tmp_path / "a.yaml", "inherit: base.yaml\ntraining: {seed: 2, threads: 2}")
+    write(tmp_path / "b.yaml", "inherit: base.yaml\ntraining: {batch_size: 3, threads: 3}")
+    for order, threads in (("a.yaml, b.yaml", 3), ("b.yaml, a.yaml", 2)):
+        path = write(tmp_path / "c.yaml", f"inherit: [{order}]\ntraining: {{warmup: 9}}")
+        training = load_config(path).training
+        # base.yaml, under both, does not undo what the first one of them says
+        assert (training.seed, training.batch_size, training.warmup) == (2, 3, 9)
+        assert training.threads == threads
+
+
+def test_the_recipe_adds_training_keys_alone() -> None:
+    changed = differences("pointcloud_recipe_small", "pointcloud_small")
+    assert changed == differences("recipe", "pointcloud")
+    assert {key.partition(".")[0] for key in changed} == {"training"}
 
 
 def test_values_of_overrides_are_yaml() -> None:
@@ -199,6 +242,7 @@ def test_unknown_keys_name_the_place_and_the_nearest_valid_key(
         ("inherit: none.yaml", r"none\.yaml, which does not exist"),
         ("inherit: [1]", "inherit must be the name"),
         ("inherit: bad.yaml", "in a circle"),
+        ("inherit: [bad.yaml]", "in a circle"),
     ],
 )
 def test_bad_files(tmp_path: Path, text: str, message: str) -> None:

@@ -25,7 +25,11 @@ from onet.training.logs import read_metrics
 from onet.training.loop import train
 
 NAMES = [path.stem for path in sorted(configs_dir().glob("*.yaml"))]
-SMALL = {"c_dim": 16, "z_dim": 8, "hidden_dim": 16, "hidden_size": 16}
+SMALL = {
+    **{"c_dim": 16, "z_dim": 8, "hidden_dim": 16, "hidden_size": 16},
+    **{"plane_resolution": 8, "grid_resolution": 8, "unet_depth": 2, "unet_width": 8},
+    **{"latents": 4, "heads": 2, "layers": 1},
+}
 SIZES = {"image": {"size": 32}, "pointcloud": {"count": 30}}  # of the observations
 COMMON = [
     "data.categories=null",

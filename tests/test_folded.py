@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from onet import _C
+from onet.nn.code import as_batch
 from onet.nn.decoders import DECODERS, constant_linear, folded
 from onet.nn.decoders.folded import CPU_TILE
+from onet.nn.decoders.residual import ResidualDecoder
 
-FOLDING = [name for name in DECODERS if hasattr(DECODERS[name], "fold")]
+FOLDING = [name for name in DECODERS if issubclass(DECODERS[name], ResidualDecoder)]
 COUNTS = (
     0,
     1,
@@ -33,6 +35,13 @@ def random_decoder(name="cbatchnorm", hidden=32, z_dim=0, c_dim=16, seed=0, **op
     return decoder
 
 
+def random_code(name="cbatchnorm", size=1.0):
+    if name != "local":
+        return torch.randn(16) * size
+    maps = {"xz": (8, 8), "xy": (12, 12), "grid": (5, 5, 5)}
+    return {key: torch.randn(16, *shape) * size for key, shape in maps.items()}
+
+
 def queries(count, seed=0):
     return torch.rand(count, 3, generator=torch.Generator().manual_seed(seed)) * 1.1 - 0.55
 
@@ -40,13 +49,13 @@ def queries(count, seed=0):
 @torch.no_grad()
 def eager(decoder, points, c, z=None):
     z = None if z is None else z[None]
-    return decoder.eval()(points[None], z, c[None])[0]
+    return decoder.eval()(points[None], z, as_batch(c))[0]
 
 
 def autograd(decoder, points, c, z=None):
     points = points.clone().requires_grad_()
     z = None if z is None else z[None]
-    logits = decoder.eval()(points[None], z, c[None])[0]
+    logits = decoder.eval()(points[None], z, as_batch(c))[0]
     return torch.autograd.grad(logits.sum(), points)[0]
 
 
@@ -70,7 +79,7 @@ def threads(count):
 def test_logits_equal_the_module(name, hidden, z_dim):
     decoder = random_decoder(name, hidden, z_dim, seed=hidden)
     for seed in range(2):
-        c = torch.randn(16) * (1 + seed)
+        c = random_code(name, 1 + seed)
         z = torch.randn(z_dim) if z_dim else None
         field, narrow = decoder.fold(c, z), decoder.fold(c, z, torch.bfloat16)
         for count in COUNTS:
@@ -93,7 +102,7 @@ def test_logits_equal_the_module(name, hidden, z_dim):
 def test_gradients_equal_autograd(name, hidden, z_dim, count):
     """But for points so close to a kink that rounding decides on its side."""
     decoder = random_decoder(name, hidden, z_dim, seed=count)
-    c, z = torch.randn(16), torch.randn(z_dim) if z_dim else None
+    c, z = random_code(name), torch.randn(z_dim) if z_dim else None
     points = queries(count)
     exact = autograd(decoder, points, c, z)
     rounded = 0.8 if name == "simple" else 0.3  # no norm keeps its features apart from kinks
@@ -111,7 +120,7 @@ def test_gradients_equal_autograd(name, hidden, z_dim, count):
 def test_leaky_rectifiers(name):
     decoder = random_decoder(name, 64, leaky=True)
     plain = random_decoder(name, 64)
-    c, points = torch.randn(16), queries(3000)
+    c, points = random_code(name), queries(3000)
     logits, gradients = decoder.fold(c).value_and_gradient(points)
     torch.testing.assert_close(logits, eager(decoder, points, c), atol=1e-4, rtol=1e-5)
     assert not torch.allclose(logits, eager(plain, points, c), atol=1e-2)
@@ -132,7 +141,7 @@ def test_number_of_blocks(blocks):
 @pytest.mark.parametrize("name", FOLDING)
 def test_a_latent_code_is_not_forgotten(name):
     with pytest.raises(ValueError, match="needs a latent code of 8 numbers"):
-        random_decoder(name, z_dim=8).fold(torch.randn(16))
+        random_decoder(name, z_dim=8).fold(random_code(name))
 
 
 def test_a_part_of_the_points_gives_a_part_of_the_logits():
@@ -150,11 +159,13 @@ def test_a_part_of_the_points_gives_a_part_of_the_logits():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("hidden", [64, 256])
-def test_the_number_of_threads_changes_nothing(hidden, dtype):
+@pytest.mark.parametrize(
+    ("name", "hidden"), [("cbatchnorm", 64), ("cbatchnorm", 256), ("local", 32)]
+)
+def test_the_number_of_threads_changes_nothing(name, hidden, dtype):
     """Not even in the last bit, though it changes the tiles."""
-    decoder = random_decoder(hidden=hidden)
-    field = decoder.fold(torch.randn(16), dtype=dtype)
+    decoder = random_decoder(name, hidden)
+    field = decoder.fold(random_code(name), dtype=dtype)
     for count in (1, 700, 5 * CPU_TILE + 3):
         points = queries(count)
         results = []

@@ -56,7 +56,30 @@ def make_batch(points: int = 40) -> dict[str, Tensor]:
     }
 
 
-SECTIONS = {"occupancy": small(), "variational": variational(), "both": both()}
+def latent_set(**changes: Any) -> dict[str, Any]:
+    """Sets of latents, both of the observation and of the shape."""
+    size = {"latents": 2, "hidden_dim": 8, "heads": 2}
+    section = {
+        "encoder": {"type": "point_set", "layers": 1, **size},
+        "encoder_latent": {"type": "point_set", **size},
+        "decoder": {"type": "cross_attention", "hidden_size": 8, "heads": 2, "latents": 2},
+        "z_dim": 4,
+    }
+    return small(**{**section, **changes})
+
+
+def variational_set(**changes: Any) -> dict[str, Any]:
+    return latent_set(**{"c_dim": 0, "encoder": None, **changes})
+
+
+SECTIONS = {
+    "occupancy": small(),
+    "variational": variational(),
+    "both": both(),
+    "set": latent_set(z_dim=0, encoder_latent=None),
+    "variational set": variational_set(),
+    "both sets": latent_set(),
+}
 
 
 def test_every_model_is_tried() -> None:
@@ -218,8 +241,9 @@ def random_model(section: dict[str, Any]) -> Any:
     return randomise(build_model(section)).eval()
 
 
-@pytest.mark.parametrize("section", [variational(), both()], ids=["variational", "both"])
-def test_loss_is_the_negative_lower_bound(section: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", ["variational", "both", "variational set", "both sets"])
+def test_loss_is_the_negative_lower_bound(name: str) -> None:
+    section = SECTIONS[name]
     model, batch = random_model(section), make_batch()
     torch.manual_seed(1)
     losses = model.loss(batch)
@@ -324,10 +348,24 @@ def test_latent_codes_are_computed_in_single_precision() -> None:
         assert torch.isfinite(p.grad).all()
 
 
-def test_a_variational_model_learns_two_shapes() -> None:
+TWO_SHAPES = {
+    "code": variational(
+        kl_weight=0.01,
+        encoder_latent={"type": "simple", "hidden_dim": 32},
+        decoder={"type": "simple", "hidden_size": 32},
+    ),
+    "set": variational_set(
+        kl_weight=0.01,
+        encoder_latent={"type": "point_set", "latents": 2, "hidden_dim": 32, "heads": 2},
+        decoder={"type": "cross_attention", "hidden_size": 32, "heads": 2, "latents": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWO_SHAPES)
+def test_a_variational_model_learns_two_shapes(name: str) -> None:
     torch.manual_seed(0)
-    section = variational(kl_weight=0.01, encoder_latent={"type": "simple", "hidden_dim": 32})
-    model = build_model({**section, "decoder": {"type": "simple", "hidden_size": 32}})
+    model = build_model(TWO_SHAPES[name])
     points = torch.rand(2, 500, 3) - 0.5
     inside = torch.stack([points[0, :, 0] < 0, points[1, :, 0] > 0])  # opposite halves of the box
     batch = {
@@ -361,12 +399,23 @@ def observations(kind: str) -> Tensor:
     return torch.rand(shape.get(kind, (2, 0)), generator=generator)
 
 
+def reduced(section: dict[str, Any]) -> dict[str, Any]:
+    """With 8 latents where there are hundreds, and one of many equal blocks of self-attention."""
+    least = {"latents": 8, "layers": 1}
+    changed = dict(section)
+    for name, part in section.items():
+        if isinstance(part, dict):
+            changed[name] = {**part, **{k: v for k, v in least.items() if part.get(k)}}
+    latents = (section.get("encoder_latent") or {}).get("latents")
+    return {**changed, "z_dim": section["z_dim"] * 8 // latents} if latents else changed
+
+
 @pytest.mark.parametrize("name", list(NAMES))
 @pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
 def test_packaged_configurations_train(name: str, bf16: bool) -> None:
     config = load_config(name)
     torch.manual_seed(0)
-    model = build_model(fit_to_data(config.model, 2))
+    model = build_model(reduced(fit_to_data(config.model, 2)))
     points = torch.rand(2, 64, 3) - 0.5
     batch = {
         "points": points,

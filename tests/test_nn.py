@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError, DataError
+from onet.nn.code import Code, as_batch, code_of
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Encoder
@@ -26,20 +27,53 @@ from onet.nn.layers import (
 )
 
 B, N, T, C = 3, 20, 17, 6
+M = 5  # latents of a set
 
 SMALL: dict[str, dict[str, Any]] = {
     "pointnet_resnet": {"hidden_dim": 8},
     "pointnet_simple": {"hidden_dim": 8},
     "voxel_simple": {"resolution": 16},
     "idx": {"count": B},
+    "point_set": {"latents": M, "hidden_dim": 8, "heads": 2, "layers": 1},
+    "resnet18_planes": {
+        "plane_resolution": 8,
+        "tokens": 4,
+        "hidden_dim": 8,
+        "heads": 2,
+        "layers": 1,
+    },
+    "local_pointnet": {
+        "hidden_dim": 8,
+        "plane_resolution": 8,
+        "grid_resolution": 8,
+        "unet_depth": 2,
+        "unet_width": 4,
+    },
+    "local_voxels": {
+        "resolution": 16,
+        "plane_resolution": 8,
+        "grid_resolution": 8,
+        "unet_depth": 2,
+        "unet_width": 4,
+    },
     **{name: {"hidden_size": 8} for name in DECODERS},
+    "cross_attention": {"hidden_size": 8, "heads": 2, "layers": 1, "blocks": 2},
 }
 IMAGE = (3, 48, 40)
 INPUTS = {
     "pointnet_resnet": (N, 3),
     "pointnet_simple": (N, 3),
     "voxel_simple": (16, 16, 16),
+    "local_pointnet": (N, 3),
+    "local_voxels": (16, 16, 16),
     "idx": (),
+    "point_set": (N, 3),
+}
+SIZES = {  # of the codes that encoders make, flattened, where it is not C
+    "point_set": M * C,
+    "local_pointnet": C * (3 * 8**2 + 8**3),
+    "local_voxels": C * (3 * 8**2 + 8**3),
+    "resnet18_planes": C * 3 * 8**2,
 }
 BLOCKS = (ResnetBlock, BatchNormResnetBlock, ConditionalResnetBlock)
 Part = tuple[str, str]
@@ -65,13 +99,26 @@ def observations(name: str) -> Tensor:
     return torch.rand(B, *INPUTS.get(name, IMAGE), generator=generator) - 0.5
 
 
+def codes(name: str, generator: torch.Generator) -> Code:
+    """What a decoder of this name takes."""
+    if name == "local":
+        maps = {"xz": (4, 4), "yz": (6, 6), "grid": (5, 5, 5)}
+        return {key: torch.randn(B, C, *size, generator=generator) for key, size in maps.items()}
+    size = (B, M, C) if name == "cross_attention" else (B, C)
+    return torch.randn(size, generator=generator)
+
+
 def call(part: Part, module: nn.Module) -> Tensor:
+    """Logits (B, T) of a decoder; all numbers of an encoder's code, (B, ...)."""
     generator = torch.Generator().manual_seed(1)
     kind, name = part
     if kind == "encoder":
-        return module(observations(name))
+        code = module(observations(name))
+        if isinstance(code, dict):
+            code = torch.cat([features.flatten(1) for features in code.values()], 1)
+        return code.flatten(1)
     points = torch.rand(B, T, 3, generator=generator) - 0.5
-    return module(points, None, torch.randn(B, C, generator=generator))
+    return module(points, None, codes(name, generator))
 
 
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
@@ -80,7 +127,7 @@ def test_forward_and_backward(part: Part, bf16: bool) -> None:
     module = randomise(build(part))
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         output = call(part, module)
-    assert output.shape == (B, C if part[0] == "encoder" else T)
+    assert output.shape == (B, SIZES.get(part[1], C) if part[0] == "encoder" else T)
     assert torch.isfinite(output).all()
     output.float().square().sum().backward()
     for name, parameter in module.named_parameters():
@@ -118,15 +165,15 @@ def test_items_do_not_influence_one_another_in_eval_mode(part: Part) -> None:
     module = randomise(build(part)).eval()
     generator = torch.Generator().manual_seed(2)
     if part[0] == "encoder":
-        arguments: tuple[Tensor | None, ...] = (observations(part[1]),)
+        arguments: tuple[Any, ...] = (observations(part[1]),)
     else:
         points = torch.rand(B, T, 3, generator=generator)
-        arguments = (points, None, torch.randn(B, C, generator=generator))
+        arguments = (points, None, codes(part[1], generator))
     with torch.no_grad():
         together = module(*arguments)
         for i in range(B):
-            alone = module(*(None if a is None else a[i : i + 1] for a in arguments))
-            torch.testing.assert_close(alone[0], together[i])
+            one = [None if a is None else as_batch(code_of(a, i)) for a in arguments]
+            torch.testing.assert_close(code_of(module(*one), 0), code_of(together, i))
 
 
 def test_pointnet_ignores_order_and_repetition_of_points() -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from onet.training.checkpoints import load_checkpoint, resolve_checkpoint
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.logs import read_metrics
 from onet.training.loop import TrainingError, train
+from onet.training.optimizer import build_optimizer
 from onet.training.precision import choose_precision
+from onet.training.schedule import LearningRate
 from onet.training.stream import StreamSampler, training_batches
 
 
@@ -147,6 +149,147 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     rows = [read_metrics(folder / "metrics.csv") for folder in (finished, tmp_path)]
     for a, b in zip(*rows, strict=True):
         assert {**a, "minutes": 0} == {**b, "minutes": 0}
+
+
+RECIPE = {
+    "optimizer": "adamw",
+    "weight_decay": 0.1,
+    "warmup": 3,
+    "schedule": "cosine",
+    "ema": 0.9,
+    "clip": 0.5,
+}
+
+
+def test_every_option_of_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
+    class Interrupting(Spheres):
+        reads = 0
+
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            Interrupting.reads += 1
+            if Interrupting.reads == 16:  # in the fourth batch
+                signal.raise_signal(signal.SIGTERM)
+            return super().__getitem__(index)
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(whole, **RECIPE)
+    datasets = {"train": Interrupting(), "val": Spheres(3, seed=1, ragged=True)}
+    assert run(parts, datasets=datasets, **RECIPE).iterations == 4
+    run(parts, **RECIPE)
+    for name in ("last", "best"):
+        assert_same(weights(whole, name), weights(parts, name))
+    states = [torch.load(f / "checkpoints/optimizer-7.pt") for f in (whole, parts)]
+    assert_same(states[0]["weights"], states[1]["weights"])
+    rows = [read_metrics(folder / "metrics.csv") for folder in (whole, parts)]
+    for a, b in zip(*rows, strict=True):
+        assert {**a, "minutes": 0} == {**b, "minutes": 0}
+    rates = [row["learning_rate"] for row in rows[0] if row["split"] == "train"]
+    assert rates == [LearningRate(config(**RECIPE).training)(step, 0.0) for step in range(7)]
+
+
+@pytest.mark.parametrize("key", sorted(RECIPE.keys() - {"weight_decay"}))
+def test_each_option_of_the_recipe_changes_the_course(
+    finished: Path, tmp_path: Path, key: str
+) -> None:
+    decay = {"weight_decay": 0.1} if key == "optimizer" else {}
+    run(tmp_path, **{key: RECIPE[key]}, **decay)
+    same = weights(finished)["decoder.fc_out.weight"]
+    assert not torch.equal(same, weights(tmp_path)["decoder.fc_out.weight"])
+
+
+def test_the_average_is_validated_and_saved(tmp_path: Path) -> None:
+    """A run that is not told to average, with the same steps, gives the weights to average."""
+    decay, averaged = 0.25, None
+    run(tmp_path / "averaged", ema=decay, max_iterations=3)
+    for steps in range(4):
+        folder = tmp_path / f"{steps}"
+        if steps:
+            run(folder, max_iterations=steps, validate_every=100)
+            state = {key: value.double() for key, value in weights(folder).items()}
+        else:
+            torch.manual_seed(0)
+            state = {k: v.double() for k, v in build_model(config().model).state_dict().items()}
+        if averaged is None:
+            averaged = state
+        keep = min(decay, (1 + steps) / (10 + steps)) if steps else 0
+        averaged = {k: keep * averaged[k] + (1 - keep) * state[k] for k in state}
+    found = weights(tmp_path / "averaged")
+    for key, value in averaged.items():
+        if found[key].is_floating_point():
+            torch.testing.assert_close(found[key].double(), value, atol=1e-6, rtol=1e-4)
+        else:
+            assert torch.equal(found[key], weights(tmp_path / "3")[key])
+    training = torch.load(tmp_path / "averaged/checkpoints/optimizer-3.pt")["weights"]
+    assert_same(training, weights(tmp_path / "3"))
+    model = build_model(config().model)
+    model.load_state_dict(found)
+    values = []
+    for item in (Spheres(3, seed=1, ragged=True)[i] for i in range(3)):
+        batch = {key: torch.as_tensor(value)[None] for key, value in item.items()}
+        values.append(float(model.eval().validate(batch)["loss"]))
+    last = load_checkpoint(tmp_path / "averaged/checkpoints/last.safetensors").metadata["metrics"]
+    assert last["loss"] == pytest.approx(np.mean(values), rel=1e-5)
+
+
+def test_learning_rate_rises_and_falls() -> None:
+    plain = LearningRate(config(warmup=10, learning_rate=2.0).training)
+    assert [plain(step, 1e9) for step in (0, 4, 9, 10, 10**6)] == [0.2, 1.0, 2.0, 2.0, 2.0]
+    limits = {"max_iterations": 100, "max_minutes": 8.0}
+    both = LearningRate(config(schedule="cosine", learning_rate=2.0, **limits).training)
+    assert both(0, 0.0) == 2
+    assert both(50, 0.0) == both(0, 4.0) == both(50, 4.0) == pytest.approx(1)
+    assert both(100, 0.0) == both(0, 9.0) == 0
+    course = [both(step, 0.08 * step) for step in range(101)]
+    assert all(a > b for a, b in pairwise(course))
+    assert not plain.timed and both.timed
+
+
+def test_time_limit_alone_lets_the_rate_fall_to_nothing(tmp_path: Path) -> None:
+    limit = {"max_iterations": None, "max_minutes": 0.5 / 60, "schedule": "cosine"}
+    run(tmp_path, learning_rate=1.0, **limit)
+    rows = read_metrics(tmp_path / "metrics.csv")
+    rates = [row["learning_rate"] for row in rows if row["split"] == "train"]
+    assert rates[0] > 0.9 and rates[-1] < 0.2
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_weight_decay_spares_vectors() -> None:
+    model = torch.nn.Linear(3, 3)
+    optimizer = build_optimizer(model, config(optimizer="adamw", weight_decay=0.5).training)
+    before = [p.detach().clone() for p in model.parameters()]
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    (weight, bias), lr = model.parameters(), 1e-2
+    torch.testing.assert_close(weight, (1 - 0.5 * lr) * before[0])
+    assert torch.equal(bias, before[1])
+
+
+def test_clipped_steps_have_the_norm_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = []
+    step = torch.optim.Adam.step
+
+    def recording(self: torch.optim.Adam, *arguments: Any) -> Any:
+        gradients = [p.grad.norm() for g in self.param_groups for p in g["params"]]
+        norms.append(float(torch.stack(gradients).norm()))
+        return step(self, *arguments)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", recording)
+    run(tmp_path / "a", max_iterations=2)
+    run(tmp_path / "b", max_iterations=2, clip=norms[0] / 2)
+    assert norms[2] == pytest.approx(norms[0] / 2, rel=1e-4)
+
+
+def test_impossible_recipes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"training\.weight_decay.*adamw"):
+        run(tmp_path / "a", weight_decay=0.1)
+    with pytest.raises(ConfigError, match=r"training\.schedule.*max_minutes"):
+        run(tmp_path / "b", schedule="cosine", max_iterations=None)
+    run(tmp_path / "c", max_iterations=1)
+    with pytest.raises(CheckpointError, match=r"another optimiser.*training\.optimizer"):
+        run(tmp_path / "c", optimizer="adamw")
 
 
 def test_interrupt_during_validation_is_made_up_for(finished: Path, tmp_path: Path) -> None:

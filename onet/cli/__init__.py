@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from onet.cli import data, fit, inference, training  # noqa: F401
+from onet.cli import calibration, data, fit, inference, latent, threshold, training  # noqa: F401
 from onet.cli.app import app
 from onet.errors import OnetError
 

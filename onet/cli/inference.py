@@ -39,6 +39,12 @@ class Refine(StrEnum):
     published = "published"
 
 
+class Protocol(StrEnum):
+    """See `onet.inference.onet2019`."""
+
+    onet2019 = "onet2019"
+
+
 @app.command()
 def generate(
     model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
@@ -51,6 +57,14 @@ def generate(
     ] = None,
     samples: Annotated[
         int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
+    ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Average the codes of so many observations of each object; with --input the files "
+            "of each folder show one object.",
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
@@ -84,6 +98,9 @@ def generate(
     normals: Annotated[
         bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")
     ] = None,
+    uncertainty: Annotated[
+        bool | None, typer.Option(help="Write how uncertain the surface's place is (ply, glb).")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
@@ -96,6 +113,7 @@ def generate(
         model,
         input=input,
         samples=samples,
+        views=views,
         data=data,
         split=split,
         out=out,
@@ -108,6 +126,7 @@ def generate(
         refine=refine.value if refine else None,
         simplify=simplify,
         normals=normals,
+        uncertainty=uncertainty,
         limit=limit,
         seed=seed,
         overwrite=overwrite,
@@ -126,12 +145,25 @@ def evaluate(
     samples: Annotated[int, typer.Option(min=1, help="Surface samples a mesh.")] = 100_000,
     seed: Seed = 0,
     workers: Workers = 1,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            help="onet2019: the table of the publication, its units, and nothing left to choose."
+        ),
+    ] = None,
 ) -> None:
-    """Measure reconstructions against the truth, by the published protocol."""
+    """Measure reconstructions against the truth."""
     from onet.inference.evaluation import evaluate_generation
+    from onet.inference.onet2019 import evaluate_onet2019
     from onet.report.html import write_report
     from onet.report.tables import print_table
 
+    if protocol is not None:
+        table = evaluate_onet2019(results, data=data, samples=samples, seed=seed, workers=workers)
+        print_table(table.rows, table.title)
+        report = table.report
+        typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")
+        return
     report = evaluate_generation(results, data=data, samples=samples, seed=seed, workers=workers)
     print_table(report.table(), report.title)
     typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")

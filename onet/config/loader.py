@@ -28,7 +28,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: a YAML file, or the name of a packaged configuration without suffix (`pointcloud`).
-            Its key `inherit` names another file, relative to its own folder, that it builds on.
+            Its key `inherit` names another file, relative to its own folder, that it builds on, or
+            a list of files, of which the later ones are laid over the earlier ones.
         overrides: `section.key=value` with the value in YAML (`training.batch_size=32`,
             `data.categories=[chair, table]`), applied in order after the files.
 
@@ -101,12 +102,19 @@ def _chain(path: Path, seen: tuple[Path, ...]) -> list[tuple[str, dict[str, Any]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
     layer = _parse(text, str(path))
-    parent = layer.pop(_INHERIT, None)
-    if parent is None:
-        return [(str(path), layer)]
-    if not isinstance(parent, str):
-        raise ConfigError(f"{path}: {_INHERIT} must be the name of a YAML file, not {parent!r}")
-    return [*_chain(path.parent / parent, (*seen, path)), (str(path), layer)]
+    parents = layer.pop(_INHERIT, None) or []
+    if isinstance(parents, str):
+        parents = [parents]
+    if not isinstance(parents, list) or not all(isinstance(name, str) for name in parents):
+        raise ConfigError(
+            f"{path}: {_INHERIT} must be the name of a YAML file, or a list of names, not "
+            f"{parents!r}"
+        )
+    layers: dict[str, dict[str, Any]] = {}
+    for parent in parents:
+        for source, below in _chain(path.parent / parent, (*seen, path)):
+            layers.setdefault(source, below)  # what two parents build on is laid down once
+    return [*layers.items(), (str(path), layer)]
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:

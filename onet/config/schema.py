@@ -60,6 +60,11 @@ class DataConfig(_Strict):
         description="Query points drawn from each training item per iteration; or two numbers: of "
         "those outside and of those inside.",
     )
+    importance: bool = Field(
+        default=False,
+        description="Weigh near-surface query points in the loss so that they stand for uniform "
+        "ones, and probabilities stay calibrated; for points_file points_surface.npz.",
+    )
     input: Section = Field(
         default_factory=_pointcloud_input,
         description="What the network observes: {type, **options} of a registered input. "
@@ -77,14 +82,40 @@ class TrainingConfig(_Strict):
     batch_size: PositiveInt = Field(
         default=64, description="Items per optimiser step, over all processes together."
     )
-    learning_rate: float = Field(default=1e-4, gt=0, description="Constant learning rate of Adam.")
+    optimizer: Literal["adam", "adamw"] = Field(
+        default="adam", description="Optimiser; adamw is Adam with decoupled weight decay."
+    )
+    learning_rate: float = Field(
+        default=1e-4, gt=0, description="Learning rate, after warm-up and before it falls."
+    )
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="Weight decay of adamw, on matrices and kernels only."
+    )
+    warmup: int = Field(
+        default=0, ge=0, description="Iterations over which the learning rate rises from 0."
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant",
+        description="cosine lets the learning rate fall to 0 at the end of the run: max_iterations "
+        "or max_minutes, whichever is nearer.",
+    )
+    clip: float | None = Field(
+        default=None, gt=0, description="Largest norm of the gradient of a step; null for any."
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Decay of the moving average of weights and running statistics that is "
+        "validated and saved; 0 for the weights themselves.",
+    )
     max_iterations: PositiveInt | None = Field(
         default=None, description="Stop after this many iterations; null for no limit."
     )
     max_minutes: float | None = Field(
         default=None,
         gt=0,
-        description="Stop after this many minutes of this call, validation included; null for no "
+        description="Stop after this many minutes of the run, validation included; null for no "
         "limit.",
     )
     validate_every: PositiveInt = Field(default=20000, description="Iterations per validation.")
@@ -165,6 +196,11 @@ class GenerationConfig(_Strict):
     normals: bool = Field(
         default=False,
         description="Give vertices the normals of the field; ply, glb, obj keep them.",
+    )
+    uncertainty: bool = Field(
+        default=False,
+        description="Give vertices the width of the zone in which the probability is between 1/4 "
+        "and 3/4, as an attribute `uncertainty`; ply and glb keep it.",
     )
 
 

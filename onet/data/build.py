@@ -43,6 +43,7 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             cache=data.cache,
             points_file=file,
             training=draws,
+            importance=data.importance and draws,
         )
 
     return {

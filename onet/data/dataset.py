@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from onet.data.inputs import Input
 from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
-from onet.errors import DataError
+from onet.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,12 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         cache: keep the arrays read in memory, in half precision (about 1.2 MB an item).
         points_file: file of an item with the query points.
         training: draw observations as for training, not as for validation and test.
+        importance: give each point its weight, so that near-surface points stand for uniform ones.
+            Needs `cache`, and one number of `points_subsample`.
 
     Raises:
         DataError: the split has no items, or the store is incomplete.
+        ConfigError: importance with settings that do not go with it.
     """
 
     def __init__(
@@ -53,7 +56,15 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         cache: bool = True,
         points_file: str = POINTS,
         training: bool = True,
+        importance: bool = False,
     ) -> None:
+        if importance and not cache:
+            raise ConfigError("data.importance: weights are kept in memory; set data.cache=true")
+        if importance and isinstance(points_subsample, tuple):
+            raise ConfigError(
+                "data.importance: points drawn by their kind do not stand for uniform ones; give "
+                "data.points_subsample as one number"
+            )
         self.items = store.items(split, categories)
         if not self.items:
             raise DataError(
@@ -76,6 +87,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         self.points_subsample = points_subsample
         self.points_file = points_file
         self.training = training
+        self.importance = importance
         self.seed = seed
         self.epoch = 0
 
@@ -91,7 +103,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
 
         Returns:
             points (T, 3) float32 in the unit frame; occupancies (T,) float32 in {0, 1}; inputs, the
-            observation (see `onet.data.inputs`); index, an int.
+            observation (see `onet.data.inputs`); index, an int; with `importance` weights (T,)
+            float32, of mean 1 over many draws.
         """
         item = self.items[index]
         rng = np.random.default_rng([self.seed, self.epoch, index])
@@ -101,12 +114,17 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             points = points.take(chosen, axis=0)
         occupancies = item.occupancies(chosen, self.points_file).astype(np.float32)
         observation = self.input.sample(item, rng, training=self.training)
-        return {
+        result = {
             "points": torch.from_numpy(points.astype(np.float32)),
             "occupancies": torch.from_numpy(occupancies),
             "inputs": torch.from_numpy(observation),
             "index": index,
         }
+        if self.importance:
+            weights = item.weights(self.points_file)
+            chosen_weights = weights if chosen is None else weights.take(chosen)
+            result["weights"] = torch.from_numpy(chosen_weights.astype(np.float32))
+        return result
 
     def _choose(self, item: Item, count: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
         """Places of the query points to use in the item's file."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import trimesh
 
 
+UNCERTAINTY = "uncertainty"
+"""A vertex attribute that is a length, and so changes with the frame: `geometry.uncertainty`."""
+
+
 @dataclass(frozen=True, eq=False)
 class UnitFrame:
     """A similarity `source = unit * scale + loc` between the unit frame and the source frame.
@@ -70,20 +74,25 @@ class UnitFrame:
 
     def mesh_to_unit(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         """A copy of `mesh` (source frame) in the unit frame."""
-        return _with_vertices(mesh, self.to_unit(mesh.vertices))
+        return _with_vertices(mesh, self.to_unit(mesh.vertices), 1 / self.scale)
 
     def mesh_to_source(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
         """A copy of `mesh` (unit frame) in the source frame."""
-        return _with_vertices(mesh, self.to_source(mesh.vertices))
+        return _with_vertices(mesh, self.to_source(mesh.vertices), self.scale)
 
     def compose(self, inner: UnitFrame) -> UnitFrame:
         """The frame of an object normalised twice: `self` first, then `inner` on its result."""
         return UnitFrame(self.to_source(inner.loc), self.scale * inner.scale)
 
 
-def _with_vertices(mesh: trimesh.Trimesh, vertices: NDArray[np.float64]) -> trimesh.Trimesh:
+def _with_vertices(
+    mesh: trimesh.Trimesh, vertices: NDArray[np.float64], scale: float
+) -> trimesh.Trimesh:
     result = mesh.copy()
     result.vertices = vertices
+    if UNCERTAINTY in mesh.vertex_attributes:
+        lengths = np.asarray(mesh.vertex_attributes[UNCERTAINTY])
+        result.vertex_attributes[UNCERTAINTY] = (lengths * scale).astype(np.float32)
     if "normals" in mesh.metadata:  # trimesh forgets them; a similarity leaves them as they are
         result.vertex_normals = mesh.vertex_normals  # type: ignore[method-assign]
     return result

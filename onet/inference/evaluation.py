@@ -19,7 +19,7 @@ import numpy as np
 import trimesh
 
 from onet import __version__
-from onet.data.store import Item, Store
+from onet.data.store import POINTCLOUD, POINTS, Item, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.metrics import F_SCORE_THRESHOLDS, evaluate, f_score_key
@@ -122,6 +122,7 @@ def evaluate_generation(
     seed: int = 0,
     workers: int | None = 1,
     noise_floor: bool = True,
+    stored: int | None = None,
 ) -> EvaluationReport:
     """Score all items of a generation folder; writes eval_items.csv, eval.csv, evaluation.json.
 
@@ -133,10 +134,12 @@ def evaluate_generation(
         workers: processes; None for one per core.
         noise_floor: measure what the scores of a perfect result would be, which takes about half
             of the time; changes no score.
+        stored: number of points that each item must have in the volume and on the surface; None
+            takes what there is.
 
     Raises:
         DataError: no generation folder, one made from scans (there is no truth), or truth that is
-            missing or damaged.
+            missing or damaged, or of another size than `stored`.
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
@@ -156,7 +159,7 @@ def evaluate_generation(
     rows: list[Row] = []
     floors: dict[str, list[Row]] = {}
     for (item, *_), outcome in run_tasks(
-        partial(_evaluate_one, samples=samples, seed=seed, noise_floor=noise_floor),
+        partial(_evaluate_one, samples=samples, seed=seed, noise_floor=noise_floor, stored=stored),
         tasks,
         workers,
         describe=lambda task: task[0].name,
@@ -194,13 +197,23 @@ def evaluate_generation(
 
 
 def _evaluate_one(
-    task: tuple[Item, Path, Row | None], samples: int, seed: int, noise_floor: bool
+    task: tuple[Item, Path, Row | None],
+    samples: int,
+    seed: int,
+    noise_floor: bool,
+    stored: int | None,
 ) -> tuple[Row, Row | None]:
     """The scores of an item and their noise floor."""
     item, root, result = task
     mesh, reason = _read_mesh(item.frame(), root, result)
     points, occupancies = item.load_points()
     pointcloud, normals = item.load_pointcloud()
+    for file, found in ((POINTS, len(points)), (POINTCLOUD, len(pointcloud))):
+        if stored is not None and found != stored:
+            raise DataError(
+                f"{item.path / file}: has {found:,} points, the protocol takes {stored:,}; prepare "
+                f"the data with so many, or measure without the protocol"
+            )
     metrics = evaluate(
         mesh,
         None,

@@ -35,6 +35,7 @@ class OccupancyField:
         precision: arithmetic of the decoder. With bfloat16 on a processor on which that is slower
             than float32, a warning is logged.
         z: (Z,) latent code on the model's device, for a model that has one.
+        temperature: what the model's logits are divided by; see `onet.inference.calibration`.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class OccupancyField:
         code: Code,
         precision: Literal["float32", "bfloat16"] = "float32",
         z: Tensor | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self._model = model
+        self._temperature = temperature
         self._device = device_of(code)
         self._codes = (as_batch(code),) if z is None else (as_batch(code), z[None])
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
@@ -61,7 +64,7 @@ class OccupancyField:
         queries = self._queries(points)
         with torch.no_grad():
             logits = self._folded(queries) if self._folded else self._decode(queries)
-        return _like(points, logits)
+        return _like(points, logits / self._temperature)
 
     def value_and_gradient(
         self,
@@ -74,6 +77,7 @@ class OccupancyField:
         else:
             parts = [self._differentiate(part) for part in queries.split(GRADIENT_BATCH)]
             logits, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
+        logits, gradients = logits / self._temperature, gradients / self._temperature
         return _like(points, logits), _like(points, gradients)
 
     def _queries(self, points: Any) -> Tensor:

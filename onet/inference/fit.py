@@ -187,7 +187,7 @@ def fit(
     where, truth = label_points(solid, SCORED, 0, 0.0, rng)
     level = math.log(surface.threshold / (1 - surface.threshold))
     iou = intersection_over_union(field(where) > level, truth)
-    result = solid.frame.mesh_to_source(fitted.surface(c, z, **settings))
+    result = solid.frame.mesh_to_source(fitted.surface(c, latent=z, **settings))
     record = {
         "mesh": name,
         "kind": "code" if code else "network",
@@ -263,7 +263,9 @@ def _check(**numbers: float | None) -> None:
 
 
 def _load(model: Reconstructor | str | os.PathLike[str], device: str) -> Reconstructor:
-    return model if isinstance(model, Reconstructor) else reconstructor.load(model, device)
+    """A model without calibration: that is of the codes that its encoder gives."""
+    loaded = model if isinstance(model, Reconstructor) else reconstructor.load(model, device)
+    return Reconstructor(loaded.model, loaded.config, loaded.metadata, loaded.source)
 
 
 def _settle(

@@ -5,7 +5,6 @@ What is written where: see `onet.inference.generation_folder`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -21,16 +20,24 @@ import numpy as np
 from onet import __version__
 from onet.data.inputs import ImageInput
 from onet.data.inputs.image import MASK_SUFFIX
+from onet.data.inputs.several import check_several_of_item, evenly, sample_several
 from onet.data.photographs import Photograph, find_photographs
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import save_mesh
+from onet.geometry.normalization import UnitFrame
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.reconstructor import SURFACE_OPTIONS, Reconstructor, SurfaceOptions, load
+from onet.inference.reconstructor import (
+    SURFACE_OPTIONS,
+    Reconstructor,
+    SurfaceOptions,
+    check_several,
+    load,
+)
 from onet.parallel import run_tasks
-from onet.training.checkpoints import resolve_checkpoint
+from onet.training.checkpoints import checksum, resolve_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +91,11 @@ class GenerationReport:
 
 @dataclass(frozen=True)
 class _Target:
-    """One item to reconstruct: of a store, a file, a photograph, or nothing at all."""
+    """One item to reconstruct: of a store, files of it, a photograph, or nothing at all."""
 
     category: str
     model: str
-    origin: Item | Path | Photograph | None
+    origin: Item | tuple[Path, ...] | Photograph | None
 
     @property
     def name(self) -> str:
@@ -103,6 +110,7 @@ def generate(
     split: str | None = None,
     categories: Sequence[str] | None = None,
     samples: int | None = None,
+    views: int | None = None,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
     limit: int | None = None,
@@ -126,6 +134,10 @@ def generate(
         split: of the store; default the test split of the configuration.
         categories: of the store; default those of the configuration.
         samples: so many shapes of an unconditional model, in the unit frame, and no store.
+        views: average the codes of so many observations of each object. Of a store: so many
+            pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
+            input folder: the files of each folder show one object, at most `views` of them are
+            used, evenly spaced by name; scans of an object are in the same coordinates.
         out: the generation folder; default `generation`, with an input `generation-NAME`, with
             samples `generation-samples`, in the run folder, or in the working directory where
             `source` is a file.
@@ -141,17 +153,24 @@ def generate(
             among them a generation folder that was made with other settings.
     """
     checkpoint = resolve_checkpoint(source)
-    model = load(checkpoint, device)
+    model = load(source, device)
     surface = model.generation_settings(format=format, **options)
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: {limit}; give at least 1")
     if samples is not None and samples < 1:
         raise ConfigError(f"samples: {samples}; give at least 1")
+    if views is not None:
+        if views < 1:
+            raise ConfigError(f"views: {views}; give at least 1")
+        check_several(model.config)
     settings: dict[str, Any] = {
-        "checkpoint": {"path": str(checkpoint.resolve()), "sha256": _sha256(checkpoint)},
+        "checkpoint": {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)},
         "format": surface.format,
         **surface.model_dump(include=SURFACE_OPTIONS),
+        **({"temperature": model.temperature} if model.calibration else {}),
+        "applied_threshold": model.metadata.get("applied_threshold"),
         "seed": seed,
+        "views": views,
         "version": __version__,
         "limit": limit,
         "config": model.config.model_dump(mode="json"),
@@ -164,6 +183,8 @@ def generate(
         settings |= {"input": SAMPLES}
         targets = [_Target("", f"{number:04d}", None) for number in range(samples)]
     elif input is None:
+        if views is not None:
+            check_several_of_item(model.input)
         root = Path(data or model.config.data.path)
         split = split or model.config.data.test_split
         chosen = list(categories or model.config.data.categories or Store(root).categories)
@@ -173,7 +194,7 @@ def generate(
         raise ConfigError("input excludes data and categories; give one or the other")
     else:
         settings |= {"input": str(Path(input).resolve())}
-        targets = _files(Path(input), model)
+        targets = _files(Path(input), model) if views is None else _objects(Path(input), model)
     targets = folder.take_in_turn(targets, limit, lambda target: target.category)
 
     base = Path(source) if Path(source).is_dir() else Path.cwd()
@@ -195,6 +216,8 @@ def generate(
     try:
         tasks = run_tasks(one, todo, 1, describe=lambda t: t.name, title="reconstructing")
         for target, outcome in tasks:
+            if isinstance(outcome, ConfigError):
+                raise outcome  # no other item would do better
             if isinstance(outcome, Exception):
                 outcome = _failed(target, f"{type(outcome).__name__}: {outcome}")
             if outcome["status"] != folder.OK:
@@ -218,19 +241,17 @@ def _generate_one(
 ) -> Row:
     start = time.perf_counter()
     rng = np.random.default_rng([settings["seed"], zlib.crc32(target.name.encode())])
-    if isinstance(target.origin, Item):
-        frame = target.origin.frame()
-        observation = model.input.sample(target.origin, rng, training=False)
-    else:
-        raw = _read(model, target.origin)
-        frame = model.input.frame(raw, str(target.origin))
-        observation = model.input.observe(raw, rng, frame)
+    observations, frame = _observe(model, target.origin, rng, settings["views"])
+    several = settings["views"] is not None
+    code = model.encode_several(observations) if several else model.encode(observations[0])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no surface")  # the failure says so
-        mesh = model.extract(observation, seed=int(rng.integers(2**63)), **options)
+        mesh = model.surface(code, seed=int(rng.integers(2**63)), **options)
     seconds = time.perf_counter() - start
 
-    model.input.write(observation, out / folder.INPUTS / target.category / target.model, frame)
+    for number, observation in enumerate(observations):
+        name = f"{target.model}.view{number}" if number else target.model
+        model.input.write(observation, out / folder.INPUTS / target.category / name, frame)
     statistics = mesh.metadata["extraction"]
     measured = {
         "evaluations": statistics["evaluations"],
@@ -270,10 +291,29 @@ def _items(root: Path, split: str, categories: Sequence[str]) -> list[_Target]:
     return [_Target(item.category, item.model, item) for item in items]
 
 
-def _read(model: Reconstructor, origin: Path | Photograph | None) -> Any:
+def _observe(
+    model: Reconstructor,
+    origin: Item | tuple[Path, ...] | Photograph | None,
+    rng: np.random.Generator,
+    views: int | None,
+) -> tuple[list[Any], UnitFrame]:
+    """What the model observes of an object, prepared for it, and the object's frame."""
+    if isinstance(origin, Item):
+        if views is None:
+            return [model.input.sample(origin, rng, training=False)], origin.frame()
+        return sample_several(model.input, origin, rng, views), origin.frame()
+    raws: list[Any]
+    name = str(origin)
     if isinstance(origin, Photograph):
-        return cast(ImageInput, model.input).read(origin.image, origin.mask)
-    return None if origin is None else model.input.read(origin)
+        raws = [cast(ImageInput, model.input).read(origin.image, origin.mask)]
+    elif origin is None:
+        raws = [model.input.take(None)]
+    else:
+        chosen = origin if views is None else evenly(origin, min(views, len(origin)))
+        raws = [model.input.read(path) for path in chosen]
+        name = str(origin[0] if views is None else origin[0].parent)
+    frame = model.common_frame(raws, name)
+    return [model.input.observe(raw, rng, frame) for raw in raws], frame
 
 
 def _files(path: Path, model: Reconstructor) -> list[_Target]:
@@ -282,11 +322,51 @@ def _files(path: Path, model: Reconstructor) -> list[_Target]:
     if not suffixes:
         raise ConfigError(f"input: the model observes {kind!r}, of which there are no files")
     if path.is_file():
-        return [_Target("", path.stem, path)]
+        return [_Target("", path.stem, (path,))]
+    if (collection := _collection(path, model)) is not None:
+        return [_Target(p.category, p.model, p) for p in collection]
+    files = _find(path, model)
+    stems = [file.with_suffix("") for file in files]
+    targets = []
+    for file, stem in zip(files, stems, strict=True):
+        model_name = file.stem if stems.count(stem) == 1 else file.name  # a.ply beside a.xyz
+        targets.append(_Target(_category(file.parent, path), model_name, (file,)))
+    return targets
+
+
+def _objects(path: Path, model: Reconstructor) -> list[_Target]:
+    """One target for each folder with files of what the model observes, named like the folder."""
+    if path.is_file():
+        raise ConfigError(f"{path}: views: needs a folder with several files of each object")
+    if _collection(path, model) is not None:
+        raise ConfigError(f"{path}: views: each picture of this collection shows its own object")
+    files: dict[Path, list[Path]] = {}
+    for file in _find(path, model):
+        files.setdefault(file.parent, []).append(file)
+    targets = {}
+    for place, of_object in files.items():
+        category = "" if place == path else _category(place.parent, path)
+        target = _Target(category, place.resolve().name, tuple(of_object))
+        if target.name in targets:
+            raise DataError(f"{place}: has the same name as the folder that it is in; rename it")
+        targets[target.name] = target
+    return list(targets.values())
+
+
+def _category(place: Path, root: Path) -> str:
+    category = place.relative_to(root).as_posix()
+    return "" if category == "." else category
+
+
+def _collection(path: Path, model: Reconstructor) -> list[Photograph] | None:
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder of scans or pictures")
-    if isinstance(model.input, ImageInput) and (collection := find_photographs(path)) is not None:
-        return [_Target(p.category, p.model, p) for p in collection]
+    return find_photographs(path) if isinstance(model.input, ImageInput) else None
+
+
+def _find(path: Path, model: Reconstructor) -> list[Path]:
+    """All files of what the model observes in a folder and its subfolders, by name."""
+    kind, suffixes = model.config.data.input["type"], model.input.suffixes
     files = sorted(
         file
         for file in path.rglob("*")
@@ -300,15 +380,4 @@ def _files(path: Path, model: Reconstructor) -> list[_Target]:
             f"{path}: holds no scans for a model that observes {kind!r}; put files of "
             f"{', '.join(suffixes)} there"
         )
-    stems = [file.with_suffix("") for file in files]
-    targets = []
-    for file, stem in zip(files, stems, strict=True):
-        category = file.parent.relative_to(path).as_posix()
-        model_name = file.stem if stems.count(stem) == 1 else file.name  # a.ply beside a.xyz
-        targets.append(_Target("" if category == "." else category, model_name, file))
-    return targets
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return files

@@ -3,13 +3,18 @@
     OUT/generation.json                        checkpoint, settings and data that it was made with
     OUT/meshes/CATEGORY/MODEL.FORMAT           in the source frame
     OUT/inputs/CATEGORY/MODEL.*                what the network observed: points (ply) or voxels
-                                               (binvox) in the source frame, or a picture (png)
+                                               (binvox) in the source frame, or a picture (png);
+                                               of several observations the others too, as
+                                               MODEL.view1.* and so on
     OUT/results.csv                            one row per item
     OUT/failures.csv                           category, model, reason
 
     OUT/eval.csv, OUT/eval_items.csv           scores per category and per item, once evaluated
     OUT/evaluation.json                        how they were measured
+    OUT/eval_onet2019.{csv,json}               the table of the publication, if asked for
     OUT/report.html, OUT/contact_sheet.png     for people
+    OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
+                                               compared: see `onet.inference.diversity`
 
 The category of a scan is the folder that it lies in, seen from the input folder; empty at the top.
 """
@@ -36,8 +41,14 @@ INPUTS = "inputs"
 EVAL = "eval.csv"
 EVAL_ITEMS = "eval_items.csv"
 PROTOCOL = "evaluation.json"
+ONET2019, ONET2019_SETTINGS = "eval_onet2019.csv", "eval_onet2019.json"
 REPORT = "report.html"
 CONTACT_SHEET = "contact_sheet.png"
+DIVERSITY = "diversity.csv"
+DIVERSITY_PROTOCOL = "diversity.json"
+NEAREST = "nearest.csv"
+NEAREST_SHEET = "nearest.png"
+OF_SETS = (DIVERSITY, DIVERSITY_PROTOCOL, NEAREST, NEAREST_SHEET)
 
 IOU = "iou [fraction]"  # column of both tables of scores
 
@@ -71,7 +82,7 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 }
 """Columns of results.csv with their types; a cell of a failed item may be empty."""
 
-_NOT_COMPARED = {"config", "limit", "version"}
+_NOT_COMPARED = {"applied_threshold", "config", "limit", "version"}
 
 
 def default_folder(base: Path, input: Path | None) -> Path:
@@ -194,7 +205,8 @@ def clear(folder: Path) -> None:
     for name in (MESHES, INPUTS):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
-    for name in (RESULTS, FAILURES, EVAL, EVAL_ITEMS, PROTOCOL, REPORT, CONTACT_SHEET, SETTINGS):
+    scores = (EVAL, EVAL_ITEMS, PROTOCOL, ONET2019, ONET2019_SETTINGS, *OF_SETS)
+    for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -15,19 +16,22 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from onet.config import Config, GenerationConfig, with_changes
-from onet.data.inputs import INPUTS, Input
-from onet.errors import ConfigError
+from onet.data.inputs import INPUTS, Input, PointCloudInput
+from onet.errors import ConfigError, DataError
 from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
-from onet.geometry.normalization import UnitFrame
+from onet.geometry.normalization import UNCERTAINTY, UnitFrame
 from onet.geometry.normals import with_field_normals
 from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify as simplify_mesh
+from onet.geometry.uncertainty import vertex_uncertainty
+from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
 from onet.inference.published_weights import read_checkpoint
+from onet.inference.run_threshold import with_applied_threshold
 from onet.models import build_model
-from onet.nn.code import Code, as_batch, code_of
+from onet.nn.code import Code, as_batch, code_of, mean_code
 from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
@@ -50,6 +54,9 @@ class SurfaceOptions(TypedDict, total=False):
         sharp: dual contouring instead of marching cubes.
         simplify: faces to simplify to, at least 4; the mesh stays closed. 0 keeps all.
         normals: give the vertices the normals of the field.
+        uncertainty: give the vertices an attribute `uncertainty`, which PLY and GLB files keep: the
+            width of the zone in which the probability is between 1/4 and 3/4, in the frame of the
+            mesh; see `onet.geometry.uncertainty`.
     """
 
     resolution: int | None
@@ -61,6 +68,7 @@ class SurfaceOptions(TypedDict, total=False):
     sharp: bool | None
     simplify: int | None
     normals: bool | None
+    uncertainty: bool | None
 
 
 SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
@@ -71,11 +79,12 @@ def load(
     device: str = "auto",
     config: Config | str | os.PathLike[str] | None = None,
 ) -> Reconstructor:
-    """Load a trained model for reconstruction.
+    """Load a trained model for reconstruction, with its calibration if the run has one.
 
     Args:
-        path: a checkpoint file, a run folder (its best checkpoint, else its last one), or a `.pt`
-            file of the published Occupancy Networks.
+        path: a checkpoint file, a run folder (its best checkpoint, else its last one; with the
+            threshold that `onet threshold --apply` left there, if any), or a `.pt` file of the
+            published Occupancy Networks.
         device: `cpu`, `cuda` or `mps`; `auto` takes a GPU if there is one.
         config: configuration of a `.pt` file, which has none of its own, or the name or file of
             one; by default it is recognised by its weights.
@@ -85,11 +94,15 @@ def load(
         ConfigError: the device or the configuration is not there.
     """
     place = choose_device(device)
-    checkpoint = read_checkpoint(path, config)
+    checkpoint = with_applied_threshold(path, read_checkpoint(path, config))
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
     return Reconstructor(
-        model.to(place), checkpoint.config, checkpoint.metadata, str(checkpoint.path)
+        model.to(place),
+        checkpoint.config,
+        checkpoint.metadata,
+        str(checkpoint.path),
+        read_calibration(checkpoint.path),
     )
 
 
@@ -121,6 +134,19 @@ def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationCon
     return with_changes(section, given, "generation")
 
 
+def check_several(config: Config) -> None:
+    """Refuse several observations of one object for models that have none, or one only.
+
+    Raises:
+        ConfigError: the model is unconditional, or has one learned code a shape.
+    """
+    if config.data.input["type"] in ("none", "index"):
+        raise ConfigError(
+            f"several observations: the model has input {config.data.input['type']!r}, it does not "
+            "observe objects; use a model that does"
+        )
+
+
 class Reconstructor:
     """A model in evaluation mode together with its configuration.
 
@@ -129,16 +155,24 @@ class Reconstructor:
         config: the configuration it was trained with.
         metadata: the rest of the checkpoint's header: iteration, metrics, seed, ...
         source: where it was loaded from.
+        calibration: what corrects its probabilities and knows its training data, or None; see
+            `onet.inference.calibration`.
         input: what the network observes, one of `onet.data.inputs.INPUTS`.
     """
 
     def __init__(
-        self, model: nn.Module, config: Config, metadata: dict[str, Any], source: str = "model"
+        self,
+        model: nn.Module,
+        config: Config,
+        metadata: dict[str, Any],
+        source: str = "model",
+        calibration: Calibration | None = None,
     ) -> None:
         self.model: Any = model.eval().requires_grad_(False)
         self.config = config
         self.metadata = metadata
         self.source = source
+        self.calibration = calibration
         self.input: Input = INPUTS.build(config.data.input, "data.input")
         self.device = next(model.parameters()).device
 
@@ -154,18 +188,56 @@ class Reconstructor:
         inputs = torch.as_tensor(array, device=self.device)
         return code_of(self.model.eval().encode(inputs[None]), 0)
 
+    def encode_several(
+        self,
+        observations: Sequence[ArrayLike],
+    ) -> Tensor:  # (C,)
+        """The mean code of several prepared observations of one object.
+
+        Raises:
+            ConfigError: the codes are local features or sets, which have no mean.
+        """
+        return mean_code([self.encode(observation) for observation in observations])
+
     def field(
         self,
         code: Code,
         precision: Literal["float32", "bfloat16"] | None = None,
         z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The occupancy field of a code, or of a code and a latent code.
+        """The occupancy field of a code, or of a code and a latent code, calibrated if may be.
 
         Precision is as configured if None.
         """
         precision = precision or self.config.generation.precision
-        return OccupancyField(self.model.eval(), code, precision, z)
+        return OccupancyField(self.model.eval(), code, precision, z, self.temperature)
+
+    @property
+    def temperature(self) -> float:
+        """What the model's logits are divided by; 1 without calibration."""
+        return self.calibration.temperature if self.calibration else 1.0
+
+    def familiarity(
+        self,
+        code: Code,
+    ) -> dict[str, float] | None:
+        """How far a code is from those of training: `distance`, and the `limit` of what is usual.
+
+        Beyond the limit a warning is logged. None without calibration.
+        """
+        if self.calibration is None:
+            return None
+        known = self.calibration.familiarity
+        distance = known.distance(code)
+        if distance > known.limit:
+            logger.warning(
+                "what is observed is unlike the training data: its code is %.2f standard "
+                "deviations away, %g %% of the validation items are within %.2f",
+                distance,
+                100 * known.quantile,
+                known.limit,
+            )
+        return {"distance": distance, "limit": known.limit}
 
     def latent(
         self,
@@ -203,21 +275,27 @@ class Reconstructor:
     ) -> trimesh.Trimesh:
         """The mesh, in the unit frame, of an observation that the configured input has prepared.
 
-        A model with latent codes takes `latent`, or one from the prior by `seed`. Other arguments
-        and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
-        `extraction`, `refinement`, `simplification`, `normals`.
+        The same as `surface` of its code.
         """
-        code = self.encode(observation)
-        return self.surface(code, self.latent(seed) if latent is None else latent, **options)
+        return self.surface(self.encode(observation), latent=latent, seed=seed, **options)
 
     def surface(
         self,
         code: Code,
+        *,
         latent: Tensor | None = None,  # (Z,)
+        seed: int = 0,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """The mesh, in the unit frame, of a code, or of a code and a latent code; see `extract`."""
+        """The mesh, in the unit frame, of a code.
+
+        A model with latent codes takes `latent`, or one from the prior by `seed`. Other arguments
+        and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
+        `extraction`, `refinement`, `simplification`, `normals`.
+        """
         settings = self.generation_settings(**options)
+        if latent is None:
+            latent = self.latent(seed)
         field = self.field(code, settings.precision, latent)
         half = (1 + settings.padding) / 2
         mesh = extract_mesh(
@@ -228,6 +306,8 @@ class Reconstructor:
             mode=settings.mode,
             batch_size=settings.batch_size,
         )
+        if (familiarity := self.familiarity(code)) is not None:
+            mesh.metadata["familiarity"] = familiarity
         if len(mesh.faces) == 0:
             return mesh
         if settings.sharp:  # puts the vertices on the surface itself
@@ -238,11 +318,14 @@ class Reconstructor:
             mesh = simplify_mesh(mesh, settings.simplify)
         if settings.refine == "published":
             mesh = refine_published(
-                lambda points: self.model.eval().decode(
-                    points[None],
-                    as_batch(code),
-                    None if latent is None else latent[None],
-                )[0],
+                lambda points: (
+                    self.model.eval().decode(
+                        points[None],
+                        as_batch(code),
+                        None if latent is None else latent[None],
+                    )[0]
+                    / self.temperature
+                ),
                 mesh,
                 settings.threshold,
                 steps=settings.refine_steps,
@@ -251,6 +334,10 @@ class Reconstructor:
             )
         if settings.normals:
             mesh = with_field_normals(field, mesh, batch_size=settings.batch_size)
+        if settings.uncertainty:
+            mesh.vertex_attributes[UNCERTAINTY] = vertex_uncertainty(
+                field, mesh, batch_size=settings.batch_size
+            )
         return mesh
 
     def reconstruct(
@@ -286,24 +373,85 @@ class Reconstructor:
             DataError: a file that cannot be read, NaN, a wrong shape, zero extent, an empty mask.
             ConfigError: a setting out of range.
         """
+        return self._reconstruct([observation], seed, frame, options)
+
+    def reconstruct_several(
+        self,
+        observations: Sequence[Observation],
+        *,
+        seed: int = 0,
+        frame: UnitFrame | None = None,
+        **options: Unpack[SurfaceOptions],
+    ) -> trimesh.Trimesh:
+        """Reconstruct a closed mesh from several observations of one object: their mean code.
+
+        docs/networks.md says when this helps. All else as in `reconstruct`.
+
+        Args:
+            observations: at least one, of the kinds that `reconstruct` takes; those that have a
+                place, such as scans, in the same coordinates.
+            seed: of the choice of points; one generator for all observations, in their order.
+            frame: default that of all points together; pictures have the unit frame.
+            options: see `SurfaceOptions`.
+
+        Raises:
+            DataError: no observations, or grids that do not fill the same cube.
+            ConfigError: the model's codes have no mean (local features), or are not of
+                observations (unconditional models, learned codes of training shapes).
+        """
+        if not len(observations):
+            raise DataError("observations: none given; give at least one")
+        check_several(self.config)
+        return self._reconstruct(observations, seed, frame, options)
+
+    def _reconstruct(
+        self,
+        observations: Sequence[Observation],
+        seed: int,
+        frame: UnitFrame | None,
+        options: SurfaceOptions,
+    ) -> trimesh.Trimesh:
         start = time.perf_counter()
         settings = self.generation_settings(**options)
-        raw, name = self._read(observation)
-        frame = self.input.frame(raw, name) if frame is None else frame
-        prepared = self.input.observe(raw, np.random.default_rng(seed), frame)
-        mesh = self.extract(prepared, seed=seed, **options)
-        mesh = frame.mesh_to_source(mesh)
+        read = [self._read(observation) for observation in observations]
+        names = ", ".join(dict.fromkeys(name for _, name in read))
+        frame = self.common_frame([raw for raw, _ in read], names) if frame is None else frame
+        rng = np.random.default_rng(seed)
+        prepared = [self.input.observe(raw, rng, frame) for raw, _ in read]
+        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_several(prepared)
+        mesh = frame.mesh_to_source(self.surface(code, seed=seed, **options))
         mesh.metadata["reconstruction"] = {
             "model": self.source,
-            "observation": name,
+            "observation": names,
+            "observations": len(read),
             "input": self.config.data.input["type"],
             "seed": seed,
             **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": frame.loc.tolist(),
             "scale": frame.scale,
+            "temperature": self.temperature,
             "seconds": round(time.perf_counter() - start, 4),
         }
         return mesh
+
+    def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:
+        """The unit frame of observations of one object, as the configured input has read them.
+
+        That of all points of point clouds; others have to agree.
+
+        Raises:
+            DataError: they do not.
+        """
+        if isinstance(self.input, PointCloudInput):
+            return self.input.frame(np.concatenate(raws), name)
+        first, *others = [self.input.frame(raw, name) for raw in raws]
+        for other in others:
+            if other.scale != first.scale or not np.array_equal(other.loc, first.loc):
+                raise DataError(
+                    f"{name}: observations of one object have to fill the same cube; found "
+                    f"{first} and {other}"
+                )
+        return first
 
     def _read(self, observation: Observation) -> tuple[Any, str]:
         """What the input makes of an observation, and what to call it in messages."""

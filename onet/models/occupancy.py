@@ -33,7 +33,8 @@ class OccupancyNetwork(nn.Module):
 
     A batch is a dictionary with `inputs` (the observation, as the encoder wants it; (B, 0) without
     encoder), `points` (B, T, 3) float32 in the unit frame, `occupancies` (B, T) float32 in [0, 1]
-    and `index` (B,), the number of the item.
+    and `index` (B,), the number of the item. A batch to train on may have `weights` (B, T), factors
+    of the cross-entropy of each point.
 
     Args:
         decoder: section of a decoder.
@@ -144,13 +145,14 @@ class OccupancyNetwork(nn.Module):
         `kl`. Also `loss_per_point`, the mean cross-entropy of a point.
         """
         points, occupancies = batch["points"], batch["occupancies"]
+        weights = batch.get("weights")
         c = self.encode(batch["inputs"])
         if self.encoder_latent is None:
-            loss = _cross_entropy(self.decode(points, c), occupancies).mean()
+            loss = _cross_entropy(self.decode(points, c), occupancies, weights).mean()
             return {"loss": loss, "loss_per_point": loss.detach() / points.shape[1]}
         posterior = self.infer_z(points, occupancies, c)
         logits = self.decode(points, c, posterior.rsample())
-        loss = _cross_entropy(logits, occupancies).mean()
+        loss = _cross_entropy(logits, occupancies, weights).mean()
         kl = _divergence(posterior).mean()
         return {
             "loss": loss + self.kl_weight * kl,
@@ -235,9 +237,16 @@ def _check_code(key: str, size: int, part: str, section: dict[str, Any] | None) 
         )
 
 
-def _cross_entropy(logits: Tensor, occupancies: Tensor) -> Tensor:
-    """Binary cross-entropy (B,), summed over points in float32."""
-    return F.binary_cross_entropy_with_logits(logits.float(), occupancies, reduction="none").sum(-1)
+def _cross_entropy(
+    logits: Tensor,  # (B, T)
+    occupancies: Tensor,  # (B, T)
+    weights: Tensor | None = None,  # (B, T)
+) -> Tensor:
+    """Binary cross-entropy (B,), summed over points in float32, each times its weight."""
+    losses = F.binary_cross_entropy_with_logits(
+        logits.float(), occupancies, weights, reduction="none"
+    )
+    return losses.sum(-1)
 
 
 def _divergence(posterior: Normal) -> Tensor:

@@ -6,10 +6,12 @@ by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+from onet.errors import ConfigError
 
 Code = Tensor | dict[str, Tensor]
 """Features of a batch, the batch first; or of one observation, without that dimension."""
@@ -26,6 +28,22 @@ def code_of(
 def as_batch(code: Code) -> Code:
     """The code of one observation as a batch of one."""
     return _each(code, lambda features: features[None])
+
+
+def mean_code(codes: Sequence[Code]) -> Tensor:
+    """The mean (C,) of the codes of observations of one object, each (C,).
+
+    Raises:
+        ConfigError: local features, which belong to the places that one observation showed, or
+            sets of features, of which none corresponds to one of another set.
+    """
+    tensors = [code for code in codes if isinstance(code, Tensor) and code.ndim == 1]
+    if len(tensors) < len(codes):
+        raise ConfigError(
+            "the model's code is local features or a set of features, which have no mean over "
+            "observations; give one observation, or use an encoder with one code for the object"
+        )
+    return torch.stack(tensors).mean(0)
 
 
 def device_of(code: Code) -> torch.device:

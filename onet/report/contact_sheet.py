@@ -117,7 +117,7 @@ def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Pictur
 
     def draw(shape: Shape | Image.Image | None, words: str, color: Color) -> Picture:
         if shape is None:
-            return _blank(size, words)
+            return blank(size, words)
         if isinstance(shape, Image.Image):
             return np.asarray(shape.convert("RGB").resize((size, size)))
         if isinstance(shape, trimesh.Trimesh):
@@ -155,7 +155,8 @@ def _truth(item: Item) -> Shape:
     return frame.to_source(item.load_pointcloud()[0][:TRUTH_POINTS])
 
 
-def _blank(size: int, words: str) -> Picture:
+def blank(size: int, words: str) -> Picture:
+    """A white picture with words in its middle."""
     image = Image.new("RGB", (size, size), "white")
     font = ImageFont.load_default(max(11, size // 16))
     ImageDraw.Draw(image).text((size / 2, size / 2), words, _FAINT, font, anchor="mm")

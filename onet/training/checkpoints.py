@@ -3,12 +3,14 @@
 Metadata keys: `config` (complete, as JSON), `iteration`, `epoch`, `minutes`, `metrics` (of the last
 validation), `best` (metrics and iteration of the best one), `validated` (iteration of the last
 validation), `seed`, `data_fingerprint`, `git` (of the working directory when the run was started),
-`version` (of this package). The optimiser's state is kept in a file of its own beside the last
-checkpoint, needed only to resume.
+`version` (of this package). What only resuming needs is in a file of its own beside the last
+checkpoint: the optimiser's state and, where the checkpoint holds an average, the weights that are
+trained.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -30,6 +32,7 @@ FOLDER = "checkpoints"
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 OPTIMIZER = "optimizer-{iteration}.pt"
+WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)
@@ -145,33 +148,50 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
     )
 
 
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def save_last(
     folder: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    training: dict[str, Any],
     config: Config,
     metadata: dict[str, Any],
 ) -> None:
-    """Write the last checkpoint and the optimiser's state that resuming it needs.
+    """Write the last checkpoint and the state of training that resuming it needs.
 
     The state goes to a file named after its iteration before the checkpoint is replaced, and older
     ones go after that: whenever the process is killed, the checkpoint has its state beside it.
+
+    Args:
+        folder: of the checkpoints.
+        model: its weights become the checkpoint.
+        training: the optimiser's state, with the weights in training under `WEIGHTS` if they are
+            others than those of `model`.
+        config, metadata: see `save_checkpoint`.
     """
     state = folder / OPTIMIZER.format(iteration=metadata["iteration"])
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(state) as temporary:
-        torch.save(optimizer.state_dict(), temporary)
+        torch.save(training, temporary)
     save_checkpoint(folder / LAST, model, config, metadata)
     for other in folder.glob(OPTIMIZER.format(iteration="*")):
         if other != state:
             other.unlink()
 
 
-def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer, iteration: int) -> None:
+def load_training_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, iteration: int
+) -> None:
     """Restore the state that belongs to the last checkpoint, written at `iteration`.
 
+    Weight decay stays as the optimiser was made; the learning rate is set at every step.
+
     Raises:
-        CheckpointError: the file is missing or unreadable.
+        CheckpointError: the file is missing or unreadable, or of another optimiser.
     """
     path = folder / OPTIMIZER.format(iteration=iteration)
     remedy = "give another run folder to start anew"
@@ -181,7 +201,18 @@ def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer, iteration: in
         raise CheckpointError(f"{path}: missing, so the run cannot be resumed; {remedy}") from None
     except Exception as error:  # torch.load raises errors of many kinds on corrupt files
         raise CheckpointError(f"{path}: unreadable ({error}); {remedy}") from error
-    optimizer.load_state_dict(state)
+    if WEIGHTS in state:
+        model.load_state_dict(state.pop(WEIGHTS))
+    decays = [group["weight_decay"] for group in optimizer.param_groups]
+    try:
+        optimizer.load_state_dict(state)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path}: state of another optimiser ({error}); resume with the training.optimizer "
+            f"that the run started with, or {remedy}"
+        ) from None
+    for group, decay in zip(optimizer.param_groups, decays, strict=True):
+        group["weight_decay"] = decay
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,56 +32,28 @@ from onet.files import replacing
 from onet.models import build_model, fit_to_data, load_pretrained
 from onet.registry import nearest
 from onet.training import checkpoints
+from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.curves import draw_curves
 from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
+from onet.training.optimizer import build_optimizer
 from onet.training.precision import Precision, choose_precision
+from onet.training.result import TrainingResult
+from onet.training.schedule import LearningRate
 from onet.training.stream import ItemSource, training_batches
 from onet.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
 _FREE = {"max_iterations", "max_minutes", "print_every", "checkpoint_every", "workers", "cache"}
-"""Keys that may change between the parts of a run without changing its course."""
+"""Keys that may change between the parts of a run without changing its course. The limits change it
+where the learning rate falls towards them."""
 
 
 class TrainingError(OnetError, ArithmeticError):
     """Training that cannot go on because the loss or the weights are no longer finite."""
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """Outcome of a run; also written to training.json in the run folder.
-
-    `stopped` is `max_iterations`, `max_minutes` or `interrupted`. `best` and `last` are validation
-    metrics with their `iteration`. `still_improving` says for `validation` and `training_loss`
-    whether they improved until the end (criteria in `onet.training.convergence`); None if too few
-    reports tell. `minutes` includes validation and what went before a resumption.
-    """
-
-    run_dir: str
-    stopped: str
-    iterations: int
-    epochs: int
-    minutes: float
-    best: dict[str, float] | None
-    last: dict[str, float] | None
-    still_improving: dict[str, bool | None]
-    parameters: int
-    threads: int
-    seed: int
-    device: str
-    precision: str
-
-    def summary(self) -> str:
-        """How the run ended, in one line."""
-        best = f"best validation {show(self.best)}" if self.best else "not validated"
-        return (
-            f"{self.run_dir}: stopped ({self.stopped}) at iteration {self.iterations} after "
-            f"{self.minutes:.1f} minutes; {best}"
-        )
 
 
 def train(
@@ -192,17 +164,21 @@ class _Run:
 
         self.iteration, self.validated = 0, 0
         self.minutes_before = 0.0
+        self.agreed: float | None = None
         self.best: dict[str, float] | None = None
         self.last: dict[str, float] | None = None
         self.git = checkpoints.git_state(Path.cwd())
         if resuming:
             checkpoint = self._read_checkpoint()
-        optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.learning_rate = LearningRate(settings)
+        optimizer = build_optimizer(self.model, settings)
         self.objective, self.optimizer = self.fabric.setup(_Objective(self.model), optimizer)
+        self.average = AveragedModel(self.model, settings.ema) if settings.ema else None
         if resuming:
-            checkpoints.load_optimizer(self.last_path.parent, optimizer, self.iteration)
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate
+            # Where there is an average, the checkpoint held it; the weights in training are beside.
+            checkpoints.load_training_state(
+                self.last_path.parent, self.model, optimizer, self.iteration
+            )
             logger.info(
                 "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
                 run_dir,
@@ -232,7 +208,12 @@ class _Run:
                 getattr(c, section).model_dump(mode="json")
                 for c in (checkpoint.config, self.config)
             )
-            for key in (k for k in new if new[k] != old[k] and k not in _FREE):
+            free = (
+                _FREE - {"max_iterations", "max_minutes"}
+                if new.get("schedule") == "cosine"
+                else _FREE
+            )
+            for key in (k for k in new if new[k] != old.get(k) and k not in free):
                 logger.warning(
                     "%s.%s changed from %s to %s since the run started",
                     section,
@@ -329,10 +310,20 @@ class _Run:
             [self.config.training.seed, self.iteration, self.fabric.global_rank]
         ).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0]))
+        self.rate = self.learning_rate(self.iteration, self._shared_minutes())
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate
         losses: dict[str, Tensor] = self.objective(self.fabric.to_device(batch))
         self.fabric.backward(losses["loss"])
+        clip = self.config.training.clip
+        if clip is not None:  # NaN is reported by the checks of loss and weights
+            self.fabric.clip_gradients(
+                self.objective, self.optimizer, max_norm=clip, error_if_nonfinite=False
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.model, self.iteration + 1)
         return {key: value.detach() for key, value in losses.items()}
 
     def _due(self, every: int) -> bool:
@@ -340,6 +331,14 @@ class _Run:
 
     def _minutes(self) -> float:
         return self.minutes_before + (time.monotonic() - self.started) / 60
+
+    def _shared_minutes(self) -> float:
+        """Minutes that all processes agree on, for a learning rate that follows the clock."""
+        if self.fabric.world_size == 1 or not self.learning_rate.timed:
+            return self._minutes()
+        if self.agreed is None or self.iteration % self.config.training.print_every == 0:
+            self.agreed = self.fabric.broadcast(self._minutes())
+        return self.agreed
 
     def _stop_reason(self) -> str | None:
         """Why to stop now; the same in all processes, which ask after the same iterations."""
@@ -360,6 +359,11 @@ class _Run:
 
     # -- validation -------------------------------------------------------------------------------
 
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that is validated and kept: the average, where there is one."""
+        return self.average.model if self.average else self.model
+
     def _check_metric(self) -> None:
         """Validate one item before training, so that mistakes show now and not hours later."""
         metrics = validate(
@@ -376,11 +380,11 @@ class _Run:
         settings = self.config.training
         started = time.monotonic()
         if self.fabric.world_size > 1:  # running statistics are those of each process's own items
-            for buffer in self.model.buffers():
+            for buffer in self.evaluated.buffers():
                 torch.distributed.broadcast(buffer, 0)
         metrics = validate(
             self.fabric,
-            self.model,
+            self.evaluated,
             self.datasets["val"],
             self.config.generation,
             stop=lambda: self.interruption.requested and self.fabric.world_size == 1,
@@ -431,7 +435,8 @@ class _Run:
         if settings.max_minutes is not None:
             remaining.append(60 * max(0.0, settings.max_minutes - self._minutes()))
         if self.log:
-            self.log.add("train", self.iteration, self._minutes(), losses)
+            rate_now = {"learning_rate": self.rate} if self.learning_rate.varies else {}
+            self.log.add("train", self.iteration, self._minutes(), losses | rate_now)
         logger.info(
             "iteration %d: %s, %.2f it/s, %s",
             self.iteration,
@@ -441,7 +446,7 @@ class _Run:
         )
 
     def _save(self, path: Path) -> None:
-        """Write the weights, and with the last ones the optimiser's state."""
+        """Write the weights that are validated, and with the last ones the state of training."""
         for key, value in self.model.state_dict().items():
             if not torch.isfinite(value).all():
                 raise TrainingError(
@@ -463,11 +468,12 @@ class _Run:
             "version": __version__,
         }
         if path == self.last_path:
-            checkpoints.save_last(
-                path.parent, self.model, self.optimizer.optimizer, self.config, metadata
-            )
+            state = self.optimizer.optimizer.state_dict()
+            if self.average:
+                state |= {checkpoints.WEIGHTS: self.model.state_dict()}
+            checkpoints.save_last(path.parent, self.evaluated, state, self.config, metadata)
         else:
-            checkpoints.save_checkpoint(path, self.model, self.config, metadata)
+            checkpoints.save_checkpoint(path, self.evaluated, self.config, metadata)
 
     def _epoch(self) -> int:
         seen = self.iteration * self.config.training.batch_size

@@ -67,19 +67,34 @@ class ImageInput:
     ) -> NDArray[np.float32]:
         """A rendering of a prepared item: (3, size, size) float32 RGB in [0, 1]."""
         files = item.pictures(self.folder)
-        if training or self.view is None:
-            number = int(rng.integers(len(files)))
-        elif self.view < len(files):
-            number = self.view
-        else:
-            raise DataError(
-                f"{files[0].parent}: has {len(files)} pictures, data.input.view is {self.view}; "
-                "choose another view, or render more with `onet prepare --render`"
-            )
-        image = open_image(files[number])
-        if training and self.augment:
-            return random_resized_crop(image, rng, self.size)
-        return resize_image(image, self.size)
+        if not training:
+            return self.open(files[self.choose(item, rng)])
+        image = open_image(files[int(rng.integers(len(files)))])
+        return (
+            random_resized_crop(image, rng, self.size)
+            if self.augment
+            else resize_image(image, self.size)
+        )
+
+    def choose(self, item: Item, rng: np.random.Generator) -> int:
+        """Number of the picture of an item in validation and test.
+
+        Raises:
+            DataError: the item has no such picture.
+        """
+        files = item.pictures(self.folder)
+        if self.view is None:
+            return int(rng.integers(len(files)))
+        if self.view < len(files):
+            return self.view
+        raise DataError(
+            f"{files[0].parent}: has {len(files)} pictures, data.input.view is {self.view}; "
+            "choose another view, or render more with `onet prepare --render`"
+        )
+
+    def open(self, path: Path) -> NDArray[np.float32]:
+        """A rendering (3, size, size) float32 as in validation and test."""
+        return resize_image(open_image(path), self.size)
 
     def read(self, path: str | Path, mask: Path | None = None) -> NDArray[np.float32]:
         """A photograph; see `onet.data.images.read_image`.

@@ -14,6 +14,8 @@ from onet.nn.decoders.batchnorm import BatchNormDecoder  # noqa: E402
 from onet.nn.decoders.cbatchnorm import CBatchNormDecoder  # noqa: E402
 from onet.nn.decoders.cbatchnorm2 import CBatchNorm2Decoder  # noqa: E402
 from onet.nn.decoders.cbatchnorm_noresnet import CBatchNormNoResnetDecoder  # noqa: E402
+from onet.nn.decoders.cross_attention import CrossAttentionDecoder  # noqa: E402
+from onet.nn.decoders.local import LocalDecoder  # noqa: E402
 from onet.nn.decoders.simple import SimpleDecoder  # noqa: E402
 
 __all__ = [
@@ -22,5 +24,7 @@ __all__ = [
     "CBatchNorm2Decoder",
     "CBatchNormDecoder",
     "CBatchNormNoResnetDecoder",
+    "CrossAttentionDecoder",
+    "LocalDecoder",
     "SimpleDecoder",
 ]

@@ -17,6 +17,9 @@ and its gradient is g_5 = scale_5 * [h_5 > 0] * w, then backwards through the bl
 
     g_k = g_{k+1} + scale_k * [h_k > 0] * A_k^T ([y_k > 0] * B_k^T g_{k+1}).
 
+Local features of the point add C_k c(p) to x_k, all C_k in one product; the way back through it is
+that of the interpolation (see `folded_local`).
+
 With a leaky rectifier of slope s at the end, w . leaky(v) = (1 - s) w . relu(v) + s w . v.
 
 Points go through all layers in tiles, so that activations stay in the processor's cache.
@@ -33,6 +36,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onet.nn.decoders.constant_linear import Linear, constant_linear
+from onet.nn.decoders.folded_local import FoldedFeatures
 from onet.nn.decoders.residual import ResidualLayers
 from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
@@ -40,6 +44,7 @@ from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
 # Points in a tile; 256 channels of float32 make 1 MiB. Logits do not depend on it.
 CPU_TILE = 1024
 SHARED_TILE = 256  # in float32 on several threads, whose arrays have to share a cache
+LOCAL_TILE = 4096  # of decoders on local features: with 32 channels, calls cost more than memory
 GPU_TILE = 65536
 
 
@@ -89,6 +94,7 @@ class FoldedDecoder:
         weight, bias = _parameters(layers.first)
         self._entry = weight, sum(layers.added, bias)
         self._blocks = [self._fold_block(block, layers.c) for block in layers.blocks]
+        self._local = FoldedFeatures(*layers.local, dtype, LOCAL_TILE) if layers.local else None
         scale, shift = _affine(layers.norm, layers.c, len(weight))
         weight, bias = _parameters(layers.last)
         self._exit = scale, shift, (1 - slope) * weight, bias + slope * weight @ shift
@@ -144,6 +150,8 @@ class FoldedDecoder:
     def _tile_size(self, device: torch.device) -> int:
         if device.type != "cpu":
             return GPU_TILE
+        if self._local is not None:
+            return LOCAL_TILE
         shared = self.dtype == torch.float32 and torch.get_num_threads() > 1
         return SHARED_TILE if shared else CPU_TILE
 
@@ -163,8 +171,11 @@ class FoldedDecoder:
         """Logits (T,), and y (T, H) of every block."""
         count = len(points)
         x = F.linear(points, *self._entry)
+        added = [None] * len(self._blocks) if self._local is None else self._local(points)
         hidden, change = [], None
-        for block, h in zip(self._blocks, buffers, strict=True):
+        for block, h, features in zip(self._blocks, buffers, added, strict=True):
+            if features is not None:
+                x += features
             _residual_relu(x, change, block.scale, block.shift, h[:count])
             hidden.append(block.first(h[:count]))
             change = block.second(hidden[-1])
@@ -186,11 +197,16 @@ class FoldedDecoder:
         g = _mask((scale * weight).expand(count, -1), last[:count])
         if self._bypass is not None:
             g += self._bypass
+        gradients = []  # by x of every block, the last first
         for block, h, y in zip(self._blocks[::-1], buffers[::-1], hidden[::-1], strict=True):
             inner = _mask(block.second_back(g.to(self.dtype)), y)
             change = _mask(block.first_back(inner), h[:count])
-            g.addcmul_(change.float(), block.scale)
-        return logits, g @ self._entry[0]
+            g = torch.addcmul(g, change.float(), block.scale)
+            gradients.append(g)
+        by_points = g @ self._entry[0]
+        if self._local is not None:
+            by_points += self._local.gradient(points, gradients[::-1])
+        return logits, by_points
 
 
 def _parameters(layer: nn.Linear | PointwiseConv) -> tuple[Tensor, Tensor]:

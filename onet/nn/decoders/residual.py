@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from onet.nn.code import Code
 from onet.nn.layers import LEAKY_SLOPE, PointwiseConv, rectifier
+from onet.nn.local_features import FeatureTable
 
 if TYPE_CHECKING:
     from onet.nn.decoders.folded import FoldedDecoder
@@ -25,6 +27,8 @@ class ResidualLayers(NamedTuple):
         norm: in front of the last rectifier, or None.
         last: layer from features to the logit.
         c: (C,) code that conditional norms depend on.
+        local: features by place, and of each block the layer from them to what is added in front
+            of it; or None.
     """
 
     first: nn.Linear | PointwiseConv
@@ -33,6 +37,7 @@ class ResidualLayers(NamedTuple):
     norm: nn.Module | None
     last: nn.Linear | PointwiseConv
     c: Tensor
+    local: tuple[FeatureTable, list[nn.Linear]] | None = None
 
 
 class ResidualDecoder(nn.Module):
@@ -48,7 +53,7 @@ class ResidualDecoder(nn.Module):
 
     def layers(
         self,
-        c: Tensor,  # (C,)
+        c: Any,  # the code of one observation, (C,) or maps of local features
         z: Tensor | None,  # (Z,)
     ) -> ResidualLayers:
         """This decoder's layers for one pair of codes.
@@ -61,7 +66,7 @@ class ResidualDecoder(nn.Module):
     @torch.no_grad()
     def fold(
         self,
-        c: Tensor,  # (C,)
+        c: Code,  # of one observation
         z: Tensor | None = None,  # (Z,)
         dtype: torch.dtype = torch.float32,
     ) -> FoldedDecoder:

@@ -11,6 +11,9 @@ from onet.registry import Registry
 ENCODERS: Registry = Registry("encoder")
 
 from onet.nn.encoders.index import IndexEncoder  # noqa: E402
+from onet.nn.encoders.local_pointnet import LocalPointNetEncoder  # noqa: E402
+from onet.nn.encoders.local_voxels import LocalVoxelEncoder  # noqa: E402
+from onet.nn.encoders.point_set import PointSetEncoder  # noqa: E402
 from onet.nn.encoders.pointnet import (  # noqa: E402
     PointNetResnetEncoder,
     PointNetSimpleEncoder,
@@ -21,14 +24,19 @@ from onet.nn.encoders.resnet import (  # noqa: E402
     Resnet50Encoder,
     Resnet101Encoder,
 )
+from onet.nn.encoders.resnet_planes import Resnet18PlanesEncoder  # noqa: E402
 from onet.nn.encoders.voxels import VoxelEncoder  # noqa: E402
 
 __all__ = [
     "ENCODERS",
     "IndexEncoder",
+    "LocalPointNetEncoder",
+    "LocalVoxelEncoder",
     "PointNetResnetEncoder",
     "PointNetSimpleEncoder",
+    "PointSetEncoder",
     "Resnet18Encoder",
+    "Resnet18PlanesEncoder",
     "Resnet34Encoder",
     "Resnet50Encoder",
     "Resnet101Encoder",

@@ -73,7 +73,7 @@ def _shortcut(in_features: int, out_features: int, stride: int) -> nn.Sequential
 
 
 class _Trunk(nn.Module):
-    """A ResNet without its last layer: images (B, 3, H, W) to features (B, F)."""
+    """A ResNet without its last layers: images (B, 3, H, W) to features (B, F, H/32, W/32)."""
 
     def __init__(self, block: type[_BasicBlock | _Bottleneck], depths: tuple[int, ...]) -> None:
         super().__init__()
@@ -97,16 +97,15 @@ class _Trunk(nn.Module):
         net = F.max_pool2d(net, 3, stride=2, padding=1)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             net = stage(net)
-        return net.mean(dim=(2, 3))
+        return net
 
 
-class _ResnetEncoder(nn.Module):
-    """A ResNet and a linear layer to the code.
+class ResnetFeatures(nn.Module):
+    """A ResNet without its last layers, whose weights may start from those trained elsewhere.
 
     Normalisation by mean and deviation of ImageNet happens here. Any image size will do.
 
     Args:
-        c_dim: size of the code.
         pretrained: weights of the trunk that training starts from: `imagenet` (torchvision's
             IMAGENET1K_V1, downloaded when training starts), a file (`.pth` or `.safetensors`) with
             torchvision's keys, or null for random ones.
@@ -118,21 +117,20 @@ class _ResnetEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, c_dim: int, pretrained: str | None = None) -> None:
+    def __init__(self, pretrained: str | None) -> None:
         super().__init__()
         self.pretrained = pretrained
         self.features = _Trunk(self.block, self.depths)
-        self.fc = nn.Linear(self.features.out_features, c_dim)
         shape = (3, 1, 1)
         self.register_buffer("mean", torch.tensor(_MEAN).view(shape), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(shape), persistent=False)
 
-    def forward(
+    def maps(
         self,
-        inputs: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
-    ) -> Tensor:  # (B, c_dim)
-        code: Tensor = self.fc(self.features((inputs - self.mean) / self.std))
-        return code
+        images: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
+    ) -> Tensor:  # (B, F, H/32, W/32), rounded up
+        features: Tensor = self.features((images - self.mean) / self.std)
+        return features
 
     def load_pretrained(self) -> None:
         """Replace the trunk's weights by those that `pretrained` names, if any.
@@ -162,6 +160,26 @@ class _ResnetEncoder(nn.Module):
                 f"{self.file}"
             )
         self.features.load_state_dict(state, strict=False)
+
+
+class _ResnetEncoder(ResnetFeatures):
+    """A ResNet, the mean over the picture, and a linear layer to the code.
+
+    Args:
+        c_dim: size of the code.
+        pretrained: see `ResnetFeatures`.
+    """
+
+    def __init__(self, c_dim: int, pretrained: str | None = None) -> None:
+        super().__init__(pretrained)
+        self.fc = nn.Linear(self.features.out_features, c_dim)
+
+    def forward(
+        self,
+        inputs: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
+    ) -> Tensor:  # (B, c_dim)
+        code: Tensor = self.fc(self.maps(inputs).mean(dim=(2, 3)))
+        return code
 
 
 def _download(url: str) -> dict[str, Tensor]:

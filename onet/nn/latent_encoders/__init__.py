@@ -9,6 +9,7 @@ from onet.registry import Registry
 
 LATENT_ENCODERS: Registry = Registry("latent encoder")
 
+from onet.nn.latent_encoders.point_set import PointSetLatentEncoder  # noqa: E402
 from onet.nn.latent_encoders.pointnet import PointNetLatentEncoder  # noqa: E402
 
-__all__ = ["LATENT_ENCODERS", "PointNetLatentEncoder"]
+__all__ = ["LATENT_ENCODERS", "PointNetLatentEncoder", "PointSetLatentEncoder"]

@@ -1,0 +1,32 @@
+"""The command that says how far a network can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onet.cli.app import Seed, app
+
+
+@app.command()
+def calibrate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
+    items: Annotated[int, typer.Option(min=1, help="At most so many of each split.")] = 200,
+    points: Annotated[int, typer.Option(min=1, help="At most so many of each item.")] = 10_000,
+    seed: Seed = 0,
+) -> None:
+    """Fit the probabilities of a network on validation data and measure them on test data.
+
+    Reconstruction uses the result from then on, and warns of inputs unlike the training data.
+    """
+    from onet.inference.calibrate import PICTURE, calibrate
+    from onet.report.tables import print_table
+
+    result = calibrate(run, data=data, items=items, points=points, seed=seed)
+    print_table(
+        result.errors, "Held-out points; cross-entropy in nats, calibration error of 15 bins"
+    )
+    typer.echo(f"temperature {result.temperature:.3f}; see {run / PICTURE}")

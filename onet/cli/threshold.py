@@ -1,0 +1,66 @@
+"""The command that chooses the threshold of a trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onet.cli.app import Seed, app
+
+
+@app.command()
+def threshold(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint (with --out).")],
+    data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the data; default the validation split.")
+    ] = None,
+    at: Annotated[
+        list[float] | None,
+        typer.Option(help="Try this probability; repeat for more. Default 0.01, 0.02, ... 0.99."),
+    ] = None,
+    meshes: Annotated[
+        int,
+        typer.Option(min=0, help="Also mesh so many items: accuracy against completeness."),
+    ] = 0,
+    mesh_at: Annotated[
+        list[float] | None,
+        typer.Option(help="Mesh at this probability; repeat for more. Default 0.1, 0.2, ... 0.6."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Surface samples a mesh.")] = 100_000,
+    seed: Seed = 0,
+    apply: Annotated[
+        bool,
+        typer.Option(
+            "--apply", help="Use the best threshold whenever this run folder is loaded from now on."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; default the run folder.")
+    ] = None,
+) -> None:
+    """Find the threshold with the highest IoU on the validation split.
+
+    Writes threshold.json, threshold.csv and threshold.png.
+    """
+    from onet.inference.threshold import GRID, MESH_GRID, search_threshold
+    from onet.report.tables import print_table
+
+    report = search_threshold(
+        run,
+        data=data,
+        split=split,
+        limit=limit,
+        thresholds=at or GRID,
+        meshes=meshes,
+        mesh_thresholds=mesh_at or MESH_GRID,
+        samples=samples,
+        seed=seed,
+        out=out,
+        apply=apply,
+    )
+    print_table(report.table(), report.title)
+    typer.echo(report.summary())

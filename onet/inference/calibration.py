@@ -1,0 +1,184 @@
+"""How far a trained model's probabilities can be trusted, and for which observations.
+
+Temperature: probabilities are sigmoid(logit / T) with one number T, fitted on validation (Guo et
+al., On Calibration of Modern Neural Networks, ICML 2017). So the surface at probability p is where
+the network's logit is T log(p / (1 - p)).
+
+Familiarity: how far the code of an observation is from those of training, as the root mean square
+of its deviations in units of the standard deviation of each number (a Mahalanobis distance with a
+diagonal covariance). Of local features and sets of codes the mean over places is taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from onet.errors import CheckpointError
+from onet.files import replacing
+from onet.nn.code import Code
+from onet.training.checkpoints import FOLDER
+
+logger = logging.getLogger(__name__)
+
+CALIBRATION = "calibration.json"
+BINS = 15
+"""Of probabilities, in reliability diagrams and calibration errors."""
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """Summary of the codes of training observations.
+
+    Attributes:
+        mean, deviation: of each number of a code.
+        limit: distance that `quantile` of the validation items stay below.
+        quantile: a part, in (0, 1).
+    """
+
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    limit: float
+    quantile: float
+
+    def distance(self, code: Code) -> float:
+        """Distance of an observation's code (no batch dimension) from those of training."""
+        return distance(code_numbers(code), self.mean, self.deviation)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What `onet calibrate` found out about a checkpoint; calibration.json in the run folder.
+
+    Attributes:
+        checkpoint: file name and SHA-256 of it.
+        temperature: T above.
+        familiarity: of observations.
+        errors: before and after, for each kind of held-out points: rows for a table.
+        protocol: splits, numbers of items and points, seed, version.
+    """
+
+    checkpoint: dict[str, str]
+    temperature: float
+    familiarity: Familiarity
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, run_dir: Path) -> None:
+        """Write calibration.json to a run folder."""
+        with replacing(run_dir / CALIBRATION) as temporary:
+            temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def distance(numbers: ArrayLike, mean: ArrayLike, deviation: ArrayLike) -> float:
+    """Root mean square of the deviations of (C,) numbers from a mean, in standard deviations."""
+    apart = (np.asarray(numbers) - np.asarray(mean)) / np.asarray(deviation)
+    return float(np.sqrt(np.mean(apart**2)))
+
+
+def identity(checkpoint: Path) -> dict[str, str]:
+    """File name and SHA-256 of a checkpoint."""
+    with checkpoint.open("rb") as file:
+        return {
+            "file": checkpoint.name,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
+
+
+def read_calibration(checkpoint: Path) -> Calibration | None:
+    """The calibration of a checkpoint in a run folder; None where there is none.
+
+    That of another state of the run is left alone, with a warning.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = checkpoint.parent.parent / CALIBRATION
+    if checkpoint.parent.name != FOLDER or not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        familiarity = Familiarity(**content.pop("familiarity"))
+        calibration = Calibration(**content, familiarity=familiarity)
+        temperature = float(calibration.temperature)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: is damaged ({error}); delete it, or make it anew with `onet calibrate`"
+        ) from None
+    if not 0 < temperature < np.inf:
+        raise CheckpointError(f"{path}: temperature {temperature} is not above 0; calibrate anew")
+    if calibration.checkpoint != identity(checkpoint):
+        logger.warning(
+            "%s: is of another checkpoint than %s and not used; run `onet calibrate` again",
+            path,
+            checkpoint.name,
+        )
+        return None
+    return calibration
+
+
+def code_numbers(code: Code) -> NDArray[np.float64]:
+    """A code as one row of numbers: of local features and of sets the mean over places."""
+    if isinstance(code, Tensor):
+        numbers = code.double().cpu().numpy()
+        return numbers if numbers.ndim == 1 else numbers.mean(axis=0)
+    maps = [code[key].double().cpu().numpy() for key in sorted(code)]
+    return np.concatenate([features.reshape(len(features), -1).mean(axis=1) for features in maps])
+
+
+def fit_temperature(
+    logits: ArrayLike,  # (N,)
+    occupancies: ArrayLike,  # (N,) bool
+) -> float:
+    """The temperature of least cross-entropy; between 0.05 and 20."""
+    from scipy.optimize import minimize_scalar
+
+    values, truth = np.asarray(logits, np.float64), np.asarray(occupancies, bool)
+    found = minimize_scalar(  # convex in the inverse of the temperature
+        lambda inverse: cross_entropy(values * inverse, truth), bounds=(0.05, 20), method="bounded"
+    )
+    return 1 / float(found.x)
+
+
+def cross_entropy(logits: NDArray[np.floating], occupancies: NDArray[np.bool_]) -> float:
+    """Mean cross-entropy of a point, in nats."""
+    return float(np.logaddexp(0, np.where(occupancies, -logits, logits)).mean())
+
+
+def reliability(
+    probabilities: NDArray[np.floating],  # (N,)
+    occupancies: NDArray[np.bool_],  # (N,)
+    bins: int = BINS,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Mean probability, part that is occupied, and number of points, of equally wide bins.
+
+    The first two are NaN where a bin has no points.
+    """
+    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        said = np.bincount(place, probabilities, bins) / counts
+        true = np.bincount(place, occupancies, bins) / counts
+    return said, true, counts
+
+
+def calibration_error(
+    probabilities: NDArray[np.floating], occupancies: NDArray[np.bool_], bins: int = BINS
+) -> float:
+    """Expected calibration error: mean distance of probability and frequency over the points."""
+    said, true, counts = reliability(probabilities, occupancies, bins)
+    return float(np.nansum(counts * np.abs(said - true)) / counts.sum())
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Probabilities of logits, without overflow."""
+    return 0.5 * (1 + np.tanh(logits / 2))

@@ -1,0 +1,367 @@
+"""Walks through the space of codes: interpolations, and grids of samples.
+
+    OUT/latent.json            checkpoint, settings and seed
+    OUT/meshes/ROW-COLUMN.*    one mesh a place, in the unit frame
+    OUT/latent.csv             one row a place: mesh, faces, topology
+    OUT/contact_sheet.png      all of them, once `onet.report.latent_sheet` has drawn it
+
+An unconditional model is walked through its latent space, from sample to sample: number k with
+seed s is the sample k that `onet generate --samples` makes with seed s. A conditional model is
+walked from the code of one observation to that of another, its latent code, if any, at the mean.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onet import __version__
+from onet.errors import ConfigError
+from onet.geometry.mesh_io import save_mesh
+from onet.geometry.topology import topology
+from onet.inference import generation_folder as folder
+from onet.inference.generation_folder import Row
+from onet.inference.reconstructor import (
+    SURFACE_OPTIONS,
+    Observation,
+    Reconstructor,
+    SurfaceOptions,
+    load,
+)
+from onet.nn.code import Code
+from onet.parallel import run_tasks
+from onet.training.checkpoints import resolve_checkpoint
+
+SETTINGS = "latent.json"
+TABLE = "latent.csv"
+COLUMNS = ("row", "column", "mesh", "vertices", "faces", "components", "watertight", "manifold")
+
+Kind = Literal["linear", "spherical"]
+Place = tuple[int, int]  # row and column
+
+
+@dataclass(frozen=True)
+class LatentReport:
+    """What a walk left behind.
+
+    Attributes:
+        out: its folder.
+        settings: contents of its latent.json.
+        rows: one a place, keys as the columns of latent.csv; `mesh` is empty where the field has no
+            surface.
+    """
+
+    out: Path
+    settings: dict[str, Any]
+    rows: list[Row]
+
+    def summary(self) -> str:
+        """What is there, in a few words."""
+        made = [row for row in self.rows if row["mesh"]]
+        closed = sum(row["watertight"] is True for row in made)
+        return (
+            f"{self.out}: {len(made)} of {len(self.rows)} places have a mesh, {closed} watertight"
+        )
+
+
+def blend(
+    start: Tensor,  # (..., C)
+    end: Tensor,  # (..., C)
+    t: float,
+    kind: Kind = "linear",
+) -> Tensor:  # (..., C)
+    """The code at the share `t` of the way from `start` to `end`.
+
+    `linear` is the straight line. Between independent normal codes of many dimensions it passes
+    through lengths that the prior hardly ever has; `spherical` turns from one direction to the
+    other at a constant rate, sin((1-t)w)/sin(w) a + sin(tw)/sin(w) b with the angle w between them
+    (White, Sampling Generative Networks, 2016), and keeps to the lengths of its ends.
+
+    Raises:
+        ConfigError: an unknown kind, or codes of opposite directions, between which there is no
+            spherical way.
+    """
+    if kind == "linear":
+        return torch.lerp(start, end, t)
+    if kind != "spherical":
+        raise ConfigError(f"kind: {kind!r}; choose linear or spherical")
+    a, b = (torch.nn.functional.normalize(code.double(), dim=-1) for code in (start, end))
+    # More exact for small and large angles than the arc cosine of the product.
+    angle = 2 * torch.atan2((a - b).norm(dim=-1, keepdim=True), (a + b).norm(dim=-1, keepdim=True))
+    if bool((angle > torch.pi - 1e-6).any()):
+        raise ConfigError("the codes point in opposite directions; interpolate with kind linear")
+    # sinc(x) = sin(pi x) / (pi x) has no division by zero for equal directions.
+    whole = torch.sinc(angle / torch.pi)
+    weights = [s * torch.sinc(s * angle / torch.pi) / whole for s in (1 - t, t)]
+    return (weights[0] * start.double() + weights[1] * end.double()).to(start.dtype)
+
+
+def sample_latent(model: Reconstructor, number: int, seed: int = 0) -> Tensor:  # (Z,)
+    """The latent code of sample `number` of `generate(..., samples=..., seed=seed)`.
+
+    Raises:
+        ConfigError: the model observes something, or has no latent code; or a negative number.
+    """
+    if model.config.data.input["type"] != "none" or not getattr(model.model, "z_dim", 0):
+        raise ConfigError(f"{model.source}: is no unconditional model with a latent code")
+    if number < 0:
+        raise ConfigError(f"sample {number}: give a number from 0 on")
+    name = f"{number:04d}"
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    latent = model.latent(int(rng.integers(2**63)))
+    assert latent is not None
+    return latent
+
+
+def observation_code(
+    model: Reconstructor, observation: Observation, seed: int = 0
+) -> Tensor:  # (C,)
+    """The global code of a user's observation, as `Reconstructor.reconstruct` takes it.
+
+    Raises:
+        ConfigError: the code has local features, between which there is no way.
+        DataError: an observation that cannot be used.
+    """
+    if isinstance(observation, str | os.PathLike):
+        raw = model.input.read(Path(observation))
+    else:
+        raw = model.input.take(observation)
+    frame = model.input.frame(raw, str(observation))
+    code = model.encode(model.input.observe(raw, np.random.default_rng(seed), frame))
+    return _global(model, code)
+
+
+def interpolate(
+    source: str | os.PathLike[str],
+    pairs: Sequence[tuple[Any, Any]],
+    *,
+    steps: int = 7,
+    kind: Kind | None = None,
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    device: str = "auto",
+    **options: Unpack[SurfaceOptions],
+) -> LatentReport:
+    """Meshes on the ways between pairs of codes, one row a pair; see the module for the files.
+
+    Args:
+        source: run folder or checkpoint.
+        pairs: both ends of each way: numbers of samples for an unconditional model, numbers of
+            training shapes for a model with learned codes, else observations (files, arrays).
+        steps: meshes on each way, its ends among them.
+        kind: see `blend`; default spherical between latent codes, linear between codes of
+            observations, which have no prior.
+        out: the folder; default `interpolation` in the run folder, or in the working directory
+            where `source` is a file.
+        seed: of the samples, and of the choice of points where the model observes points.
+        overwrite: replace the walk that is there.
+        device: see `onet.load`.
+        options: see `onet.inference.reconstructor.SurfaceOptions`.
+
+    Raises:
+        CheckpointError, ConfigError, DataError: a model, end or folder that cannot be used.
+    """
+    if steps < 2:
+        raise ConfigError(f"steps: {steps}; give at least 2, for the ends")
+    if not pairs:
+        raise ConfigError("pairs: none are given; name both ends of at least one way")
+    model = load(source, device)
+    kind = kind or ("spherical" if _unconditional(model) else "linear")
+
+    def end(name: Any) -> Tensor:
+        if _unconditional(model):
+            return sample_latent(model, _number(name, "sample"), seed)
+        if model.config.data.input["type"] == "index":
+            name = _number(name, "training shape")
+        return observation_code(model, name, seed)
+
+    codes = {}
+    for row, (start, stop) in enumerate(pairs):
+        first, last = end(start), end(stop)
+        for column, t in enumerate(np.linspace(0, 1, steps)):
+            codes[row, column] = blend(first, last, float(t), kind)
+    ends = [(_name(start), _name(stop)) for start, stop in pairs]
+    settings = {
+        "checkpoint": str(resolve_checkpoint(source).resolve()),
+        "pairs": ends,
+        "steps": steps,
+        "kind": kind,
+        "seed": seed,
+        "labels": [[f"from {start}", f"to {stop}"] for start, stop in ends],
+        "titles": [f"{t:.2f}" for t in np.linspace(0, 1, steps)],
+    }
+    target = _default(source, "interpolation") if out is None else Path(out)
+    return _walk(model, codes, target, settings, overwrite, options)
+
+
+def sample_grid(
+    source: str | os.PathLike[str],
+    rows: int = 4,
+    columns: int = 6,
+    *,
+    corners: tuple[int, int, int, int] | None = None,
+    kind: Kind = "spherical",
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    device: str = "auto",
+    **options: Unpack[SurfaceOptions],
+) -> LatentReport:
+    """A grid of samples of an unconditional model, random or over two directions of its codes.
+
+    Args:
+        source: run folder or checkpoint of an unconditional model.
+        rows, columns: size of the grid.
+        corners: numbers of the samples at the top left, top right, bottom left and bottom right,
+            between which the grid is blended, down the sides and then along the rows. Default:
+            samples 0, 1, ... row by row.
+        kind: of the blends, see `blend`.
+        out: the folder; default `sample-grid` in the run folder, or in the working directory where
+            `source` is a file.
+        seed, overwrite, device, options: as for `interpolate`.
+
+    Raises:
+        CheckpointError, ConfigError: a model or folder that cannot be used; a grid without places,
+            or with corners of fewer than two rows or columns.
+    """
+    least = 1 if corners is None else 2
+    if min(rows, columns) < least:
+        raise ConfigError(f"grid of {rows} x {columns}: give at least {least} rows and columns")
+    model = load(source, device)
+    codes: dict[Place, Tensor] = {}
+    if corners is None:
+        for number in range(rows * columns):
+            codes[divmod(number, columns)] = sample_latent(model, number, seed)
+        labels = [[f"from {row * columns:04d}"] for row in range(rows)]
+    else:
+        if len(corners) != 4:
+            raise ConfigError(f"corners: {corners}; give the numbers of four samples")
+        a, b, c, d = (sample_latent(model, number, seed) for number in corners)
+        for row, down in enumerate(np.linspace(0, 1, rows)):
+            left, right = blend(a, c, float(down), kind), blend(b, d, float(down), kind)
+            for column, along in enumerate(np.linspace(0, 1, columns)):
+                codes[row, column] = blend(left, right, float(along), kind)
+        labels = [[] for _ in range(rows)]
+        labels[0] = [f"{corners[0]:04d} to", f"{corners[1]:04d}"]
+        labels[-1] = [f"{corners[2]:04d} to", f"{corners[3]:04d}"]
+    settings = {
+        "checkpoint": str(resolve_checkpoint(source).resolve()),
+        "rows": rows,
+        "columns": columns,
+        "corners": None if corners is None else list(corners),
+        "kind": "random" if corners is None else kind,
+        "seed": seed,
+        "labels": labels,
+        "titles": [""] * columns,
+    }
+    target = _default(source, "sample-grid") if out is None else Path(out)
+    return _walk(model, codes, target, settings, overwrite, options)
+
+
+class _CodesObserved(Reconstructor):
+    """Extracts meshes of codes in the place of observations."""
+
+    def encode(self, observation: Any) -> Code:
+        code: Code = observation
+        return code
+
+
+def _walk(
+    model: Reconstructor,
+    codes: dict[Place, Tensor],
+    out: Path,
+    settings: dict[str, Any],
+    overwrite: bool,
+    options: SurfaceOptions,
+) -> LatentReport:
+    """Make meshes of the codes at the places of a grid, and the files of a walk."""
+    surface = model.generation_settings(**options)
+    settings |= {
+        "input": model.config.data.input["type"],
+        "format": surface.format,
+        **surface.model_dump(include=SURFACE_OPTIONS),
+        "version": __version__,
+    }
+    _clear(out, overwrite)
+    extractor = _CodesObserved(model.model, model.config, model.metadata, model.source)
+
+    def one(place: Place) -> Row:
+        code: Any = codes[place]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="no surface")  # the table says so
+            if _unconditional(model):
+                mesh = extractor.extract(code.new_zeros(0), latent=code, **options)
+            else:
+                mesh = extractor.extract(code, **options)
+        if len(mesh.faces) == 0:
+            return dict.fromkeys(COLUMNS[2:], "")
+        path = Path(folder.MESHES) / f"{_place_name(place)}.{surface.format}"
+        save_mesh(mesh, out / path)
+        shape = topology(mesh).as_dict()
+        return {"mesh": path.as_posix(), **{key: shape[key] for key in COLUMNS[3:]}}
+
+    rows: list[Row] = []
+    for place, outcome in run_tasks(one, codes, 1, describe=_place_name, title="extracting"):
+        if isinstance(outcome, Exception):
+            raise outcome
+        rows.append({"row": place[0], "column": place[1], **outcome})
+    folder.write_csv(out / TABLE, COLUMNS, rows)
+    folder.write_json(out / SETTINGS, settings)
+    return LatentReport(out, settings, rows)
+
+
+def _place_name(place: Place) -> str:
+    return f"{place[0]:02d}-{place[1]:02d}"
+
+
+def _clear(out: Path, overwrite: bool) -> None:
+    """Make room for a walk; what is no walk is not touched."""
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / SETTINGS).is_file():
+            raise ConfigError(f"{out}: holds something else; choose another folder")
+        if not overwrite:
+            raise ConfigError(f"{out}: is there already; choose another folder, or overwrite it")
+        for name in (SETTINGS, TABLE, folder.CONTACT_SHEET):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / folder.MESHES, ignore_errors=True)
+
+
+def _unconditional(model: Reconstructor) -> bool:
+    return bool(model.config.data.input["type"] == "none")
+
+
+def _global(model: Reconstructor, code: Code) -> Tensor:
+    if not isinstance(code, Tensor) or code.ndim != 1:
+        raise ConfigError(
+            f"{model.source}: the code has local features, which belong to places in space; only "
+            "models with one global code a shape can be interpolated"
+        )
+    return code
+
+
+def _number(name: Any, what: str) -> int:
+    try:
+        return int(name)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name!r}: expected the number of a {what}") from None
+
+
+def _name(end: Any) -> str:
+    if isinstance(end, str | os.PathLike):
+        return Path(end).name
+    return str(end) if isinstance(end, int) else type(end).__name__
+
+
+def _default(source: str | os.PathLike[str], name: str) -> Path:
+    return (Path(source) if Path(source).is_dir() else Path.cwd()) / name

@@ -1,0 +1,84 @@
+"""The threshold that was applied to a run: an entry of RUN/threshold.json.
+
+`onet threshold RUN` writes the file, `--apply` the entry `applied` in it, and loading the run
+folder takes it in place of the configured threshold. It belongs to one checkpoint: when training
+has replaced that, it is ignored, with a warning. Deleting the file undoes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from onet.config import with_changes
+from onet.errors import DataError
+from onet.inference.generation_folder import read_json
+from onet.training.checkpoints import Checkpoint, checksum
+
+logger = logging.getLogger(__name__)
+
+FILE = "threshold.json"
+
+
+def read_applied(run: Path) -> dict[str, Any] | None:
+    """The entry `applied` of a run folder, with `threshold` and `sha256` of the checkpoint.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = run / FILE
+    if not path.is_file():
+        return None
+    applied = read_json(path).get("applied")
+    if applied is None:
+        return None
+    if not isinstance(applied, dict) or not {"threshold", "sha256"} <= applied.keys():
+        raise DataError(f"{path}: the entry 'applied' is damaged; delete the file and search again")
+    return applied
+
+
+def with_applied_threshold(source: str | os.PathLike[str], checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the threshold applied to the run folder `source`, if it is one.
+
+    Where there is one, the metadata say so: `applied_threshold` has the number, the configured one
+    and the file.
+
+    Raises:
+        DataError: the file is damaged.
+        ConfigError: the threshold in it is not between 0 and 1.
+    """
+    run = Path(source)
+    applied = read_applied(run) if run.is_dir() else None
+    if applied is None:
+        return checkpoint
+    path = run / FILE
+    if applied["sha256"] != checksum(checkpoint.path):
+        logger.warning(
+            "%s: its threshold belongs to another checkpoint than %s and is ignored; search again "
+            "with `onet threshold`, or delete the file",
+            path,
+            checkpoint.path,
+        )
+        return checkpoint
+    configured = checkpoint.config.generation
+    changes = {"threshold": applied["threshold"]}
+    generation = with_changes(configured, changes, f"{path}: applied")
+    logger.info(
+        "threshold %g from %s, in place of the configured %g",
+        generation.threshold,
+        path,
+        configured.threshold,
+    )
+    told = {
+        "threshold": generation.threshold,
+        "configured": configured.threshold,
+        "file": str(path),
+    }
+    return replace(
+        checkpoint,
+        config=checkpoint.config.model_copy(update={"generation": generation}),
+        metadata=checkpoint.metadata | {"applied_threshold": told},
+    )

@@ -1,0 +1,51 @@
+"""Local features in a folded decoder: what they add in front of each block, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from onet.nn.decoders.constant_linear import constant_linear
+from onet.nn.local_features import FeatureTable
+
+
+class FoldedFeatures:
+    """Linear maps of the features at a point, one in front of each block, as a single product.
+
+    Args:
+        table: of one observation.
+        layers: from features to what is added, one a block.
+        dtype: float32 or bfloat16, of the operands.
+        rows: points that are evaluated at once.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self, table: FeatureTable, layers: Sequence[nn.Linear], dtype: torch.dtype, rows: int
+    ) -> None:
+        self._table, self._dtype, self._count = table, dtype, len(layers)
+        self._weight = torch.cat([layer.weight for layer in layers]).to(dtype)
+        bias = torch.cat([layer.bias for layer in layers]).to(dtype)
+        self._linear = constant_linear(self._weight, bias, rows=rows)
+
+    def __call__(
+        self,
+        points: Tensor,  # (T, 3)
+    ) -> Sequence[Tensor]:
+        """(T, H) for each block."""
+        features = self._table(points[None])[0]
+        return self._linear(features.to(self._dtype)).chunk(self._count, dim=1)
+
+    def gradient(
+        self,
+        points: Tensor,  # (T, 3)
+        changes: list[Tensor],  # (T, H) for each block: gradients by what a call returns
+    ) -> Tensor:
+        """The gradient (T, 3) by the points."""
+        by_features = (torch.cat(changes, dim=1).to(self._dtype) @ self._weight).float()
+        with torch.enable_grad():
+            points = points.detach().requires_grad_()
+            features = self._table(points[None])[0]
+            return torch.autograd.grad(features, points, by_features)[0]

@@ -1,0 +1,85 @@
+"""A small decoder on local features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from onet.errors import ConfigError
+from onet.nn.code import Code, as_batch
+from onet.nn.decoders import DECODERS
+from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
+from onet.nn.layers import ResnetBlock, embed_points
+from onet.nn.local_features import FeatureTable
+
+
+@DECODERS.register("local")
+class LocalDecoder(ResidualDecoder):
+    """Logit of occupancy from the point, the features at its place, and maybe a latent code.
+
+    Features are interpolated in every plane and grid of the code, and summed; a linear map of them
+    is added before each residual block. Points outside the box [-0.55, 0.55]^3 see the features of
+    its border. A latent code is added to the embedded points.
+
+    Source: Peng et al., Convolutional Occupancy Networks, ECCV 2020, section 3.2.
+
+    Args:
+        c_dim: features of the maps.
+        z_dim: size of the latent code, or 0.
+        hidden_size: features of the blocks.
+        blocks: how many.
+        leaky: the last activation is leaky.
+
+    Raises:
+        ConfigError: no features or no blocks.
+    """
+
+    def __init__(
+        self,
+        c_dim: int,
+        z_dim: int = 0,
+        hidden_size: int = 32,
+        blocks: int = 5,
+        leaky: bool = False,
+    ) -> None:
+        super().__init__(leaky)
+        if c_dim < 1 or blocks < 1:
+            raise ConfigError(
+                f"model.decoder: 'local' with {c_dim} features (model.c_dim) and {blocks} blocks; "
+                "give at least one of each"
+            )
+        self.fc_p = nn.Linear(3, hidden_size)
+        self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
+        self.fc_c = nn.ModuleList(nn.Linear(c_dim, hidden_size) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResnetBlock(hidden_size, hidden_size) for _ in range(blocks))
+        self.fc_out = nn.Linear(hidden_size, 1)
+
+    def forward(
+        self,
+        points: Tensor,  # (B, T, 3) float32 in the unit frame
+        z: Tensor | None,  # (B, Z), or None for a decoder without latent code
+        c: Code,  # (B, C, R, R) of planes, (B, C, R, R, R) of a grid, by their names
+    ) -> Tensor:  # (B, T) logits
+        features = FeatureTable(_maps(c))(points)
+        net = embed_points(self.fc_p, points)
+        if self.fc_z is not None:
+            net = net + self.fc_z(z).unsqueeze(1)
+        for layer, block in zip(self.fc_c, self.blocks, strict=True):
+            net = block(net + layer(features))
+        logits: Tensor = self.fc_out(self.activation(net)).squeeze(-1)
+        return logits
+
+    def layers(self, c: Code, z: Tensor | None) -> ResidualLayers:
+        table = FeatureTable(_maps(as_batch(c)))
+        local = table, list(self.fc_c)
+        added = added_code(self.fc_z, z)
+        return ResidualLayers(self.fc_p, added, self.blocks, None, self.fc_out, table.table, local)
+
+
+def _maps(code: Code) -> dict[str, Tensor]:
+    if isinstance(code, torch.Tensor):
+        raise ConfigError(
+            "model.decoder: 'local' needs maps of features; name an encoder that makes them, "
+            "local_pointnet for instance"
+        )
+    return code

@@ -1,0 +1,91 @@
+"""Local features from points: a PointNet that pools within cells instead of the whole cloud."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor, nn
+
+from onet.errors import ConfigError
+from onet.nn.encoders import ENCODERS
+from onet.nn.encoders.local_maps import LocalMaps
+from onet.nn.layers import ResnetBlock, embed_points
+from onet.nn.local_features import EXTENT, CellGroups, Plane
+
+logger = logging.getLogger(__name__)
+
+
+@ENCODERS.register("local_pointnet")
+class LocalPointNetEncoder(nn.Module):
+    """Residual blocks, between them the maximum over each cell; then features on planes or a grid.
+
+    Between blocks each point gets, beside its own features, the sum over planes and grid of the
+    maximum over the points that share its cell. Features are averaged in the cells and pass a
+    U-Net. Independent of the order of the points; their number may change. Points outside the box
+    [-0.55, 0.55]^3 are counted in its border cells, with a warning the first time.
+
+    Source: Peng et al., Convolutional Occupancy Networks, ECCV 2020, section 3.1 and supplementary
+    material.
+
+    Args:
+        c_dim: features of the maps.
+        hidden_dim: features of the points.
+        blocks: number of residual blocks.
+        planes, plane_resolution, grid_resolution, unet_depth, unet_width: see `LocalMaps`.
+
+    Raises:
+        ConfigError: sizes that do not fit; see `LocalMaps`.
+    """
+
+    def __init__(
+        self,
+        c_dim: int,
+        hidden_dim: int = 32,
+        blocks: int = 5,
+        planes: tuple[Plane, ...] = ("xz", "xy", "yz"),
+        plane_resolution: int = 64,
+        grid_resolution: int = 0,
+        unet_depth: int = 4,
+        unet_width: int = 32,
+    ) -> None:
+        super().__init__()
+        if blocks < 1:
+            raise ConfigError(f"model.encoder.blocks: {blocks}; give at least 1")
+        self.fc_pos = nn.Linear(3, 2 * hidden_dim)
+        self.blocks = nn.ModuleList(ResnetBlock(2 * hidden_dim, hidden_dim) for _ in range(blocks))
+        self.fc_c = nn.Linear(hidden_dim, c_dim)
+        self.maps = LocalMaps(
+            c_dim, planes, plane_resolution, grid_resolution, unet_depth, unet_width
+        )
+        self._warned = False
+
+    def forward(
+        self,
+        inputs: Tensor,  # (B, N, 3) float32 in the unit frame
+    ) -> dict[str, Tensor]:
+        """Maps (B, c_dim, R, R) of the planes and (B, c_dim, R, R, R) of the grid."""
+        self._warn_outside(inputs)
+        cells = self.maps.cells(inputs)
+        groups = [CellGroups(numbers) for numbers in cells.values()]
+        net = embed_points(self.fc_pos, inputs)
+        for number, block in enumerate(self.blocks):
+            if number:
+                pooled = torch.stack([group.maximum(net) for group in groups]).sum(0)
+                net = torch.cat([net, pooled], dim=-1)
+            net = block(net)
+        maps: dict[str, Tensor] = self.maps(self.fc_c(net), cells)
+        return maps
+
+    def _warn_outside(self, points: Tensor) -> None:
+        if self._warned:
+            return
+        outside = int((points.abs() > EXTENT / 2).any(-1).sum())
+        if outside:
+            self._warned = True
+            logger.warning(
+                "%d of %d points are outside the box [-0.55, 0.55]^3 and count as points of its "
+                "border; scale the cloud into the unit cube (said once)",
+                outside,
+                points.shape[:2].numel(),
+            )

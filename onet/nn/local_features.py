@@ -1,0 +1,171 @@
+"""Features of places: on planes and grids that cover the box of the unit frame.
+
+The box is [-0.55, 0.55]^3: the unit cube and the margin around it that query points come from.
+A map of R cells an edge is indexed as it is named: `xz` by the cell along x, then that along z;
+`grid` by x, y, z. Points outside the box count as points of its border.
+
+What is computed is that of Peng et al., Convolutional Occupancy Networks, ECCV 2020, section 3,
+except that the feature of a cell is that of its centre, for points and queries alike; the published
+code scatters points into cells, but takes the centres of the outer cells for the border when it
+samples.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+EXTENT = 1.1  # edge of the box: the unit cube with a margin of 0.1, both sides together
+
+Plane = Literal["xz", "xy", "yz"]
+AXES: dict[str, tuple[int, ...]] = {"xz": (0, 2), "xy": (0, 1), "yz": (1, 2), "grid": (0, 1, 2)}
+"""The coordinates that each map of features sees."""
+
+
+def cells_of(
+    points: Tensor,  # (B, N, 3) in the unit frame
+    name: str,
+    resolution: int,
+) -> Tensor:
+    """Numbers (B, N) int64 of the cells that points are in, counted through the whole batch."""
+    at = ((points.float() / EXTENT + 0.5) * resolution).long().clamp(0, resolution - 1)
+    cells = torch.arange(len(points), device=points.device)[:, None]
+    for axis in AXES[name]:
+        cells = cells * resolution + at[..., axis]
+    return cells
+
+
+def scatter_mean(
+    features: Tensor,  # (B, N, F) of points
+    cells: Tensor,  # (B, N), see `cells_of`
+    name: str,
+    resolution: int,
+) -> Tensor:
+    """A map (B, F, R, R) or (B, F, R, R, R): the mean over the points of a cell, 0 if it is empty.
+
+    It is float32 whatever the features are.
+    """
+    batch, size = len(features), features.shape[-1]
+    shape = (batch, *(resolution,) * len(AXES[name]))
+    total = features.new_zeros((*shape, size), dtype=torch.float32).view(-1, size)
+    count = total.new_zeros(len(total))
+    flat = cells.flatten()
+    total = total.index_add(0, flat, features.flatten(0, 1).float())
+    count = count.index_add(0, flat, count.new_ones(len(flat)))
+    return (total / count.clamp(min=1)[:, None]).view(*shape, size).movedim(-1, 1)
+
+
+class CellGroups:
+    """Points that share a cell."""
+
+    def __init__(
+        self,
+        cells: Tensor,  # (B, N), see `cells_of`
+    ) -> None:
+        occupied, number = torch.unique(cells, return_inverse=True)
+        self.count = len(occupied)
+        self.number = number.flatten()  # (B * N,)
+
+    def maximum(
+        self,
+        features: Tensor,  # (B, N, F)
+    ) -> Tensor:  # (B, N, F)
+        """For every point the maximum over all points of its cell."""
+        flat = features.flatten(0, 1)
+        pooled: Tensor = _Maximum.apply(flat, self.number, self.count)  # type: ignore[no-untyped-call]
+        return pooled.view_as(features)
+
+
+class _Maximum(torch.autograd.Function):
+    """Maximum over groups, given to each member; half the time of `scatter_reduce` and indexing."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, number: Tensor, count: int) -> Tensor:
+        index = number[:, None].expand_as(features)
+        empty = features.new_zeros((count, features.shape[1]))
+        pooled = empty.scatter_reduce(0, index, features, "amax", include_self=False)
+        pooled = pooled.index_select(0, number)
+        ctx.save_for_backward(features == pooled, number)
+        ctx.count = count
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Equal maxima share the gradient."""
+        (gradient,) = gradients
+        largest, number = ctx.saved_tensors
+        empty = gradient.new_zeros((ctx.count, gradient.shape[1]))
+        total = empty.index_add(0, number, gradient)
+        total = total / empty.index_add(0, number, largest.to(gradient.dtype))
+        return total.index_select(0, number) * largest, None, None
+
+
+class FeatureTable:
+    """Callable: points (B, T, 3) in the unit frame -> features (B, T, F), float32.
+
+    The sum over the maps of (bi/tri)linear interpolation between the centres of cells; beyond the
+    outer centres it is constant. One fused operation reads the corners of all maps: several times
+    faster on a CPU than `grid_sample` for each.
+
+    Args:
+        maps: by their names (see `AXES`): (B, F, R, R) or (B, F, R, R, R), R at least 2.
+    """
+
+    def __init__(self, maps: dict[str, Tensor]) -> None:
+        rows = [values.flatten(2).transpose(1, 2) for values in maps.values()]  # (B, cells, F)
+        self.table = torch.cat(rows, dim=1).float()
+        self._maps: list[tuple[tuple[int, ...], int, int]] = []  # axes, resolution, first row
+        first = 0
+        for name, values in maps.items():
+            self._maps.append((AXES[name], values.shape[-1], first))
+            first += values.shape[2:].numel()
+
+    def __call__(
+        self,
+        points: Tensor,  # (B, T, 3) in the unit frame
+    ) -> Tensor:  # (B, T, F)
+        batch, count = points.shape[:2]
+        near = {r: _neighbours(points.float(), r) for r in {r for _, r, _ in self._maps}}
+        corners = [_corners(*near[r], axes, r, first) for axes, r, first in self._maps]
+        rows = torch.cat([rows for rows, _ in corners], dim=-1)
+        if batch > 1:
+            item = torch.arange(batch, device=points.device) * self.table.shape[1]
+            rows = rows + item[:, None, None]
+        weights = torch.cat([weights for _, weights in corners], dim=-1)
+        with torch.autocast(points.device.type, enabled=False):
+            features = F.embedding_bag(
+                rows.flatten(0, 1),
+                self.table.flatten(0, 1),
+                mode="sum",
+                per_sample_weights=weights.flatten(0, 1),
+            )
+        return features.view(batch, count, self.table.shape[-1])
+
+
+def _neighbours(
+    points: Tensor,  # (B, T, 3)
+    resolution: int,
+) -> tuple[Tensor, Tensor]:
+    """Along each axis the two cells (B, T, 3, 2) whose centres a point is between; their shares."""
+    at = (points * (resolution / EXTENT) + (resolution - 1) / 2).clamp(0, resolution - 1)
+    low = at.detach().long().clamp(max=resolution - 2)  # at is not negative
+    ahead = at - low
+    return torch.stack([low, low + 1], -1), torch.stack([1 - ahead, ahead], -1)
+
+
+def _corners(
+    cells: Tensor,  # (B, T, 3, 2)
+    shares: Tensor,  # (B, T, 3, 2)
+    axes: tuple[int, ...],
+    resolution: int,
+    first: int,
+) -> tuple[Tensor, Tensor]:
+    """Rows (B, T, 2^D) of the cells whose centres surround a point, and their weights."""
+    rows, weights = cells[:, :, axes[0]], shares[:, :, axes[0]]
+    for axis in axes[1:]:
+        rows = (rows[..., None] * resolution + cells[:, :, axis, None]).flatten(2)
+        weights = (weights[..., None] * shares[:, :, axis, None]).flatten(2)
+    return rows + first, weights

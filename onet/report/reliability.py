@@ -1,0 +1,45 @@
+"""Reliability diagrams: how often what is said with a probability is true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onet.files import replacing
+from onet.inference.calibration import calibration_error, reliability, sigmoid
+
+
+def draw_reliability(
+    samples: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]],
+    temperature: float,
+    path: Path,
+) -> None:
+    """Occupied part over probability, before and after calibration, as PNG.
+
+    Args:
+        samples: logits and occupancies (N,) of each kind of points.
+        temperature: that logits are divided by.
+        path: the file.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5 * len(samples), 4.6), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(samples)))
+    for axes, (name, (logits, truth)) in zip(panels, samples.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+        for label, scale in (("before", 1.0), (f"T = {temperature:.3f}", temperature)):
+            probabilities = sigmoid(logits / scale)
+            said, true, _ = reliability(probabilities, truth)
+            error = calibration_error(probabilities, truth)
+            there = np.isfinite(said)
+            axes.plot(said[there], true[there], marker=".", label=f"{label}: error {error:.4f}")
+        axes.set(
+            xlabel="probability", ylabel="part that is occupied", title=f"points {name}", aspect=1
+        )
+        axes.grid(alpha=0.3)
+        axes.legend()
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)

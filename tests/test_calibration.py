@@ -1,0 +1,257 @@
+"""Calibrated probabilities, their use, uncertainty of vertices, unfamiliar inputs."""
+
+import json
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_generate import write_item
+from test_reconstructor import CONFIG, blob_model
+from typer.testing import CliRunner
+
+import onet
+from onet.cli import app
+from onet.data.store import NEAR_SURFACE, POINTS
+from onet.errors import CheckpointError, ConfigError
+from onet.geometry.extraction import extract_mesh
+from onet.geometry.mesh_io import save_mesh
+from onet.geometry.normalization import UNCERTAINTY, UnitFrame
+from onet.geometry.uncertainty import vertex_uncertainty
+from onet.inference.calibrate import calibrate
+from onet.inference.calibration import (
+    calibration_error,
+    code_numbers,
+    fit_temperature,
+    reliability,
+    sigmoid,
+)
+from onet.inference.generate import generate
+from onet.inference.reconstructor import Reconstructor
+from onet.training.checkpoints import save_checkpoint
+
+TOO_SURE = 3.0
+
+
+class Overconfident(torch.nn.Module):
+    """Balls of the points' size, said with logits that are too large by a known factor."""
+
+    z_dim = 0
+
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(TOO_SURE))
+
+    def encode(self, inputs):
+        return torch.cat([inputs.mean(1), inputs.std(1)], 1)
+
+    def decode(self, points, c, z=None):
+        return self.factor * (0.4 - points.norm(dim=-1)) / 0.05
+
+
+def draws(logits, rng):
+    return rng.random(len(logits)) < sigmoid(logits)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.2, 5))
+def test_temperature_is_recovered(seed, temperature):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=2, size=20_000)
+    truth = draws(logits, rng)
+    said = logits * temperature
+    assert fit_temperature(said, truth) == pytest.approx(temperature, rel=0.1)
+    before, after = (calibration_error(sigmoid(said / t), truth) for t in (1, temperature))
+    assert after < 0.02
+    if abs(math.log(temperature)) > 0.3:
+        assert after < before
+
+
+def test_calibration_error_by_hand():
+    probabilities = np.array([0.1, 0.1, 0.9, 0.9, 1.0])
+    truth = np.array([False, True, True, True, True])
+    said, true, counts = reliability(probabilities, truth, bins=2)
+    np.testing.assert_allclose(said, [0.1, 2.8 / 3])
+    np.testing.assert_allclose(true, [0.5, 1])
+    assert counts.tolist() == [2, 3]
+    expected = 2 / 5 * 0.4 + 3 / 5 * (1 - 2.8 / 3)
+    assert calibration_error(probabilities, truth, bins=2) == pytest.approx(expected)
+
+
+def test_numbers_of_a_code_do_not_depend_on_the_places_of_features():
+    planes = torch.rand(2, 4, 8, 8)
+    code = {"xz": planes[0], "xy": planes[1]}
+    rolled = {key: features.roll((1, 3), (1, 2)) for key, features in code.items()}
+    assert code_numbers(code).shape == (8,)
+    np.testing.assert_allclose(code_numbers(code), code_numbers(rolled))
+    latents = torch.rand(5, 3)
+    np.testing.assert_allclose(code_numbers(latents), code_numbers(latents.flip(0)))
+    np.testing.assert_array_equal(code_numbers(latents[0]), latents[0].double())
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Balls whose points are labelled as the network would with a third of its confidence."""
+    rng = np.random.default_rng(0)
+    for split, models in {"train": "abcd", "val": "ef", "test": "gh"}.items():
+        for model in models:
+            folder = tmp_path / "store/ball" / model
+            write_item(folder, count=8000)
+            for file in (POINTS, NEAR_SURFACE):
+                arrays = dict(np.load(folder / POINTS))
+                radius = np.linalg.norm(arrays["points"].astype(float), axis=1)
+                arrays["occupancies"] = np.packbits(draws((0.4 - radius) / 0.05, rng))
+                np.savez(folder / file, **arrays)
+        (tmp_path / f"store/ball/{split}.lst").write_text("\n".join(models))
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    model = Overconfident()
+    save_checkpoint(folder / "checkpoints/best.safetensors", model, CONFIG, {})
+    monkeypatch.setattr("onet.inference.reconstructor.build_model", lambda section: Overconfident())
+    return folder
+
+
+def test_calibrated_runs_say_true_probabilities(run, store):
+    raw = onet.load(run, "cpu")
+    assert raw.calibration is None and raw.temperature == 1
+    result = CliRunner().invoke(app, ["calibrate", str(run), "--data", str(store)])
+    assert result.exit_code == 0, result.output
+    model = onet.load(run, "cpu")
+    assert model.temperature == pytest.approx(TOO_SURE, rel=0.1)
+    for row, kind in zip(model.calibration.errors, ("uniform", "near the surface"), strict=True):
+        assert row["points"] == kind
+        assert row["calibration_error_after"] < 0.02 < row["calibration_error_before"]
+        assert row["cross_entropy_after"] < row["cross_entropy_before"]
+    assert [row["count"] for row in model.calibration.errors] == [16_000, 8_000]
+    assert (run / "calibration.png").read_bytes().startswith(b"\x89PNG")
+    code = raw.encode(np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32))
+    points = np.random.default_rng(1).uniform(-0.5, 0.5, (100, 3)).astype(np.float32)
+    for one, two in zip(
+        raw.field(code).value_and_gradient(points),
+        model.field(code).value_and_gradient(points),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, two * model.temperature, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.field(code)(points), raw.field(code)(points) / model.temperature
+    )
+    # calibrating what is calibrated finds the same
+    assert calibrate(run, data=store).temperature == model.temperature
+
+
+def test_the_surface_is_where_the_calibrated_probability_is(run, store):
+    calibrate(run, data=store)
+    scan = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    for refine in ("root", "published"):
+        mesh = onet.load(run, "cpu").extract(
+            scan, threshold=0.1, resolution=16, refine=refine, refine_steps=30
+        )
+        radius = np.linalg.norm(mesh.vertices, axis=1).mean()
+        assert radius == pytest.approx(0.4 + 0.05 * math.log(9), abs=0.01)
+
+
+def test_unfamiliar_observations_are_warned_of(run, store, caplog):
+    calibrate(run, data=store)
+    model = onet.load(run, "cpu")
+    usual = onet.data.store.Store(store).items("train")[0].load_pointcloud()[0]
+    frame = UnitFrame(np.zeros(3), 1.0)
+    mesh = model.reconstruct(usual, frame=frame, resolution=8)
+    assert "unlike" not in caplog.text
+    told = mesh.metadata["familiarity"]
+    assert told["distance"] <= told["limit"]
+    mesh = model.reconstruct(usual * (1, 1, 0.1), frame=frame, resolution=8)
+    assert "unlike the training data" in caplog.text
+    assert mesh.metadata["familiarity"]["distance"] > told["limit"]
+
+
+def test_a_calibration_belongs_to_its_checkpoint(run, store, caplog):
+    calibrate(run, data=store)
+    other = Overconfident()
+    other.factor.data += 1
+    save_checkpoint(run / "checkpoints/best.safetensors", other, CONFIG, {})
+    assert onet.load(run, "cpu").calibration is None
+    assert "onet calibrate" in caplog.text
+    for content in ("{", "{}", json.dumps({"temperature": 1.0})):
+        (run / "calibration.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"calibration\.json.*onet calibrate"):
+            onet.load(run, "cpu")
+
+
+def test_generation_tells_calibrated_meshes_from_others(run, store, tmp_path):
+    generate(run, data=store, resolution=8, limit=1, out=tmp_path / "out")
+    calibrate(run, data=store)
+    with pytest.raises(ConfigError, match="temperature"):
+        generate(run, data=store, resolution=8, limit=1, out=tmp_path / "out")
+
+
+def test_bad_requests(run, store, tmp_path):
+    with pytest.raises(ConfigError, match="quantile"):
+        calibrate(run, data=store, quantile=1.0)
+    with pytest.raises(CheckpointError, match="run folder"):
+        path = tmp_path / "alone.safetensors"
+        save_checkpoint(path, Overconfident(), CONFIG, {})
+        calibrate(path, data=store)
+
+
+# -- uncertainty ----------------------------------------------------------------------------------
+
+
+def ball(points):
+    """Logits of which the slope is 20 above the middle and 60 below."""
+    slope = np.where(points[:, 2] > 0, 20.0, 60.0)
+    return slope * (0.4 - np.linalg.norm(points, axis=1))
+
+
+def test_uncertainty_is_the_distance_of_level_surfaces():
+    mesh = extract_mesh(ball, resolution=32, probability=0.5)
+    found = vertex_uncertainty(ball, mesh)
+    z = mesh.vertices[:, 2]
+    shells = [extract_mesh(ball, resolution=32, probability=p).vertices for p in (0.25, 0.75)]
+    radii = [np.linalg.norm(shell[shell[:, 2] > 0.1], axis=1).mean() for shell in shells]
+    np.testing.assert_allclose(found[z > 0.1], radii[0] - radii[1], rtol=0.02)
+    np.testing.assert_allclose(found[z < -0.1], 2 * math.log(3) / 60, rtol=0.01)
+
+
+def test_flat_fields_are_as_uncertain_as_the_box_is_wide():
+    mesh = extract_mesh(ball, bounds=((-0.5,) * 3, (0.5,) * 3), resolution=16)
+    flat = vertex_uncertainty(lambda points: np.zeros(len(points)), mesh)
+    np.testing.assert_allclose(flat, 1)
+
+
+@pytest.mark.parametrize("suffix", ["ply", "glb"])
+def test_files_keep_the_uncertainty_in_units_of_the_source(tmp_path, suffix):
+    model = Reconstructor(blob_model(), CONFIG, {})
+    scan = 100 * np.random.default_rng(0).normal(size=(60, 3))
+    mesh = model.reconstruct(scan, uncertainty=True, normals=True, resolution=16)
+    scale = mesh.metadata["reconstruction"]["scale"]
+    unit = model.extract(
+        model.input.observe(scan, np.random.default_rng(0), UnitFrame.of(scan)),
+        uncertainty=True,
+        resolution=16,
+    )
+    expected = unit.vertex_attributes[UNCERTAINTY] * scale
+    np.testing.assert_allclose(mesh.vertex_attributes[UNCERTAINTY], expected, rtol=1e-5)
+    path = save_mesh(mesh, tmp_path / f"mesh.{suffix}")
+    loaded = trimesh.load(path, process=False)
+    if suffix == "ply":
+        stored = loaded.metadata["_ply_raw"]["vertex"]["data"][UNCERTAINTY]
+    else:
+        (part,) = loaded.geometry.values()
+        stored = part.vertex_attributes[f"_{UNCERTAINTY}"]
+    np.testing.assert_allclose(np.ravel(stored), expected, rtol=1e-5)
+    assert UNCERTAINTY not in model.extract(scan / 400, resolution=16).vertex_attributes
+
+
+def test_warnings_are_not_given_without_calibration(caplog):
+    caplog.set_level(logging.WARNING)
+    model = Reconstructor(blob_model(), CONFIG, {})
+    mesh = model.reconstruct(np.random.default_rng(0).normal(size=(60, 3)), resolution=8)
+    assert "familiarity" not in mesh.metadata and not caplog.records
