@@ -1,7 +1,8 @@
-"""Analytic fields and the settings of hypothesis, shared by the tests of the geometry."""
+"""What tests share: analytic fields, runs of a model of balls, the settings of hypothesis."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Callable
@@ -65,3 +66,11 @@ def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert report.ok
     assert all(set(counts.values()) == {1} for counts in report.splits.values())
     return root / "store"
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Makes a run folder of a model whose shapes are balls, from an input and its options."""
+    from ball_model import save_run
+
+    return functools.partial(save_run, tmp_path / "run")

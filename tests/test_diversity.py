@@ -7,9 +7,9 @@ import csv
 import numpy as np
 import pytest
 import trimesh
+from ball_model import load_ball
 from PIL import Image
 from random_weights import randomise
-from test_generate_inputs import load_ball, make_run  # noqa: F401  (a fixture)
 
 from onet import cli
 from onet.config import load_config
@@ -62,7 +62,7 @@ def scores_of(report):
     return {row["set"]: row for row in report.rows}
 
 
-def test_samples_of_a_model(make_run, store):  # noqa: F811
+def test_samples_of_a_model(make_run, store):
     run = make_run("none", z_dim=3)
     generate(run, samples=5)
     report = evaluate_diversity(run / "generation-samples", data=store, **QUICK)
@@ -116,7 +116,7 @@ def test_meshes_in_other_frames_are_normalized_when_asked(store, tmp_path):
     assert nearest_sheet(tmp_path / "out", size=32).parent == tmp_path / "out"
 
 
-def test_reconstructions_are_in_the_frames_of_their_sources(make_run, store):  # noqa: F811
+def test_reconstructions_are_in_the_frames_of_their_sources(make_run, store):
     run = make_run("index")
     generate(run, data=store)
     with pytest.raises(DataError, match="normalize"):

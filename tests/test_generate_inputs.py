@@ -5,10 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from ball_model import load_ball, radius_of
 from PIL import Image
-from torch import nn
 
-from onet.config import parse_config
 from onet.data.images import MARGIN
 from onet.data.photographs import find_photographs
 from onet.data.store import RENDERINGS, VOXELS, write_pointcloud, write_points
@@ -18,59 +17,9 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.topology import topology
 from onet.geometry.voxels import VoxelGrid, read_voxels, write_binvox
 from onet.inference.generate import generate
-from onet.inference.reconstructor import Reconstructor
-from onet.models import MODELS, build_model
 from onet.report.contact_sheet import contact_sheet
-from onet.training.checkpoints import save_checkpoint
 
 FRAME = UnitFrame(np.array([10.0, -4.0, 2.0]), 3.0)
-
-
-@MODELS.register("test_ball")
-class Ball(nn.Module):
-    """A ball whose radius is 0.2 plus a quarter of the mean of what is observed, or of z."""
-
-    def __init__(self, z_dim: int = 0) -> None:
-        super().__init__()
-        self.z_dim = z_dim
-        self.steepness = nn.Parameter(torch.tensor(20.0))
-
-    def encode(self, inputs):
-        numbers = inputs.flatten(1).float() if inputs.ndim > 1 else inputs[:, None] / 4
-        return numbers.mean(1, keepdim=True) if numbers.numel() else numbers
-
-    def sample_prior(self, count, generator=None):
-        return torch.rand(count, self.z_dim, generator=generator) + 1
-
-    def decode(self, points, c, z=None):
-        assert (z is None) == (self.z_dim == 0)
-        radius = 0.2 + 0.25 * (c if z is None else z - 1 if not c.numel() else c + z).mean(1)
-        return self.steepness * (radius[:, None] - points.norm(dim=-1))
-
-
-def make_config(kind, z_dim=0, **options):
-    tree = {
-        "data": {"input": {"type": kind, **options}},
-        "model": {"type": "test_ball", "z_dim": z_dim},
-        "generation": {"resolution": 32, "threshold": 0.5},
-    }
-    return parse_config(json.dumps(tree), "test")
-
-
-def load_ball(kind, z_dim=0, **options):
-    config = make_config(kind, z_dim, **options)
-    return Reconstructor(build_model(config.model), config, {})
-
-
-@pytest.fixture
-def make_run(tmp_path):
-    def make(kind, z_dim=0, **options):
-        config = make_config(kind, z_dim, **options)
-        model = build_model(config.model)
-        save_checkpoint(tmp_path / "run" / "checkpoints" / "best.safetensors", model, config, {})
-        return tmp_path / "run"
-
-    return make
 
 
 @pytest.fixture
@@ -90,10 +39,6 @@ def store(tmp_path):
         Image.new("L", (20, 20), 255).save(folder / RENDERINGS / "001.png")
     (tmp_path / "store" / "ball" / "test.lst").write_text("m0\nm1\nm2\n")
     return tmp_path / "store"
-
-
-def radius_of(mesh):
-    return np.linalg.norm(mesh.vertices - mesh.bounds.mean(axis=0), axis=1).mean()
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from ball_model import load_ball, radius_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from random_weights import randomise
-from test_generate_inputs import load_ball, make_run, radius_of  # noqa: F401  (a fixture)
 
 from onet import cli
 from onet.config import parse_config
@@ -59,7 +59,7 @@ def test_there_is_no_spherical_way_between_opposites():
         blend(a, a, 0.5, "cubic")
 
 
-def test_samples_are_those_of_generate(make_run):  # noqa: F811
+def test_samples_are_those_of_generate(make_run):
     run = make_run("none", z_dim=3)
     made = generate(run, samples=3, seed=5)
     walk = interpolate(run, [(0, 1), ("1", "2")], steps=3, seed=5)
@@ -74,7 +74,7 @@ def test_samples_are_those_of_generate(make_run):  # noqa: F811
         np.testing.assert_array_equal(mesh.vertices, sample.vertices)
 
 
-def test_corners_of_a_grid_and_what_is_between(make_run):  # noqa: F811
+def test_corners_of_a_grid_and_what_is_between(make_run):
     run = make_run("none", z_dim=2)
     walk = sample_grid(run, 3, 5, corners=(4, 7, 1, 2), kind="linear", seed=1)
     radii = np.array([radius_of(load_mesh(walk.out / row["mesh"])) for row in walk.rows])
@@ -89,7 +89,7 @@ def test_corners_of_a_grid_and_what_is_between(make_run):  # noqa: F811
     assert settings["corners"] == [4, 7, 1, 2] and settings["seed"] == 1
 
 
-def test_between_codes_of_observations_and_of_training_shapes(make_run, tmp_path):  # noqa: F811
+def test_between_codes_of_observations_and_of_training_shapes(make_run, tmp_path):
     for name, brightness in (("dark", 0), ("light", 204)):
         Image.new("L", (20, 20), brightness).save(tmp_path / f"{name}.png")
     run = make_run("image", size=16)
@@ -106,7 +106,7 @@ def test_between_codes_of_observations_and_of_training_shapes(make_run, tmp_path
     np.testing.assert_allclose(radii, [0.2, 0.2 + 0.75 / 4], atol=0.01)
 
 
-def test_a_place_without_surface_stays_empty_in_the_picture(make_run, tmp_path):  # noqa: F811
+def test_a_place_without_surface_stays_empty_in_the_picture(make_run, tmp_path):
     walk = interpolate(make_run("index"), [(0, 40)], steps=3, out=tmp_path / "walk", threshold=0.5)
     assert [bool(row["mesh"]) for row in walk.rows] == [True, True, True]
     model = load_ball("none", z_dim=1)
@@ -121,7 +121,7 @@ def test_a_place_without_surface_stays_empty_in_the_picture(make_run, tmp_path):
     assert (sheet[-64:, -64:] < 200).mean() < 0.1 < (drawn[-64:, -64:] < 200).mean()
 
 
-def test_folders_are_not_overwritten_by_mistake(make_run, tmp_path):  # noqa: F811
+def test_folders_are_not_overwritten_by_mistake(make_run, tmp_path):
     run, out = make_run("none", z_dim=3), tmp_path / "walk"
     first = interpolate(run, [(0, 1)], steps=4, out=out)
     with pytest.raises(ConfigError, match="is there already"):
@@ -144,14 +144,14 @@ def test_folders_are_not_overwritten_by_mistake(make_run, tmp_path):  # noqa: F8
         ([(0, 1)], {"resolution": -3}, "resolution"),
     ],
 )
-def test_what_cannot_be_walked(make_run, pairs, options, words):  # noqa: F811
+def test_what_cannot_be_walked(make_run, pairs, options, words):
     run = make_run("none", z_dim=3)
     with pytest.raises(ConfigError, match=words):
         interpolate(run, pairs, **options)
     assert not (run / "interpolation").exists()
 
 
-def test_grids_need_an_unconditional_model_and_places(make_run):  # noqa: F811
+def test_grids_need_an_unconditional_model_and_places(make_run):
     with pytest.raises(ConfigError, match="no unconditional model"):
         sample_grid(make_run("voxels"), 1, 1)
     with pytest.raises(ConfigError, match="at least 2 rows"):

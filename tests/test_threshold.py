@@ -20,6 +20,7 @@ from onet.config import Config
 from onet.data.build import build_datasets
 from onet.errors import ConfigError, DataError
 from onet.geometry.metrics import evaluate, intersection_over_union
+from onet.inference.calibration import Calibration, Familiarity, identity
 from onet.inference.generate import generate
 from onet.inference.generation_folder import read_settings
 from onet.inference.threshold import GRID, _best, iou_at_thresholds, search_threshold
@@ -217,6 +218,14 @@ def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_pat
     assert again.settings["configured"] == 0.2
     assert onet.load(run, "cpu").config.generation.threshold == 0.45
 
+    known = Familiarity([0.0] * 16, [1.0] * 16, 9.0, 0.99)
+    Calibration(identity(checkpoint), 2.0, known).write(run)
+    with caplog.at_level(logging.WARNING):
+        assert onet.load(run, "cpu").config.generation.threshold == 0.2
+    assert "another calibration" in caplog.text
+    search_threshold(run, thresholds=[0.45], apply=True)
+    assert onet.load(run, "cpu").config.generation.threshold == 0.45
+
     save_checkpoint(checkpoint, network, model.config, {"iteration": 99})
     with caplog.at_level(logging.WARNING):
         kept = onet.load(run, "cpu")
@@ -229,7 +238,7 @@ def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_pat
         ("{", DataError),
         ('{"applied": 0.3}', DataError),
         ('{"applied": {"threshold": 0.3}}', DataError),
-        ('{"applied": {"threshold": 7, "sha256": SHA}}', ConfigError),
+        ('{"applied": {"threshold": 7, "sha256": SHA, "temperature": 1.0}}', ConfigError),
     ],
 )
 def test_a_damaged_file_is_named(run, content, error):

@@ -10,7 +10,16 @@ import sys
 
 import typer
 
-from onet.cli import calibration, data, fit, inference, latent, threshold, training  # noqa: F401
+from onet.cli import (  # noqa: F401
+    calibration,
+    data,
+    fit,
+    inference,
+    latent,
+    stability,
+    threshold,
+    training,
+)
 from onet.cli.app import app
 from onet.errors import OnetError
 

@@ -11,7 +11,6 @@ diagonal covariance). Of local features and sets of codes the mean over places i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from torch import Tensor
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.nn.code import Code
-from onet.training.checkpoints import FOLDER
+from onet.training.checkpoints import FOLDER, checksum
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +86,7 @@ def distance(numbers: ArrayLike, mean: ArrayLike, deviation: ArrayLike) -> float
 
 def identity(checkpoint: Path) -> dict[str, str]:
     """File name and SHA-256 of a checkpoint."""
-    with checkpoint.open("rb") as file:
-        return {
-            "file": checkpoint.name,
-            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-        }
+    return {"file": checkpoint.name, "sha256": checksum(checkpoint)}
 
 
 def read_calibration(checkpoint: Path) -> Calibration | None:

@@ -269,14 +269,6 @@ def sample_grid(
     return _walk(model, codes, target, settings, overwrite, options)
 
 
-class _CodesObserved(Reconstructor):
-    """Extracts meshes of codes in the place of observations."""
-
-    def encode(self, observation: Any) -> Code:
-        code: Code = observation
-        return code
-
-
 def _walk(
     model: Reconstructor,
     codes: dict[Place, Tensor],
@@ -294,16 +286,15 @@ def _walk(
         "version": __version__,
     }
     _clear(out, overwrite)
-    extractor = _CodesObserved(model.model, model.config, model.metadata, model.source)
 
     def one(place: Place) -> Row:
-        code: Any = codes[place]
+        code = codes[place]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="no surface")  # the table says so
             if _unconditional(model):
-                mesh = extractor.extract(code.new_zeros(0), latent=code, **options)
+                mesh = model.surface(code.new_zeros(0), latent=code, **options)
             else:
-                mesh = extractor.extract(code, **options)
+                mesh = model.surface(code, **options)
         if len(mesh.faces) == 0:
             return dict.fromkeys(COLUMNS[2:], "")
         path = Path(folder.MESHES) / f"{_place_name(place)}.{surface.format}"

@@ -94,7 +94,10 @@ def load(
         ConfigError: the device or the configuration is not there.
     """
     place = choose_device(device)
-    checkpoint = with_applied_threshold(path, read_checkpoint(path, config))
+    checkpoint = read_checkpoint(path, config)
+    calibration = read_calibration(checkpoint.path)
+    temperature = calibration.temperature if calibration else 1.0
+    checkpoint = with_applied_threshold(path, checkpoint, temperature)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
     return Reconstructor(
@@ -102,7 +105,7 @@ def load(
         checkpoint.config,
         checkpoint.metadata,
         str(checkpoint.path),
-        read_calibration(checkpoint.path),
+        calibration,
     )
 
 

@@ -1,8 +1,9 @@
 """The threshold that was applied to a run: an entry of RUN/threshold.json.
 
 `onet threshold RUN` writes the file, `--apply` the entry `applied` in it, and loading the run
-folder takes it in place of the configured threshold. It belongs to one checkpoint: when training
-has replaced that, it is ignored, with a warning. Deleting the file undoes it.
+folder takes it in place of the configured threshold. It belongs to one checkpoint and to
+its probabilities: when training has replaced that, or calibration has changed these, it is ignored,
+with a warning. Deleting the file undoes it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from onet.training.checkpoints import Checkpoint, checksum
 logger = logging.getLogger(__name__)
 
 FILE = "threshold.json"
+KEYS = {"threshold", "sha256", "temperature"}
 
 
 def read_applied(run: Path) -> dict[str, Any] | None:
-    """The entry `applied` of a run folder, with `threshold` and `sha256` of the checkpoint.
+    """The entry `applied` of a run folder: `threshold`, `temperature`, checkpoint's `sha256`.
 
     Raises:
         DataError: the file is damaged.
@@ -35,16 +37,21 @@ def read_applied(run: Path) -> dict[str, Any] | None:
     applied = read_json(path).get("applied")
     if applied is None:
         return None
-    if not isinstance(applied, dict) or not {"threshold", "sha256"} <= applied.keys():
+    if not isinstance(applied, dict) or applied.keys() != KEYS:
         raise DataError(f"{path}: the entry 'applied' is damaged; delete the file and search again")
     return applied
 
 
-def with_applied_threshold(source: str | os.PathLike[str], checkpoint: Checkpoint) -> Checkpoint:
+def with_applied_threshold(
+    source: str | os.PathLike[str], checkpoint: Checkpoint, temperature: float
+) -> Checkpoint:
     """The checkpoint with the threshold applied to the run folder `source`, if it is one.
 
     Where there is one, the metadata say so: `applied_threshold` has the number, the configured one
     and the file.
+
+    Args:
+        temperature: that the model's logits will be divided by; see `onet.inference.calibration`.
 
     Raises:
         DataError: the file is damaged.
@@ -55,11 +62,13 @@ def with_applied_threshold(source: str | os.PathLike[str], checkpoint: Checkpoin
     if applied is None:
         return checkpoint
     path = run / FILE
-    if applied["sha256"] != checksum(checkpoint.path):
+    same_model = applied["sha256"] == checksum(checkpoint.path)
+    if not same_model or applied["temperature"] != temperature:
         logger.warning(
-            "%s: its threshold belongs to another checkpoint than %s and is ignored; search again "
-            "with `onet threshold`, or delete the file",
+            "%s: its threshold belongs to %s than %s and is ignored; search again with "
+            "`onet threshold`, or delete the file",
             path,
+            "another calibration" if same_model else "another checkpoint",
             checkpoint.path,
         )
         return checkpoint

@@ -218,7 +218,11 @@ def search_threshold(
     identity = {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)}
     applied = run_threshold.read_applied(folder)
     if apply:
-        applied = {"threshold": best["threshold"], "sha256": identity["sha256"]}
+        applied = {
+            "threshold": best["threshold"],
+            "sha256": identity["sha256"],
+            "temperature": model.temperature,
+        }
     settings = {
         "threshold": best["threshold"],
         "iou": best["iou"],
@@ -226,6 +230,7 @@ def search_threshold(
         "iou_configured": next(row["iou"] for row in rows if row["threshold"] == configured),
         "applied": applied,
         "checkpoint": identity,
+        "temperature": model.temperature,
         "data": str(store.root.resolve()),
         "split": split or config.data.val_split,
         "categories": sorted(members),

@@ -75,7 +75,7 @@ class CellGroups:
     ) -> Tensor:  # (B, N, F)
         """For every point the maximum over all points of its cell."""
         flat = features.flatten(0, 1)
-        pooled: Tensor = _Maximum.apply(flat, self.number, self.count)  # type: ignore[no-untyped-call]
+        pooled: Tensor = _Maximum.apply(flat, self.number, self.count)
         return pooled.view_as(features)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -37,7 +37,7 @@ class ResidualLayers(NamedTuple):
     norm: nn.Module | None
     last: nn.Linear | PointwiseConv
     c: Tensor
-    local: tuple[FeatureTable, list[nn.Linear]] | None = None
+    local: tuple[FeatureTable, Sequence[nn.Linear]] | None = None
 
 
 class ResidualDecoder(nn.Module):

@@ -217,11 +217,15 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-@ENCODERS.register("resnet18")
-class Resnet18Encoder(_ResnetEncoder):
-    """ResNet-18, the published encoder of images. Source: Occupancy Networks, section 4.2."""
+class Resnet18Features(ResnetFeatures):
+    """ResNet-18 without its last layers."""
 
     block, depths, file = _BasicBlock, (2, 2, 2, 2), "resnet18-f37072fd.pth"
+
+
+@ENCODERS.register("resnet18")
+class Resnet18Encoder(Resnet18Features, _ResnetEncoder):
+    """ResNet-18, the published encoder of images. Source: Occupancy Networks, section 4.2."""
 
 
 @ENCODERS.register("resnet34")
