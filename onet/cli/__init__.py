@@ -13,6 +13,7 @@ import typer
 from onet.cli import (  # noqa: F401
     calibration,
     data,
+    fit,
     inference,
     latent,
     stability,

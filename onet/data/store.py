@@ -309,11 +309,13 @@ class Store:
         """The model names that CATEGORY/SPLIT.lst gives, in its order.
 
         Raises:
-            DataError: the list is missing.
+            DataError: the list is missing or no text.
         """
         path = self.root / category / f"{split}.lst"
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # with or without its mark
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: is not UTF-8 text ({error}); save it as that") from None
         except FileNotFoundError:
             present = [p.stem for p in sorted(path.parent.glob("*.lst"))]
             raise DataError(
