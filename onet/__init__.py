@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onet.geometry.simplification import simplify
     from onet.inference.fit import fit
     from onet.inference.reconstructor import load
+    from onet.inference.scene import reconstruct_scene
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "extract_mesh",
     "fit",
     "load",
+    "reconstruct_scene",
     "refine_roots",
     "simplify",
 ]
@@ -44,6 +46,7 @@ _HOME = {
     "contains": "onet.geometry.inside",
     "dual_contouring": "onet.geometry.dual_contouring",
     "evaluate": "onet.geometry.metrics",
+    "reconstruct_scene": "onet.inference.scene",
     "refine_roots": "onet.geometry.refinement",
     "simplify": "onet.geometry.simplification",
 }

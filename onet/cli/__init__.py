@@ -16,6 +16,7 @@ from onet.cli import (  # noqa: F401
     fit,
     inference,
     latent,
+    scene,
     stability,
     threshold,
     training,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -73,7 +71,7 @@ class LocalDecoder(ResidualDecoder):
 
     def layers(self, c: Code, z: Tensor | None) -> ResidualLayers:
         table = FeatureTable(_maps(as_batch(c)))
-        local = table, cast(list[nn.Linear], list(self.fc_c))
+        local = table, self.fc_c
         added = added_code(self.fc_z, z)
         return ResidualLayers(self.fc_p, added, self.blocks, None, self.fc_out, table.table, local)
 
