@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, app
-from onet.cli.inference import MeshFormat, Precision, Refine
+from onet.cli.surface import (
+    FormatOption,
+    Normals,
+    PrecisionOption,
+    RefineOption,
+    Resolution,
+    Sharp,
+    Simplify,
+)
 
 
 @app.command()
@@ -37,18 +45,16 @@ def fit(
     ] = 256,
     steps: Annotated[int | None, typer.Option(min=1, help="Of the optimiser.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of the optimiser.")] = None,
-    format: Annotated[MeshFormat | None, typer.Option(help="Of the resulting mesh.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Cells along the box's edge.")] = None,
+    format: FormatOption = None,
+    resolution: Resolution = None,
     threshold: Annotated[
         float | None, typer.Option(help="Probability on the surface; default 0.5.")
     ] = None,
-    precision: Annotated[Precision | None, typer.Option(help="Of the decoder.")] = None,
-    sharp: Annotated[
-        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
-    ] = None,
-    refine: Annotated[Refine | None, typer.Option(help="Move vertices to the surface.")] = None,
-    simplify: Annotated[int | None, typer.Option(help="Faces to simplify to; 0 keeps all.")] = None,
-    normals: Annotated[bool | None, typer.Option(help="Write the field's normals.")] = None,
+    precision: PrecisionOption = None,
+    sharp: Sharp = None,
+    refine: RefineOption = None,
+    simplify: Simplify = None,
+    normals: Normals = None,
     seed: Seed = 0,
 ) -> None:
     """Turn one mesh into a function: its code under a trained decoder, or its own network."""
