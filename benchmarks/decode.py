@@ -6,6 +6,7 @@ at once, "eager" the module of this package on all points at once, "eager 1,024"
 of 1,024; "folded" is what reconstruction uses, in float32 and bfloat16. Gradients by the points:
 "autograd" through the module for all points at once, as published, with parameters that could be
 trained; "autograd 1,024" in batches of 1,024 with frozen parameters; "folded" derives by hand.
+"planes" and "grid": the folded decoder on local features, 3 x 64^2 and 32^3 cells, 32 features.
 
 Every run is a process of its own, and contenders take turns. Shown are the median and the best of
 the runs, the ratio of medians to the first line, and of the best to the best. Peak memory is the
@@ -29,8 +30,10 @@ from typing import Any
 
 from benchmarks._memory import peak_mib
 
-LOGITS = ("published", "eager", "eager 1,024", "folded", "folded bfloat16")
-GRADIENTS = ("autograd", "autograd 1,024", "folded", "folded bfloat16")
+LOCAL = ("planes", "planes bfloat16", "grid", "grid bfloat16")
+LOGITS = ("published", "eager", "eager 1,024", "folded", "folded bfloat16", *LOCAL)
+GRADIENTS = ("autograd", "autograd 1,024", "folded", "folded bfloat16", *LOCAL)
+PLANES = ("xz", "xy", "yz")
 CALLS = 3  # in each process, after one to warm up; their median counts
 
 Runs = dict[str, list[dict[str, float]]]
@@ -113,19 +116,26 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
     from torch import Tensor
 
     from benchmarks._published_decoder import published_logits
+    from onet.nn.code import Code, as_batch
     from onet.nn.decoders import DECODERS
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    decoder = DECODERS.build({"type": "cbatchnorm"}, "decoder", c_dim=512, z_dim=0).eval()
+    local = name in LOCAL
+    section, c_dim = ({"type": "local"}, 32) if local else ({"type": "cbatchnorm"}, 512)
+    decoder = DECODERS.build(section, "decoder", c_dim=c_dim, z_dim=0).eval()
     for parameter in decoder.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
-    points, code = torch.rand(count, 3) - 0.5, torch.randn(512)
+    points = torch.rand(count, 3) - 0.5
+    code: Code = torch.randn(512)
+    if local:
+        shapes = {"grid": (32, 32, 32)} if "grid" in name else dict.fromkeys(PLANES, (64, 64))
+        code = {key: torch.randn(32, *shape) for key, shape in shapes.items()}
     dtype = torch.bfloat16 if name.endswith("bfloat16") else torch.float32
     folded = decoder.fold(code, dtype=dtype)
 
     def eager(batch: Tensor) -> Tensor:
-        logits: Tensor = decoder(batch[None], None, code[None])[0]
+        logits: Tensor = decoder(batch[None], None, as_batch(code))[0]
         return logits
 
     def differentiate(batch: Tensor) -> Tensor:
@@ -137,7 +147,7 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
         return torch.cat([function(batch) for batch in points.split(1024)])
 
     contenders: dict[tuple[str, str], Callable[[], Any]] = {
-        ("logits", "published"): lambda: published_logits(decoder, points[None], code[None])[0],
+        ("logits", "published"): lambda: published_logits(decoder, points[None], as_batch(code))[0],
         ("logits", "eager"): lambda: eager(points),
         ("logits", "eager 1,024"): lambda: batches(eager),
         ("logits", "folded"): lambda: folded(points),
@@ -145,7 +155,7 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
         ("gradients", "autograd 1,024"): lambda: batches(differentiate),
         ("gradients", "folded"): lambda: folded.value_and_gradient(points)[1],
     }
-    call = contenders[what, name.removesuffix(" bfloat16")]
+    call = contenders[what, "folded" if local else name.removesuffix(" bfloat16")]
     decoder.requires_grad_(name == "autograd")
     now = time.perf_counter if clock == "wall" else lambda: time.process_time() / threads
     with torch.no_grad():

@@ -48,6 +48,16 @@ def both() -> dict[str, Any]:
     return small(z_dim=4, encoder_latent={"type": "simple", "hidden_dim": 9})
 
 
+def adversarial(**changes: Any) -> dict[str, Any]:
+    section = {
+        "type": "occupancy_gan",
+        "z_dim": 4,
+        "decoder": {"type": "simple", "hidden_size": 7},
+        "discriminator": {"type": "occupancy_set", "hidden_dim": 9},
+    }
+    return {**section, **changes}
+
+
 def make_batch(points: int = 40) -> dict[str, Tensor]:
     torch.manual_seed(0)
     return {
@@ -55,6 +65,7 @@ def make_batch(points: int = 40) -> dict[str, Tensor]:
         "occupancies": (torch.rand(3, points) > 0.5).float(),
         "inputs": torch.rand(3, 10, 3) - 0.5,
         "index": torch.arange(3),
+        "distances": torch.full((3, points), 0.1),
     }
 
 
@@ -78,6 +89,10 @@ SECTIONS = {
     "occupancy": small(),
     "variational": variational(),
     "both": both(),
+    "adversarial": adversarial(),
+    "adversarial_variational": adversarial(
+        encoder_latent={"type": "simple", "hidden_dim": 9}, discriminator={"type": "grid"}
+    ),
     "set": latent_set(z_dim=0, encoder_latent=None),
     "variational set": variational_set(),
     "both sets": latent_set(),

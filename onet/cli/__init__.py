@@ -13,8 +13,10 @@ import typer
 from onet.cli import (  # noqa: F401
     calibration,
     data,
+    fit,
     inference,
     latent,
+    scene,
     stability,
     threshold,
     training,

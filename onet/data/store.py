@@ -192,6 +192,23 @@ class Item:
             self._arrays[key] = weights
         return weights
 
+    def distances(self, file: str = POINTS) -> NDArray[np.float16]:
+        """Distances (N,) of the points of `file` to the nearest stored surface point.
+
+        Unit frame. They take a fraction of a second to compute.
+        """
+        key = (file, "distances")
+        if key in self._arrays:
+            return self._arrays[key]
+        from onet.geometry.nearest import NearestNeighbors
+
+        surface = NearestNeighbors(self.points(POINTCLOUD).astype(np.float64), threads=1)
+        found, _ = surface.query(self.points(file).astype(np.float64), threads=1)
+        distances = found.astype(np.float16)
+        if self.cached:
+            self._arrays[key] = distances
+        return distances
+
     def load_points(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """All query points (N, 3) float32 in the unit frame and their occupancies (N,) bool."""
         return self.points().astype(np.float32), self.occupancies()
@@ -312,11 +329,13 @@ class Store:
         """The model names that CATEGORY/SPLIT.lst gives, in its order.
 
         Raises:
-            DataError: the list is missing.
+            DataError: the list is missing or no text.
         """
         path = self.root / category / f"{split}.lst"
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # with or without its mark
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: is not UTF-8 text ({error}); save it as that") from None
         except FileNotFoundError:
             present = [p.stem for p in sorted(path.parent.glob("*.lst"))]
             raise DataError(

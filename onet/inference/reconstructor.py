@@ -134,6 +134,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
+    """The section `generation` with changes; see `Reconstructor.generation_settings`."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("simplify") == 0:
+        given["simplify"] = None
+    return with_changes(section, given, "generation")
+
+
 def check_several(config: Config) -> None:
     """Refuse several observations of one object for models that have none, or one only.
 
@@ -266,10 +274,7 @@ class Reconstructor:
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
-        given = {key: value for key, value in changes.items() if value is not None}
-        if given.get("simplify") == 0:
-            given["simplify"] = None
-        return with_changes(self.config.generation, given, "generation")
+        return surface_settings(self.config.generation, **changes)
 
     def extract(
         self,

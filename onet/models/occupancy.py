@@ -55,6 +55,8 @@ class OccupancyNetwork(nn.Module):
         ConfigError: unknown part or option, or a code without its encoder.
     """
 
+    latent_needs_encoder = True
+
     def __init__(
         self,
         decoder: dict[str, Any],
@@ -68,7 +70,8 @@ class OccupancyNetwork(nn.Module):
     ) -> None:
         super().__init__()
         _check_code("c_dim", c_dim, "encoder", encoder)
-        _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
+        if self.latent_needs_encoder or encoder_latent:
+            _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
         for key, weight in (("kl_weight", kl_weight), ("camera_weight", camera_weight)):
             if not weight >= 0:
                 raise ConfigError(f"model.{key}: {weight}; give 0 or more")

@@ -9,49 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onet.adversarial.games.feature_game import Blocks, FeatureGame
-from onet.adversarial.games.game import Matrix, Vector
-from onet.adversarial.games.measures import Points, Weighted
+from onet.adversarial.games.box_game import BoxGame
+from onet.adversarial.games.feature_game import Blocks
+from onet.adversarial.games.measures import Points
 
 NODES = 64  # trapezoidal rule on the circle, exact to rounding for analytic integrands
 _ANGLES = 2 * np.pi * np.arange(NODES) / NODES
 _UNITS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-_UNIT_DERIVATIVE = _UNITS[:, :, None] * np.eye(2)
 
 
 @dataclass(frozen=True, eq=False)
-class Ellipse(FeatureGame):
+class Ellipse(BoxGame):
     """G(z) = (theta1 cos z, theta2 sin z) with z uniform, D = psi1 x1^2 + psi2 x2^2.
 
     Args:
         width, height: of the real ellipse; theta* is half of them.
     """
 
-    width: float = 1.0
-    height: float = 1.0
-
     @property
-    def generator(self) -> int:
-        return 2
-
-    @property
-    def equilibrium(self) -> Vector:
-        return np.array([self.width / 2, self.height / 2, 0.0, 0.0])
-
-    def real(self) -> Weighted:
-        return self.fake(self.equilibrium[:2])
-
-    def fake(self, theta: Vector) -> Weighted:
-        return _UNITS * theta, np.full(NODES, 1 / NODES)
-
-    def fake_derivative(self, theta: Vector) -> Matrix:
-        return _UNIT_DERIVATIVE
-
-    def features(self, points: Points) -> Matrix:
-        return points**2
-
-    def feature_gradients(self, points: Points) -> Matrix:
-        return 2 * points[:, :, None] * np.eye(2)
+    def units(self) -> Points:
+        return _UNITS
 
     def blocks(self) -> Blocks:
         """[M] 5.4; with E[x_k^2] = t_k^2 / 2 the penalty's block is 2 gamma diag(t_k^2)."""

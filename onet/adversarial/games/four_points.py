@@ -11,47 +11,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onet.adversarial.games.feature_game import Blocks, FeatureGame
-from onet.adversarial.games.game import Matrix, Vector
-from onet.adversarial.games.measures import Points, Weighted
+from onet.adversarial.games.box_game import BoxGame
+from onet.adversarial.games.feature_game import Blocks
+from onet.adversarial.games.measures import Points
 
 _SIGNS = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
-_SIGN_DERIVATIVE = _SIGNS[:, :, None] * np.eye(2)
 
 
 @dataclass(frozen=True, eq=False)
-class FourPoints(FeatureGame):
+class FourPoints(BoxGame):
     """Fake points (+-theta1, +-theta2), each a quarter, D = psi1 x1^2 + psi2 x2^2.
 
     Args:
         width, height: of the real box; theta* is half of them.
     """
 
-    width: float = 1.0
-    height: float = 1.0
-
     @property
-    def generator(self) -> int:
-        return 2
-
-    @property
-    def equilibrium(self) -> Vector:
-        return np.array([self.width / 2, self.height / 2, 0.0, 0.0])
-
-    def real(self) -> Weighted:
-        return self.fake(self.equilibrium[:2])
-
-    def fake(self, theta: Vector) -> Weighted:
-        return _SIGNS * theta, np.full(4, 0.25)
-
-    def fake_derivative(self, theta: Vector) -> Matrix:
-        return _SIGN_DERIVATIVE
-
-    def features(self, points: Points) -> Matrix:
-        return points**2
-
-    def feature_gradients(self, points: Points) -> Matrix:
-        return 2 * points[:, :, None] * np.eye(2)
+    def units(self) -> Points:
+        return _SIGNS
 
     def blocks(self) -> Blocks:
         """[M] 5.4, and 6.5 for the penalty on real or fake points."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +17,19 @@ class FoldedFeatures:
 
     Args:
         features: of one observation.
-        layers: from features to what is added, one a block.
+        layers: linear, from features to what is added, one a block.
         dtype: float32 or bfloat16, of the operands.
         rows: points that are evaluated at once.
     """
 
     @torch.no_grad()
     def __init__(
-        self, features: FeatureSampler, layers: Sequence[nn.Linear], dtype: torch.dtype, rows: int
+        self, features: FeatureSampler, layers: Iterable[nn.Module], dtype: torch.dtype, rows: int
     ) -> None:
-        self._features, self._dtype, self._count = features, dtype, len(layers)
-        self._weight = torch.cat([layer.weight for layer in layers]).to(dtype)
-        bias = torch.cat([layer.bias for layer in layers]).to(dtype)
+        parts: list[Any] = list(layers)
+        self._features, self._dtype, self._count = features, dtype, len(parts)
+        self._weight = torch.cat([layer.weight for layer in parts]).to(dtype)
+        bias = torch.cat([layer.bias for layer in parts]).to(dtype)
         self._linear = constant_linear(self._weight, bias, rows=rows)
 
     def __call__(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
@@ -75,7 +73,7 @@ class LocalDecoder(ResidualDecoder):
         return logits
 
     def layers(self, c: Code, z: Tensor | None) -> ResidualLayers:
-        local = self.sampler(as_batch(c)), cast(list[nn.Linear], list(self.fc_c))
+        local = self.sampler(as_batch(c)), self.fc_c
         added, weight = self.added(c, z), self.fc_out.weight
         return ResidualLayers(self.fc_p, added, self.blocks, None, self.fc_out, weight, local)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -37,7 +37,7 @@ class ResidualLayers(NamedTuple):
     norm: nn.Module | None
     last: nn.Linear | PointwiseConv
     c: Tensor
-    local: tuple[FeatureSampler, Sequence[nn.Linear]] | None = None
+    local: tuple[FeatureSampler, Iterable[nn.Module]] | None = None
 
 
 class ResidualDecoder(nn.Module):
