@@ -4,6 +4,7 @@
     mesh = model.reconstruct("scan.ply")           # trimesh.Trimesh, in the frame of the scan
     mesh = onet.extract_mesh(field, resolution=256)  # any callable field
     scores = onet.evaluate(mesh, reference)
+    shape = onet.fit("mesh.obj")                   # a network that is nothing but this shape
 
 Importing `onet` is cheap: submodules, torch and trimesh are imported when something needs them.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onet.geometry.metrics import evaluate
     from onet.geometry.refinement import refine_roots
     from onet.geometry.simplification import simplify
+    from onet.inference.fit import fit
     from onet.inference.reconstructor import load
     from onet.inference.scene import reconstruct_scene
 
@@ -30,6 +32,7 @@ __all__ = [
     "dual_contouring",
     "evaluate",
     "extract_mesh",
+    "fit",
     "load",
     "reconstruct_scene",
     "refine_roots",
@@ -37,6 +40,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "fit": "onet.inference.fit",
     "load": "onet.inference.reconstructor",
     "extract_mesh": "onet.geometry.extraction",
     "contains": "onet.geometry.inside",

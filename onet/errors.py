@@ -27,3 +27,7 @@ class FieldError(OnetError, ValueError):
 
 class MissingDependency(OnetError, ImportError):
     """An optional package that is not installed; the message names the extra to install."""
+
+
+class TrainingError(OnetError, ArithmeticError):
+    """Training that cannot go on because the loss or the weights are no longer finite."""

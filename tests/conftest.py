@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +36,36 @@ def torus() -> Field:
         return 0.13 - np.hypot(ring, points[:, 2])
 
     return field
+
+
+@pytest.fixture(scope="session")
+def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six shapes of the embedded sample prepared with all extras, each split one of a category."""
+    from onet.data.prepare import prepare
+    from onet.resources import assets_dir
+
+    root = tmp_path_factory.mktemp("sample")
+    for category in ("chair", "sofa"):
+        (root / "meshes" / category).mkdir(parents=True)
+        for path in sorted((assets_dir() / "sample" / category).glob("*/model_watertight.ply"))[:3]:
+            shutil.copy(path, root / "meshes" / category / f"{path.parent.name}.ply")
+    report = prepare(
+        root / "meshes",
+        root / "store",
+        workers=1,
+        points=1000,
+        surface=500,
+        resolution=32,
+        stored_faces=500,
+        split=(1, 1, 1),
+        render=2,
+        render_size=32,
+        voxels=32,
+        near_surface=0.1,
+    )
+    assert report.ok
+    assert all(set(counts.values()) == {1} for counts in report.splits.values())
+    return root / "store"
 
 
 @pytest.fixture

@@ -145,6 +145,13 @@ PUBLISHED = {
     },
     ("voxels_planes", "voxels"): {**LOCAL, "model.encoder.type": "local_voxels"},
     ("pointcloud_grid", "pointcloud_planes"): GRID,
+    ("img_pixel", "img"): {
+        "data.input.camera": True,
+        "model.c_dim": 64,
+        "model.encoder.type": "resnet18_pixel",
+        "model.decoder.type": "pixel_aligned",
+        "model.decoder.hidden_size": 64,
+    },
     ("voxels_grid", "voxels_planes"): GRID,
 }
 

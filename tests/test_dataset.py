@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import PointCloudInput
 from onet.data.store import POINTCLOUD, POINTS, Store, write_pointcloud, write_points
-from onet.errors import DataError
+from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 
 
@@ -96,3 +96,17 @@ def test_cached_items_are_kept_compact(store):
     arrays = [array for item in dataset.items for array in item._arrays.values()]
     assert sum(array.nbytes for array in arrays) == 6 * (3000 * 6 + 3000 // 8 + 500 * 6)
     assert not make(store, cache=False).items[0]._arrays
+
+
+def test_distances_are_those_to_the_surface(store):
+    dataset = ShapeDataset(store, "train", PointCloudInput(50), 200, distances=True)
+    for index in (0, 3):
+        item = dataset[index]
+        surface = store.items("train")[index].load_pointcloud()[0]
+        offsets = item["points"].numpy()[:, None] - surface[None]
+        expected = np.linalg.norm(offsets, axis=2).min(1)
+        assert item["distances"].dtype == torch.float32
+        np.testing.assert_allclose(item["distances"], expected, atol=5e-4)
+        assert same(item, dataset[index])
+    with pytest.raises(ConfigError, match=r"data\.cache=true"):
+        ShapeDataset(store, "train", PointCloudInput(50), 200, distances=True, cache=False)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from onet import _C
+from onet.geometry.cameras import published_camera
 from onet.nn.code import as_batch
 from onet.nn.decoders import DECODERS, constant_linear, folded
 from onet.nn.decoders.folded import CPU_TILE
@@ -36,6 +37,10 @@ def random_decoder(name="cbatchnorm", hidden=32, z_dim=0, c_dim=16, seed=0, **op
 
 
 def random_code(name="cbatchnorm", size=1.0):
+    if name == "pixel_aligned":
+        camera = published_camera(200.0, 30.0, 0.9, size=1).projection
+        code = {"camera": torch.from_numpy(camera).float(), "global": torch.randn(16) * size}
+        return code | {"image": torch.randn(16, 7, 7) * size}
     if name != "local":
         return torch.randn(16) * size
     maps = {"xz": (8, 8), "xy": (12, 12), "grid": (5, 5, 5)}

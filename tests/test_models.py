@@ -14,7 +14,9 @@ from torch import Tensor
 
 from onet.config import Config, GenerationConfig, load_config
 from onet.errors import CheckpointError, ConfigError, FieldError
+from onet.geometry.cameras import published_camera
 from onet.models import MODELS, OccupancyNetwork, build_model, fit_to_data, load_pretrained
+from onet.nn.code import Code
 from onet.nn.encoders import Resnet18Encoder
 from onet.resources import configs_dir
 from onet.training.checkpoints import load_checkpoint, load_into, save_checkpoint
@@ -46,6 +48,16 @@ def both() -> dict[str, Any]:
     return small(z_dim=4, encoder_latent={"type": "simple", "hidden_dim": 9})
 
 
+def adversarial(**changes: Any) -> dict[str, Any]:
+    section = {
+        "type": "occupancy_gan",
+        "z_dim": 4,
+        "decoder": {"type": "simple", "hidden_size": 7},
+        "discriminator": {"type": "occupancy_set", "hidden_dim": 9},
+    }
+    return {**section, **changes}
+
+
 def make_batch(points: int = 40) -> dict[str, Tensor]:
     torch.manual_seed(0)
     return {
@@ -53,6 +65,7 @@ def make_batch(points: int = 40) -> dict[str, Tensor]:
         "occupancies": (torch.rand(3, points) > 0.5).float(),
         "inputs": torch.rand(3, 10, 3) - 0.5,
         "index": torch.arange(3),
+        "distances": torch.full((3, points), 0.1),
     }
 
 
@@ -76,6 +89,10 @@ SECTIONS = {
     "occupancy": small(),
     "variational": variational(),
     "both": both(),
+    "adversarial": adversarial(),
+    "adversarial_variational": adversarial(
+        encoder_latent={"type": "simple", "hidden_dim": 9}, discriminator={"type": "grid"}
+    ),
     "set": latent_set(z_dim=0, encoder_latent=None),
     "variational set": variational_set(),
     "both sets": latent_set(),
@@ -391,12 +408,16 @@ NAMES = {  # one configuration for each network
 }.values()
 
 
-def observations(kind: str) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
+def observations(section: dict[str, Any]) -> Code:
+    generator, kind = torch.Generator().manual_seed(0), section["type"]
     shape = {"pointcloud": (2, 30, 3), "image": (2, 3, 64, 64), "voxels": (2, 32, 32, 32)}
     if kind == "index":
         return torch.arange(2)
-    return torch.rand(shape.get(kind, (2, 0)), generator=generator)
+    values = torch.rand(shape.get(kind, (2, 0)), generator=generator)
+    if section.get("camera"):
+        camera = torch.from_numpy(published_camera(40, 20, 0.8, 64).projection).float()
+        return {"image": values, "camera": camera.expand(2, -1, -1)}
+    return values
 
 
 def reduced(section: dict[str, Any]) -> dict[str, Any]:
@@ -420,7 +441,7 @@ def test_packaged_configurations_train(name: str, bf16: bool) -> None:
     batch = {
         "points": points,
         "occupancies": (points.norm(dim=2) < 0.3).float(),
-        "inputs": observations(config.data.input["type"]),
+        "inputs": observations(config.data.input),
         "index": torch.arange(2),
     }
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)

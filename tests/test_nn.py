@@ -25,6 +25,7 @@ from onet.nn.layers import (
     ResnetBlock,
     embed_points,
 )
+from onet.nn.projection import published_projection
 
 B, N, T, C = 3, 20, 17, 6
 M = 5  # latents of a set
@@ -42,6 +43,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "heads": 2,
         "layers": 1,
     },
+    "resnet18_pixel": {"map_resolution": 8},
     "local_pointnet": {
         "hidden_dim": 8,
         "plane_resolution": 8,
@@ -74,6 +76,7 @@ SIZES = {  # of the codes that encoders make, flattened, where it is not C
     "local_pointnet": C * (3 * 8**2 + 8**3),
     "local_voxels": C * (3 * 8**2 + 8**3),
     "resnet18_planes": C * 3 * 8**2,
+    "resnet18_pixel": C * 8**2 + C + 2 * 12,
 }
 BLOCKS = (ResnetBlock, BatchNormResnetBlock, ConditionalResnetBlock)
 Part = tuple[str, str]
@@ -104,6 +107,11 @@ def codes(name: str, generator: torch.Generator) -> Code:
     if name == "local":
         maps = {"xz": (4, 4), "yz": (6, 6), "grid": (5, 5, 5)}
         return {key: torch.randn(B, C, *size, generator=generator) for key, size in maps.items()}
+    if name == "pixel_aligned":
+        numbers = torch.rand(3, B, 2, generator=generator) + 0.1
+        camera = published_projection(numbers[0], numbers[1, :, 0], 1 + numbers[2, :, 0])
+        code = {"image": torch.randn(B, C, 5, 5, generator=generator), "camera": camera}
+        return code | {"global": torch.randn(B, C, generator=generator)}
     size = (B, M, C) if name == "cross_attention" else (B, C)
     return torch.randn(size, generator=generator)
 

@@ -79,6 +79,15 @@ def test_items_come_in_the_order_of_the_lists(root):
     assert [item.name for item in store.items("test", ["04256520"])] == ["04256520/c"]
 
 
+def test_lists_of_other_editors(root):
+    path = root / "03001627" / "train.lst"
+    path.write_bytes("\ufeff\r\n  b \r\n\r\na".encode())
+    assert Store(root).names("03001627", "train") == ["b", "a"]
+    path.write_bytes("b\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"train\.lst: is not UTF-8"):
+        Store(root).names("03001627", "train")
+
+
 def test_categories_have_display_names(root):
     (root / "metadata.yaml").write_text(yaml.safe_dump({"03001627": {"id": 1, "name": "chair"}}))
     assert [item.model for item in Store(root).items("train", ["chair"])] == ["a", "b"]

@@ -255,7 +255,9 @@ def test_time_limit_alone_lets_the_rate_fall_to_nothing(tmp_path: Path) -> None:
 
 def test_weight_decay_spares_vectors() -> None:
     model = torch.nn.Linear(3, 3)
-    optimizer = build_optimizer(model, config(optimizer="adamw", weight_decay=0.5).training)
+    optimizer = build_optimizer(
+        model.parameters(), config(optimizer="adamw", weight_decay=0.5).training
+    )
     before = [p.detach().clone() for p in model.parameters()]
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -13,9 +13,11 @@ import typer
 from onet.cli import (  # noqa: F401
     calibration,
     data,
+    fit,
     inference,
     latent,
     scene,
+    stability,
     threshold,
     training,
 )

@@ -9,34 +9,18 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, Workers, app
-
-
-class MeshFormat(StrEnum):
-    ply = "ply"
-    glb = "glb"
-    obj = "obj"
-    off = "off"
-    stl = "stl"
-
-
-class Mode(StrEnum):
-    """See `onet.extract_mesh`."""
-
-    exact = "exact"
-    fast = "fast"
-
-
-class Precision(StrEnum):
-    """Arithmetic of the decoder."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-class Refine(StrEnum):
-    none = "none"
-    root = "root"
-    published = "published"
+from onet.cli.surface import (
+    FormatOption,
+    ModeOption,
+    Normals,
+    PrecisionOption,
+    RefineOption,
+    Resolution,
+    Run,
+    Sharp,
+    Simplify,
+    Threshold,
+)
 
 
 class Protocol(StrEnum):
@@ -47,7 +31,7 @@ class Protocol(StrEnum):
 
 @app.command()
 def generate(
-    model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
+    model: Run,
     input: Annotated[
         Path | None,
         typer.Option(
@@ -73,31 +57,15 @@ def generate(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default RUN/generation.")
     ] = None,
-    format: Annotated[
-        MeshFormat | None, typer.Option(help="Of the meshes; default as configured.")
-    ] = None,
-    resolution: Annotated[int | None, typer.Option(help="Cells along the box's edge.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
-    ] = None,
-    precision: Annotated[
-        Precision | None, typer.Option(help="Of the decoder; default as configured.")
-    ] = None,
-    sharp: Annotated[
-        bool | None, typer.Option(help="Sharp edges and corners by dual contouring.")
-    ] = None,
-    refine: Annotated[
-        Refine | None, typer.Option(help="Move vertices to the surface; default as configured.")
-    ] = None,
-    simplify: Annotated[
-        int | None, typer.Option(help="Faces to simplify to, closed as before; 0 keeps all.")
-    ] = None,
-    normals: Annotated[
-        bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")
-    ] = None,
+    format: FormatOption = None,
+    resolution: Resolution = None,
+    threshold: Threshold = None,
+    mode: ModeOption = None,
+    precision: PrecisionOption = None,
+    sharp: Sharp = None,
+    refine: RefineOption = None,
+    simplify: Simplify = None,
+    normals: Normals = None,
     uncertainty: Annotated[
         bool | None, typer.Option(help="Write how uncertain the surface's place is (ply, glb).")
     ] = None,

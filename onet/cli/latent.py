@@ -9,12 +9,8 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, Workers, app
+from onet.cli.surface import Resolution, Run, Threshold
 
-Run = Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")]
-Resolution = Annotated[int | None, typer.Option(help="Cells along the box's edge.")]
-Threshold = Annotated[
-    float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
-]
 Size = Annotated[int, typer.Option(min=16, help="Pixels along the edge of a mesh's picture.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the results that are there.")]
 

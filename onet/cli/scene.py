@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, app
-from onet.cli.inference import Mode, Precision
+from onet.cli.surface import ModeOption, PrecisionOption, Run, Simplify, Threshold
 
 
 @app.command()
 def scene(
-    model: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")],
+    model: Run,
     cloud: Annotated[Path, typer.Argument(help="Point cloud of any extent and size.")],
     out: Annotated[
         Path | None, typer.Option(help="Mesh to write; default CLOUD-mesh.ply beside the cloud.")
@@ -29,18 +29,10 @@ def scene(
         float, typer.Option(help="Part of a window that it shares with the next, up to 0.5.")
     ] = 0.25,
     resolution: Annotated[int | None, typer.Option(help="Cells along a window's edge.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Probability on the surface, between 0 and 1.")
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="fast evaluates half as many points; default as configured.")
-    ] = None,
-    precision: Annotated[
-        Precision | None, typer.Option(help="Of the decoder; default as configured.")
-    ] = None,
-    simplify: Annotated[
-        int | None, typer.Option(help="Faces to simplify to, closed as before; 0 keeps all.")
-    ] = None,
+    threshold: Threshold = None,
+    mode: ModeOption = None,
+    precision: PrecisionOption = None,
+    simplify: Simplify = None,
     memory: Annotated[float, typer.Option(help="MiB for encoded windows.")] = 1024.0,
     seed: Seed = 0,
 ) -> None:

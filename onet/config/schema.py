@@ -65,6 +65,11 @@ class DataConfig(_Strict):
         description="Weigh near-surface query points in the loss so that they stand for uniform "
         "ones, and probabilities stay calibrated; for points_file points_surface.npz.",
     )
+    distances: bool = Field(
+        default=False,
+        description="Give each query point its distance to the surface, which the soft occupancies "
+        "of adversarial training need.",
+    )
     input: Section = Field(
         default_factory=_pointcloud_input,
         description="What the network observes: {type, **options} of a registered input. "
@@ -82,8 +87,10 @@ class TrainingConfig(_Strict):
     batch_size: PositiveInt = Field(
         default=64, description="Items per optimiser step, over all processes together."
     )
-    optimizer: Literal["adam", "adamw"] = Field(
-        default="adam", description="Optimiser; adamw is Adam with decoupled weight decay."
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = Field(
+        default="adam",
+        description="Optimiser; adamw is Adam with decoupled weight decay, rmsprop that of the "
+        "published GANs, sgd plain gradient descent.",
     )
     learning_rate: float = Field(
         default=1e-4, gt=0, description="Learning rate, after warm-up and before it falls."
@@ -108,6 +115,12 @@ class TrainingConfig(_Strict):
         lt=1,
         description="Decay of the moving average of weights and running statistics that is "
         "validated and saved; 0 for the weights themselves.",
+    )
+    adversarial: Section | None = Field(
+        default=None,
+        description="How a model with a discriminator is trained: the options of "
+        "onet.adversarial.settings.AdversarialSettings, such as {loss: non_saturating, penalty: "
+        "{type: r1, gamma: 10}}; null for their defaults.",
     )
     max_iterations: PositiveInt | None = Field(
         default=None, description="Stop after this many iterations; null for no limit."

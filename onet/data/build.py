@@ -44,6 +44,7 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             points_file=file,
             training=draws,
             importance=data.importance and draws,
+            distances=data.distances and draws,
         )
 
     return {

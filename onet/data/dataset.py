@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from onet.data.inputs import Input
+from onet.data.inputs.tensors import to_tensors
 from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
 from onet.errors import ConfigError, DataError
 
@@ -39,6 +40,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         training: draw observations as for training, not as for validation and test.
         importance: give each point its weight, so that near-surface points stand for uniform ones.
             Needs `cache`, and one number of `points_subsample`.
+        distances: give each point its distance to the surface. Needs `cache`.
 
     Raises:
         DataError: the split has no items, or the store is incomplete.
@@ -57,7 +59,10 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         points_file: str = POINTS,
         training: bool = True,
         importance: bool = False,
+        distances: bool = False,
     ) -> None:
+        if distances and not cache:
+            raise ConfigError("data.distances: distances are kept in memory; set data.cache=true")
         if importance and not cache:
             raise ConfigError("data.importance: weights are kept in memory; set data.cache=true")
         if importance and isinstance(points_subsample, tuple):
@@ -88,6 +93,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         self.points_file = points_file
         self.training = training
         self.importance = importance
+        self.distances = distances
         self.seed = seed
         self.epoch = 0
 
@@ -104,7 +110,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         Returns:
             points (T, 3) float32 in the unit frame; occupancies (T,) float32 in {0, 1}; inputs, the
             observation (see `onet.data.inputs`); index, an int; with `importance` weights (T,)
-            float32, of mean 1 over many draws.
+            float32, of mean 1 over many draws; with `distances` distances (T,) float32 to the
+            surface, in the unit frame.
         """
         item = self.items[index]
         rng = np.random.default_rng([self.seed, self.epoch, index])
@@ -117,13 +124,17 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         result = {
             "points": torch.from_numpy(points.astype(np.float32)),
             "occupancies": torch.from_numpy(occupancies),
-            "inputs": torch.from_numpy(observation),
+            "inputs": to_tensors(observation),
             "index": index,
         }
         if self.importance:
             weights = item.weights(self.points_file)
             chosen_weights = weights if chosen is None else weights.take(chosen)
             result["weights"] = torch.from_numpy(chosen_weights.astype(np.float32))
+        if self.distances:
+            distances = item.distances(self.points_file)
+            chosen_distances = distances if chosen is None else distances.take(chosen)
+            result["distances"] = torch.from_numpy(chosen_distances.astype(np.float32))
         return result
 
     def _choose(self, item: Item, count: int, rng: np.random.Generator) -> NDArray[np.int64] | None:

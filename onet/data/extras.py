@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from PIL import Image
 
+from onet.data.solid import Solid
 from onet.data.store import CAMERAS, NEAR_SURFACE, RENDERINGS, VOXELS, write_points
 from onet.errors import DataError
 from onet.files import replacing
@@ -23,7 +24,6 @@ from onet.geometry.cameras import (
     write_cameras,
 )
 from onet.geometry.inside import contains
-from onet.geometry.normalization import UnitFrame
 from onet.geometry.rendering import on_white, render_view
 from onet.geometry.sampling import sample_box, sample_surface
 from onet.geometry.voxels import VoxelGrid, voxelize, write_binvox
@@ -89,23 +89,6 @@ class Extras:
         if self.near_surface is not None:
             parts[NEAR_SURFACE] = {"noise": self.near_surface, "points": points, "seed": seed}
         return parts
-
-
-@dataclass(frozen=True)
-class Solid:
-    """The watertight mesh of an item.
-
-    Attributes:
-        mesh: in the unit frame.
-        frame: takes it to the source frame.
-        method: how it was made; see `make_watertight`.
-        thickness: added to the surface, in the unit frame and in source units.
-    """
-
-    mesh: trimesh.Trimesh
-    frame: UnitFrame
-    method: dict[str, Any]
-    thickness: dict[str, float]
 
 
 def needs_solid(part: str) -> bool:

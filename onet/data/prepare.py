@@ -20,7 +20,8 @@ import yaml
 
 from onet.data import extras as parts
 from onet.data import splits as split_lists
-from onet.data.extras import Extras, Solid, Views
+from onet.data.extras import Extras, Views
+from onet.data.solid import Solid, close_mesh
 from onet.data.sources import (
     DEFAULT_GROUP_PATTERN,
     Listed,
@@ -45,7 +46,6 @@ from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.cameras import PUBLISHED_SIZE
 from onet.geometry.mesh_io import load_mesh, save_mesh
-from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_box, sample_surface
 from onet.parallel import run_tasks
 
@@ -309,27 +309,8 @@ def prepare_item(task: Task) -> dict[str, Any]:
 
 def _close(task: Task, original: trimesh.Trimesh) -> Solid:
     """The watertight mesh of an item; the same again for the same mesh and settings."""
-    from onet.geometry.watertight import make_watertight
-
     settings = task.settings
-    outer = UnitFrame.of(original.vertices, str(task.source.path))
-    closed = make_watertight(
-        outer.mesh_to_unit(original), settings.resolution, thickness=settings.thickness
-    )
-    if len(closed.faces) == 0:
-        raise DataError(
-            f"{task.source.path}: nothing is left of it as a solid; increase thickness "
-            f"(now {settings.thickness}) or resolution (now {settings.resolution})"
-        )
-    method = closed.metadata["watertight"]
-    inner = UnitFrame.of(closed.vertices, str(task.source.path))
-    thickness = method["thickness"]
-    return Solid(
-        inner.mesh_to_unit(closed),
-        outer.compose(inner),
-        method,
-        {"unit": thickness / inner.scale, "source": thickness * outer.scale},
-    )
+    return close_mesh(original, str(task.source.path), settings.resolution, settings.thickness)
 
 
 def _discard(folder: Path) -> None:

@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import DataError
 from onet.files import replacing
+from onet.geometry.cameras import Camera, read_cameras
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import read_voxels
 from onet.registry import nearest
@@ -99,6 +100,7 @@ class Item:
     index: int = 0
     _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
     _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
+    _cameras: dict[str, list[Camera]] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -190,6 +192,23 @@ class Item:
             self._arrays[key] = weights
         return weights
 
+    def distances(self, file: str = POINTS) -> NDArray[np.float16]:
+        """Distances (N,) of the points of `file` to the nearest stored surface point.
+
+        Unit frame. They take a fraction of a second to compute.
+        """
+        key = (file, "distances")
+        if key in self._arrays:
+            return self._arrays[key]
+        from onet.geometry.nearest import NearestNeighbors
+
+        surface = NearestNeighbors(self.points(POINTCLOUD).astype(np.float64), threads=1)
+        found, _ = surface.query(self.points(file).astype(np.float64), threads=1)
+        distances = found.astype(np.float16)
+        if self.cached:
+            self._arrays[key] = distances
+        return distances
+
     def load_points(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """All query points (N, 3) float32 in the unit frame and their occupancies (N,) bool."""
         return self.points().astype(np.float32), self.occupancies()
@@ -221,6 +240,24 @@ class Item:
                 )
             self._pictures[folder] = pictures
         return self._pictures[folder]
+
+    def cameras(self, folder: str = RENDERINGS) -> list[Camera]:
+        """The cameras of the pictures of `folder`, in their order, for points in the unit frame.
+
+        Raises:
+            DataError: missing or damaged, or not as many as pictures.
+        """
+        if folder not in self._cameras:
+            path, pictures = self.path / folder / CAMERAS, self.pictures(folder)
+            cameras = read_cameras(path)
+            if len(cameras) != len(pictures):
+                raise DataError(
+                    f"{path}: has {len(cameras)} cameras for {len(pictures)} pictures; render the "
+                    "item again with `onet prepare --render`"
+                )
+            frame = self.frame()
+            self._cameras[folder] = [camera.in_frame(frame) for camera in cameras]
+        return self._cameras[folder]
 
     def voxels(self, file: str = VOXELS) -> NDArray[np.bool_]:
         """The grid (R, R, R) of the unit cube, indexed [x, y, z].
@@ -292,11 +329,13 @@ class Store:
         """The model names that CATEGORY/SPLIT.lst gives, in its order.
 
         Raises:
-            DataError: the list is missing.
+            DataError: the list is missing or no text.
         """
         path = self.root / category / f"{split}.lst"
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # with or without its mark
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: is not UTF-8 text ({error}); save it as that") from None
         except FileNotFoundError:
             present = [p.stem for p in sorted(path.parent.glob("*.lst"))]
             raise DataError(

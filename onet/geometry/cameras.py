@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import DataError
 from onet.files import replacing
+from onet.geometry.normalization import UnitFrame
 
 PUBLISHED_SIZE = 137
 PUBLISHED_VIEWS = 24
@@ -65,9 +66,40 @@ class Camera:
         with np.errstate(divide="ignore", invalid="ignore"):
             return image[:, :2] / image[:, 2:], seen[:, 2]
 
-    def resized(self, factor: float) -> Camera:
-        """The same camera with `factor` times as many pixels along each edge of the picture."""
-        return Camera(np.diag([factor, factor, 1.0]) @ self.intrinsics, self.pose)
+    @property
+    def projection(self) -> NDArray[np.float64]:
+        """P (3, 4): `depth * (u, v, 1) = P @ (point, 1)`."""
+        return self.intrinsics @ self.pose
+
+    def resized(self, factor: float, down: float | None = None) -> Camera:
+        """The same camera with `factor` times as many pixels along each edge of the picture.
+
+        Pictures that are stretched have `down` times as many rows.
+        """
+        scale = np.diag([factor, factor if down is None else down, 1.0])
+        return Camera(scale @ self.intrinsics, self.pose)
+
+    def in_frame(self, frame: UnitFrame) -> Camera:
+        """The camera for points in a unit frame, where the world is its source frame.
+
+        Pixels stay; depths are in the units of the frame.
+        """
+        offset = self.pose[:, :3] @ frame.loc + self.pose[:, 3]
+        return Camera(self.intrinsics, np.column_stack([self.pose[:, :3], offset / frame.scale]))
+
+
+def sees_unit_cube(
+    projection: ArrayLike,  # (3, 4) from the unit frame to pixels
+    size: int,
+) -> bool:
+    """Whether a square picture of `size` pixels may show a part of [-0.5, 0.5]^3.
+
+    It cannot where all corners are behind the camera or beyond the same edge of the picture.
+    """
+    corners = np.stack(np.meshgrid(*[(-0.5, 0.5)] * 3, [1.0]), -1).reshape(8, 4)
+    x, y, depth = np.asarray(projection, dtype=np.float64) @ corners.T
+    sides = (depth, x, y, size * depth - x, size * depth - y)
+    return all(bool((side > 0).any()) for side in sides)
 
 
 def pinhole(

@@ -12,11 +12,12 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 import torch
 import trimesh
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from onet.config import Config, GenerationConfig, with_changes
 from onet.data.inputs import INPUTS, Input, PointCloudInput
+from onet.data.inputs.tensors import to_tensors
 from onet.errors import ConfigError, DataError
 from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
@@ -31,13 +32,17 @@ from onet.inference.published_refinement import refine_published
 from onet.inference.published_weights import read_checkpoint
 from onet.inference.run_threshold import with_applied_threshold
 from onet.models import build_model
-from onet.nn.code import Code, as_batch, code_of, mean_code
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
 from onet.training.checkpoints import load_into
 
 logger = logging.getLogger(__name__)
 
 Observation = Any
 """A file, an object in memory that the model's input takes, or None for unconditional models."""
+
+
+Prepared = ArrayLike | dict[str, NDArray[Any]]
+"""An observation as the model's input prepares it: an array, or several by name."""
 
 
 class SurfaceOptions(TypedDict, total=False):
@@ -129,6 +134,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
+    """The section `generation` with changes; see `Reconstructor.generation_settings`."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("simplify") == 0:
+        given["simplify"] = None
+    return with_changes(section, given, "generation")
+
+
 def check_several(config: Config) -> None:
     """Refuse several observations of one object for models that have none, or one only.
 
@@ -174,18 +187,21 @@ class Reconstructor:
     @torch.no_grad()
     def encode(
         self,
-        observation: ArrayLike,
+        observation: Prepared,
     ) -> Code:
-        """The code of one observation, as the configured input prepares it."""
-        array = np.asarray(observation)
-        if array.dtype.kind == "f":
-            array = array.astype(np.float32, copy=False)
-        inputs = torch.as_tensor(array, device=self.device)
-        return code_of(self.model.eval().encode(inputs[None]), 0)
+        """The code of one observation, as the configured input prepares it.
+
+        Where the model needs the camera of a picture and it is not known, the log says so.
+        """
+        inputs = as_batch(to_tensors(observation, self.device))
+        code = code_of(self.model.eval().encode(inputs), 0)
+        if _camera_told(code, observation).get("camera") == "estimated":
+            logger.info("the camera of the picture is not known; it is estimated from the picture")
+        return code
 
     def encode_several(
         self,
-        observations: Sequence[ArrayLike],
+        observations: Sequence[Prepared],
     ) -> Tensor:  # (C,)
         """The mean code of several prepared observations of one object.
 
@@ -258,14 +274,11 @@ class Reconstructor:
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
-        given = {key: value for key, value in changes.items() if value is not None}
-        if given.get("simplify") == 0:
-            given["simplify"] = None
-        return with_changes(self.config.generation, given, "generation")
+        return surface_settings(self.config.generation, **changes)
 
     def extract(
         self,
-        observation: ArrayLike,
+        observation: Prepared,
         *,
         latent: Tensor | None = None,  # (Z,)
         seed: int = 0,
@@ -365,7 +378,8 @@ class Reconstructor:
         Returns:
             Mesh in the source frame, empty (with a warning) where the field has no surface.
             `metadata["reconstruction"]` names model, seed, settings, frame and
-            seconds; `metadata["extraction"]` and so on hold statistics, see `extract`.
+            seconds, and for models that need a camera whether it was `given` or `estimated`;
+            `metadata["extraction"]` and so on hold statistics, see `extract`.
 
         Raises:
             DataError: a file that cannot be read, NaN, a wrong shape, zero extent, an empty mask.
@@ -428,6 +442,7 @@ class Reconstructor:
             "loc": frame.loc.tolist(),
             "scale": frame.scale,
             "temperature": self.temperature,
+            **_camera_told(code, prepared[0]),
             "seconds": round(time.perf_counter() - start, 4),
         }
         return mesh
@@ -458,3 +473,11 @@ class Reconstructor:
         if isinstance(observation, Tensor):
             observation = observation.detach().cpu().numpy()
         return self.input.take(observation), "observation"
+
+
+def _camera_told(code: Code, observation: Any) -> dict[str, str]:
+    """Where the camera of a reconstruction comes from; nothing for models without."""
+    if not isinstance(code, dict) or ESTIMATED_CAMERA not in code:
+        return {}
+    known = isinstance(observation, dict) and CAMERA in observation
+    return {"camera": "given" if known else "estimated"}

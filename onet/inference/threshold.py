@@ -328,7 +328,7 @@ def _measure(
 ) -> tuple[NDArray[np.float64], list[Row]]:
     """IoU (T,) of one item at each threshold, and scores of its meshes."""
     batch, item = dataset[index], dataset.items[index]
-    code = model.encode(batch["inputs"].numpy())
+    code = model.encode(batch["inputs"])
     latent = _latent(model, code, batch)
     field = model.field(code, z=latent)
     size = model.config.generation.batch_size

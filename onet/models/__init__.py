@@ -18,9 +18,17 @@ if TYPE_CHECKING:
 
 MODELS: Registry = Registry("model")
 
+from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork  # noqa: E402
 from onet.models.occupancy import OccupancyNetwork  # noqa: E402
 
-__all__ = ["MODELS", "OccupancyNetwork", "build_model", "fit_to_data", "load_pretrained"]
+__all__ = [
+    "MODELS",
+    "AdversarialOccupancyNetwork",
+    "OccupancyNetwork",
+    "build_model",
+    "fit_to_data",
+    "load_pretrained",
+]
 
 
 def build_model(section: dict[str, Any]) -> nn.Module:

@@ -17,10 +17,11 @@ from torch.distributions import Normal, kl_divergence
 from onet.config import GenerationConfig
 from onet.errors import ConfigError, FieldError
 from onet.models import MODELS
-from onet.nn.code import Code
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
+from onet.nn.projection import camera_distances
 
 
 @MODELS.register("occupancy")
@@ -31,10 +32,12 @@ class OccupancyNetwork(nn.Module):
     N(0, 1), inferred from query points in training. With an encoder as well it is a conditional
     one. Without an encoder the code c has length 0.
 
-    A batch is a dictionary with `inputs` (the observation, as the encoder wants it; (B, 0) without
-    encoder), `points` (B, T, 3) float32 in the unit frame, `occupancies` (B, T) float32 in [0, 1]
-    and `index` (B,), the number of the item. A batch to train on may have `weights` (B, T), factors
-    of the cross-entropy of each point.
+    An encoder may estimate the camera of a picture; it is trained with the known ones.
+
+    A batch is a dictionary with `inputs` (the observation, as the encoder wants it, one tensor or
+    several by name; (B, 0) without encoder), `points` (B, T, 3) float32 in the unit frame,
+    `occupancies` (B, T) float32 in [0, 1] and `index` (B,), the number of the item. A batch to
+    train on may have `weights` (B, T), factors of the cross-entropy of each point.
 
     Args:
         decoder: section of a decoder.
@@ -43,12 +46,16 @@ class OccupancyNetwork(nn.Module):
         c_dim: size of the observation's code; 0 without encoder.
         z_dim: size of the latent code; 0 without latent encoder.
         kl_weight: factor of the divergence of the latent codes from their prior in the loss.
+        camera_weight: factor of the error of an estimated camera, the mean square of the distance
+            between the corners of the unit cube as both cameras see them, in the loss.
         infer_points: query points from which validation infers z; should be the number that
             training sees (`data.points_subsample`), which a maximum over points depends on.
 
     Raises:
         ConfigError: unknown part or option, or a code without its encoder.
     """
+
+    latent_needs_encoder = True
 
     def __init__(
         self,
@@ -58,17 +65,21 @@ class OccupancyNetwork(nn.Module):
         c_dim: int = 512,
         z_dim: int = 0,
         kl_weight: float = 1.0,
+        camera_weight: float = 30.0,
         infer_points: int = 2048,
     ) -> None:
         super().__init__()
         _check_code("c_dim", c_dim, "encoder", encoder)
-        _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
-        if not kl_weight >= 0:
-            raise ConfigError(f"model.kl_weight: {kl_weight}; give 0 or more")
+        if self.latent_needs_encoder or encoder_latent:
+            _check_code("z_dim", z_dim, "encoder_latent", encoder_latent)
+        for key, weight in (("kl_weight", kl_weight), ("camera_weight", camera_weight)):
+            if not weight >= 0:
+                raise ConfigError(f"model.{key}: {weight}; give 0 or more")
         if infer_points < 1:
             raise ConfigError(f"model.infer_points: {infer_points}; give at least 1")
         self.c_dim, self.z_dim = c_dim, z_dim
-        self.kl_weight, self.infer_points = kl_weight, infer_points
+        self.kl_weight, self.camera_weight = kl_weight, camera_weight
+        self.infer_points = infer_points
         self.decoder = DECODERS.build(decoder, "model.decoder", c_dim=c_dim, z_dim=z_dim)
         self.encoder_latent = (
             LATENT_ENCODERS.build(encoder_latent, "model.encoder_latent", c_dim=c_dim, z_dim=z_dim)
@@ -77,9 +88,10 @@ class OccupancyNetwork(nn.Module):
         )
         self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim) if encoder else None
 
-    def encode(self, inputs: Tensor) -> Code:
+    def encode(self, inputs: Code) -> Code:
         """The code of a batch of observations: (B, C), local features, or (B, 0) if no encoder."""
         if self.encoder is None:
+            assert isinstance(inputs, Tensor)
             return inputs.new_empty((len(inputs), 0), dtype=torch.float32)
         code: Code = self.encoder(inputs)
         return code
@@ -137,32 +149,41 @@ class OccupancyNetwork(nn.Module):
             )
         return posterior
 
-    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """What is minimised, summed over query points and averaged over items.
 
         Without latent code the cross-entropy (equation 3), with one the negative evidence lower
         bound (equation 4): cross-entropy for one z drawn from the posterior, plus `kl_weight` times
-        `kl`. Also `loss_per_point`, the mean cross-entropy of a point.
+        `kl`. With an estimated camera, `camera_weight` times `camera`, its error, is added. Also
+        `loss_per_point`, the mean cross-entropy of a point.
+
+        Raises:
+            ConfigError: the encoder estimates cameras and the batch does not know them.
         """
         points, occupancies = batch["points"], batch["occupancies"]
         weights = batch.get("weights")
         c = self.encode(batch["inputs"])
-        if self.encoder_latent is None:
-            loss = _cross_entropy(self.decode(points, c), occupancies, weights).mean()
-            return {"loss": loss, "loss_per_point": loss.detach() / points.shape[1]}
-        posterior = self.infer_z(points, occupancies, c)
-        logits = self.decode(points, c, posterior.rsample())
+        latent = self.encoder_latent is not None
+        posterior = self.infer_z(points, occupancies, c) if latent else None
+        logits = self.decode(points, c, posterior.rsample() if posterior else None)
         loss = _cross_entropy(logits, occupancies, weights).mean()
-        kl = _divergence(posterior).mean()
-        return {
-            "loss": loss + self.kl_weight * kl,
-            "loss_per_point": loss.detach() / points.shape[1],
-            "kl": kl.detach(),
-        }
+        losses = {"loss": loss, "loss_per_point": loss.detach() / points.shape[1]}
+        if posterior:
+            losses["kl"] = _divergence(posterior).mean()
+            losses["loss"] = losses["loss"] + self.kl_weight * losses["kl"]
+        if isinstance(c, dict) and ESTIMATED_CAMERA in c:
+            if not isinstance(batch["inputs"], dict) or CAMERA not in batch["inputs"]:
+                raise ConfigError(
+                    "model.encoder: estimates cameras, which is trained with known ones; set "
+                    "data.input.camera=true"
+                )
+            losses["camera"] = camera_distances(c[ESTIMATED_CAMERA], c[CAMERA]).mean()
+            losses["loss"] = losses["loss"] + self.camera_weight * losses["camera"]
+        return {key: loss if key == "loss" else loss.detach() for key, loss in losses.items()}
 
     @torch.no_grad()
     def validate(
-        self, batch: dict[str, Tensor], settings: GenerationConfig | None = None
+        self, batch: dict[str, Any], settings: GenerationConfig | None = None
     ) -> dict[str, Tensor]:
         """Per item (B,): `iou` at the generation threshold, `loss` and `loss_per_point`.
 
@@ -174,11 +195,19 @@ class OccupancyNetwork(nn.Module):
         as in training, with noise that depends on the item alone. A model with both codes also has
         `iou_prior_mean`, for z = 0, which uses nothing but the observation. A purely unconditional
         model has no such metric: a sample of it is not meant to resemble any item.
+
+        With an estimated camera there are also its error `camera`, and `iou_estimated_camera`, of
+        what is reconstructed with it.
         """
         settings = settings or GenerationConfig()
         c = self.encode(batch["inputs"])
         if self.encoder_latent is None:
-            return self._compare(batch, c, None, settings)
+            metrics = self._compare(batch, c, None, settings)
+            if isinstance(c, dict) and ESTIMATED_CAMERA in c:
+                blind = c | {CAMERA: c[ESTIMATED_CAMERA]}
+                metrics["iou_estimated_camera"] = self._compare(batch, blind, None, settings)["iou"]
+                metrics["camera"] = camera_distances(c[ESTIMATED_CAMERA], c[CAMERA])
+            return metrics
         points = batch["points"][:, : self.infer_points]
         occupancies = batch["occupancies"][:, : self.infer_points]
         posterior = self.infer_z(points, occupancies, c)
@@ -198,7 +227,7 @@ class OccupancyNetwork(nn.Module):
 
     def _compare(
         self,
-        batch: dict[str, Tensor],
+        batch: dict[str, Any],
         c: Code,
         z: Tensor | None,  # (B, Z)
         settings: GenerationConfig,

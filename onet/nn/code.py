@@ -1,7 +1,7 @@
 """What encoders make of observations, and decoders take with query points.
 
 The code of a global encoder is one tensor. One with local features has several: planes or grids,
-by name.
+by name. Batches of observations are tensors, or several by name, in the same way.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ import torch
 from torch import Tensor
 
 from onet.errors import ConfigError
+
+CAMERA = "camera"
+"""Of a dictionary: where the observation and its code know how the picture was taken."""
+
+ESTIMATED_CAMERA = "estimated_camera"
+"""Of a code: what the encoder takes for the camera, from the picture alone."""
 
 Code = Tensor | dict[str, Tensor]
 """Features of a batch, the batch first; or of one observation, without that dimension."""

@@ -12,11 +12,15 @@ samples.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+FeatureSampler = Callable[[Tensor], Tensor]
+"""From points (B, T, 3) in the unit frame to features (B, T, F), float32."""
 
 EXTENT = 1.1  # edge of the box: the unit cube with a margin of 0.1, both sides together
 
@@ -75,7 +79,7 @@ class CellGroups:
     ) -> Tensor:  # (B, N, F)
         """For every point the maximum over all points of its cell."""
         flat = features.flatten(0, 1)
-        pooled: Tensor = _Maximum.apply(flat, self.number, self.count)  # type: ignore[no-untyped-call]
+        pooled: Tensor = _Maximum.apply(flat, self.number, self.count)
         return pooled.view_as(features)
 
 

@@ -33,6 +33,7 @@ BEST = "best.safetensors"
 LAST = "last.safetensors"
 OPTIMIZER = "optimizer-{iteration}.pt"
 WEIGHTS = "weights"
+STEP = "step"
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def save_last(
         folder: of the checkpoints.
         model: its weights become the checkpoint.
         training: the optimiser's state, with the weights in training under `WEIGHTS` if they are
-            others than those of `model`.
+            others than those of `model`, and under `STEP` what else the kind of training keeps.
         config, metadata: see `save_checkpoint`.
     """
     state = folder / OPTIMIZER.format(iteration=metadata["iteration"])
@@ -185,8 +186,8 @@ def save_last(
 
 def load_training_state(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, iteration: int
-) -> None:
-    """Restore the state that belongs to the last checkpoint, written at `iteration`.
+) -> dict[str, Any]:
+    """Restore the state that belongs to the last checkpoint; what was kept under `STEP`.
 
     Weight decay stays as the optimiser was made; the learning rate is set at every step.
 
@@ -203,6 +204,7 @@ def load_training_state(
         raise CheckpointError(f"{path}: unreadable ({error}); {remedy}") from error
     if WEIGHTS in state:
         model.load_state_dict(state.pop(WEIGHTS))
+    more: dict[str, Any] = state.pop(STEP, {})
     decays = [group["weight_decay"] for group in optimizer.param_groups]
     try:
         optimizer.load_state_dict(state)
@@ -213,6 +215,7 @@ def load_training_state(
         ) from None
     for group, decay in zip(optimizer.param_groups, decays, strict=True):
         group["weight_decay"] = decay
+    return more
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

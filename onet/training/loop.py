@@ -1,11 +1,11 @@
 """The training loop, for any model and dataset.
 
 A model offers `loss` and `validate` (see `onet.models`), a dataset what `stream.ItemSource` says;
-the loop knows nothing else of the task. A run is a function of its configuration and data: weights
-are drawn from the seed, batches from (seed, iteration), and whatever a model draws while it trains
-comes from torch's generator, seeded anew with (seed, iteration, process). Hence a run that was
-interrupted and resumed ends with the same weights, bit for bit on a CPU with the same number of
-threads.
+how a batch changes the weights is up to a `step.Step`; the loop knows nothing else of the task. A
+run is a function of its configuration and data: weights are drawn from the seed, batches from
+(seed, iteration), and whatever a model draws while it trains comes from torch's generator, seeded
+anew with (seed, iteration, process). Hence a run that was interrupted and resumed ends with the
+same weights, bit for bit on a CPU with the same number of threads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from onet import __version__
 from onet.config import Config
-from onet.errors import ConfigError, DataError, OnetError
+from onet.errors import ConfigError, DataError, TrainingError
 from onet.files import replacing
 from onet.models import build_model, fit_to_data, load_pretrained
 from onet.registry import nearest
@@ -38,10 +38,10 @@ from onet.training.curves import draw_curves
 from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
-from onet.training.optimizer import build_optimizer
 from onet.training.precision import Precision, choose_precision
 from onet.training.result import TrainingResult
 from onet.training.schedule import LearningRate
+from onet.training.step import build_step
 from onet.training.stream import ItemSource, training_batches
 from onet.training.validation import validate
 
@@ -50,10 +50,6 @@ logger = logging.getLogger(__name__)
 _FREE = {"max_iterations", "max_minutes", "print_every", "checkpoint_every", "workers", "cache"}
 """Keys that may change between the parts of a run without changing its course. The limits change it
 where the learning rate falls towards them."""
-
-
-class TrainingError(OnetError, ArithmeticError):
-    """Training that cannot go on because the loss or the weights are no longer finite."""
 
 
 def train(
@@ -88,18 +84,6 @@ def _best_device() -> Literal["cuda", "mps", "cpu"]:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-class _Objective(nn.Module):
-    """The model's loss as a forward pass, for wrappers that only know forward passes."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        losses: dict[str, Tensor] = self.model.loss(batch)  # type: ignore[operator]
-        return losses
 
 
 class _Run:
@@ -171,14 +155,14 @@ class _Run:
         if resuming:
             checkpoint = self._read_checkpoint()
         self.learning_rate = LearningRate(settings)
-        optimizer = build_optimizer(self.model, settings)
-        self.objective, self.optimizer = self.fabric.setup(_Objective(self.model), optimizer)
+        self.step = build_step(self.fabric, self.model, settings)
         self.average = AveragedModel(self.model, settings.ema) if settings.ema else None
         if resuming:
             # Where there is an average, the checkpoint held it; the weights in training are beside.
-            checkpoints.load_training_state(
-                self.last_path.parent, self.model, optimizer, self.iteration
+            state = checkpoints.load_training_state(
+                self.last_path.parent, self.model, self.step.optimizer, self.iteration
             )
+            self.step.load_state_dict(state)
             logger.info(
                 "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
                 run_dir,
@@ -311,20 +295,10 @@ class _Run:
         ).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0]))
         self.rate = self.learning_rate(self.iteration, self._shared_minutes())
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate
-        losses: dict[str, Tensor] = self.objective(self.fabric.to_device(batch))
-        self.fabric.backward(losses["loss"])
-        clip = self.config.training.clip
-        if clip is not None:  # NaN is reported by the checks of loss and weights
-            self.fabric.clip_gradients(
-                self.objective, self.optimizer, max_norm=clip, error_if_nonfinite=False
-            )
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        losses = self.step(self.fabric.to_device(batch), self.iteration, self.rate)
         if self.average:
             self.average.update(self.model, self.iteration + 1)
-        return {key: value.detach() for key, value in losses.items()}
+        return losses
 
     def _due(self, every: int) -> bool:
         return self.iteration > 0 and self.iteration % every == 0
@@ -468,9 +442,11 @@ class _Run:
             "version": __version__,
         }
         if path == self.last_path:
-            state = self.optimizer.optimizer.state_dict()
+            state = self.step.optimizer.state_dict()
             if self.average:
                 state |= {checkpoints.WEIGHTS: self.model.state_dict()}
+            if more := self.step.state_dict():
+                state |= {checkpoints.STEP: more}
             checkpoints.save_last(path.parent, self.evaluated, state, self.config, metadata)
         else:
             checkpoints.save_checkpoint(path, self.evaluated, self.config, metadata)

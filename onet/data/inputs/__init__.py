@@ -18,6 +18,9 @@ from onet.registry import Registry
 
 INPUTS: Registry = Registry("input")
 
+Arrays = NDArray[Any] | dict[str, NDArray[Any]]
+"""An observation as a model expects it: an array, or several by name."""
+
 UNIT: UnitFrame = UnitFrame(np.zeros(3), 1.0)
 """The frame of observations that say nothing about where and how large an object is."""
 
@@ -33,9 +36,7 @@ class Input(Protocol):
     suffixes: ClassVar[tuple[str, ...]]
     defines_frame: ClassVar[bool]
 
-    def sample(
-        self, item: Item, rng: np.random.Generator, *, training: bool = True
-    ) -> NDArray[Any]:
+    def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
         """An observation of a prepared item; without `training` that of validation and test.
 
         Raises:
@@ -59,11 +60,11 @@ class Input(Protocol):
         """The unit frame of what was read; `UNIT` where it does not define one."""
         ...
 
-    def observe(self, raw: Any, rng: np.random.Generator, frame: UnitFrame = UNIT) -> NDArray[Any]:
+    def observe(self, raw: Any, rng: np.random.Generator, frame: UnitFrame = UNIT) -> Arrays:
         """What was read, as the model expects it; `frame` takes it to the unit frame."""
         ...
 
-    def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> Path | None:
+    def write(self, observation: Any, path: Path, frame: UnitFrame) -> Path | None:
         """Write an observation for people to look at, `path` plus a suffix; returns the file.
 
         What has a place is written in the source frame. Nothing is written where there is nothing.
@@ -80,6 +81,7 @@ from onet.data.inputs.voxels import VoxelInput  # noqa: E402
 __all__ = [
     "INPUTS",
     "UNIT",
+    "Arrays",
     "ImageInput",
     "IndexInput",
     "Input",

@@ -19,10 +19,11 @@ from onet.data.images import (
     read_image,
     resize_image,
 )
-from onet.data.inputs import INPUTS, UNIT
-from onet.data.store import RENDERINGS, Item
+from onet.data.inputs import INPUTS, UNIT, Arrays
+from onet.data.store import CAMERAS, RENDERINGS, Item
 from onet.errors import ConfigError, DataError
 from onet.files import replacing
+from onet.geometry.cameras import sees_unit_cube
 from onet.geometry.normalization import UnitFrame
 
 MASK_SUFFIX = ".mask.png"
@@ -41,6 +42,10 @@ class ImageInput:
             too.
         augment: in training, use a random square of 75 to 100 % of the area. The published legacy
             network and table 11.1 of the thesis had this; without it the results are better.
+        camera: an observation is a dictionary of `image` and, where it is known, `camera` (3, 4)
+            float32: `depth * (u, v, 1) = camera @ (point, 1)` for points in the unit frame, with u
+            and v in pixels of the picture that the network sees. Prepared items know it; of a
+            user's photograph it is not known. Excludes `augment`.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = IMAGE_SUFFIXES
@@ -52,29 +57,39 @@ class ImageInput:
         size: int = IMAGE_SIZE,
         view: int | None = 0,
         augment: bool = False,
+        camera: bool = False,
     ) -> None:
         if size < 1:
             raise ConfigError(f"data.input.size: {size} pixels; give at least 1")
         if view is not None and view < 0:
             raise ConfigError(f"data.input.view: {view}; give 0 or more, or null for a random view")
+        if augment and camera:
+            raise ConfigError(
+                "data.input: augment takes a part of the picture, which camera does not know; set "
+                "one of them to false"
+            )
         self.folder = folder
         self.size = size
         self.view = view
         self.augment = augment
+        self.camera = camera
 
-    def sample(
-        self, item: Item, rng: np.random.Generator, *, training: bool = True
-    ) -> NDArray[np.float32]:
-        """A rendering of a prepared item: (3, size, size) float32 RGB in [0, 1]."""
-        files = item.pictures(self.folder)
+    def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
+        """A rendering of a prepared item: (3, size, size) float32 RGB in [0, 1].
+
+        With `camera` a dictionary; see there.
+
+        Raises:
+            DataError: a missing or damaged picture or camera, or one that sees nothing of the unit
+                cube.
+        """
         if not training:
-            return self.open(files[self.choose(item, rng)])
-        image = open_image(files[int(rng.integers(len(files)))])
-        return (
-            random_resized_crop(image, rng, self.size)
-            if self.augment
-            else resize_image(image, self.size)
-        )
+            return self.view_of(item, self.choose(item, rng))
+        files = item.pictures(self.folder)
+        number = int(rng.integers(len(files)))
+        if self.augment:
+            return random_resized_crop(open_image(files[number]), rng, self.size)
+        return self.view_of(item, number)
 
     def choose(self, item: Item, rng: np.random.Generator) -> int:
         """Number of the picture of an item in validation and test.
@@ -92,9 +107,21 @@ class ImageInput:
             "choose another view, or render more with `onet prepare --render`"
         )
 
-    def open(self, path: Path) -> NDArray[np.float32]:
-        """A rendering (3, size, size) float32 as in validation and test."""
-        return resize_image(open_image(path), self.size)
+    def view_of(self, item: Item, number: int) -> Arrays:
+        """The rendering with this number, without augmentation; see `sample`."""
+        file = item.pictures(self.folder)[number]
+        image = open_image(file)
+        picture = resize_image(image, self.size)
+        if not self.camera:
+            return picture
+        camera = item.cameras(self.folder)[number]
+        camera = camera.resized(self.size / image.width, self.size / image.height)
+        if not sees_unit_cube(camera.projection, self.size):
+            raise DataError(
+                f"{file.with_name(CAMERAS)}: camera {number} does not see the object: the unit "
+                f"cube is behind it or outside {file.name}; render the item again"
+            )
+        return {"image": picture, "camera": camera.projection.astype(np.float32)}
 
     def read(self, path: str | Path, mask: Path | None = None) -> NDArray[np.float32]:
         """A photograph; see `onet.data.images.read_image`.
@@ -106,8 +133,13 @@ class ImageInput:
             mask = beside
         return read_image(path, mask, self.size)
 
-    def take(self, observation: Any) -> NDArray[np.float32]:
-        """A PIL image, an array (H, W), (H, W, 3), (H, W, 4), or a finished one (3, size, size)."""
+    def take(self, observation: Any) -> Arrays:
+        """A PIL image, an array (H, W), (H, W, 3), (H, W, 4), or a finished one (3, size, size).
+
+        With `camera` also a dictionary of a finished one as `image` and a `camera`.
+        """
+        if self.camera and isinstance(observation, dict):
+            return self._take_both(observation)
         if isinstance(observation, Image.Image):
             return fit_image(observation, None, self.size)
         if np.shape(observation) == (3, self.size, self.size):
@@ -117,18 +149,32 @@ class ImageInput:
             return finished
         return fit_image(image_of(observation), None, self.size)
 
-    def frame(self, raw: NDArray[np.float32], name: str) -> UnitFrame:
+    def _take_both(self, observation: dict[str, Any]) -> Arrays:
+        image, camera = (np.asarray(observation.get(key)) for key in ("image", "camera"))
+        if image.shape != (3, self.size, self.size) or camera.shape != (3, 4):
+            raise DataError(
+                f"observation: expected image (3, {self.size}, {self.size}) and camera (3, 4), "
+                f"found {image.shape} and {camera.shape}"
+            )
+        if not (np.isfinite(camera).all() and sees_unit_cube(camera, self.size)):
+            raise DataError(
+                "observation: the camera does not see the unit cube, or is not finite; it takes "
+                "points of the unit frame to pixels and depth"
+            )
+        return {"image": self.take(image), "camera": camera.astype(np.float32)}  # type: ignore[dict-item]
+
+    def frame(self, raw: Arrays, name: str) -> UnitFrame:
         """The unit frame: one picture does not say where and how large the object is."""
         return UNIT
 
-    def observe(
-        self, raw: NDArray[np.float32], rng: np.random.Generator, frame: UnitFrame = UNIT
-    ) -> NDArray[np.float32]:
+    def observe(self, raw: Arrays, rng: np.random.Generator, frame: UnitFrame = UNIT) -> Arrays:
         """What was read is what the network sees."""
-        return raw
+        return {"image": raw} if self.camera and not isinstance(raw, dict) else raw
 
-    def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> Path:
+    def write(self, observation: Arrays, path: Path, frame: UnitFrame) -> Path:
         """A PNG file of what the network sees."""
+        if isinstance(observation, dict):
+            observation = observation["image"]
         file = path.with_name(f"{path.name}.png")
         pixels = np.round(255 * np.moveaxis(observation, 0, -1)).astype(np.uint8)
         with replacing(file) as temporary:

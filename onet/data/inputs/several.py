@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from onet.data.inputs import ImageInput, Input, PointCloudInput
+from onet.data.inputs import Arrays, ImageInput, Input, PointCloudInput
 from onet.data.store import Item
 from onet.errors import ConfigError, DataError
 
 T = TypeVar("T")
 
 
-def sample_several(
-    input: Input, item: Item, rng: np.random.Generator, count: int
-) -> list[NDArray[Any]]:
+def sample_several(input: Input, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
     """`count` observations of an item, the first that of validation and test.
 
     Pictures are evenly spaced among the item's, from the configured one on. Point clouds are drawn
@@ -37,7 +34,8 @@ def sample_several(
             "fewer, or render more with `onet prepare --render`"
         )
     first = input.choose(item, rng)
-    return [input.open(file) for file in evenly(files[first:] + files[:first], count)]
+    numbers = evenly(range(first, first + len(files)), count)
+    return [input.view_of(item, number % len(files)) for number in numbers]
 
 
 def check_several_of_item(input: Input) -> None:

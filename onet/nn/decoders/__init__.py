@@ -16,6 +16,7 @@ from onet.nn.decoders.cbatchnorm2 import CBatchNorm2Decoder  # noqa: E402
 from onet.nn.decoders.cbatchnorm_noresnet import CBatchNormNoResnetDecoder  # noqa: E402
 from onet.nn.decoders.cross_attention import CrossAttentionDecoder  # noqa: E402
 from onet.nn.decoders.local import LocalDecoder  # noqa: E402
+from onet.nn.decoders.pixel_aligned import PixelAlignedDecoder  # noqa: E402
 from onet.nn.decoders.simple import SimpleDecoder  # noqa: E402
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "CBatchNormNoResnetDecoder",
     "CrossAttentionDecoder",
     "LocalDecoder",
+    "PixelAlignedDecoder",
     "SimpleDecoder",
 ]

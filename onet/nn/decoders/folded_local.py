@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from onet.nn.decoders.constant_linear import constant_linear
-from onet.nn.local_features import FeatureTable
+from onet.nn.local_features import FeatureSampler
 
 
 class FoldedFeatures:
     """Linear maps of the features at a point, one in front of each block, as a single product.
 
     Args:
-        table: of one observation.
+        features: of one observation.
         layers: linear, from features to what is added, one a block.
         dtype: float32 or bfloat16, of the operands.
         rows: points that are evaluated at once.
@@ -24,10 +24,10 @@ class FoldedFeatures:
 
     @torch.no_grad()
     def __init__(
-        self, table: FeatureTable, layers: Iterable[nn.Module], dtype: torch.dtype, rows: int
+        self, features: FeatureSampler, layers: Iterable[nn.Module], dtype: torch.dtype, rows: int
     ) -> None:
         parts: list[Any] = list(layers)
-        self._table, self._dtype, self._count = table, dtype, len(parts)
+        self._features, self._dtype, self._count = features, dtype, len(parts)
         self._weight = torch.cat([layer.weight for layer in parts]).to(dtype)
         bias = torch.cat([layer.bias for layer in parts]).to(dtype)
         self._linear = constant_linear(self._weight, bias, rows=rows)
@@ -37,7 +37,7 @@ class FoldedFeatures:
         points: Tensor,  # (T, 3)
     ) -> Sequence[Tensor]:
         """(T, H) for each block."""
-        features = self._table(points[None])[0]
+        features = self._features(points[None])[0]
         return self._linear(features.to(self._dtype)).chunk(self._count, dim=1)
 
     def gradient(
@@ -49,5 +49,5 @@ class FoldedFeatures:
         by_features = (torch.cat(changes, dim=1).to(self._dtype) @ self._weight).float()
         with torch.enable_grad():
             points = points.detach().requires_grad_()
-            features = self._table(points[None])[0]
+            features = self._features(points[None])[0]
             return torch.autograd.grad(features, points, by_features)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
@@ -10,7 +9,7 @@ from onet.nn.code import Code, as_batch
 from onet.nn.decoders import DECODERS
 from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
 from onet.nn.layers import ResnetBlock, embed_points
-from onet.nn.local_features import FeatureTable
+from onet.nn.local_features import AXES, FeatureSampler, FeatureTable
 
 
 @DECODERS.register("local")
@@ -19,7 +18,8 @@ class LocalDecoder(ResidualDecoder):
 
     Features are interpolated in every plane and grid of the code, and summed; a linear map of them
     is added before each residual block. Points outside the box [-0.55, 0.55]^3 see the features of
-    its border. A latent code is added to the embedded points.
+    its border. A latent code is added to the embedded points. Subclasses may look for features
+    elsewhere.
 
     Source: Peng et al., Convolutional Occupancy Networks, ECCV 2020, section 3.2.
 
@@ -34,6 +34,8 @@ class LocalDecoder(ResidualDecoder):
         ConfigError: no features or no blocks.
     """
 
+    beyond = 0  # features of a point that are not the code's
+
     def __init__(
         self,
         c_dim: int,
@@ -45,12 +47,13 @@ class LocalDecoder(ResidualDecoder):
         super().__init__(leaky)
         if c_dim < 1 or blocks < 1:
             raise ConfigError(
-                f"model.decoder: 'local' with {c_dim} features (model.c_dim) and {blocks} blocks; "
-                "give at least one of each"
+                f"model.decoder: {c_dim} local features (model.c_dim) and {blocks} blocks; give at "
+                "least one of each"
             )
         self.fc_p = nn.Linear(3, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
-        self.fc_c = nn.ModuleList(nn.Linear(c_dim, hidden_size) for _ in range(blocks))
+        size = c_dim + self.beyond
+        self.fc_c = nn.ModuleList(nn.Linear(size, hidden_size) for _ in range(blocks))
         self.blocks = nn.ModuleList(ResnetBlock(hidden_size, hidden_size) for _ in range(blocks))
         self.fc_out = nn.Linear(hidden_size, 1)
 
@@ -58,28 +61,42 @@ class LocalDecoder(ResidualDecoder):
         self,
         points: Tensor,  # (B, T, 3) float32 in the unit frame
         z: Tensor | None,  # (B, Z), or None for a decoder without latent code
-        c: Code,  # (B, C, R, R) of planes, (B, C, R, R, R) of a grid, by their names
+        c: Code,  # see `sampler`
     ) -> Tensor:  # (B, T) logits
-        features = FeatureTable(_maps(c))(points)
+        features = self.sampler(c)(points)
         net = embed_points(self.fc_p, points)
-        if self.fc_z is not None:
-            net = net + self.fc_z(z).unsqueeze(1)
+        for added in self.added(c, z):
+            net = net + added.unsqueeze(-2)
         for layer, block in zip(self.fc_c, self.blocks, strict=True):
             net = block(net + layer(features))
         logits: Tensor = self.fc_out(self.activation(net)).squeeze(-1)
         return logits
 
     def layers(self, c: Code, z: Tensor | None) -> ResidualLayers:
-        table = FeatureTable(_maps(as_batch(c)))
-        local = table, self.fc_c
-        added = added_code(self.fc_z, z)
-        return ResidualLayers(self.fc_p, added, self.blocks, None, self.fc_out, table.table, local)
+        local = self.sampler(as_batch(c)), self.fc_c
+        added, weight = self.added(c, z), self.fc_out.weight
+        return ResidualLayers(self.fc_p, added, self.blocks, None, self.fc_out, weight, local)
 
+    def sampler(
+        self,
+        c: Code,  # (B, C, R, R) of planes, (B, C, R, R, R) of a grid, by their names
+    ) -> FeatureSampler:
+        """The features of the code by place.
 
-def _maps(code: Code) -> dict[str, Tensor]:
-    if isinstance(code, torch.Tensor):
-        raise ConfigError(
-            "model.decoder: 'local' needs maps of features; name an encoder that makes them, "
-            "local_pointnet for instance"
-        )
-    return code
+        Raises:
+            ConfigError: the encoder makes other codes than this decoder takes.
+        """
+        if isinstance(c, Tensor) or not c.keys() <= AXES.keys():
+            raise ConfigError(
+                "model.decoder: 'local' needs maps of features; name an encoder that makes them, "
+                "local_pointnet for instance"
+            )
+        return FeatureTable(c)
+
+    def added(
+        self,
+        c: Code,  # of a batch, or of one observation
+        z: Tensor | None,  # (B, Z) or (Z,)
+    ) -> list[Tensor]:
+        """What codes add to the embedded points: (B, H) each, or (H,)."""
+        return added_code(self.fc_z, z)

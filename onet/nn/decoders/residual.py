@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from onet.nn.code import Code
 from onet.nn.layers import LEAKY_SLOPE, PointwiseConv, rectifier
-from onet.nn.local_features import FeatureTable
+from onet.nn.local_features import FeatureSampler
 
 if TYPE_CHECKING:
     from onet.nn.decoders.folded import FoldedDecoder
@@ -37,7 +37,7 @@ class ResidualLayers(NamedTuple):
     norm: nn.Module | None
     last: nn.Linear | PointwiseConv
     c: Tensor
-    local: tuple[FeatureTable, Iterable[nn.Module]] | None = None
+    local: tuple[FeatureSampler, Iterable[nn.Module]] | None = None
 
 
 class ResidualDecoder(nn.Module):

@@ -24,6 +24,7 @@ from onet.nn.encoders.resnet import (  # noqa: E402
     Resnet50Encoder,
     Resnet101Encoder,
 )
+from onet.nn.encoders.resnet_pixel import Resnet18PixelEncoder  # noqa: E402
 from onet.nn.encoders.resnet_planes import Resnet18PlanesEncoder  # noqa: E402
 from onet.nn.encoders.voxels import VoxelEncoder  # noqa: E402
 
@@ -36,6 +37,7 @@ __all__ = [
     "PointNetSimpleEncoder",
     "PointSetEncoder",
     "Resnet18Encoder",
+    "Resnet18PixelEncoder",
     "Resnet18PlanesEncoder",
     "Resnet34Encoder",
     "Resnet50Encoder",

@@ -93,11 +93,15 @@ class _Trunk(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
+        return self.scales(images)[-1]
+
+    def scales(self, images: Tensor) -> list[Tensor]:
+        """What each stage makes: H/4, H/8, H/16 and H/32 rows."""
         net = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        net = F.max_pool2d(net, 3, stride=2, padding=1)
+        nets = [F.max_pool2d(net, 3, stride=2, padding=1)]
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            net = stage(net)
-        return net
+            nets.append(stage(nets[-1]))
+        return nets[1:]
 
 
 class ResnetFeatures(nn.Module):
@@ -131,6 +135,13 @@ class ResnetFeatures(nn.Module):
     ) -> Tensor:  # (B, F, H/32, W/32), rounded up
         features: Tensor = self.features((images - self.mean) / self.std)
         return features
+
+    def pyramid(
+        self,
+        images: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
+    ) -> list[Tensor]:
+        """Features of the four stages, with H/4 to H/32 rows, rounded up."""
+        return self.features.scales((images - self.mean) / self.std)
 
     def load_pretrained(self) -> None:
         """Replace the trunk's weights by those that `pretrained` names, if any.
@@ -217,11 +228,15 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-@ENCODERS.register("resnet18")
-class Resnet18Encoder(_ResnetEncoder):
-    """ResNet-18, the published encoder of images. Source: Occupancy Networks, section 4.2."""
+class Resnet18Features(ResnetFeatures):
+    """ResNet-18 without its last layers."""
 
     block, depths, file = _BasicBlock, (2, 2, 2, 2), "resnet18-f37072fd.pth"
+
+
+@ENCODERS.register("resnet18")
+class Resnet18Encoder(Resnet18Features, _ResnetEncoder):
+    """ResNet-18, the published encoder of images. Source: Occupancy Networks, section 4.2."""
 
 
 @ENCODERS.register("resnet34")

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding
 from onet.nn.encoders import ENCODERS
-from onet.nn.encoders.resnet import Resnet18Encoder, ResnetFeatures
+from onet.nn.encoders.resnet import Resnet18Features
 
 PLANES = ("xz", "xy", "yz")
 
 
 @ENCODERS.register("resnet18_planes")
-class Resnet18PlanesEncoder(ResnetFeatures):
+class Resnet18PlanesEncoder(Resnet18Features):
     """Tokens of three planes attend to the picture's features and to one another.
 
     Each plane has `tokens` x `tokens` learned tokens. In `layers` rounds they attend to the last
@@ -38,8 +38,6 @@ class Resnet18PlanesEncoder(ResnetFeatures):
         ConfigError: a resolution that is not a multiple by a power of two, or other sizes that do
             not fit.
     """
-
-    block, depths, file = Resnet18Encoder.block, Resnet18Encoder.depths, Resnet18Encoder.file
 
     def __init__(
         self,

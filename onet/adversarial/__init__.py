@@ -1,0 +1,9 @@
+"""Adversarial training: the analytic games on which its claims are proved. Import from the modules.
+
+Conventions, everywhere in this folder: a logit above 0 means real. `gamma` is the factor of
+gamma/2 * E||grad D||^2. Mescheder's thesis ("Stability and Expressiveness of Deep Generative
+Models", cited as [M]) calls positive logits fake: its psi is -psi here, and nothing else differs.
+Further sources: Khrulkov et al., "Functional Space Analysis of Local GAN Convergence" [K]; "Local
+Stability and Performance of Simple Gradient Penalty mu-Wasserstein GAN" [P]; Sun et al., "Towards a
+Better Global Loss Landscape of GANs" [S]; Feizi et al., "Understanding GANs: the LQG Setting".
+"""

@@ -1,0 +1,183 @@
+"""Signs that adversarial training has gone wrong, and the way back to where it had not.
+
+A collapse is invisible in any single loss value. Two things tell during training: a discriminator
+that is sure of everything and a generator without gradient (saturation, [M] 8.2.4); and a
+discriminator's loss that stays at a value that belongs to collapsed generators (a basin of [S]).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onet.adversarial.landscape import separable_value
+from onet.adversarial.losses import AdversarialLoss, find_loss
+from onet.errors import ConfigError
+
+# The closed form that the best discriminator's loss follows, where there is one.
+FAMILIES = {
+    "minimax": "js",
+    "non_saturating": "js",
+    "least_squares": "least_squares",
+    "hinge": "hinge",
+}
+WATCHED = ("loss_d", "d_accuracy", "d_real", "d_fake", "gradient_g")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What was seen, at which iteration, and what to do about it."""
+
+    kind: str
+    iteration: int
+    message: str
+
+
+class CollapseWatch:
+    """Reads what the trainer logs, and raises an alarm when a whole window of it looks wrong.
+
+    It alarms once for each kind and iteration window: after an alarm the window starts anew. Its
+    state is a few numbers, so that a resumed run goes on watching where it stopped.
+
+    Args:
+        loss: of the players; tells the value at the equilibrium.
+        window: steps that have to look wrong.
+        sure: mean logit beyond which the discriminator is saturated, for real and for fake.
+        still: part of the generator's usual gradient norm below which it has none.
+        flat: part of the equilibrium's value within which the loss of all steps of a plateau lies.
+
+    Raises:
+        ConfigError: an empty window.
+    """
+
+    def __init__(
+        self,
+        loss: str | AdversarialLoss = "non_saturating",
+        window: int = 500,
+        sure: float = 8.0,
+        still: float = 0.01,
+        flat: float = 0.05,
+    ) -> None:
+        if window < 2:
+            raise ConfigError(f"collapse watch: window {window}; give at least 2 steps")
+        self.loss = find_loss(loss)
+        self.window, self.sure, self.still, self.flat = window, sure, still, flat
+        self.rows: deque[tuple[float, ...]] = deque(maxlen=window)
+        self.usual = 0.0  # largest mean gradient norm of the generator over a window
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the window is full and nothing in it looks wrong."""
+        return len(self.rows) == self.window and not self._saturated() and not self._plateau()
+
+    def observe(self, report: Mapping[str, Any], iteration: int) -> list[Alarm]:
+        """Take in what a step logs; alarms, mostly none."""
+        self.rows.append(tuple(float(report[key]) for key in WATCHED))
+        if len(self.rows) < self.window:
+            return []
+        alarms = [
+            Alarm(kind, iteration, message)
+            for kind, message in (("saturation", self._saturated()), ("plateau", self._plateau()))
+            if message
+        ]
+        self.usual = max(self.usual, float(self._column("gradient_g").mean()))
+        if alarms:
+            self.rows.clear()
+        return alarms
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [list(row) for row in self.rows], "usual": self.usual}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = deque((tuple(row) for row in state["rows"]), maxlen=self.window)
+        self.usual = state["usual"]
+
+    def _column(self, key: str) -> np.ndarray:
+        place = WATCHED.index(key)
+        return np.array([row[place] for row in self.rows])
+
+    def _saturated(self) -> str:
+        """The discriminator is never wrong and very sure, and the generator learns nothing."""
+        gradient = float(self._column("gradient_g").mean())
+        margin = min(float(self._column("d_real").mean()), -float(self._column("d_fake").mean()))
+        accuracy = float(self._column("d_accuracy").mean())
+        if accuracy < 0.999 or margin < self.sure or gradient > self.still * self.usual:
+            return ""
+        return (
+            f"the discriminator is right on {accuracy:.1%} with logits beyond {margin:.1f}, and "
+            f"the generator's gradient has shrunk to {gradient:.2g}; go back to a checkpoint, and "
+            "raise gamma of the penalty"
+        )
+
+    def _plateau(self) -> str:
+        """The loss stays at the value of a generator that makes a part of the modes only."""
+        goal = self.loss.equilibrium
+        family = FAMILIES.get(self.loss.name)
+        if family is None:
+            return ""
+        means = [
+            float(part.mean())
+            for part in np.array_split(self._column("loss_d"), min(10, self.window))
+        ]
+        level = float(np.mean(means))
+        parts = {m: collapsed_part(m, family) for m in (2, 3, 4)}
+        modes = min(parts, key=lambda m: abs(level / goal - parts[m]))
+        if np.ptp(means) > self.flat * goal or abs(level / goal - parts[modes]) > self.flat / 2:
+            return ""
+        return (
+            f"the discriminator's loss stays at {level:.4g}, {level / goal:.0%} of the "
+            f"{goal:.4g} of the equilibrium: so it does when 1 of {modes} modes is generated; look "
+            "at samples, and take a relativistic loss or a larger batch"
+        )
+
+
+def collapsed_part(modes: int, family: str = "js") -> float:
+    """The discriminator's loss, divided by the equilibrium's, when 1 of so many modes is generated.
+
+    It is that of the best discriminator there is, so a penalty brings it nearer to 1.
+
+    Args:
+        modes: equal ones of the data.
+        family: a key of `onet.adversarial.landscape.SEPARABLE`.
+    """
+    return separable_value((modes,), modes, family) / separable_value((1,), 1, family)
+
+
+class Snapshot:
+    """The last healthy weights and states of optimisers, in memory, to go back to.
+
+    Nothing else goes back: training continues with the next batch and other random numbers, so
+    that it does not meet the same fate again.
+
+    Args:
+        parts: modules and optimisers by name.
+    """
+
+    def __init__(self, parts: Mapping[str, Any]) -> None:
+        self.parts = dict(parts)
+        self.iteration: int | None = None
+        self.states: dict[str, Any] = {}
+
+    def take(self, iteration: int) -> None:
+        """Keep a copy of the present state."""
+        self.states = {name: copy.deepcopy(part.state_dict()) for name, part in self.parts.items()}
+        self.iteration = iteration
+
+    def restore(self) -> bool:
+        """Go back to it; False if none was taken."""
+        if self.iteration is None:
+            return False
+        for name, part in self.parts.items():
+            part.load_state_dict(copy.deepcopy(self.states[name]))
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"iteration": self.iteration, "states": self.states}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.iteration, self.states = state["iteration"], state["states"]

@@ -1,0 +1,291 @@
+"""The Jacobian of the game that two networks play, without ever writing it down.
+
+Close to an equilibrium its eigenvalues decide over convergence: real parts below 0 attract, a large
+imaginary part for a small real one makes the players circle and allows small steps only ([M] 2.3).
+Products with the Jacobian cost about three gradients, so Arnoldi's method finds its outermost
+eigenvalues for any network. Its blocks at an equilibrium ([M] Lemmas 5.2 and 6.3) come from the
+gradients of single samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from onet.adversarial.games.game import block_jacobian, require_non_negative
+from onet.adversarial.players import Batch, Players
+from onet.adversarial.rates import largest_step
+from onet.adversarial.trainer import AdversarialTrainer
+from onet.errors import ConfigError, TrainingError
+
+NULL = 1e-6  # eigenvalues below this part of the largest are directions in which nothing happens
+LARGEST_BLOCK = 20_000_000  # numbers of a matrix that is written down
+
+
+class GameField:
+    """v = (-grad_g L_g, -grad_d L_d) at the present parameters, and products with its Jacobian.
+
+    The graph of both losses stays in memory as long as this object.
+
+    Args:
+        loss_g, loss_d: scalars, functions of both players' parameters; twice differentiable.
+        parameters_g, parameters_d: of the players. Take them in double precision where small
+            eigenvalues matter.
+
+    Raises:
+        TrainingError: the field is not finite.
+    """
+
+    def __init__(
+        self,
+        loss_g: Tensor,
+        loss_d: Tensor,
+        parameters_g: Sequence[nn.Parameter],
+        parameters_d: Sequence[nn.Parameter],
+    ) -> None:
+        self.parameters = [*parameters_g, *parameters_d]
+        self.generator = sum(p.numel() for p in parameters_g)
+        self.size = sum(p.numel() for p in self.parameters)
+        of_g = _flat_gradient(loss_g, parameters_g, create_graph=True)
+        of_d = _flat_gradient(loss_d, parameters_d, create_graph=True)
+        self._field = -torch.cat([of_g, of_d])
+        if not bool(torch.isfinite(self._field).all()):
+            raise TrainingError("the field of the game is NaN or infinite at these parameters")
+        # J^T u is linear in u, so its derivative by u in the direction x is J x.
+        self._dual = torch.zeros_like(self._field, requires_grad=True)
+        self._pulled = _flat_gradient(
+            (self._field * self._dual).sum(), self.parameters, create_graph=True
+        )
+
+    @classmethod
+    def of_trainer(
+        cls, trainer: AdversarialTrainer, batch: Batch, latent: Tensor, iteration: int = 0
+    ) -> GameField:
+        """Of the losses and penalty that a trainer uses, on one batch; without what is added to
+        gradients (consensus optimisation, Nagarajan and Kolter's penalty).
+        """
+        loss_g, loss_d, _ = trainer.losses(batch, latent, iteration)
+        return cls(loss_g, loss_d, trainer.parameters_g, trainer.parameters_d)
+
+    def value(self) -> NDArray[np.float64]:
+        """v (n,)."""
+        values: NDArray[np.float64] = self._field.detach().double().cpu().numpy()
+        return values
+
+    def product(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """J x (n,) for x (n,)."""
+        direction = torch.as_tensor(np.ravel(x), dtype=self._field.dtype).to(self._field.device)
+        result = torch.zeros_like(direction)
+        if self._pulled.requires_grad:
+            (found,) = torch.autograd.grad(
+                self._pulled, self._dual, direction, retain_graph=True, allow_unused=True
+            )
+            result = result if found is None else found
+        values: NDArray[np.float64] = result.double().cpu().numpy()
+        return values
+
+    def jacobian(self) -> NDArray[np.float64]:
+        """J (n, n), for small games.
+
+        Raises:
+            ConfigError: it would be too large.
+        """
+        _require_small(self.size, self.size)
+        return np.stack([self.product(unit) for unit in np.eye(self.size)], axis=1)
+
+    def spectrum(
+        self,
+        count: int = 20,
+        which: Literal["LM", "LR", "LI"] = "LM",
+        seed: int = 0,
+    ) -> NDArray[np.complex128]:
+        """The `count` outermost eigenvalues, sorted by real part.
+
+        Args:
+            count: how many.
+            which: of the largest modulus (LM), real part (LR) or imaginary part (LI).
+            seed: of the vector that the search starts from.
+
+        Raises:
+            ConfigError: more eigenvalues than there are.
+            TrainingError: the search did not converge.
+        """
+        if not 1 <= count <= self.size:
+            raise ConfigError(
+                f"count: {count} eigenvalues asked for, and the game has {self.size} (one for each "
+                "parameter)"
+            )
+        if count >= self.size - 1:  # more than Arnoldi's method can find
+            values = np.linalg.eigvals(self.jacobian())
+            sizes = {"LM": np.abs(values), "LR": values.real, "LI": np.abs(values.imag)}[which]
+            return np.sort_complex(values[np.argsort(-sizes)[:count]]).astype(np.complex128)
+        from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+
+        operator = LinearOperator((self.size,) * 2, matvec=self.product, dtype=np.float64)
+        start = np.random.default_rng(seed).standard_normal(self.size)
+        try:
+            values = eigs(operator, k=count, which=which, v0=start, return_eigenvectors=False)
+        except ArpackNoConvergence as error:
+            raise TrainingError(
+                f"Arnoldi's method found {len(error.eigenvalues)} of {count} eigenvalues; ask for "
+                "fewer, or put the networks into double precision"
+            ) from None
+        return np.sort_complex(values)
+
+
+@dataclass(frozen=True)
+class StabilityReport:
+    """What eigenvalues say about training with plain gradient descent.
+
+    Attributes:
+        eigenvalues: those that were given.
+        largest_real: above 0 the equilibrium repels, at 0 it is circled.
+        rotation: largest |Im / Re| of eigenvalues that are not null.
+        largest_step: simultaneous steps below it converge, as far as these eigenvalues tell; 0 if
+            none do.
+    """
+
+    eigenvalues: NDArray[np.complex128]
+    largest_real: float
+    rotation: float
+    largest_step: float
+
+    def radius(self, step: float) -> float:
+        """Spectral radius of a simultaneous step: the error's factor where it is below 1."""
+        return float(np.abs(1 + step * self.eigenvalues).max())
+
+    def advice(self, step: float) -> str:
+        """What to do about a step size, in a sentence."""
+        if self.largest_step == 0:
+            return (
+                f"an eigenvalue has real part {self.largest_real:.3g}: no step size converges; add "
+                "a zero-centred penalty, or raise its gamma"
+            )
+        if step >= self.largest_step:
+            return (
+                f"a step of {step:.3g} is too long: take less than {self.largest_step:.3g}, or "
+                f"raise gamma (the fastest rotation has |Im/Re| = {self.rotation:.3g})"
+            )
+        return (
+            f"a step of {step:.3g} converges by a factor of {self.radius(step):.6g}; the limit is "
+            f"{self.largest_step:.3g}"
+        )
+
+
+def stability_report(eigenvalues: NDArray[Any]) -> StabilityReport:
+    """Of eigenvalues of the Jacobian at, or near, an equilibrium.
+
+    Those below `NULL` times the largest are left out: along them nothing happens, as the players
+    have parameters to spare.
+
+    Raises:
+        ConfigError: no eigenvalues.
+    """
+    values = np.asarray(eigenvalues, dtype=np.complex128)
+    if values.size == 0:
+        raise ConfigError("eigenvalues: there are none; ask for at least one")
+    moving = values[np.abs(values) > NULL * np.abs(values).max()]
+    if moving.size == 0:
+        return StabilityReport(values, 0.0, 0.0, 0.0)
+    real, imaginary = moving.real, np.abs(moving.imag)
+    still = np.abs(real) < NULL * np.abs(moving)
+    rotation = np.divide(imaginary, np.abs(real), where=~still, out=np.full(len(real), np.inf))
+    limit = 0.0 if still.any() else largest_step(moving)
+    return StabilityReport(values, float(real.max()), float(rotation.max()), limit)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of the Jacobian at an equilibrium, for m parameters of D and n of G.
+
+    Attributes:
+        k_dd: (m, m), rho2 E[grad D grad D^T] on real samples: the damping of the loss.
+        k_dg: (m, n), rho1 times the derivative of E_fake[grad D] by the generator.
+        l_dd: (m, m), gamma E[grad_x grad D (grad_x grad D)^T]: the damping of R1.
+    """
+
+    k_dd: NDArray[np.float64]
+    k_dg: NDArray[np.float64]
+    l_dd: NDArray[np.float64]
+
+    def jacobian(self) -> NDArray[np.float64]:
+        """(n + m, n + m), the generator first. Exact at equilibria where D = 0 and real = fake."""
+        return block_jacobian(self.k_dg, self.k_dd + self.l_dd)
+
+
+def game_blocks(
+    players: Players,
+    batch: Batch,
+    latent: Tensor,
+    *,
+    rho1: float = 0.5,
+    rho2: float = 0.5,
+    gamma: float = 0.0,
+) -> Blocks:
+    """The blocks, from gradients of single samples.
+
+    Args:
+        players: small networks; the work is that of m + (numbers of the real samples) gradients.
+        batch, latent: what expectations are taken over.
+        rho1, rho2: of the loss's `ActivationPair`; by default of the cross-entropy.
+        gamma: of the zero-centred penalty on real samples, `norm="sum"`.
+
+    Raises:
+        ConfigError: blocks too large to write down, or a negative gamma.
+    """
+    require_non_negative("gamma", gamma)
+    of_g = [p for p in players.generator_parameters() if p.requires_grad]
+    of_d = [p for p in players.discriminator_module().parameters() if p.requires_grad]
+    m, n = (sum(p.numel() for p in part) for part in (of_d, of_g))
+    _require_small(m, max(m, n))
+
+    real = players.real(batch).detach().requires_grad_(True)
+    logits = players.judge(batch, real)
+    rows = [_flat_gradient(logit, of_d, retain_graph=True).detach() for logit in logits]
+    k_dd = rho2 * _gram(rows) / len(rows)
+
+    l_dd = np.zeros((m, m))
+    if gamma:
+        (slope,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+        mixed = [
+            _flat_gradient(entry, of_d, retain_graph=True).detach() for entry in slope.flatten()
+        ]
+        l_dd = gamma * _gram(mixed) / len(logits)
+
+    fake_logits = players.judge(batch, players.fake(batch, latent))
+    mean = _flat_gradient(fake_logits.mean(), of_d, create_graph=True)
+    coupling = [_flat_gradient(entry, of_g, retain_graph=True).detach() for entry in mean]
+    return Blocks(k_dd, rho1 * torch.stack(coupling).double().cpu().numpy(), l_dd)
+
+
+def _gram(rows: list[Tensor]) -> NDArray[np.float64]:
+    """Sum of the outer products (m, m) of rows (m,)."""
+    stacked = torch.stack(rows).double()
+    values: NDArray[np.float64] = (stacked.T @ stacked).cpu().numpy()
+    return values
+
+
+def _flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], **options: Any) -> Tensor:
+    """Gradient (n,) by all parameters one after the other; 0 where there is none."""
+    found: Sequence[Tensor | None] = [None] * len(parameters)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, parameters, allow_unused=True, **options)
+    parts = [
+        torch.zeros_like(p).flatten() if g is None else g.flatten()
+        for p, g in zip(parameters, found, strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def _require_small(rows: int, columns: int) -> None:
+    if rows * columns > LARGEST_BLOCK:
+        raise ConfigError(
+            f"a matrix of {rows} x {columns} numbers is too large to write down; use "
+            "GameField.spectrum, which needs none, or smaller networks"
+        )

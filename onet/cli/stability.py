@@ -1,0 +1,144 @@
+"""Commands about adversarial training: its theory as pictures and tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onet.cli.app import Seed, app
+
+if TYPE_CHECKING:
+    from onet.report.stability.study import Study
+
+stability = typer.Typer(
+    help="What makes adversarial training converge: games, spectra, data and losses as pictures "
+    "and tables.",
+    no_args_is_help=True,
+)
+app.add_typer(stability, name="stability")
+
+Out = Annotated[Path | None, typer.Option(help="Folder of the results; default stability/COMMAND.")]
+Pair = Annotated[
+    str, typer.Option(help="Loss: js, wasserstein, least_squares, hellinger, kl, reverse_kl, ...")
+]
+OwnPair = Annotated[str | None, typer.Option(help="Loss, as for dirac; default the game's own.")]
+Gamma = Annotated[float, typer.Option(help="Weight of gamma/2 E|grad D|^2.")]
+RegParam = Annotated[
+    float | None,
+    typer.Option(help="The same as reg_param E|grad D|^2, as published code has it: gamma / 2."),
+]
+
+
+@stability.command()
+def dirac(
+    pair: Pair = "js",
+    gamma: Gamma = 0.3,
+    reg_param: RegParam = None,
+    noise: Annotated[float, typer.Option(help="Standard deviation of instance noise.")] = 0.7,
+    start: Annotated[tuple[float, float], typer.Option(help="Theta and psi.")] = (1.0, -1.0),
+    step: Annotated[float, typer.Option(help="Size of both players' steps.")] = 0.2,
+    steps: Annotated[int, typer.Option(min=1)] = 500,
+    out: Out = None,
+) -> None:
+    """The Dirac-GAN under every method: vector fields, trajectories, eigenvalues."""
+    from onet.report.stability.dirac import dirac_study
+
+    weight = _gamma(gamma, reg_param)
+    _show(dirac_study(pair, weight, noise, start, step, steps), out or Path("stability/dirac"))
+
+
+@stability.command()
+def games(
+    names: Annotated[list[str] | None, typer.Argument(help="Of the games; default all.")] = None,
+    pair: OwnPair = None,
+    gamma: Gamma = 1.0,
+    reg_param: RegParam = None,
+    step: Annotated[float, typer.Option(help="Size of both players' steps.")] = 0.1,
+    steps: Annotated[int, typer.Option(min=1)] = 1000,
+    out: Out = None,
+) -> None:
+    """Every analytic game under every scheme, with and without a penalty."""
+    from onet.report.stability.games import games_study
+
+    weight = _gamma(gamma, reg_param)
+    _show(games_study(names or (), pair, weight, step, steps), out or Path("stability/games"))
+
+
+@stability.command()
+def spectrum(
+    game: Annotated[str, typer.Argument(help="Name, as shown by `onet stability games`.")],
+    pair: OwnPair = None,
+    gamma: Gamma = 1.0,
+    reg_param: RegParam = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(help="Where the penalty is: real, fake, interpolated, midpoint, anchor."),
+    ] = None,
+    step: Annotated[float, typer.Option(help="Size of both players' steps.")] = 0.1,
+    count: Annotated[int | None, typer.Option(help="So many eigenvalues; default all.")] = None,
+    out: Out = None,
+) -> None:
+    """Eigenvalues of a game, their bounds, and the best step sizes."""
+    from onet.report.stability.spectrum import spectrum_study
+
+    study = spectrum_study(game, pair, _gamma(gamma, reg_param), measure, step, count)
+    _show(study, out or Path("stability/spectrum") / game)
+
+
+@stability.command()
+def poincare(
+    samples: Annotated[
+        Path | None,
+        typer.Argument(help="Samples (N, d) as .npy or text; default the literature's."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Eigenvalues of the samples.")] = 3,
+    draws: Annotated[int, typer.Option(min=2, help="Samples of each known distribution.")] = 20_000,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """How hard a distribution is for a GAN, and the penalty that it asks for."""
+    from onet.report.stability.poincare import poincare_study, samples_study
+
+    study = samples_study(samples, count, seed) if samples else poincare_study(draws, seed)
+    _show(study, out or Path("stability/poincare"))
+
+
+@stability.command()
+def landscape(
+    n: Annotated[int, typer.Option(help="Real points, and generated ones.")] = 5,
+    loss: Annotated[str, typer.Option(help="Separable: js, least_squares, hinge.")] = "js",
+    paired: Annotated[
+        str, typer.Option(help="Relativistic pairing: rs, rp_hinge, rp_least_squares.")
+    ] = "rs",
+    out: Out = None,
+) -> None:
+    """Exact loss values of collapsed generators: where mode collapse is a minimum."""
+    from onet.report.stability.landscape import landscape_study
+
+    _show(landscape_study(n, loss, paired), out or Path("stability/landscape"))
+
+
+def _gamma(gamma: float, reg_param: float | None) -> float:
+    from onet.adversarial.games.game import gamma_of_reg_param
+
+    return gamma if reg_param is None else gamma_of_reg_param(reg_param)
+
+
+def _show(study: Study, out: Path) -> None:
+    """Write a study, and print its tables."""
+    from onet.report.stability.study import shown
+    from onet.report.tables import print_table
+
+    page = study.write(out)
+    typer.echo(f"{study.title}. {study.text}\n")
+    for table in study.tables:
+        print_table(
+            [{k: _cell(v, shown(v)) for k, v in row.items()} for row in table.rows], table.caption
+        )
+    typer.echo(f"Pictures and tables: {page}")
+
+
+def _cell(value: object, text: str) -> object:
+    return text if isinstance(value, float) and "e" in text else value

@@ -1,0 +1,29 @@
+"""From the arrays of an observation to tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+
+
+def to_tensors(
+    observation: Any,  # arrays or tensors, see `onet.data.inputs.Arrays`
+    place: device | str = "cpu",
+) -> Tensor | dict[str, Tensor]:
+    """The same as a tensor, or as tensors by name; floating point numbers as float32."""
+    import torch
+
+    if isinstance(observation, dict):
+        return {
+            name: torch.as_tensor(_array(part), device=place) for name, part in observation.items()
+        }
+    return torch.as_tensor(_array(observation), device=place)
+
+
+def _array(values: Any) -> Any:
+    array = np.asarray(values)
+    return array.astype(np.float32, copy=False) if array.dtype.kind == "f" else array

@@ -1,0 +1,113 @@
+"""The solid that a mesh in any condition stands for, and labelled points of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onet.errors import DataError
+from onet.geometry.inside import contains
+from onet.geometry.normalization import UnitFrame
+from onet.geometry.sampling import sample_box, sample_surface
+
+if TYPE_CHECKING:
+    import trimesh
+
+
+@dataclass(frozen=True)
+class Solid:
+    """A watertight mesh.
+
+    Attributes:
+        mesh: in the unit frame.
+        frame: takes it to the source frame.
+        method: how it was made; see `make_watertight`.
+        thickness: added to the surface, in the unit frame and in source units.
+    """
+
+    mesh: trimesh.Trimesh
+    frame: UnitFrame
+    method: dict[str, Any]
+    thickness: dict[str, float]
+
+
+def close_mesh(
+    mesh: trimesh.Trimesh,  # in the source frame
+    name: str,
+    resolution: int = 256,
+    thickness: float | None = None,
+) -> Solid:
+    """Make a mesh watertight and normalise it again, so that the solid has the longest edge 1.
+
+    Args:
+        mesh: triangles in any condition.
+        name: what to call it in an error message, its file for instance.
+        resolution, thickness: see `make_watertight`.
+
+    Raises:
+        DataError: nothing is left of it as a solid.
+    """
+    from onet.geometry.watertight import make_watertight
+
+    outer = UnitFrame.of(mesh.vertices, name)
+    closed = make_watertight(outer.mesh_to_unit(mesh), resolution, thickness=thickness)
+    if len(closed.faces) == 0:
+        raise DataError(
+            f"{name}: nothing is left of it as a solid; increase thickness "
+            f"(now {thickness}) or resolution (now {resolution})"
+        )
+    method = closed.metadata["watertight"]
+    inner = UnitFrame.of(closed.vertices, name)
+    added = method["thickness"]
+    return Solid(
+        inner.mesh_to_unit(closed),
+        outer.compose(inner),
+        method,
+        {"unit": added / inner.scale, "source": added * outer.scale},
+    )
+
+
+def trust_mesh(
+    mesh: trimesh.Trimesh,  # in the source frame
+    name: str,
+) -> Solid:
+    """A mesh that is closed already, as it is.
+
+    Raises:
+        DataError: it is not watertight.
+    """
+    from onet.geometry.topology import topology
+
+    frame = UnitFrame.of(mesh.vertices, name)
+    if not topology(mesh).watertight:
+        raise DataError(f"{name}: is not watertight; have it closed (leave out `closed`)")
+    return Solid(frame.mesh_to_unit(mesh), frame, {"method": "given"}, {"unit": 0.0, "source": 0.0})
+
+
+def label_points(
+    solid: Solid,
+    uniform: int,
+    near: int,
+    noise: float,
+    rng: np.random.Generator,
+    padding: float = 0.1,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Points (N, 3) in the unit frame with their occupancies (N,).
+
+    Args:
+        solid: labels are those of its mesh.
+        uniform: number of points anywhere in the padded unit cube; they come first.
+        near: number of points near the surface.
+        noise: their standard deviation from it, in units of the longest edge.
+        rng: of the draws.
+        padding: the cube is this much larger than the unit cube.
+    """
+    points = sample_box(uniform, padding, rng)
+    if near:
+        surface = sample_surface(solid.mesh, near, rng)[0]
+        moved = surface + noise * rng.standard_normal(surface.shape)
+        points = np.concatenate([points, moved.astype(np.float32)])
+    return points, contains(solid.mesh, points)

@@ -1,0 +1,91 @@
+"""Features of the pixels of an image, and the camera that they were seen by."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onet.errors import ConfigError
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
+from onet.nn.encoders import ENCODERS
+from onet.nn.encoders.resnet import Resnet18Features
+from onet.nn.projection import published_projection
+
+USUAL_DISTANCE = 2.0  # of a camera from the origin; training starts there
+USUAL_ELEVATION = math.radians(25)
+
+
+@ENCODERS.register("resnet18_pixel")
+class Resnet18PixelEncoder(Resnet18Features):
+    """One map of features of a picture, a code of the whole of it, and its camera.
+
+    The maps of the four stages of a ResNet-18, each brought to `c_dim` features and enlarged, are
+    summed and go through a convolution. Azimuth, elevation and distance of a camera that looks at
+    the middle of the object, with the focal length of the published renderings, are estimated from
+    the last map. Where the camera is known, that one is used, and the other can be trained with it.
+    The decoder is `pixel_aligned`. Sources: see `onet.nn.projection`.
+
+    Args:
+        c_dim: features of the map and of the code of the picture.
+        pretrained: weights of the ResNet, as for `resnet18`.
+        map_resolution: cells along an edge of the map. A quarter of the picture's pixels is what
+            the first stage sees.
+
+    Raises:
+        ConfigError: a map of fewer than 2 cells along an edge.
+    """
+
+    def __init__(self, c_dim: int, pretrained: str | None = None, map_resolution: int = 56) -> None:
+        super().__init__(pretrained)
+        if map_resolution < 2:
+            raise ConfigError(f"model.encoder.map_resolution: {map_resolution}; give at least 2")
+        self.map_resolution = map_resolution
+        width = self.features.out_features
+        self.laterals = nn.ModuleList(nn.Conv2d(width // 2**k, c_dim, 1) for k in (3, 2, 1, 0))
+        self.conv_out = nn.Conv2d(c_dim, c_dim, 3, padding=1)
+        self.fc = nn.Linear(width, c_dim)
+        self.fc_camera = nn.Linear(width, 4)
+        with torch.no_grad():
+            self.fc_camera.bias.copy_(torch.tensor([1.0, 0.0, USUAL_ELEVATION, 0.0]))
+
+    def forward(
+        self,
+        inputs: Code,  # (B, 3, H, W) float32 RGB in [0, 1], or `image` so and `camera` (B, 3, 4)
+    ) -> dict[str, Tensor]:
+        """The code.
+
+        `image` (B, c_dim, R, R), `global` (B, c_dim), and cameras (B, 3, 4) for places in the
+        picture from 0 to 1: `estimated_camera`, and `camera`, the known one or else the estimated.
+        """
+        given = {"image": inputs} if isinstance(inputs, Tensor) else inputs
+        pyramid = self.pyramid(given["image"])
+        size = (self.map_resolution, self.map_resolution)
+        levels = [
+            F.interpolate(lateral(maps), size, mode="bilinear")
+            for lateral, maps in zip(self.laterals, pyramid, strict=True)
+        ]
+        whole = pyramid[-1].mean(dim=(2, 3))
+        estimated = self._camera(whole)
+        camera = given.get(CAMERA)
+        if camera is None:
+            camera = estimated
+        else:
+            height, width = given["image"].shape[2:]
+            camera = camera / camera.new_tensor([width, height, 1])[:, None]
+        return {
+            "image": self.conv_out(F.relu(torch.stack(levels).sum(0))),
+            "global": self.fc(whole),
+            CAMERA: camera,
+            ESTIMATED_CAMERA: estimated,
+        }
+
+    def _camera(
+        self,
+        features: Tensor,  # (B, F)
+    ) -> Tensor:  # (B, 3, 4)
+        numbers = self.fc_camera(features).float()
+        distance = USUAL_DISTANCE * numbers[:, 3].exp()
+        return published_projection(numbers[:, :2], numbers[:, 2], distance)

@@ -1,0 +1,85 @@
+"""Cameras and features of pictures: where points of the unit frame are seen, and what is there.
+
+A camera here is P (B, 3, 4) with `depth * (u, v, 1) = P @ (point, 1)`; u goes from 0 at the left
+edge of the picture to 1 at the right one, v from 0 at the top to 1; depths are lengths of the unit
+frame. `onet.geometry.cameras` says how the axes of a camera are.
+
+Sources: Saito et al., PIFu, ICCV 2019, for features of pictures at projected points; Xu et al.,
+DISN, NeurIPS 2019, for estimating the camera and comparing cameras by what they make of points.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from onet.nn.local_features import EXTENT, FeatureTable
+
+FOCAL = 35 / 32
+"""Focal length of an estimated camera in edges of the picture: that of the published renderings."""
+
+NEAREST = 0.05
+"""Points nearer to the plane of the camera, or behind it, are projected as if at this depth."""
+
+
+def published_projection(
+    direction: Tensor,  # (B, 2) cosine and sine of the azimuth, times any positive number
+    elevation: Tensor,  # (B,) in radians
+    distance: Tensor,  # (B,) from the origin
+) -> Tensor:  # (B, 3, 4)
+    """A camera that looks at the origin; see `onet.geometry.cameras.published_camera`."""
+    cos, sin = (direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6)).unbind(1)
+    level, lift = elevation.cos(), elevation.sin()
+    nothing = torch.zeros_like(cos)
+    right = torch.stack([sin, nothing, -cos, nothing], 1)
+    down = torch.stack([cos * lift, -level, sin * lift, nothing], 1)
+    forward = torch.stack([-cos * level, -lift, -sin * level, distance], 1)
+    return torch.stack([FOCAL * right + forward / 2, FOCAL * down + forward / 2, forward], 1)
+
+
+def camera_distances(
+    one: Tensor,  # (B, 3, 4)
+    other: Tensor,  # (B, 3, 4)
+) -> Tensor:  # (B,)
+    """Mean square of the distance between the places, seen from each camera, of a point.
+
+    Over the corners of the unit cube, and as if the focal length of both were `FOCAL`.
+    """
+    corners = one.new_tensor([(*p, 1.0) for p in itertools.product((-0.5, 0.5), repeat=3)])
+    with torch.autocast(one.device.type, enabled=False):
+        x, y, depth = ((one - other).float() @ corners.float().T).unbind(1)  # (B, 8) each
+    seen = torch.stack([(x - depth / 2) / FOCAL, (y - depth / 2) / FOCAL, depth], 1)
+    return seen.square().sum(1).mean(1)
+
+
+class PixelFeatures:
+    """Callable: points (B, T, 3) in the unit frame -> features (B, T, F + 1), float32.
+
+    Those of a map where the point is seen, bilinear between the centres of cells, and its depth
+    less that of the origin. Points outside the picture see the features of its border.
+
+    Args:
+        maps: (B, F, R, R), rows from the top of the picture.
+        camera: (B, 3, 4), see the module.
+    """
+
+    def __init__(self, maps: Tensor, camera: Tensor) -> None:
+        self._map = FeatureTable({"xy": maps.transpose(2, 3)})
+        self._camera = camera.float()
+        self.table = self._map.table
+
+    def __call__(
+        self,
+        points: Tensor,  # (B, T, 3)
+    ) -> Tensor:  # (B, T, F + 1)
+        with torch.autocast(points.device.type, enabled=False):
+            seen = torch.baddbmm(
+                self._camera[:, None, :, 3], points.float(), self._camera[:, :, :3].transpose(1, 2)
+            )
+        depth = seen[..., 2:]
+        # the picture takes the place of the plane that covers the box
+        places = (seen[..., :2] / depth.clamp(min=NEAREST) - 0.5) * EXTENT
+        features = self._map(torch.cat([places, torch.zeros_like(depth)], -1))
+        return torch.cat([features, depth - self._camera[:, 2, 3, None, None]], -1)
