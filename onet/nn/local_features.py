@@ -111,8 +111,8 @@ class FeatureTable:
     """Callable: points (B, T, 3) in the unit frame -> features (B, T, F), float32.
 
     The sum over the maps of (bi/tri)linear interpolation between the centres of cells; beyond the
-    outer centres it is constant. One fused operation reads the corners of all maps: about three times
-    faster on a CPU than `grid_sample` for each.
+    outer centres it is constant. One fused operation reads the corners of all maps: about three
+    times faster on a CPU than `grid_sample` for each.
 
     Args:
         maps: by their names (see `AXES`): (B, F, R, R) or (B, F, R, R, R), R at least 2.
