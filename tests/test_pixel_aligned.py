@@ -248,13 +248,16 @@ def test_pictures_of_any_size(size: tuple[int, int]) -> None:
 
 def test_a_map_shows_what_is_where_in_the_picture() -> None:
     section = {"type": "resnet18_pixel", "map_resolution": 8}
-    module = randomise(ENCODERS.build(section, "model.encoder", c_dim=5)).eval()
     image = torch.ones(1, 3, 64, 64)
     with_spot = image.clone()
     with_spot[..., 40:48, 16:24] = 0
-    change = (module(with_spot)["image"] - module(image)["image"]).norm(dim=1)[0]
-    row, column = divmod(int(change.argmax()), 8)
-    assert (row, column) == (5, 2)
+    change = torch.zeros(8, 8)
+    for seed in range(8):  # one network's weights may prefer a neighbour
+        module = ENCODERS.build(section, "model.encoder", c_dim=5)
+        module = randomise(module, seed).eval().requires_grad_(False)
+        one = (module(with_spot)["image"] - module(image)["image"]).norm(dim=1)[0]
+        change += one / one.sum()
+    assert divmod(int(change.argmax()), 8) == (5, 2)
 
 
 def test_decoders_name_the_encoder_that_they_need() -> None:

@@ -62,10 +62,9 @@ class Resnet18PixelEncoder(Resnet18Features):
         """
         given = {"image": inputs} if isinstance(inputs, Tensor) else inputs
         pyramid = self.pyramid(given["image"])
-        size = (self.map_resolution, self.map_resolution)
         levels = [
-            F.interpolate(lateral(maps), size, mode="bilinear")
-            for lateral, maps in zip(self.laterals, pyramid, strict=True)
+            _resampled(lateral(maps), 4 * 2**stage, self.map_resolution, given["image"])
+            for stage, (lateral, maps) in enumerate(zip(self.laterals, pyramid, strict=True))
         ]
         whole = pyramid[-1].mean(dim=(2, 3))
         estimated = self._camera(whole)
@@ -89,3 +88,23 @@ class Resnet18PixelEncoder(Resnet18Features):
         numbers = self.fc_camera(features).float()
         distance = USUAL_DISTANCE * numbers[:, 3].exp()
         return published_projection(numbers[:, :2], numbers[:, 2], distance)
+
+
+def _resampled(
+    maps: Tensor,  # (B, F, h, w)
+    stride: int,
+    resolution: int,
+    image: Tensor,  # (B, 3, H, W)
+) -> Tensor:  # (B, F, resolution, resolution)
+    """A stage's features at the middles of the cells of a square map over the picture.
+
+    Strided convolutions with odd kernels look around pixel `stride` * k for their cell k, which is
+    its first pixel and not its middle.
+    """
+    axes = []
+    for pixels, cells in zip(image.shape[2:], maps.shape[2:], strict=True):
+        middle = (torch.arange(resolution, device=maps.device) + 0.5) * (pixels / resolution) - 0.5
+        axes.append(2 * middle / (stride * max(cells - 1, 1)) - 1)
+    y, x = torch.meshgrid(*axes, indexing="ij")
+    grid = torch.stack([x, y], -1).to(maps.dtype).expand(len(maps), -1, -1, -1)
+    return F.grid_sample(maps, grid, padding_mode="border", align_corners=True)
