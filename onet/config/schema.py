@@ -8,6 +8,7 @@ are checked when the part is built, so a new part needs no change here. No torch
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -215,6 +216,11 @@ class GenerationConfig(_Strict):
         description="Give vertices the width of the zone in which the probability is between 1/4 "
         "and 3/4, as an attribute `uncertainty`; ply and glb keep it.",
     )
+
+    @property
+    def level(self) -> float:
+        """Logit of the threshold."""
+        return math.log(self.threshold / (1 - self.threshold))
 
 
 class EvaluationConfig(_Strict):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import os
 import tempfile
 import time
@@ -185,8 +184,7 @@ def fit(
     c, z = _parts(fitted, code)
     field = fitted.field(c, surface.precision, z)
     where, truth = label_points(solid, SCORED, 0, 0.0, rng)
-    level = math.log(surface.threshold / (1 - surface.threshold))
-    iou = intersection_over_union(field(where) > level, truth)
+    iou = intersection_over_union(field(where) > surface.level, truth)
     result = solid.frame.mesh_to_source(fitted.surface(c, latent=z, **settings))
     record = {
         "mesh": name,

@@ -167,12 +167,11 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         z: Tensor,  # (S, Z)
         settings: GenerationConfig,
     ) -> Tensor:  # (S, T) bool
-        level = torch.logit(torch.tensor(settings.threshold)).item()
         parts = [
             self.decode(points.expand(len(some), -1, -1), some.new_empty(len(some), 0), some)
             for some in z.split(max(1, settings.batch_size // len(points)))
         ]
-        return torch.cat(parts) > level
+        return torch.cat(parts) > settings.level
 
 
 def _scores(

@@ -6,7 +6,6 @@ Source: Mescheder et al., Occupancy Networks: Learning 3D Reconstruction in Func
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -233,7 +232,6 @@ class OccupancyNetwork(nn.Module):
         settings: GenerationConfig,
     ) -> dict[str, Tensor]:
         """IoU and cross-entropy over all query points, for given codes."""
-        level = math.log(settings.threshold / (1 - settings.threshold))
         items, device = len(batch["points"]), batch["points"].device
         chunk = max(1, settings.batch_size // items)
         loss = torch.zeros(items, device=device)
@@ -244,7 +242,7 @@ class OccupancyNetwork(nn.Module):
         for points, occupancies in pairs:
             logits = self.decode(points, c, z)
             loss += _cross_entropy(logits, occupancies)
-            predicted, truth = logits > level, occupancies > 0.5
+            predicted, truth = logits > settings.level, occupancies > 0.5
             both += (predicted & truth).sum(1)
             either += (predicted | truth).sum(1)
         iou = torch.where(either > 0, both / either.clamp(min=1), 1.0)
