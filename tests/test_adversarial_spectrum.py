@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dirac_networks import Linear, Point
 from torch import Tensor, nn
 
 from onet.adversarial.games.dirac import DiracGan
@@ -15,24 +16,6 @@ from onet.adversarial.players import ModulePlayers
 from onet.adversarial.spectrum import GameField, game_blocks, stability_report
 from onet.adversarial.trainer import AdversarialTrainer, Rules
 from onet.errors import ConfigError
-
-
-class Point(nn.Module):
-    def __init__(self, theta: list[float]) -> None:
-        super().__init__()
-        self.theta = nn.Parameter(torch.tensor(theta, dtype=torch.float64))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.theta.expand(len(z), -1)
-
-
-class Linear(nn.Module):
-    def __init__(self, psi: list[float]) -> None:
-        super().__init__()
-        self.psi = nn.Parameter(torch.tensor(psi, dtype=torch.float64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.psi
 
 
 def trainer(players: ModulePlayers, **rules: Any) -> AdversarialTrainer:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dirac_networks import Linear, Point
 from torch import Tensor, nn
 
 from onet.adversarial.dynamics import trajectory
@@ -28,28 +29,6 @@ from onet.errors import ConfigError, DataError, TrainingError
 
 H_G, H_D = 0.11, 0.07
 STEPS = 5
-
-
-class Point(nn.Module):
-    """A generator that makes one point."""
-
-    def __init__(self, theta: list[float]) -> None:
-        super().__init__()
-        self.theta = nn.Parameter(torch.tensor(theta, dtype=torch.float64))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.theta.expand(len(z), -1)
-
-
-class Linear(nn.Module):
-    """D(x) = psi . x."""
-
-    def __init__(self, psi: list[float]) -> None:
-        super().__init__()
-        self.psi = nn.Parameter(torch.tensor(psi, dtype=torch.float64))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x @ self.psi
 
 
 START = ([1.0, -0.4], [0.8, 0.5])
