@@ -10,6 +10,7 @@ import torch
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from test_generate import write_item
 from test_reconstructor import CONFIG, blob_model
 from typer.testing import CliRunner
@@ -28,7 +29,6 @@ from onet.inference.calibration import (
     code_numbers,
     fit_temperature,
     reliability,
-    sigmoid,
 )
 from onet.inference.generate import generate
 from onet.inference.reconstructor import Reconstructor
@@ -54,7 +54,7 @@ class Overconfident(torch.nn.Module):
 
 
 def draws(logits, rng):
-    return rng.random(len(logits)) < sigmoid(logits)
+    return rng.random(len(logits)) < expit(logits)
 
 
 @settings(max_examples=20, deadline=None)
@@ -65,7 +65,7 @@ def test_temperature_is_recovered(seed, temperature):
     truth = draws(logits, rng)
     said = logits * temperature
     assert fit_temperature(said, truth) == pytest.approx(temperature, rel=0.1)
-    before, after = (calibration_error(sigmoid(said / t), truth) for t in (1, temperature))
+    before, after = (calibration_error(expit(said / t), truth) for t in (1, temperature))
     assert after < 0.02
     if abs(math.log(temperature)) > 0.3:
         assert after < before

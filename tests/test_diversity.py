@@ -15,11 +15,12 @@ from onet import cli
 from onet.config import load_config
 from onet.data.store import write_pointcloud, write_points
 from onet.errors import ConfigError, DataError
+from onet.geometry.distribution_distances import frechet_distance
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.inference.diversity import AGAIN, GENERATED, TRAINING, evaluate_diversity
 from onet.inference.generate import generate
-from onet.inference.point_features import frechet_point_distance, point_features
+from onet.inference.point_features import point_features
 from onet.inference.reconstructor import Reconstructor
 from onet.models import build_model
 from onet.report.nearest_sheet import nearest_sheet
@@ -145,10 +146,9 @@ def test_features_tell_sets_apart(network):
     assert point_features(network, one).shape == (12, 6)
     expected = network.encode(network.input.observe(one[3], np.random.default_rng([0, 3])))
     np.testing.assert_allclose(point_features(network, one)[3], expected, rtol=1e-6)
-    same = frechet_point_distance(network, one, one)
-    assert same == pytest.approx(0, abs=1e-6)
-    sampled_again = frechet_point_distance(network, one, again)
-    assert 0 < 3 * sampled_again < frechet_point_distance(network, one, flat)
+    of_one, of_again, of_flat = (point_features(network, clouds) for clouds in (one, again, flat))
+    assert frechet_distance(of_one, of_one) == pytest.approx(0, abs=1e-6)
+    assert 0 < 3 * frechet_distance(of_one, of_again) < frechet_distance(of_one, of_flat)
 
 
 def test_features_need_a_point_cloud_network_with_global_codes(network, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from onet import __version__
 from onet.data.store import NEAR_SURFACE, POINTS, Item, Store
@@ -21,7 +22,6 @@ from onet.inference.calibration import (
     distance,
     fit_temperature,
     identity,
-    sigmoid,
 )
 from onet.inference.reconstructor import Reconstructor, load
 from onet.parallel import run_tasks
@@ -169,5 +169,5 @@ def _errors(
     row: dict[str, Any] = {"points": name, "count": len(logits), "occupied": float(truth.mean())}
     for when, scale in (("before", 1.0), ("after", temperature)):
         row[f"cross_entropy_{when}"] = cross_entropy(logits / scale, truth)
-        row[f"calibration_error_{when}"] = calibration_error(sigmoid(logits / scale), truth)
+        row[f"calibration_error_{when}"] = calibration_error(expit(logits / scale), truth)
     return row

@@ -172,8 +172,3 @@ def calibration_error(
     """Expected calibration error: mean distance of probability and frequency over the points."""
     said, true, counts = reliability(probabilities, occupancies, bins)
     return float(np.nansum(counts * np.abs(said - true)) / counts.sum())
-
-
-def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Probabilities of logits, without overflow."""
-    return 0.5 * (1 + np.tanh(logits / 2))

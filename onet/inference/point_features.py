@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from onet.errors import ConfigError
-from onet.geometry.distribution_distances import frechet_distance
 from onet.inference.reconstructor import Reconstructor
 from onet.parallel import run_tasks
 
@@ -44,26 +43,6 @@ def point_features(
             raise outcome
         features.append(outcome.double().cpu().numpy())
     return np.stack(features)
-
-
-def frechet_point_distance(
-    model: Reconstructor,
-    generated: ArrayLike,  # (G, P, 3) in the unit frame
-    reference: ArrayLike,  # (R, P, 3)
-    seed: int = 0,
-) -> float:
-    """Squared Fréchet distance between features of two sets of clouds; lower is better.
-
-    As the FID (see `frechet_distance`), with the encoder of a network of this package. Numbers of
-    different networks, or of sets of other sizes, cannot be compared.
-
-    Raises:
-        ConfigError: see `point_features`.
-        ValueError: fewer than two clouds in a set.
-    """
-    return frechet_distance(
-        point_features(model, generated, seed), point_features(model, reference, seed)
-    )
 
 
 def points_needed(model: Reconstructor) -> int:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from onet.files import replacing
-from onet.inference.calibration import calibration_error, reliability, sigmoid
+from onet.inference.calibration import calibration_error, reliability
 
 
 def draw_reliability(
@@ -31,7 +32,7 @@ def draw_reliability(
     for axes, (name, (logits, truth)) in zip(panels, samples.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         for label, scale in (("before", 1.0), (f"T = {temperature:.3f}", temperature)):
-            probabilities = sigmoid(logits / scale)
+            probabilities = expit(logits / scale)
             said, true, _ = reliability(probabilities, truth)
             error = calibration_error(probabilities, truth)
             there = np.isfinite(said)
