@@ -2,15 +2,18 @@
 
 Every run is a process of its own with the same number of threads, one after another: all
 configurations with the first seed, then all with the next. Training stops after the same minutes,
-validation included; limits of iterations are lifted. Then some items of the test split are
-reconstructed and scored by the published protocol. A folder that holds finished runs is completed:
-they are not made again, and a run that was interrupted goes on.
+validation included; limits of iterations are lifted. `--clock cpu` counts the processor's minutes
+(of all threads, divided by their number), for a machine that does other work meanwhile. Then the
+threshold is chosen on the validation split, as by `onet threshold --apply`, and some items of the
+test split are reconstructed and scored by the published protocol. A folder that holds finished runs
+is completed: they are not made again, and a run that was interrupted goes on.
 
 Written to the folder: `runs/CONFIG/SEED` with all that `onet train`, `generate` and `eval` write,
 `runs.csv`, `summary.csv`, `settings.json`, `curves.png` (validation over minutes and over steps),
 `shapes.png` (the same test items by every configuration).
 
-Columns: "val" is the final value of the metric that selects the checkpoint, "test IoU", Chamfer-L1
+Columns: "val" is the final value of the metric that selects the checkpoint, at the configured
+threshold; "tau" the threshold chosen; "test IoU", Chamfer-L1
 (longest edge) and normal consistency those of the best checkpoint's meshes; peak memory is that of
 the process until training ended. "to reach" are the minutes and steps after which validation was
 first as good as the first configuration's final value with the same seed, and in how many of the
@@ -26,6 +29,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,7 @@ Row = dict[str, Any]
 RESULT = "benchmark.json"
 COLUMNS = {
     "val": "val",
+    "threshold": "tau",
     "iou": "test IoU",
     "chamfer_l1": "Chamfer-L1",
     "normal_consistency": "NC",
@@ -53,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--configs", nargs="+", required=True, help="YAML files or packaged names")
     parser.add_argument("--data", type=Path, required=True, help="prepared store")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, each run")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="of the minutes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
@@ -92,7 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _settings(arguments: argparse.Namespace) -> Row:
     """What all runs of a comparison have in common."""
-    keys = ("minutes", "threads", "items", "resolution", "set")
+    keys = ("minutes", "clock", "threads", "items", "resolution", "set")
     return {"data": str(arguments.data.resolve()), **{key: getattr(arguments, key) for key in keys}}
 
 
@@ -140,6 +146,7 @@ def _train(config: str, seed: int, folder: Path, arguments: argparse.Namespace) 
     from onet.config import load_config
     from onet.inference.evaluation import evaluate_generation
     from onet.inference.generate import generate
+    from onet.inference.threshold import search_threshold
     from onet.training.loop import train
 
     changes = [
@@ -151,10 +158,13 @@ def _train(config: str, seed: int, folder: Path, arguments: argparse.Namespace) 
         f"training.threads={arguments.threads}",
     ]
     settings = load_config(config, changes)
-    result = train(settings, folder)
+    threads = arguments.threads
+    clock = time.monotonic if arguments.clock == "wall" else lambda: time.process_time() / threads
+    result = train(settings, folder, clock=clock)
     if result.stopped == "interrupted":
         raise SystemExit(f"{folder}: interrupted; repeat the command to go on")
     peak = peak_mib()
+    threshold = search_threshold(folder, apply=True).best
     report = generate(folder, limit=arguments.items, resolution=arguments.resolution)
     scores = evaluate_generation(report.out, noise_floor=False).mean
     metric = settings.training.selection_metric
@@ -163,6 +173,7 @@ def _train(config: str, seed: int, folder: Path, arguments: argparse.Namespace) 
         "seed": seed,
         "metric": metric,
         "val": (result.last or {}).get(metric),
+        "threshold": threshold,
         "best": (result.best or {}).get(metric),
         "iou": scores["iou"],
         "chamfer_l1": scores["chamfer_l1"],
@@ -295,7 +306,8 @@ def _show(summary: list[Row], arguments: argparse.Namespace) -> None:
         for row in summary
     ]
     title = (
-        f"{arguments.minutes:g} minutes each on {arguments.threads} thread(s), "
+        f"{arguments.minutes:g} minutes ({arguments.clock} clock) each on "
+        f"{arguments.threads} thread(s), "
         f"{len(arguments.seeds)} seed(s), {arguments.items} test items; to reach: the final "
         f"validation of {summary[0]['config']}"
     )

@@ -15,7 +15,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +58,7 @@ def train(
     *,
     resume: bool = True,
     datasets: Mapping[str, ItemSource] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> TrainingResult:
     """Train until `max_iterations`, `max_minutes`, Ctrl-C or SIGTERM.
 
@@ -70,6 +71,8 @@ def train(
             been changed since.
         resume: False refuses a folder that already holds a run.
         datasets: `train` and `val`, instead of those that `config.data` describes.
+        clock: seconds, of which all minutes of the run are made. `time.process_time` compares runs
+            on a machine that does other work meanwhile.
 
     Raises:
         ConfigError: impossible settings, or another model than that of the run to resume.
@@ -77,7 +80,7 @@ def train(
         CheckpointError: the run to resume cannot be read.
         TrainingError: loss or weights became NaN or infinite; checkpoints are older than that.
     """
-    return _Run(config, Path(run_dir), resume, datasets).train()
+    return _Run(config, Path(run_dir), resume, datasets, clock).train()
 
 
 def _best_device() -> Literal["cuda", "mps", "cpu"]:
@@ -95,9 +98,10 @@ class _Run:
         run_dir: Path,
         resume: bool,
         datasets: Mapping[str, ItemSource] | None,
+        clock: Callable[[], float],
     ) -> None:
         settings = config.training
-        self.config, self.run_dir = config, run_dir
+        self.config, self.run_dir, self.clock = config, run_dir, clock
         self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
         self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
         resuming = self.last_path.is_file()
@@ -218,7 +222,7 @@ class _Run:
     # -- the loop ---------------------------------------------------------------------------------
 
     def train(self) -> TrainingResult:
-        self.started = time.monotonic()
+        self.started = self.clock()
         logger.info(
             "training %s parameters on %d items (%d to validate), %s, %s, %d threads, %d processes",
             f"{self.parameters:,}",
@@ -304,7 +308,7 @@ class _Run:
         return self.iteration > 0 and self.iteration % every == 0
 
     def _minutes(self) -> float:
-        return self.minutes_before + (time.monotonic() - self.started) / 60
+        return self.minutes_before + (self.clock() - self.started) / 60
 
     def _shared_minutes(self) -> float:
         """Minutes that all processes agree on, for a learning rate that follows the clock."""
