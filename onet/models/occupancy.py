@@ -16,6 +16,7 @@ from torch.distributions import Normal, kl_divergence
 from onet.config import GenerationConfig
 from onet.errors import ConfigError, FieldError
 from onet.models import MODELS
+from onet.models.matching import check_match
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
@@ -51,7 +52,8 @@ class OccupancyNetwork(nn.Module):
             training sees (`data.points_subsample`), which a maximum over points depends on.
 
     Raises:
-        ConfigError: unknown part or option, or a code without its encoder.
+        ConfigError: unknown part or option, a code without its encoder, or a decoder or latent
+            encoder that does not take the encoder's codes.
     """
 
     latent_needs_encoder = True
@@ -86,6 +88,10 @@ class OccupancyNetwork(nn.Module):
             else None
         )
         self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim) if encoder else None
+        if encoder:
+            check_match(encoder, decoder, DECODERS, "model.decoder")
+            if encoder_latent:
+                check_match(encoder, encoder_latent, LATENT_ENCODERS, "model.encoder_latent")
 
     def encode(self, inputs: Code) -> Code:
         """The code of a batch of observations: (B, C), local features, or (B, 0) if no encoder."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding
+from onet.nn.code import CodeKind
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Features
 
@@ -38,6 +41,8 @@ class Resnet18PlanesEncoder(Resnet18Features):
         ConfigError: a resolution that is not a multiple by a power of two, or other sizes that do
             not fit.
     """
+
+    makes: ClassVar[CodeKind] = "maps"
 
     def __init__(
         self,
