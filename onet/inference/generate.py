@@ -11,7 +11,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -167,7 +167,7 @@ def generate(
         "checkpoint": {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)},
         "format": surface.format,
         **surface.model_dump(include=SURFACE_OPTIONS),
-        **({"temperature": model.temperature} if model.calibration else {}),
+        **(asdict(model.scaling) if model.calibration else {}),
         "applied_threshold": model.metadata.get("applied_threshold"),
         "seed": seed,
         "views": views,

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -31,6 +32,7 @@ from onet.inference.field import OccupancyField
 from onet.inference.published_refinement import refine_published
 from onet.inference.published_weights import read_checkpoint
 from onet.inference.run_threshold import with_applied_threshold
+from onet.inference.scaling import UNCHANGED, Scaling
 from onet.models import build_model
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
 from onet.training.checkpoints import load_into
@@ -50,7 +52,9 @@ class SurfaceOptions(TypedDict, total=False):
 
     Attributes:
         resolution: cells along an edge of the extraction grid.
-        threshold: probability in (0, 1) above which a point is inside.
+        threshold: probability in (0, 1) above which a point is inside. Of a calibrated model it is
+            the calibrated one; that as configured is the network's own, so that calibration moves
+            no surface by itself.
         refine: `root` moves every vertex to where the field crosses the threshold on its lattice
             edge; `published` descends the loss of the publication, after simplification; `none`.
         refine_steps: steps of the published refinement.
@@ -101,17 +105,24 @@ def load(
     place = choose_device(device)
     checkpoint = read_checkpoint(path, config)
     calibration = read_calibration(checkpoint.path)
-    temperature = calibration.temperature if calibration else 1.0
-    checkpoint = with_applied_threshold(path, checkpoint, temperature)
+    checkpoint = with_applied_threshold(path, checkpoint)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
-    return Reconstructor(
+    loaded = Reconstructor(
         model.to(place),
         checkpoint.config,
         checkpoint.metadata,
         str(checkpoint.path),
         calibration,
     )
+    if calibration:
+        logger.info(
+            "%s: calibrated; the network's threshold %g is a probability of %.4g",
+            checkpoint.path,
+            checkpoint.config.generation.threshold,
+            loaded.generation_settings().threshold,
+        )
+    return loaded
 
 
 def choose_device(name: str) -> torch.device:
@@ -221,12 +232,12 @@ class Reconstructor:
         Precision is as configured if None.
         """
         precision = precision or self.config.generation.precision
-        return OccupancyField(self.model.eval(), code, precision, z, self.temperature)
+        return OccupancyField(self.model.eval(), code, precision, z, self.scaling)
 
     @property
-    def temperature(self) -> float:
-        """What the model's logits are divided by; 1 without calibration."""
-        return self.calibration.temperature if self.calibration else 1.0
+    def scaling(self) -> Scaling:
+        """From the model's logits to calibrated ones; changes nothing without calibration."""
+        return self.calibration.scaling if self.calibration else UNCHANGED
 
     def familiarity(
         self,
@@ -269,12 +280,16 @@ class Reconstructor:
     def generation_settings(self, **changes: Any) -> GenerationConfig:
         """The section `generation` of the configuration, with changes; None changes nothing.
 
-        `simplify=0` stands for null, which keeps all faces.
+        The configured threshold is the network's own probability; here it is the calibrated one
+        at the same places. `simplify=0` stands for null, which keeps all faces.
 
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
-        return surface_settings(self.config.generation, **changes)
+        section = self.config.generation
+        threshold = self.scaling.calibrated(section.threshold)
+        section = section.model_copy(update={"threshold": threshold})
+        return surface_settings(section, **changes)
 
     def extract(
         self,
@@ -329,13 +344,12 @@ class Reconstructor:
             mesh = simplify_mesh(mesh, settings.simplify)
         if settings.refine == "published":
             mesh = refine_published(
-                lambda points: (
+                lambda points: self.scaling(
                     self.model.eval().decode(
                         points[None],
                         as_batch(code),
                         None if latent is None else latent[None],
                     )[0]
-                    / self.temperature
                 ),
                 mesh,
                 settings.threshold,
@@ -441,7 +455,7 @@ class Reconstructor:
             **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": frame.loc.tolist(),
             "scale": frame.scale,
-            "temperature": self.temperature,
+            **asdict(self.scaling),
             **_camera_told(code, prepared[0]),
             "seconds": round(time.perf_counter() - start, 4),
         }
