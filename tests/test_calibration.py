@@ -220,7 +220,7 @@ def test_the_published_refinement_descends_calibrated_logits(run, store, monkeyp
         seen.append(logits)
         return mesh
 
-    monkeypatch.setattr("onet.inference.reconstructor.refine_published", recording)
+    monkeypatch.setattr("onet.inference.surface.refine_published", recording)
     model.extract(scan, resolution=8, refine="published")
     points = torch.rand(20, 3) - 0.5
     torch.testing.assert_close(seen[0](points), model.field(model.encode(scan))(points))

@@ -29,13 +29,8 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.reconstructor import (
-    SURFACE_OPTIONS,
-    Reconstructor,
-    SurfaceOptions,
-    check_several,
-    load,
-)
+from onet.inference.reconstructor import Reconstructor, check_several, load
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.parallel import run_tasks
 from onet.training.checkpoints import checksum, resolve_checkpoint
 
@@ -146,7 +141,7 @@ def generate(
         seed: of the observations. That of an item depends on it and on the item's name only.
         overwrite: delete what was generated in `out` before.
         device: see `onet.load`.
-        options: see `onet.inference.reconstructor.SurfaceOptions`.
+        options: see `onet.inference.surface.SurfaceOptions`.
 
     Raises:
         CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments;
