@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,24 @@ def cell(row: Row, key: str, digits: int) -> str | None:
         return None
     spread = row[f"{key}_spread"]
     return f"{row[key]:,.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+
+
+def show(
+    summary: list[Row],
+    tables: Sequence[Mapping[str, tuple[str, int]]],  # title and digits of each key
+    titles: Sequence[str],
+    text: Callable[[Row, str, int], str | None] = cell,
+) -> None:
+    """One table for each choice of columns: all of them are too wide for a screen."""
+    from onet.report.tables import print_table
+
+    for columns, title in zip(tables, titles, strict=True):
+        table = [
+            {"config": row["config"]}
+            | {name: text(row, key, digits) for key, (name, digits) in columns.items()}
+            for row in summary
+        ]
+        print_table(table, title)
 
 
 def draw_curves(arguments: argparse.Namespace, rows: list[Row], metric: str) -> None:
