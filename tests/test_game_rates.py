@@ -15,6 +15,7 @@ from onet.adversarial.rates import (
     alternating_rate,
     eigenvalue_bounds,
     extremes,
+    largest_alternating_step,
     largest_step,
     nagarajan_kolter_bounds,
     optimal_steps,
@@ -163,6 +164,25 @@ def test_largest_step_is_where_the_radius_is_one():
     assert largest_step(DiracGan().eigenvalues()) == 0
 
 
+def test_alternating_descent_converges_below_its_largest_step():
+    for p, q, rng in systems():
+        e, ratio = extremes(p, q), 10 ** rng.uniform(-2, 2)
+        h = largest_alternating_step(e.s_max, e.eta_max, ratio)
+        for part in (0.999, rng.uniform(0.1, 1)):
+            sizes = np.repeat([part * h, part * h * ratio], len(p))
+            update = update_jacobian(block_jacobian(p, q), sizes, len(p), "alternating")
+            assert spectral_radius(update) < 1
+    for gamma in (0.0, 0.3, 1.0, 5.0):  # attained where there is one direction
+        j = DiracGan(gamma=gamma).jacobian(np.zeros(2))
+        for ratio in (0.1, 1.0, 7.0):
+            h = largest_alternating_step(0.5, gamma, ratio)
+            for part, outside in ((0.999, False), (1.001, True)):
+                update = update_jacobian(j, part * h * np.array([1, ratio]), 1, "alternating")
+                assert (spectral_radius(update) > 1 + 1e-6) == outside
+    assert largest_alternating_step(0.5, 0.0) == pytest.approx(4)
+    assert largest_alternating_step(0.0, 0.5) == pytest.approx(4)
+
+
 def test_what_no_lemma_covers_is_refused():
     e = Extremes(0.5, 1.0, 0.5, 1.0)
     for what in (
@@ -170,6 +190,9 @@ def test_what_no_lemma_covers_is_refused():
         lambda: simultaneous_rate(e, 0.1, 2.0),
         lambda: alternating_rate(e, 5.0, 1.0),
         lambda: optimal_steps(e, "heun"),
+        lambda: largest_alternating_step(0.0, 0.0),
+        lambda: largest_alternating_step(1.0, -0.1),
+        lambda: largest_alternating_step(1.0, 1.0, 0.0),
         lambda: Extremes(0.0, 1.0, 0.5, 1.0),
         lambda: Extremes(0.5, 1.0, 2.0, 1.0),
     ):

@@ -88,6 +88,26 @@ def spectrum(
 
 
 @stability.command()
+def networks(
+    run: Annotated[Path, typer.Argument(help="Folder of an adversarial run, or a checkpoint.")],
+    shapes: Annotated[int, typer.Option(help="Losses are means over so many shapes.")] = 8,
+    points: Annotated[int, typer.Option(help="And so many query points of each.")] = 256,
+    count: Annotated[int, typer.Option(help="Eigenvalues of the Jacobian.")] = 8,
+    which: Annotated[
+        str, typer.Option(help="Largest modulus LM, real part LR or imaginary part LI.")
+    ] = "LM",
+    data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """The game between the networks of a run: eigenvalues, damping, coupling, step sizes."""
+    from onet.report.stability.networks import networks_study
+
+    study = networks_study(run, shapes, points, count, which, data, seed)
+    _show(study, out or Path("stability/networks") / run.stem)
+
+
+@stability.command()
 def poincare(
     samples: Annotated[
         Path | None,
