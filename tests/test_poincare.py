@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
+from onet.adversarial.augmentations import (
+    AUGMENTATIONS,
+    parse_augmentations,
+    rank_augmentations,
+)
 from onet.adversarial.games.function_space import (
     LocalGan,
     discrete_operator,
@@ -19,6 +25,7 @@ from onet.adversarial.games.function_space import (
 )
 from onet.adversarial.mixtures import bridged, gaussian, two_modes
 from onet.adversarial.poincare import FourierFeatures, Polynomials, advise, ritz
+from onet.adversarial.poincare_network import poincare_network
 from onet.adversarial.weighted_laplacian import WeightedLaplacian
 from onet.errors import ConfigError, DataError
 
@@ -85,6 +92,80 @@ def test_ritz_on_mixtures():
         assert 0.25 < ritz(three, Polynomials(three, degree)).xi_min < 0.28
     assert 0.25 < ritz(three, FourierFeatures(three)).xi_min < 0.28
     assert 0.115 < ritz(four, FourierFeatures(four)).xi_min < 0.14
+
+
+def test_a_network_finds_the_constant():
+    for data, steps, low, high in (
+        (gaussian(0.7), 150, 0.95 / 0.49, 1.1 / 0.49),
+        (two_modes(3.0), 150, 0.24, 0.28),
+        (two_modes(6.0), 400, 0.0130, 0.019),  # polynomials and cosines give 0.031 and 0.022
+    ):
+        samples = data.sample(SAMPLES, 0)
+        found = poincare_network(samples, steps=steps)
+        assert low < found.xi_min < high
+        assert found.xi_min == pytest.approx(found.trained, rel=0.25)
+    x = samples[:500].astype(np.float32)  # the last one's mode is a step between the modes
+    values = found.network(torch.from_numpy(x)).numpy()[:, 0]
+    assert abs(np.corrcoef(values, x[:, 0] > 3)[0, 1]) > 0.95
+    flat = poincare_network(samples, spectral_norm=True, steps=100)
+    assert flat.xi_min > 1.5 * found.xi_min  # a slope of at most 1 is no step
+    again = poincare_network(samples, spectral_norm=True, steps=100)
+    assert again.xi_min == flat.xi_min
+
+
+def test_networks_in_many_dimensions_are_measured_on_other_samples():
+    points = np.random.default_rng(0).standard_normal((60, 30))
+    found = poincare_network(points, steps=150, batch=60)
+    assert found.trained < 0.5 and found.xi_min > 2 * found.trained
+    for options in ({"steps": 0}, {"batch": 1}):
+        with pytest.raises(ConfigError, match="2 samples"):
+            poincare_network(points, **options)
+    with pytest.raises(ConfigError):
+        poincare_network(points[:8])
+
+
+def test_augmentations_that_connect_the_modes_come_first():
+    samples = two_modes(6.0).sample(4000, 0)
+    ranked = rank_augmentations(samples, {"mixup": 0.5, "noise": 0.1, "scale": 0.1})
+    assert [row.name for row in ranked] == ["mixup", "noise", "scale", "none"]
+    assert ranked[0].gain > 3 and ranked[-1].gain == 1
+    mixed = [rank_augmentations(samples, {"mixup": s})[0].xi_min for s in (0.1, 0.3, 0.5)]
+    assert mixed == sorted(mixed)
+    (same, other) = rank_augmentations(samples, {"dropout": 0.0}, sweeps=2)
+    assert same.xi_min == pytest.approx(other.xi_min, rel=1e-9)
+    round_ones = np.random.default_rng(0).standard_normal((4000, 2)) * [1.0, 3.0]
+    for row in rank_augmentations(round_ones, {"mirror": 1.0}):
+        assert row.connectedness == pytest.approx(1, abs=0.1)
+        assert row.xi_min == pytest.approx(1 / 9, rel=0.1)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_keep_the_mean_and_the_shape(name):
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((20_000, 3)) * [1, 2, 3] + [4, 5, 6]
+    changed = AUGMENTATIONS[name](points, 0.6, rng)
+    np.testing.assert_allclose(changed.mean(axis=0), [4, 5, 6], atol=0.1)
+    spread = {  # of each coordinate's variance: E over a strength uniform up to 0.6
+        "noise": 1 + 0.6**2 / 3,
+        "scale": 1 + 0.6**2 / 3,
+        "mixup": 1 - 0.6 + 2 * 0.6**2 / 3,
+        "dropout": 1 - 0.6 / 2,
+        "mirror": 1.0,
+    }[name]
+    np.testing.assert_allclose(changed.var(axis=0), spread * points.var(axis=0), rtol=0.06)
+    assert not np.allclose(changed, points)
+    np.testing.assert_allclose(AUGMENTATIONS[name](points, 0.0, rng), points)
+
+
+def test_names_and_strengths_of_augmentations():
+    assert parse_augmentations(["noise", "mixup=0.25"]) == {"noise": 0.5, "mixup": 0.25}
+    assert parse_augmentations(["all=0.1"]) == dict.fromkeys(AUGMENTATIONS, 0.1)
+    points = gaussian().sample(200, 0)
+    for bad in ({"nois": 0.1}, {"mixup": 1.5}, {"noise": -0.1}, {"noise": float("nan")}):
+        with pytest.raises(ConfigError, match=r"nois|mixup"):
+            rank_augmentations(points, bad)
+    with pytest.raises(ConfigError, match="sweeps"):
+        rank_augmentations(points, {}, sweeps=0)
 
 
 def test_ritz_values_fall_as_functions_are_added():

@@ -79,7 +79,7 @@ class TrainedGame:
 
 def load_game(
     path: str | os.PathLike[str],
-    shapes: int = 8,
+    shapes: int = 4,
     points: int | None = None,
     seed: int = 0,
     data: str | os.PathLike[str] | None = None,

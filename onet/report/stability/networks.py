@@ -29,7 +29,7 @@ TOLERANCE = 1e-5  # of the search for eigenvalues
 
 def networks_study(
     run: str | os.PathLike[str],
-    shapes: int = 8,
+    shapes: int = 4,
     points: int | None = 256,
     count: int = 8,
     which: str = "LM",
