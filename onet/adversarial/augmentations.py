@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.adversarial.poincare import FourierFeatures, Points, require_samples, ritz
+from onet.adversarial.poincare import Points, require_samples
 from onet.errors import ConfigError
 from onet.registry import nearest
 
@@ -67,7 +68,7 @@ class Ranked:
 
     Attributes:
         name, strength: of the augmentation; `none` and 0 for the samples themselves.
-        xi_min: by Ritz' method.
+        xi_min: an estimate.
         gain: xi_min as a multiple of that of the samples themselves.
         connectedness: xi_min times the largest variance in any direction. It has no unit, is 1 for
             a Gaussian and at most 1, and falls to 0 as the samples fall into parts.
@@ -81,7 +82,11 @@ class Ranked:
 
 
 def rank_augmentations(
-    points: Points, augmentations: Mapping[str, float], sweeps: int = 5, seed: int = 0
+    points: Points,
+    augmentations: Mapping[str, float],
+    sweeps: int = 5,
+    seed: int = 0,
+    estimate: Callable[[Points], float] | None = None,
 ) -> list[Ranked]:
     """The samples under each augmentation, largest xi_min first, `none` among them.
 
@@ -89,7 +94,9 @@ def rank_augmentations(
         points: samples (N, d).
         augmentations: names in `AUGMENTATIONS` with their strengths.
         sweeps: so many augmented versions of each sample, as [K] takes.
-        seed: of what is drawn, and of the random features of Ritz' method.
+        seed: of what is drawn, and of the network.
+        estimate: samples -> xi_min; by default that of `poincare_network`. Cosines and polynomials
+            see too little of gaps between modes in several dimensions.
 
     Raises:
         DataError: points that are not finite or not (N, d) with N > 1.
@@ -107,8 +114,11 @@ def rank_augmentations(
                 f"augmentation {name}: strength {strength:g} is not in [0, {limit:g}]"
             )
 
+    if estimate is None:
+        estimate = partial(_by_network, seed=seed)
+
     def measured(samples: Points) -> tuple[float, float]:
-        xi_min = ritz(samples, FourierFeatures(samples, seed=seed)).xi_min
+        xi_min = estimate(samples)
         largest = np.linalg.eigvalsh(np.atleast_2d(np.cov(samples.T)))[-1]
         return xi_min, xi_min * float(largest)
 
@@ -120,6 +130,12 @@ def rank_augmentations(
         xi_min, connectedness = measured(np.concatenate(copies))
         rows.append(Ranked(name, strength, xi_min, xi_min / plain, connectedness))
     return sorted(rows, key=lambda row: -row.xi_min)
+
+
+def _by_network(samples: Points, seed: int) -> float:
+    from onet.adversarial.poincare_network import poincare_network
+
+    return poincare_network(samples, seed=seed).xi_min
 
 
 def parse_augmentations(words: list[str]) -> dict[str, float]:

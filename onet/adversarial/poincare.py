@@ -178,10 +178,12 @@ def require_samples(points: Points) -> NDArray[np.float64]:
     Raises:
         DataError: they are not finite or not (N, d) with N > 1.
     """
-    points = np.asarray(points, dtype=np.float64)
-    if points.ndim != 2 or len(points) < 2 or not np.isfinite(points).all():
-        raise DataError(f"samples of shape {points.shape}: finite numbers (N, d) with N > 1 needed")
-    return points
+    samples: NDArray[np.float64] = np.asarray(points, dtype=np.float64)
+    if samples.ndim != 2 or len(samples) < 2 or not np.isfinite(samples).all():
+        raise DataError(
+            f"samples of shape {samples.shape}: finite numbers (N, d) with N > 1 needed"
+        )
+    return samples
 
 
 @dataclass(frozen=True)

@@ -104,14 +104,16 @@ def poincare_network(
 class _Standardised(nn.Module):
     """Points in standard deviations from their mean, with one scale for all coordinates."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, like: Tensor) -> None:
         super().__init__()
         self.register_buffer("mean", like.mean(0))
         self.register_buffer("scale", like.std(0).max().clamp(min=torch.finfo(like.dtype).tiny))
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = (x - self.mean) / self.scale
-        return result
+        return (x - self.mean) / self.scale
 
 
 def _network(like: Tensor, hidden: Sequence[int], spectral_norm: bool) -> nn.Module:

@@ -98,7 +98,7 @@ def samples_study(
     if points.shape[1] == 1:
         features[f"polynomials to degree {DEGREE}"] = Polynomials(points, DEGREE)
     found = {name: ritz(points, feature, count) for name, feature in features.items()}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"features": name} | {f"xi_{k + 1}": float(v) for k, v in enumerate(f.values)}
         for name, f in found.items()
     ]
@@ -134,8 +134,15 @@ def samples_study(
     )
     ranking: list[TablePart | FigurePart] = []
     if augmentations:
-        ranked = rank_augmentations(points, augmentations, seed=seed)
-        caption = "Augmentations by the xi_min that they give (cosines); connected: 1 is a Gaussian"
+
+        def estimate(samples: Points) -> float:
+            if network_steps:
+                return poincare_network(samples, steps=network_steps, seed=seed).xi_min
+            return ritz(samples, FourierFeatures(samples, seed=seed)).xi_min
+
+        ranked = rank_augmentations(points, augmentations, seed=seed, estimate=estimate)
+        by = "the network" if network_steps else "cosines"
+        caption = f"Augmentations by their xi_min ({by}); a Gaussian has connectedness 1"
         ranking.append(TablePart("augmentations", caption, [asdict(row) for row in ranked]))
     return Study(
         f"Poincaré constant of {path.name}",
