@@ -21,6 +21,7 @@ from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
+from onet.nn.precision import at_least_single
 from onet.nn.projection import camera_distances
 
 
@@ -145,7 +146,8 @@ class OccupancyNetwork(nn.Module):
         if self.encoder_latent is None:
             raise ValueError("the model has no latent encoder; train one with model.encoder_latent")
         mean, logstd = self.encoder_latent(points, occupancies, c)
-        posterior = Normal(mean.float(), logstd.float().exp(), validate_args=False)
+        mean, logstd = at_least_single(mean), at_least_single(logstd)
+        posterior = Normal(mean, logstd.exp(), validate_args=False)
         if not (torch.isfinite(posterior.mean).all() and torch.isfinite(posterior.stddev).all()):
             raise FieldError(
                 "model.encoder_latent: mean or deviation of a latent code is NaN or infinite "
@@ -277,7 +279,7 @@ def _cross_entropy(
 ) -> Tensor:
     """Binary cross-entropy (B,), summed over points in float32, each times its weight."""
     losses = F.binary_cross_entropy_with_logits(
-        logits.float(), occupancies, weights, reduction="none"
+        at_least_single(logits), occupancies, weights, reduction="none"
     )
     return losses.sum(-1)
 
