@@ -14,10 +14,10 @@ from test_adversarial_occupancy import run as train_spheres
 from test_cli import fails, run
 from test_every_config import COMMON, shrunk
 
-from onet.adversarial.trained_game import load_game
 from onet.config import load_config
 from onet.errors import CheckpointError, ConfigError
 from onet.training.loop import train
+from onet.training.trained_game import load_game
 
 DATA = {"train": Spheres(), "val": Spheres(2)}
 

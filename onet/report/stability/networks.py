@@ -15,10 +15,10 @@ from onet.adversarial.blocks import BlockValues, block_values
 from onet.adversarial.losses import find_loss
 from onet.adversarial.rates import largest_alternating_step, largest_step
 from onet.adversarial.spectrum import GameField, StabilityReport, stability_report
-from onet.adversarial.trained_game import TrainedGame, load_game
 from onet.errors import ConfigError
 from onet.registry import nearest
 from onet.report.stability.study import FigurePart, Row, Study, TablePart
+from onet.training.trained_game import TrainedGame, load_game
 
 logger = logging.getLogger(__name__)
 
