@@ -118,6 +118,14 @@ def test_the_trainer_plays_the_analytic_game(update: str, n_d: int) -> None:
         compare("non_saturating", penalty, update, n_d)
 
 
+def test_each_player_may_take_several_steps() -> None:
+    rules = Rules(penalty=named_penalty("r1", gamma=0.7), discriminator_steps=2, generator_steps=3)
+    game = DiracGan(x0=X0, gamma=0.7, **GAMES["non_saturating"])
+    start = np.concatenate(START)
+    expected = trajectory(game, start, STEPS, "alternating", h_g=H_G, h_d=H_D, n_g=3, n_d=2)
+    assert np.abs(played(rules, STEPS) - expected).max() < 1e-6
+
+
 @pytest.mark.parametrize("loss", GAMES)
 def test_every_loss_goes_with_every_penalty(loss: str) -> None:
     for penalty in PENALTIES:
