@@ -10,8 +10,9 @@ architectures, gamma = 10 (as gamma/2 E||grad D||^2), and the same for all metho
 lie are not published, so only the order of the methods can be compared. All steps of the
 discriminator in one iteration see the same real points.
 
-The runs of all seeds are made side by side (`onet.adversarial.replicas`), and take one file of
-results together. A folder that holds finished runs is completed.
+The runs of all distributions and seeds are made side by side (`onet.adversarial.replicas`), for a
+method at a time, and take one file of results together. A folder that holds finished runs is
+completed.
 
 Written to the folder: `runs/`, `suite2d.csv` (each seed and setting), `table.csv`, `samples.png`
 (first seed: data blue, generated orange, over the length of the discriminator's gradient, as in
@@ -24,6 +25,8 @@ import argparse
 import time
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks._runs import finished, keep
 
@@ -48,6 +51,17 @@ PUBLISHED = {  # thesis, table 8.1, in the order of METHODS
 Z_DIM = 16
 LAYERS = 4
 DECAY = 0.999
+COMMON = (
+    "distributions",
+    "seeds",
+    "iterations",
+    "width",
+    "activation",
+    "batch",
+    "points",
+    "evaluations",
+)
+MEASURED = ("w1", "w1_average", "slope", "spread")
 REACH, CELLS = 1.6, 80  # of the pictures
 
 
@@ -74,34 +88,31 @@ def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     todo = [
-        (distribution, method, gamma, rate)
-        for distribution in arguments.distributions
+        (method, gamma, rate)
         for method in arguments.methods
         for gamma in (arguments.gammas if METHODS[method][1] else [0.0])
         for rate in arguments.rates
     ]
+    common = {key: getattr(arguments, key) for key in COMMON}
     results = []
-    for number, (distribution, method, gamma, rate) in enumerate(todo):
-        keys = ("iterations", "width", "activation", "batch", "points", "evaluations", "seeds")
-        settings = {"distribution": distribution, "method": method, "gamma": gamma, "rate": rate}
-        settings |= {key: getattr(arguments, key) for key in keys}
-        name = f"{distribution.replace(' ', '_')}-{method}-gamma{gamma:g}-rate{rate:g}"
+    for method, gamma, rate in todo:
+        settings = {"method": method, "gamma": gamma, "rate": rate, **common}
+        name = f"{method}-gamma{gamma:g}-rate{rate:g}"
         path = arguments.out / "runs" / f"{name}.json"
         found = finished(path, settings)
         result = found or keep(path, settings, _learn(settings, path.with_suffix(".npz")))
         results.append(result)
         print(
-            f"{number + 1}/{len(todo)} {name}: W1 {_mean(result['w1']):.4f}, "
-            f"{result['seconds']:.0f} s of the processor{' before' if found else ''}",
+            f"{name}: W1 {np.mean(result['w1']):.4f}, {result['seconds']:.0f} s of the processor"
+            f"{' before' if found else ''}",
             flush=True,
         )
     floors = {name: _floor(name, arguments.points) for name in arguments.distributions}
     rows = [
-        result["settings"]
-        | {"seed": seed, "floor": floors[result["settings"]["distribution"]]}
-        | {key: result[key][seed] for key in ("w1", "w1_average", "slope", "spread")}
-        | {"seconds_of_all_seeds": result["seconds"]}
+        {"distribution": name, "floor": floors[name], "seed": seed, **result["settings"]}
+        | {key: result[key][place][seed] for key in MEASURED}
         for result in results
+        for place, name in enumerate(arguments.distributions)
         for seed in range(arguments.seeds)
     ]
     write_csv(arguments.out / "suite2d.csv", rows[0], rows)
@@ -110,8 +121,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _learn(settings: Row, pictures: Path) -> Row:
-    """Train all seeds and measure them; the first one's samples and discriminator to a file."""
-    import numpy as np
+    """Train all seeds on all distributions, and measure them: nested lists, distribution by seed.
+
+    Samples and discriminators of the first seed go to a file.
+    """
     import torch
     from torch import nn
 
@@ -125,9 +138,16 @@ def _learn(settings: Row, pictures: Path) -> Row:
     from onet.training.averaging import AveragedModel
 
     width, batch, points = settings["width"], settings["batch"], settings["points"]
-    seeds, iterations = settings["seeds"], settings["iterations"]
+    iterations = settings["iterations"]
+    names, seeds = settings["distributions"], settings["seeds"]
+    replicas = [(name, seed) for name in names for seed in range(seeds)]
+    count = len(replicas)
     loss, penalty, steps = METHODS[settings["method"]]
-    draw = PLANAR[settings["distribution"]]
+
+    def draws(size: int, *key: int) -> Any:  # (replicas, size, 2)
+        return np.stack(
+            [PLANAR[name](size, np.random.default_rng((seed, *key))) for name, seed in replicas]
+        )
 
     def network(first: int, last: int) -> nn.Sequential:
         sizes = [first, *[width] * (LAYERS - 1), last]
@@ -138,11 +158,11 @@ def _learn(settings: Row, pictures: Path) -> Row:
         return nn.Sequential(*layers[:-1])
 
     pairs = []
-    for seed in range(seeds):
+    for _, seed in replicas:
         torch.manual_seed(seed)
         pairs.append((network(Z_DIM, 2), network(2, 1)))
     generator, discriminator = (Replicas(networks) for networks in zip(*pairs, strict=True))
-    options = {"lr": settings["rate"], "alpha": 0.99, "eps": 1e-8 / seeds}
+    options = {"lr": settings["rate"], "alpha": 0.99, "eps": 1e-8 / count}
     trainer = AdversarialTrainer(
         ModulePlayers(generator, discriminator, Z_DIM),
         torch.optim.RMSprop(generator.parameters(), **options),
@@ -154,95 +174,81 @@ def _learn(settings: Row, pictures: Path) -> Row:
         ),
     )
     average = AveragedModel(generator, DECAY)
-    torch.manual_seed(seeds)
-    rngs = [np.random.default_rng(seed) for seed in range(seeds)]
+    torch.manual_seed(count)
     ahead = 100  # batches drawn at a time
     last = {
         round(iterations * (1 - k / (5 * settings["evaluations"])))
         for k in range(settings["evaluations"])
     }
 
-    def samples(model: nn.Module, count: int) -> Any:  # (S, count, 2)
+    def samples(model: nn.Module) -> Any:  # (replicas, points, 2)
         with torch.no_grad():
-            made = model(torch.randn(seeds * count, Z_DIM))
-        return made.unflatten(0, (seeds, count)).double().numpy()
+            made = model(torch.randn(count * points, Z_DIM))
+        return made.unflatten(0, (count, points)).double().numpy()
 
-    def distances(model: nn.Module) -> list[float]:
-        made = samples(model, points)
-        return [
-            wasserstein1(one, draw(points, np.random.default_rng((seed, 1, step))))
-            for seed, one in enumerate(made)
-        ]
+    def distances(model: nn.Module, step: int) -> Any:  # (replicas,)
+        both = zip(samples(model), draws(points, 1, step), strict=True)
+        return np.array([wasserstein1(made, real) for made, real in both])
 
     measured = []
     started, measuring = time.process_time(), 0.0
     for step in range(iterations):
         if step % ahead == 0:
-            drawn = np.stack([draw(ahead * batch, rng) for rng in rngs]).astype(np.float32)
-            chunk = torch.from_numpy(drawn).unflatten(1, (ahead, batch))
+            drawn = torch.from_numpy(draws(ahead * batch, 0, step).astype(np.float32))
+            chunk = drawn.unflatten(1, (ahead, batch))
         trainer.step(chunk[:, step % ahead].flatten(0, 1), step)
         average.update(generator, step + 1)
         if step + 1 in last:
             before = time.process_time()
-            measured.append(distances(generator))
+            measured.append(distances(generator, step))
             measuring += time.process_time() - before
     seconds = time.process_time() - started - measuring
 
-    real = np.stack([draw(points, np.random.default_rng((seed, 2))) for seed in range(seeds)])
-    flat = torch.from_numpy(real).float().flatten(0, 1)
-    gradients, logits = input_gradients(lambda x: discriminator(x).squeeze(1), flat)
+    def judge(x: Any) -> Any:
+        return discriminator(x).squeeze(1)
+
+    def by_seed(values: Any) -> Any:  # lists (distributions, seeds)
+        return np.asarray(values, dtype=float).reshape(len(names), seeds).tolist()
+
+    real = draws(points, 2)
+    gradients, logits = input_gradients(judge, torch.from_numpy(real).float().flatten(0, 1))
+    squares = gradients.detach().square().sum(1).unflatten(0, (count, points))
     axis = torch.linspace(-REACH, REACH, CELLS)
     grid = torch.cartesian_prod(axis, axis)
-    field, _ = input_gradients(lambda x: discriminator(x).squeeze(1), grid.repeat(seeds, 1))
+    field, _ = input_gradients(judge, grid.repeat(count, 1))
+    slopes = field.detach().norm(dim=1).reshape(count, CELLS, CELLS)[::seeds]
     with replacing(pictures) as temporary:
         np.savez_compressed(
-            temporary,
-            real=real[0],
-            fake=samples(generator, points)[0],
-            slope=field.detach().norm(dim=1)[: len(grid)].reshape(CELLS, CELLS).numpy(),
+            temporary, real=real[::seeds], fake=samples(generator)[::seeds], slope=slopes.numpy()
         )
-    squares = gradients.detach().square().sum(1)
-    by_seed = logits.detach().unflatten(0, (seeds, points))
     return {
         "seconds": seconds,  # without measuring
-        "w1": np.mean(measured, axis=0).tolist(),
-        "w1_average": distances(average.model),
+        "w1": by_seed(np.mean(measured, axis=0)),
+        "w1_average": by_seed(distances(average.model, iterations)),
         # How far D is from 0 around the data: its slope there, and its spread over the data.
-        "slope": squares.unflatten(0, (seeds, points)).mean(1).sqrt().tolist(),
-        "spread": by_seed.std(1).tolist(),
+        "slope": by_seed(squares.mean(1).sqrt()),
+        "spread": by_seed(logits.detach().unflatten(0, (count, points)).std(1)),
         "pictures": pictures.name,
     }
 
 
 def _floor(distribution: str, points: int) -> float:
     """W1 between draws of the data, mean of ten."""
-    import numpy as np
-
     from onet.adversarial.planar import PLANAR
     from onet.geometry.distribution_distances import wasserstein1
 
     rng = np.random.default_rng(0)
     draw = PLANAR[distribution]
-    return _mean([wasserstein1(draw(points, rng), draw(points, rng)) for _ in range(10)])
+    return float(np.mean([wasserstein1(draw(points, rng), draw(points, rng)) for _ in range(10)]))
 
 
-def _mean(values: Any) -> float:
-    return float(sum(values) / len(values))
-
-
-def _best(results: list[Row], distribution: str, method: str) -> Row:
-    """Of all settings of a method the one with the least mean W1."""
-    own = [
-        result
-        for result in results
-        if result["settings"]["distribution"] == distribution
-        and result["settings"]["method"] == method
-    ]
-    return min(own, key=lambda result: _mean(result["w1"]))
+def _best(results: list[Row], place: int, method: str) -> Row:
+    """Of all settings of a method the one with the least mean W1 on a distribution."""
+    own = [result for result in results if result["settings"]["method"] == method]
+    return min(own, key=lambda result: np.mean(result["w1"][place]))
 
 
 def _show(results: list[Row], floors: dict[str, float], arguments: argparse.Namespace) -> None:
-    import numpy as np
     from scipy.stats import rankdata
 
     from onet.inference.generation_folder import write_csv
@@ -250,10 +256,10 @@ def _show(results: list[Row], floors: dict[str, float], arguments: argparse.Name
 
     methods = arguments.methods
     order = [list(METHODS).index(method) for method in methods]
-    chosen = [[_best(results, name, method) for method in methods] for name in floors]
+    chosen = [[_best(results, i, method) for method in methods] for i in range(len(floors))]
 
-    def rows_of(key: str) -> Any:  # (distributions, methods)
-        return np.array([[_mean(result[key]) for result in row] for row in chosen])
+    def cells(key: str) -> Any:  # (distributions, methods, seeds)
+        return np.array([[run[key][i] for run in row] for i, row in enumerate(chosen)])
 
     def line(name: str, values: Any, floor: float | None = None) -> Row:
         return {"W1": name, "floor": floor, **dict(zip(methods, map(float, values), strict=True))}
@@ -261,19 +267,19 @@ def _show(results: list[Row], floors: dict[str, float], arguments: argparse.Name
     def as_text(row: Any, spread: Any) -> list[str]:
         return [f"{a:.3f} ± {b:.3f}" for a, b in zip(row, spread, strict=True)]
 
-    w1, published = rows_of("w1"), np.array([PUBLISHED[name] for name in floors])[:, order]
+    w1, published = cells("w1").mean(2), np.array([PUBLISHED[name] for name in floors])[:, order]
     table = [line(name, row, floors[name]) for name, row in zip(floors, w1, strict=True)]
     table += [
-        line("mean", w1.mean(0), _mean([*floors.values()])),
+        line("mean", w1.mean(0), float(np.mean([*floors.values()]))),
         line("mean rank", rankdata(w1, axis=1).mean(0)),
-        line("mean, average weights", rows_of("w1_average").mean(0)),
+        line("mean, average weights", cells("w1_average").mean((0, 2))),
         line("mean, published", published.mean(0)),
         line("mean rank, published", rankdata(published, axis=1).mean(0)),
-        line("slope of D on data", rows_of("slope").mean(0)),
-        line("seconds of a run", _seconds(chosen)),
+        line("slope of D on data", cells("slope").mean((0, 2))),
+        line("seconds", [sum(_seconds(results, method)) for method in methods]),
     ]
     write_csv(arguments.out / "table.csv", table[0], table)
-    spread = np.array([[np.ptp(result["w1"]) / 2 for result in row] for row in chosen])
+    spread = np.ptp(cells("w1"), axis=2) / 2
     shown = [
         row | dict(zip(methods, as_text(values, half), strict=True))
         for row, values, half in zip(table, w1, spread, strict=False)
@@ -291,13 +297,11 @@ def _show(results: list[Row], floors: dict[str, float], arguments: argparse.Name
         print(f"{name}: " + " < ".join(f"{methods[i]} {means[i]:.3f}" for i in means.argsort()))
 
 
-def _seconds(chosen: list[list[Row]]) -> list[float]:
-    """Mean over the distributions, for each method."""
-    return [_mean([result["seconds"] for result in column]) for column in zip(*chosen, strict=True)]
+def _seconds(results: list[Row], method: str) -> list[float]:
+    return [r["seconds"] for r in results if r["settings"]["method"] == method]
 
 
 def _draw(results: list[Row], arguments: argparse.Namespace) -> None:
-    import numpy as np
     from matplotlib.figure import Figure
 
     from onet.files import replacing
@@ -306,11 +310,11 @@ def _draw(results: list[Row], arguments: argparse.Namespace) -> None:
     size = (2.2 * len(methods), 2.25 * len(names))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(names), len(methods), squeeze=False)
-    for name, row in zip(names, panels, strict=True):
+    for i, (name, row) in enumerate(zip(names, panels, strict=True)):
         for method, axes in zip(methods, row, strict=True):
-            result = _best(results, name, method)
+            result = _best(results, i, method)
             with np.load(arguments.out / "runs" / result["pictures"]) as found:
-                real, fake, slope = (found[key] for key in ("real", "fake", "slope"))
+                real, fake, slope = (found[key][i] for key in ("real", "fake", "slope"))
             extent = (-REACH, REACH, -REACH, REACH)
             axes.imshow(slope.T, origin="lower", extent=extent, cmap="Greys", vmin=0)
             axes.scatter(*real[:400].T, s=2, color="tab:blue", linewidths=0)
@@ -318,7 +322,7 @@ def _draw(results: list[Row], arguments: argparse.Namespace) -> None:
             axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), xticks=[], yticks=[])
             gamma = result["settings"]["gamma"]
             given = f", gamma {gamma:g}" if len(arguments.gammas) > 1 and gamma else ""
-            axes.set_title(f"{method}{given}: {result['w1'][0]:.3f}", fontsize=8)
+            axes.set_title(f"{method}{given}: {result['w1'][i][0]:.3f}", fontsize=8)
         row[0].set_ylabel(name)
     with replacing(arguments.out / "samples.png") as temporary:
         figure.savefig(temporary, dpi=130)
