@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", type=int, default=64, help="cells along a window")
     parser.add_argument("--memory", type=float, default=1024.0, help="MiB")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="folder for the meshes")
+    parser.add_argument("--out", type=Path, help="folder for the meshes and a picture of them")
     parser.add_argument("--single", choices=WAYS, help=argparse.SUPPRESS)  # in a child process
 
 
@@ -61,6 +61,26 @@ def run(arguments: argparse.Namespace) -> None:
         row["ratio"] = f"{row['seconds'] / first:.2f}x"
     full = [dict.fromkeys(rows[0], "") | row for row in rows]  # one observation has no borders
     print_table(full, f"{arguments.objects} objects, {arguments.points:,} points")
+    if arguments.out:
+        _draw(arguments)
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    """The truth and the meshes of all ways, seen alike: OUT/scene.png."""
+    from onet.geometry.mesh_io import load_mesh
+    from onet.geometry.rendering import render_mesh
+    from onet.report.contact_sheet import draw_grid
+
+    size = 640
+    truth = trimesh.util.concatenate(_room(arguments))
+    meshes = [truth, *(load_mesh(arguments.out / f"{way}.ply") for way in WAYS)]
+    pictures = [
+        render_mesh(mesh, size, azimuth=-30.0, elevation=40.0, bounds=truth.bounds)
+        for mesh in meshes
+    ]
+    label = [f"{arguments.objects} objects", f"{arguments.points:,} points"]
+    sheet = draw_grid([pictures], [label], ["truth", *WAYS], size)
+    sheet.save(arguments.out / "scene.png")
 
 
 def _room(arguments: argparse.Namespace) -> list[trimesh.Trimesh]:

@@ -8,6 +8,7 @@ from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
 from onet.data.store import POINTS, Store
+from onet.data.windows import Windows
 
 
 def build_input(config: Config) -> Any:
@@ -45,6 +46,7 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             training=draws,
             importance=data.importance and draws,
             distances=data.distances and draws,
+            windows=Windows(data.windows) if data.windows and draws else None,
         )
 
     return {

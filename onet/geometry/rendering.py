@@ -18,6 +18,8 @@ GREY: Color = (0.8, 0.8, 0.8)
 
 _SUPERSAMPLING = 3
 _AMBIENT = 0.35
+_JUMP = 0.02  # of depth that is drawn as an outline, in units of the picture's edge
+_OUTLINE = 0.6
 _LIGHT = np.array([-0.4, 0.7, 0.6])  # in camera axes: right, up, towards the observer
 
 
@@ -49,7 +51,7 @@ def render_mesh(
     axes = _camera_axes(azimuth, elevation)
     pixels = size * _SUPERSAMPLING
     projected = _project(mesh.vertices, axes, mesh.bounds if bounds is None else bounds, pixels)
-    _, face = _C.rasterize(
+    depth, face = _C.rasterize(
         projected, np.ascontiguousarray(mesh.faces, dtype=np.int64), pixels, pixels
     )
     light = _LIGHT / np.linalg.norm(_LIGHT)
@@ -59,7 +61,21 @@ def render_mesh(
     image = np.ones((pixels, pixels, 3))
     hit = face >= 0
     image[hit] = np.clip(shade[face[hit], None] * np.asarray(color) * 1.15, 0, 1)
+    far = np.where(hit, depth, 2.0 * pixels)
+    image[hit & _jumps(far, _JUMP * pixels)] *= _OUTLINE
     return _downsample(image, size)
+
+
+def _jumps(
+    depth: NDArray[np.float64],  # (H, W)
+    least: float,
+) -> NDArray[np.bool_]:  # (H, W)
+    """Where one part ends before another: parallel faces have the same shade."""
+    jumps = np.zeros(depth.shape, dtype=bool)
+    for turned, marks in ((depth, jumps), (depth.T, jumps.T)):
+        # The second difference: a slope, however steep, is no jump.
+        marks[1:-1] |= np.abs(turned[2:] - 2 * turned[1:-1] + turned[:-2]) > least
+    return jumps
 
 
 def render_view(
