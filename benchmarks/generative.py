@@ -20,6 +20,7 @@ import logging
 from pathlib import Path
 
 from benchmarks import _training
+from benchmarks._runs import keep
 from benchmarks._training import Row
 
 DIVERSITY = {  # title and digits
@@ -113,7 +114,7 @@ def _train(arguments: argparse.Namespace) -> None:
         )
         scores = {str(s["set"]): s for s in report.rows}
         row |= _scores(scores["generated"]) | {"real": _scores(scores[diversity.TRAINING])}
-    _training.write_result(arguments, folder, row, SETTINGS)
+    keep(folder / _training.RESULT, _training.settings_of(arguments, SETTINGS), row)
 
 
 def _scores(row: Row) -> Row:

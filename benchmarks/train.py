@@ -26,6 +26,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import _training
+from benchmarks._runs import keep
 from benchmarks._training import Row
 
 QUALITY = {  # title and digits
@@ -99,7 +100,7 @@ def _train(arguments: argparse.Namespace) -> None:
         "normal_consistency": scores["normal_consistency"],
         "failed": len(report.failures),
     }
-    _training.write_result(arguments, folder, row, SETTINGS)
+    keep(folder / _training.RESULT, _training.settings_of(arguments, SETTINGS), row)
 
 
 def _reached(arguments: argparse.Namespace, rows: list[Row], first: str) -> None:

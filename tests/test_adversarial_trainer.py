@@ -115,6 +115,14 @@ def test_the_trainer_plays_the_analytic_game(loss: str, update: str, n_d: int) -
         assert np.abs(np.diff(expected, axis=0)).max(axis=1).min() > 1e-3
 
 
+def test_each_player_may_take_several_steps() -> None:
+    rules = Rules(penalty=named_penalty("r1", gamma=0.7), discriminator_steps=2, generator_steps=3)
+    game = DiracGan(x0=X0, gamma=0.7, **GAMES["non_saturating"])
+    start = np.concatenate(START)
+    expected = trajectory(game, start, STEPS, "alternating", h_g=H_G, h_d=H_D, n_g=3, n_d=2)
+    assert np.abs(played(rules, STEPS) - expected).max() < 1e-6
+
+
 @pytest.mark.parametrize(("update", "n_d"), ORDERS)
 @pytest.mark.parametrize("name", PAIRED)
 def test_the_trainer_plays_the_paired_game(name: str, update: str, n_d: int) -> None:

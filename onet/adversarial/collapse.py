@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from onet.adversarial.landscape import separable_value
 from onet.adversarial.losses import AdversarialLoss, find_loss
@@ -146,6 +147,17 @@ def collapsed_part(modes: int, family: str = "js") -> float:
         family: a key of `onet.adversarial.landscape.SEPARABLE`.
     """
     return separable_value((modes,), modes, family) / separable_value((1,), 1, family)
+
+
+def mode_shares(
+    samples: ArrayLike,  # (N, D)
+    centres: ArrayLike,  # (M, D)
+    radius: float,
+) -> NDArray[np.float64]:  # (M,)
+    """Share of the samples within a distance of each mode of the data; the rest lies elsewhere."""
+    points, means = (np.asarray(array, dtype=np.float64) for array in (samples, centres))
+    distances = np.linalg.norm(points[:, None] - means, axis=2)
+    return (distances <= radius).mean(axis=0)
 
 
 class Snapshot:

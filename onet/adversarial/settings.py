@@ -25,6 +25,7 @@ class AdversarialSettings(BaseModel):
     )
     update: str = Field(default="alternating", description="Order of the updates.")
     discriminator_steps: int = Field(default=1, ge=1, description="For each of the generator.")
+    generator_steps: int = Field(default=1, ge=1, description="Before those of the discriminator.")
     discriminator_rate: float = Field(
         default=1.0, gt=0, description="Its learning rate, as a multiple of the generator's."
     )

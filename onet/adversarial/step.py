@@ -48,6 +48,7 @@ def rules_of(settings: AdversarialSettings, clip: float | None = None) -> Rules:
         penalty=penalty,
         update=settings.update,
         discriminator_steps=settings.discriminator_steps,
+        generator_steps=settings.generator_steps,
         same_latent=settings.same_latent,
         noise=noise,
         consensus=settings.consensus,

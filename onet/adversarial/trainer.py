@@ -49,10 +49,10 @@ class Rules:
         update: `alternating`, the generator first; `simultaneous`; `optimistic`, with twice the
             gradient minus the one before; `extragradient`, `heun` or `rk4` on the joint field. The
             last four are integrators of the plain gradient: they need `torch.optim.SGD`.
-        discriminator_steps: of the discriminator for each one of the generator, on the same real
-            samples; alternating updates only.
+        discriminator_steps, generator_steps: of each player before it is the other's turn, all on
+            the same real samples; alternating updates only.
         same_latent: the discriminator sees what the generator has just made of the same codes
-            ([M] 8.2 finds this better than new ones). Its further steps draw new ones in any case.
+            ([M] 8.2 finds this better than new ones). Further steps draw new ones in any case.
         noise: on real and fake samples, or None.
         consensus: gamma of consensus optimisation, 0 for none.
         nagarajan_kolter: eta of the generator's penalty, 0 for none.
@@ -67,6 +67,7 @@ class Rules:
     penalty: GradientPenalty | None = None
     update: str = "alternating"
     discriminator_steps: int = 1
+    generator_steps: int = 1
     same_latent: bool = True
     noise: InstanceNoise | None = None
     consensus: float = 0.0
@@ -78,13 +79,14 @@ class Rules:
         object.__setattr__(self, "loss", find_loss(self.loss))
         if self.update not in UPDATES:
             raise ConfigError(f"unknown update {self.update!r}: {nearest(self.update, [*UPDATES])}")
-        if self.discriminator_steps < 1:
-            raise ConfigError(f"discriminator_steps: {self.discriminator_steps}; give at least 1")
-        if self.discriminator_steps > 1 and self.update != "alternating":
-            raise ConfigError(
-                "discriminator_steps: further steps of one player belong to update=alternating, "
-                f"not to {self.update!r}"
-            )
+        for name in ("discriminator_steps", "generator_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: {getattr(self, name)}; give at least 1")
+            if getattr(self, name) > 1 and self.update != "alternating":
+                raise ConfigError(
+                    f"{name}: further steps of one player belong to update=alternating, "
+                    f"not to {self.update!r}"
+                )
         for name in ("consensus", "nagarajan_kolter", "weight"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"{name} = {getattr(self, name):g}: it must be 0 or more")
@@ -124,7 +126,7 @@ class AdversarialTrainer:
             _require_plain_descent(self.optimizer_d, self.rules.update)
 
     def step(self, batch: Batch, iteration: int = 0) -> dict[str, Tensor]:
-        """One step of the generator and `discriminator_steps` of the discriminator.
+        """`generator_steps` of the generator and `discriminator_steps` of the discriminator.
 
         Everything random is drawn from torch's generator.
 
@@ -142,8 +144,11 @@ class AdversarialTrainer:
         """
         latent = self.players.latent(batch)
         if self.rules.update == "alternating":
-            report, gradients, _ = self._evaluate(batch, latent, iteration, discriminator=False)
-            self._descend(self.optimizer_g, self.parameters_g, gradients)
+            for repeat in range(self.rules.generator_steps):
+                if repeat:
+                    latent = self.players.latent(batch)
+                report, gradients, _ = self._evaluate(batch, latent, iteration, discriminator=False)
+                self._descend(self.optimizer_g, self.parameters_g, gradients)
             for repeat in range(self.rules.discriminator_steps):
                 if repeat or not self.rules.same_latent:
                     latent = self.players.latent(batch)

@@ -1,0 +1,30 @@
+"""Results of long runs in files, so that what is finished is not made again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from onet.files import replacing
+
+
+def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """What a run has left, or None if it is still to be made; ends where it was made otherwise."""
+    if not path.is_file():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    differing = [key for key in settings if result["settings"].get(key) != settings[key]]
+    if differing:
+        raise SystemExit(
+            f"{path} was made with other settings ({', '.join(differing)}); give another --out"
+        )
+    return result
+
+
+def keep(path: Path, settings: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """Write a result beside the settings that it was made with."""
+    result = {"settings": settings, **result}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return result

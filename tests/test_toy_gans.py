@@ -1,0 +1,93 @@
+"""The benchmarks of GANs in the plane: what they write, count and take up again."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Name -> module; they are no part of the installed package."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+def run(module: Any, *words: object) -> None:
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    module.run(parser.parse_args([str(word) for word in words]))
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("a finished run was made again")
+
+
+def test_the_suite_measures_every_method_and_goes_on(
+    benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = benchmark("suite2d")
+    words = ["--distributions", "eight", "--iterations", 5, "--seeds", 2, "--points", 60]
+    words += ["--gammas", 1, 10, "--out", tmp_path]
+    run(suite, *words)
+    rows = read(tmp_path / "suite2d.csv")
+    assert len(rows) == 2 * (1 + 4 * 2)  # one method has no gamma
+    assert {row["method"] for row in rows} == {*suite.METHODS}
+    assert all(0.01 < float(row["w1"]) < 3 for row in rows)
+    table = read(tmp_path / "table.csv")
+    means = [
+        np.mean([float(r["w1"]) for r in rows if (r["method"], r["gamma"]) == ("r1", gamma)])
+        for gamma in ("1.0", "10.0")
+    ]
+    assert float(table[0]["r1"]) == pytest.approx(min(means))
+    assert (tmp_path / "samples.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(suite, "_learn", refuse)
+    run(suite, *words)
+    assert read(tmp_path / "suite2d.csv") == rows
+    with pytest.raises(SystemExit, match="other settings \\(batch\\)"):
+        run(suite, *words, "--batch", 12)
+
+
+def test_clusters_are_recorded_for_both_losses(benchmark: Any, tmp_path: Path) -> None:
+    clusters = benchmark("clusters")
+    chosen = ["two clusters 2:1", "five Gaussians"]
+    run(clusters, "--experiments", *chosen, "--seeds", 3, "--part", 0.004, "--out", tmp_path)
+    rows = read(tmp_path / "clusters.csv")
+    assert [(row["experiment"], row["loss"]) for row in rows[::3]] == [
+        (name, loss) for name in chosen for loss in ("js", "paired")
+    ]
+    for row in rows:  # at the start the discriminator knows nothing
+        assert float(row["final"]) == pytest.approx(math.log(2), abs=0.15)
+    assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_predictions_are_those_of_the_two_point_landscape(benchmark: Any) -> None:
+    predicted = benchmark("clusters").predicted
+    assert predicted((0.5, 0.5), "js") == pytest.approx(0.4774, abs=1e-4)
+    assert predicted((0.5, 0.5), "paired") == pytest.approx(math.log(2) / 2)
+    assert predicted((2 / 3, 1 / 3), "js") == pytest.approx(0.5608, abs=1e-4)
+    assert predicted((0.2,) * 5, "js") == pytest.approx(0.2703, abs=1e-4)
+
+
+def test_escape_and_collapse_are_read_off_the_records(benchmark: Any) -> None:
+    both, one = (0.5, 0.5), (1.0, 0.0)
+    shares = np.array([[one, both, both], [one, (0.1, 0.9), one], [both, both, (0.25, 0.75)]])
+    losses = np.array([[0.5, 0.6, 0.7]] * 3)
+    result = {"iterations": np.array([0, 5, 10]), "shares": shares, "losses": losses}
+    rows = benchmark("clusters")._seed_rows("two clusters", "js", result)
+    assert [row["escaped"] for row in rows] == [5, None, 0]
+    assert [row["collapsed"] for row in rows] == [False, True, False]
+    assert rows[0]["final"] == 0.7
+    assert rows[0]["lowest"] == 0.6  # median of what there is
