@@ -5,8 +5,9 @@ of `onet.inference.scene_field`; "hard" gives every point to the window whose ce
 a sliding window without blending does; "whole" is one observation of the whole scene. A seam is a
 jump of the normal: shown are the mean and the 95th percentile of the angle between neighbouring
 faces at the planes where windows meet or end, within a cell, and elsewhere, and the ratio of the
-means. IoU is at random points of the box of the scene, against the truth; a model that was not
-trained on such objects has a low one, whatever the windows. Peak memory is the growth of ru_maxrss.
+means; "moved" is the range of that ratio for the same planes moved to nine other places. IoU is at
+random points of the box of the scene, against the truth; a model that was not trained on such
+objects has a low one, whatever the windows. Peak memory is the growth of ru_maxrss.
 """
 
 from __future__ import annotations
@@ -150,6 +151,11 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         row["windows"] = mesh.metadata["scene"]["windows"]
         centre = (cloud.min(0) + cloud.max(0)) / 2
         row |= seam_angles(mesh, centre, window, overlap, window / resolution)
+        moved = [
+            seam_angles(mesh, centre + step * window, window, overlap, window / resolution)["seam"]
+            for step in (1 - overlap) * np.arange(0.1, 0.95, 0.1)
+        ]
+        row["moved"] = f"{min(moved):.2f} to {max(moved):.2f}"
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         save_mesh(mesh, arguments.out / f"{arguments.single}.ply")
