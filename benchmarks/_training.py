@@ -14,8 +14,11 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from benchmarks._runs import finished
 
 if TYPE_CHECKING:
     from onet.training.result import TrainingResult
@@ -75,23 +78,16 @@ def finished_run(
         seed: one of `arguments.seeds`.
         keys: further arguments that the result depends on.
     """
-    folder = folder_of(arguments, config, seed)
-    result = folder / RESULT
-    asked = settings_of(arguments, keys)
-    if not result.is_file():
+    path, asked = folder_of(arguments, config, seed) / RESULT, settings_of(arguments, keys)
+    row = finished(path, asked)
+    if row is None:
         print(f"{config}, seed {seed}: {arguments.minutes:g} minutes", flush=True)
         command = [sys.executable, "-m", "benchmarks", *sys.argv[1:], "--single", config, str(seed)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
         environment.setdefault("OMP_WAIT_POLICY", "passive")
         subprocess.run(command, env=environment, check=True)
-    row: Row = json.loads(result.read_text())
-    made = row.pop("settings")
-    changed = [key for key in asked if made[key] != asked[key]]
-    if changed:
-        raise SystemExit(
-            f"{folder}: was made with other {', '.join(changed)}; choose another --out"
-        )
-    return row
+        row = finished(path, asked)
+    return {key: value for key, value in row.items() if key != "settings"}
 
 
 def train_single(arguments: argparse.Namespace) -> tuple[Path, TrainingResult, Row]:
@@ -129,13 +125,6 @@ def train_single(arguments: argparse.Namespace) -> tuple[Path, TrainingResult, R
         "precision": result.precision,
     }
     return folder, result, row
-
-
-def write_result(
-    arguments: argparse.Namespace, folder: Path, row: Row, keys: tuple[str, ...]
-) -> None:
-    text = json.dumps({**row, "settings": settings_of(arguments, keys)}, indent=2)
-    (folder / RESULT).write_text(text + "\n")
 
 
 def settings_of(arguments: argparse.Namespace, keys: tuple[str, ...]) -> Row:
@@ -205,6 +194,24 @@ def cell(row: Row, key: str, digits: int) -> str | None:
         return None
     spread = row[f"{key}_spread"]
     return f"{row[key]:,.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+
+
+def show(
+    summary: list[Row],
+    tables: Sequence[Mapping[str, tuple[str, int]]],  # title and digits of each key
+    titles: Sequence[str],
+    text: Callable[[Row, str, int], str | None] = cell,
+) -> None:
+    """One table for each choice of columns: all of them are too wide for a screen."""
+    from onet.report.tables import print_table
+
+    for columns, title in zip(tables, titles, strict=True):
+        table = [
+            {"config": row["config"]}
+            | {name: text(row, key, digits) for key, (name, digits) in columns.items()}
+            for row in summary
+        ]
+        print_table(table, title)
 
 
 def draw_curves(arguments: argparse.Namespace, rows: list[Row], metric: str) -> None:

@@ -1,19 +1,21 @@
-"""Decoder at inference: folded conditional batch norm against the plain module.
+"""Decoders at inference, all at the sizes of their packaged configurations, with random weights.
 
-The published point cloud network (5 x 256 features, code of 512) with random weights, in evaluation
-mode. Logits: "published" is the published layout (features before points, `Conv1d`) on all points
-at once, "eager" the module of this package on all points at once, "eager 1,024" the same in batches
-of 1,024; "folded" is what reconstruction uses, in float32 and bfloat16. Gradients by the points:
+The published point cloud network (5 x 256 features, code of 512), in evaluation mode. Logits:
+"published" is the published layout (features before points, `Conv1d`) on all points at once,
+"eager" the module of this package on all points at once, "eager 1,024" the same in batches of
+1,024; "folded" is what reconstruction uses, in float32 and bfloat16. Gradients by the points:
 "autograd" through the module for all points at once, as published, with parameters that could be
 trained; "autograd 1,024" in batches of 1,024 with frozen parameters; "folded" derives by hand.
-"planes" and "grid": the folded decoder on local features, 3 x 64^2 and 32^3 cells, 32 features.
+The others, as reconstruction uses them: "planes" and "grid" are the decoder on local features, 3 x
+64^2 and 32^3 cells of 32 features; "pixel" that on the features of a picture, 56^2 cells of 64;
+"set" cross attention to 512 latents of 512 numbers, on a tenth of the points.
 
 Every run is a process of its own, and contenders take turns. Shown are the median and the best of
-the runs, the ratio of medians to the first line, and of the best to the best. Peak memory is the
-growth of ru_maxrss during the calls. "difference" is the largest one of the logits from those of
-the module; of gradients it is the median over the points, relative to the length of the gradient,
-since at the kink of a ReLU rounding decides between two gradients. "threads" compares with one
-thread.
+the runs, the ratio of medians and of the best to the first line, and the ratio of medians to
+"folded". Peak memory is the growth of ru_maxrss during the calls. "difference" is the largest one
+of the logits from those of the module; of gradients it is the median over the points, relative to
+the length of the gradient, since at the kink of a ReLU rounding decides between two gradients.
+"threads" compares with one thread.
 """
 
 from __future__ import annotations
@@ -28,12 +30,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks._decoders import CONFIGS, build_decoder
 from benchmarks._memory import peak_mib
 
-LOCAL = ("planes", "planes bfloat16", "grid", "grid bfloat16")
-LOGITS = ("published", "eager", "eager 1,024", "folded", "folded bfloat16", *LOCAL)
-GRADIENTS = ("autograd", "autograd 1,024", "folded", "folded bfloat16", *LOCAL)
-PLANES = ("xz", "xy", "yz")
+FOLDED = ("folded", *(name for name in CONFIGS if name != "cbatchnorm"))
+IN_BOTH = tuple(f"{name}{precision}" for name in FOLDED for precision in ("", " bfloat16"))
+CONTENDERS = {
+    "logits": ("published", "eager", "eager 1,024", *IN_BOTH),
+    "gradients": ("autograd", "autograd 1,024", *IN_BOTH),
+}
+FEWER = {"set": 10}  # the part of the points that it is measured on
 CALLS = 3  # in each process, after one to warm up; their median counts
 
 Runs = dict[str, list[dict[str, float]]]
@@ -50,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="wall",
         help="cpu: processor time over threads, less disturbed by other programs",
     )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=sorted({*FOLDED, *CONTENDERS["logits"]}),
+        help="these contenders, besides the first of a table and folded",
+    )
     parser.add_argument("--single", nargs=5, help=argparse.SUPPRESS)  # one run, in a child process
 
 
@@ -58,14 +70,19 @@ def run(arguments: argparse.Namespace) -> None:
         what, name, threads, points, clock = arguments.single
         print(json.dumps(_measure(what, name, int(threads), int(points), clock)))
         return
-    _compare("logits", LOGITS, arguments.points, arguments)
-    _compare("gradients", GRADIENTS, arguments.gradients, arguments)
+    _compare("logits", arguments.points, arguments)
+    _compare("gradients", arguments.gradients, arguments)
 
 
-def _compare(what: str, names: tuple[str, ...], points: int, arguments: argparse.Namespace) -> None:
+def _compare(what: str, points: int, arguments: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    if points < 1:
+        return
+    first, *others = CONTENDERS[what]
+    wanted = {"folded", *(arguments.only or others)}
+    names = [first, *(name for name in others if name in wanted)]
     load = os.getloadavg()[0]
     results: dict[int, Runs] = {t: {name: [] for name in names} for t in arguments.threads}
     for _ in range(arguments.runs):
@@ -81,33 +98,32 @@ def _compare(what: str, names: tuple[str, ...], points: int, arguments: argparse
         title=f"{what} of {points:,} points, {arguments.runs} runs, {arguments.clock} clock; "
         f"load before {load:.1f}, after {os.getloadavg()[0]:.1f}"
     )
-    headers = ("threads", "decoder", "points/s", "best", "ratio", "best", "threads")
+    headers = ("threads", "decoder", "points/s", "best", "ratio", "best", "folded", "threads")
     for header in (*headers, "peak MiB", "difference"):
         table.add_column(header, justify="left" if header == "decoder" else "right")
     few = min(results)
     for threads, runs in results.items():
         for name in names:
-            speeds, first, alone = (
-                _speeds(r) for r in (runs[name], runs[names[0]], results[few][name])
+            speeds, base, folded, alone = (
+                _speeds(r) for r in (runs[name], runs[first], runs["folded"], results[few][name])
             )
             table.add_row(
                 str(threads),
                 name,
-                f"{points * speeds[0]:,.0f}",
-                f"{points * speeds[1]:,.0f}",
-                f"{speeds[0] / first[0]:.2f}x",
-                f"{speeds[1] / first[1]:.2f}x",
+                *(f"{speed:,.0f}" for speed in speeds),
+                *(f"{speed / other:.2f}x" for speed, other in zip(speeds, base, strict=True)),
+                f"{speeds[0] / folded[0]:.2f}x",
                 "" if threads == few else f"{speeds[1] / alone[1]:.2f}x",
                 f"{statistics.median(r['peak_mib'] for r in runs[name]):.0f}",
                 f"{max(r['difference'] for r in runs[name]):.1e}",
             )
         table.add_section()
-    Console(width=110).print(table)
+    Console(width=120).print(table)
 
 
 def _speeds(runs: list[dict[str, float]]) -> tuple[float, float]:
-    """Calls per second, median and best."""
-    seconds = [run["seconds"] for run in runs]
+    """Points per second, median and best."""
+    seconds = [run["seconds"] / run["points"] for run in runs]
     return 1 / statistics.median(seconds), 1 / min(seconds)
 
 
@@ -116,21 +132,13 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
     from torch import Tensor
 
     from benchmarks._published_decoder import published_logits
-    from onet.nn.code import Code, as_batch
-    from onet.nn.decoders import DECODERS
+    from onet.nn.code import as_batch
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    local = name in LOCAL
-    section, c_dim = ({"type": "local"}, 32) if local else ({"type": "cbatchnorm"}, 512)
-    decoder = DECODERS.build(section, "decoder", c_dim=c_dim, z_dim=0).eval()
-    for parameter in decoder.parameters():
-        torch.nn.init.normal_(parameter, std=0.05)
-    points = torch.rand(count, 3) - 0.5
-    code: Code = torch.randn(512)
-    if local:
-        shapes = {"grid": (32, 32, 32)} if "grid" in name else dict.fromkeys(PLANES, (64, 64))
-        code = {key: torch.randn(32, *shape) for key, shape in shapes.items()}
+    family = name.removesuffix(" bfloat16")
+    decoder, code = build_decoder(family if family in CONFIGS else "cbatchnorm")
+    points = torch.rand(max(1, count // FEWER.get(family, 1)), 3) - 0.5
     dtype = torch.bfloat16 if name.endswith("bfloat16") else torch.float32
     folded = decoder.fold(code, dtype=dtype)
 
@@ -147,7 +155,7 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
         return torch.cat([function(batch) for batch in points.split(1024)])
 
     contenders: dict[tuple[str, str], Callable[[], Any]] = {
-        ("logits", "published"): lambda: published_logits(decoder, points[None], as_batch(code))[0],
+        ("logits", "published"): lambda: published_logits(decoder, points[None], code[None])[0],
         ("logits", "eager"): lambda: eager(points),
         ("logits", "eager 1,024"): lambda: batches(eager),
         ("logits", "folded"): lambda: folded(points),
@@ -155,7 +163,7 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
         ("gradients", "autograd 1,024"): lambda: batches(differentiate),
         ("gradients", "folded"): lambda: folded.value_and_gradient(points)[1],
     }
-    call = contenders[what, "folded" if local else name.removesuffix(" bfloat16")]
+    call = contenders[what, "folded" if family in CONFIGS else family]
     decoder.requires_grad_(name == "autograd")
     now = time.perf_counter if clock == "wall" else lambda: time.process_time() / threads
     with torch.no_grad():
@@ -174,6 +182,7 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
             difference = ((result - exact).norm(dim=1) / exact.norm(dim=1)).median()
     return {
         "seconds": statistics.median(seconds),
+        "points": len(points),
         "peak_mib": peak,
         "difference": float(difference),
     }

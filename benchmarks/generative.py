@@ -20,12 +20,10 @@ import logging
 from pathlib import Path
 
 from benchmarks import _training
+from benchmarks._runs import keep
 from benchmarks._training import Row
 
-COLUMNS = {  # title and digits
-    "energy_score": ("energy score", 4),
-    "sample_distance": ("sample distance", 3),
-    "closed": ("closed", 1),
+DIVERSITY = {  # title and digits
     "coverage_chamfer": ("cov CD", 3),
     "mmd_chamfer": ("mmd CD", 2),
     "1nna_chamfer": ("1nna CD", 3),
@@ -33,11 +31,17 @@ COLUMNS = {  # title and digits
     "mmd_emd": ("mmd EMD", 2),
     "1nna_emd": ("1nna EMD", 3),
     "frechet": ("Fréchet", 2),
+}
+TRAINING = {
+    "energy_score": ("energy score", 4),
+    "sample_distance": ("sample distance", 3),
+    "closed": ("closed", 1),
     "alarms": ("alarms", 1),
-    "parameters": ("parameters", 0),
     "steps": ("steps", 0),
+    "parameters": ("parameters", 0),
     "peak_mib": ("peak MiB", 0),
 }
+COLUMNS = (*DIVERSITY, *TRAINING)
 FACTORS = {"mmd_chamfer": 1000.0, "mmd_emd": 100.0}
 SETTINGS = ("samples", "features", "emd_points")
 
@@ -66,9 +70,9 @@ def run(arguments: argparse.Namespace) -> None:
     _training.write_csv(
         out / "runs.csv", [{k: v for k, v in row.items() if k != "real"} for row in rows]
     )
-    summary = [_training.summary_of(name, rows, tuple(COLUMNS)) for name in names]
+    summary = [_training.summary_of(name, rows, COLUMNS) for name in names]
     blank = dict.fromkeys(COLUMNS)
-    summary.append(_training.summary_of("training shapes", [blank | real], tuple(COLUMNS)))
+    summary.append(_training.summary_of("training shapes", [blank | real], COLUMNS))
     _training.write_csv(out / "summary.csv", summary)
     _training.write_settings(arguments, SETTINGS)
     _draw_samples(arguments)
@@ -88,7 +92,7 @@ class _Alarms(logging.Handler):
 
 def _train(arguments: argparse.Namespace) -> None:
     """One run in this process: training, samples, scores."""
-    from onet.inference.diversity import TRAINING, evaluate_diversity
+    from onet.inference import diversity
     from onet.inference.generate import generate
 
     alarms = _Alarms()
@@ -105,12 +109,12 @@ def _train(arguments: argparse.Namespace) -> None:
         "alarm_messages": alarms.messages,
     }
     if len(made.rows) - len(made.failures) > 1:
-        report = evaluate_diversity(
+        report = diversity.evaluate_diversity(
             made.out, features=arguments.features, emd_points=arguments.emd_points, workers=1
         )
         scores = {str(s["set"]): s for s in report.rows}
-        row |= _scores(scores["generated"]) | {"real": _scores(scores[TRAINING])}
-    _training.write_result(arguments, folder, row, SETTINGS)
+        row |= _scores(scores["generated"]) | {"real": _scores(scores[diversity.TRAINING])}
+    keep(folder / _training.RESULT, _training.settings_of(arguments, SETTINGS), row)
 
 
 def _scores(row: Row) -> Row:
@@ -147,18 +151,9 @@ def _draw_samples(arguments: argparse.Namespace) -> None:
 
 
 def _show(summary: list[Row], arguments: argparse.Namespace) -> None:
-    from onet.report.tables import print_table
-
-    table = [
-        {
-            "config": row["config"],
-            **{title: _training.cell(row, key, digits) for key, (title, digits) in COLUMNS.items()},
-        }
-        for row in summary
-    ]
     title = (
         f"{arguments.minutes:g} minutes ({arguments.clock} clock) each on "
         f"{arguments.threads} thread(s), {len(arguments.seeds)} seed(s), "
         f"{arguments.samples} samples"
     )
-    print_table(table, title)
+    _training.show(summary, (DIVERSITY, TRAINING), (title, "Training, at the best checkpoint"))

@@ -26,21 +26,23 @@ import argparse
 from pathlib import Path
 
 from benchmarks import _training
+from benchmarks._runs import keep
 from benchmarks._training import Row
 
-COLUMNS = {  # title and digits
+QUALITY = {  # title and digits
     "val": ("val", 4),
     "threshold": ("tau", 2),
     "iou": ("test IoU", 4),
     "chamfer_l1": ("Chamfer-L1", 4),
     "normal_consistency": ("NC", 4),
     "failed": ("failed", 1),
-    "parameters": ("parameters", 0),
-    "steps": ("steps", 0),
-    "steps_per_minute": ("steps/min", 1),
-    "peak_mib": ("peak MiB", 0),
+}
+COST = {
     "minutes_to_reach": ("minutes to reach", 1),
     "steps_to_reach": ("steps to reach", 0),
+    "steps": ("steps", 0),
+    "parameters": ("parameters", 0),
+    "peak_mib": ("peak MiB", 0),
 }
 SETTINGS = ("items", "resolution")
 
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
             _reached(arguments, rows, names[0])
             _training.write_csv(out / "runs.csv", rows)
             _training.draw_curves(arguments, rows, rows[0]["metric"])
-    summary = [_training.summary_of(name, rows, tuple(COLUMNS)) for name in names]
+    summary = [_training.summary_of(name, rows, (*QUALITY, *COST)) for name in names]
     for row in summary:
         own = [r for r in rows if r["config"] == row["config"]]
         row["reached"] = sum(r["minutes_to_reach"] is not None for r in own)
@@ -98,7 +100,7 @@ def _train(arguments: argparse.Namespace) -> None:
         "normal_consistency": scores["normal_consistency"],
         "failed": len(report.failures),
     }
-    _training.write_result(arguments, folder, row, SETTINGS)
+    keep(folder / _training.RESULT, _training.settings_of(arguments, SETTINGS), row)
 
 
 def _reached(arguments: argparse.Namespace, rows: list[Row], first: str) -> None:
@@ -145,24 +147,16 @@ def _draw_shapes(arguments: argparse.Namespace) -> None:
 
 
 def _show(summary: list[Row], arguments: argparse.Namespace) -> None:
-    from onet.report.tables import print_table
-
     def text(row: Row, key: str, digits: int) -> str | None:
         shown = _training.cell(row, key, digits)
         if key.endswith("to_reach") and shown and row["reached"] < row["runs"]:
             return f"{shown} ({row['reached']} of {row['runs']})"
         return shown
 
-    table = [
-        {
-            "config": row["config"],
-            **{title: text(row, key, digits) for key, (title, digits) in COLUMNS.items()},
-        }
-        for row in summary
-    ]
     title = (
         f"{arguments.minutes:g} minutes ({arguments.clock} clock) each on "
-        f"{arguments.threads} thread(s), {len(arguments.seeds)} seed(s), {arguments.items} test "
-        f"items; to reach: the final validation of {summary[0]['config']}"
+        f"{arguments.threads} thread(s), {len(arguments.seeds)} seed(s), "
+        f"{arguments.items} test items"
     )
-    print_table(table, title)
+    reach = f"to reach: the final validation of {summary[0]['config']}"
+    _training.show(summary, (QUALITY, COST), (title, reach), text)

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks._memory import peak_mib
@@ -76,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         rows,
         f"Mean IoU of {len(items)} items of the split {arguments.split}, {arguments.points:,} "
         f"points each, {model.input.count} points a cloud, threshold "
-        f"{model.config.generation.threshold:g}, seed {arguments.seed}; peak memory "
+        f"{model.generation_settings().threshold:g}, seed {arguments.seed}; peak memory "
         f"{peak_mib():.0f} MiB",
     )
 
@@ -111,7 +110,7 @@ def _measure(
     points, occupancies = item.load_points()
     points, occupancies = points[: arguments.points], occupancies[: arguments.points]
     clouds = [draw(item, rng) for _ in range(max(arguments.views))]
-    level = float(torch.logit(torch.tensor(model.config.generation.threshold)))
+    level = model.generation_settings().level
     scores = {}
     for views in arguments.views:
         together = np.concatenate(clouds[:views])

@@ -10,10 +10,11 @@ import torch
 from dirac_networks import Linear, Point
 from torch import Tensor, nn
 
+from onet.adversarial.blocks import block_values, game_blocks
 from onet.adversarial.games.dirac import DiracGan
 from onet.adversarial.penalties import GradientPenalty
 from onet.adversarial.players import ModulePlayers
-from onet.adversarial.spectrum import GameField, game_blocks, stability_report
+from onet.adversarial.spectrum import GameField, stability_report
 from onet.adversarial.trainer import AdversarialTrainer, Rules
 from onet.errors import ConfigError
 
@@ -169,3 +170,45 @@ def test_large_matrices_are_not_written_down() -> None:
     players = ModulePlayers(nn.Linear(2, 2), nn.Linear(2, 5000))
     with pytest.raises(ConfigError, match=r"too large to write down; use GameField\.spectrum"):
         game_blocks(players, torch.randn(2, 2), torch.randn(2, 2))
+
+
+# -- blocks of any size ---------------------------------------------------------------------------
+
+
+def test_values_of_blocks_are_those_of_the_jacobian() -> None:
+    players, batch = networks()
+    field = field_of(players, batch, penalty=GradientPenalty(gamma=1.5))
+    free = field_of(players, batch)
+    n, j, without = field.generator, field.jacobian(), free.jacobian()
+    y, x = (np.random.default_rng(k).standard_normal(k) for k in (field.size - n, n))
+    np.testing.assert_allclose(field.damping_product(y), -j[n:, n:] @ y, atol=1e-12)
+    np.testing.assert_allclose(
+        field.coupling_gram_product(x), j[n:, :n].T @ j[n:, :n] @ x, atol=1e-12
+    )
+    for count in (1, 4, min(n, field.size - n)):
+        found = block_values(field, free, count)
+        for values, block in (
+            (found.damping, -j[n:, n:]),
+            (found.k_dd, -without[n:, n:]),
+            (found.l_dd, without[n:, n:] - j[n:, n:]),
+        ):
+            exact = np.linalg.eigvalsh(block)
+            exact = exact[np.argsort(-np.abs(exact))][:count]
+            np.testing.assert_allclose(np.abs(values), np.abs(exact), rtol=1e-5, atol=1e-9)
+        singular = np.linalg.svd(j[n:, :n], compute_uv=False)[:count]
+        np.testing.assert_allclose(found.k_dg, singular, rtol=1e-5, atol=1e-6)
+    assert not block_values(free).l_dd.any()
+    with pytest.raises(ConfigError, match="1000 values of each block asked for"):
+        block_values(field, free, 1000)
+    with pytest.raises(ConfigError, match="other parameters"):
+        block_values(field, field_of(ModulePlayers(Point([0.0]), Linear([0.0])), batch[:, :1]))
+
+
+def test_blocks_at_the_equilibrium_are_the_published_ones() -> None:
+    players = ModulePlayers(Point(list(X0)), Linear([0.0, 0.0, 0.0]))
+    batch = torch.tensor([X0] * 2, dtype=torch.float64)
+    field = field_of(players, batch, penalty=GradientPenalty(gamma=0.7))
+    found = block_values(field, field_of(players, batch), 3)
+    np.testing.assert_allclose(found.k_dd, [0.5 * np.dot(X0, X0), 0, 0], atol=1e-12)
+    np.testing.assert_allclose(found.l_dd, 0.7)
+    np.testing.assert_allclose(found.k_dg, 0.5)

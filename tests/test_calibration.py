@@ -24,21 +24,19 @@ from onet.geometry.mesh_io import save_mesh
 from onet.geometry.normalization import UNCERTAINTY, UnitFrame
 from onet.geometry.uncertainty import vertex_uncertainty
 from onet.inference.calibrate import calibrate
-from onet.inference.calibration import (
-    calibration_error,
-    code_numbers,
-    fit_temperature,
-    reliability,
-)
+from onet.inference.calibration import code_numbers
 from onet.inference.generate import generate
 from onet.inference.reconstructor import Reconstructor
+from onet.inference.reliability import calibration_error, reliability
+from onet.inference.scaling import Scaling, cross_entropy, fit_scaling
+from onet.inference.threshold import search_threshold
 from onet.training.checkpoints import save_checkpoint
 
-TOO_SURE = 3.0
+TOO_SURE, TOO_FULL = 3.0, 1.5
 
 
 class Overconfident(torch.nn.Module):
-    """Balls of the points' size, said with logits that are too large by a known factor."""
+    """Balls of the points' size, said with logits that are too large by known numbers."""
 
     z_dim = 0
 
@@ -50,7 +48,7 @@ class Overconfident(torch.nn.Module):
         return torch.cat([inputs.mean(1), inputs.std(1)], 1)
 
     def decode(self, points, c, z=None):
-        return self.factor * (0.4 - points.norm(dim=-1)) / 0.05
+        return self.factor * ((0.4 - points.norm(dim=-1)) / 0.05 + TOO_FULL)
 
 
 def draws(logits, rng):
@@ -58,17 +56,40 @@ def draws(logits, rng):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 1000), st.floats(0.2, 5))
-def test_temperature_is_recovered(seed, temperature):
+@given(st.integers(0, 1000), st.floats(0.3, 5), st.floats(-2, 2))
+def test_the_scaling_is_recovered(seed, temperature, offset):
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=2, size=20_000)
     truth = draws(logits, rng)
-    said = logits * temperature
-    assert fit_temperature(said, truth) == pytest.approx(temperature, rel=0.1)
-    before, after = (calibration_error(expit(said / t), truth) for t in (1, temperature))
+    said = (logits - offset) * temperature
+    found = fit_scaling(said, truth)
+    assert found.temperature == pytest.approx(temperature, rel=0.1)
+    assert found.offset == pytest.approx(offset, abs=0.15)
+    before, after = (calibration_error(expit(logits), truth) for logits in (said, found(said)))
     assert after < 0.02
-    if abs(math.log(temperature)) > 0.3:
+    if abs(math.log(temperature)) > 0.3 or abs(offset) > 0.3:
         assert after < before
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-100, 100), st.booleans()), min_size=1, max_size=30),
+    st.floats(0.01, 0.99),
+)
+def test_fitting_never_makes_its_points_worse(pairs, threshold):
+    logits, truth = np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])
+    found = fit_scaling(logits, truth)
+    assert cross_entropy(found(logits), truth) <= cross_entropy(logits, truth)
+    assert 0 < found.calibrated(threshold) < 1
+    assert found.own(found.calibrated(threshold)) == pytest.approx(threshold, rel=1e-3)
+
+
+@given(st.floats(0.2, 20), st.floats(-5, 5), st.floats(0.01, 0.99), st.floats(-50, 50))
+def test_the_same_places_are_inside(temperature, offset, threshold, logit):
+    scaling = Scaling(temperature, offset)
+    level, other = (math.log(p / (1 - p)) for p in (threshold, scaling.calibrated(threshold)))
+    if abs(logit - level) > 1e-3 * (1 + abs(level)):
+        assert (logit > level) == (scaling(logit) > other)
 
 
 def test_calibration_error_by_hand():
@@ -95,7 +116,11 @@ def test_numbers_of_a_code_do_not_depend_on_the_places_of_features():
 
 @pytest.fixture
 def store(tmp_path):
-    """Balls whose points are labelled as the network would with a third of its confidence."""
+    """Balls whose points are labelled as the network would with other logits."""
+    return make_store(tmp_path)
+
+
+def make_store(tmp_path, as_said_in=()):
     rng = np.random.default_rng(0)
     for split, models in {"train": "abcd", "val": "ef", "test": "gh"}.items():
         for model in models:
@@ -104,7 +129,10 @@ def store(tmp_path):
             for file in (POINTS, NEAR_SURFACE):
                 arrays = dict(np.load(folder / POINTS))
                 radius = np.linalg.norm(arrays["points"].astype(float), axis=1)
-                arrays["occupancies"] = np.packbits(draws((0.4 - radius) / 0.05, rng))
+                logits = (0.4 - radius) / 0.05
+                if split in as_said_in:
+                    logits = TOO_SURE * (logits + TOO_FULL)
+                arrays["occupancies"] = np.packbits(draws(logits, rng))
                 np.savez(folder / file, **arrays)
         (tmp_path / f"store/ball/{split}.lst").write_text("\n".join(models))
     return tmp_path / "store"
@@ -121,11 +149,12 @@ def run(tmp_path, monkeypatch):
 
 def test_calibrated_runs_say_true_probabilities(run, store):
     raw = onet.load(run, "cpu")
-    assert raw.calibration is None and raw.temperature == 1
+    assert raw.calibration is None and raw.scaling == Scaling(1, 0)
     result = CliRunner().invoke(app, ["calibrate", str(run), "--data", str(store)])
     assert result.exit_code == 0, result.output
     model = onet.load(run, "cpu")
-    assert model.temperature == pytest.approx(TOO_SURE, rel=0.1)
+    assert model.scaling.temperature == pytest.approx(TOO_SURE, rel=0.1)
+    assert model.scaling.offset == pytest.approx(-TOO_FULL, rel=0.1)
     for row, kind in zip(model.calibration.errors, ("uniform", "near the surface"), strict=True):
         assert row["points"] == kind
         assert row["calibration_error_after"] < 0.02 < row["calibration_error_before"]
@@ -134,17 +163,43 @@ def test_calibrated_runs_say_true_probabilities(run, store):
     assert (run / "calibration.png").read_bytes().startswith(b"\x89PNG")
     code = raw.encode(np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32))
     points = np.random.default_rng(1).uniform(-0.5, 0.5, (100, 3)).astype(np.float32)
-    for one, two in zip(
-        raw.field(code).value_and_gradient(points),
-        model.field(code).value_and_gradient(points),
-        strict=True,
-    ):
-        np.testing.assert_allclose(one, two * model.temperature, rtol=1e-5)
-    np.testing.assert_allclose(
-        model.field(code)(points), raw.field(code)(points) / model.temperature
-    )
+    said, slopes = raw.field(code).value_and_gradient(points)
+    true, flatter = model.field(code).value_and_gradient(points)
+    np.testing.assert_allclose(true, model.scaling(said), rtol=1e-5)
+    np.testing.assert_allclose(flatter, slopes / model.scaling.temperature, rtol=1e-5)
+    np.testing.assert_array_equal(model.field(code)(points), true)
     # calibrating what is calibrated finds the same
-    assert calibrate(run, data=store).temperature == model.temperature
+    assert calibrate(run, data=store).scaling == model.scaling
+
+
+def test_calibrating_moves_no_surface(run, store):
+    scan = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+
+    def vertices(**options):
+        return onet.load(run, "cpu").extract(scan, resolution=16, **options).vertices
+
+    kinds = [{}, {"refine": "root"}, {"sharp": True}, {"mode": "fast"}]
+    before = [vertices(**options) for options in kinds]
+    applied = search_threshold(run, data=store, thresholds=[0.7], apply=True)
+    at_applied = vertices()
+    assert applied.settings["applied"]["temperature"] == 1
+    assert len(at_applied) and not np.array_equal(at_applied, before[0])
+    calibrate(run, data=store)
+    np.testing.assert_allclose(vertices(), at_applied, atol=1e-5)
+    searched = search_threshold(run, data=store, thresholds=[0.4])  # restates what was applied
+    scaling = onet.load(run, "cpu").scaling
+    assert searched.settings["applied"]["threshold"] == pytest.approx(scaling.calibrated(0.7))
+    (run / "threshold.json").unlink()
+    for options, expected in zip(kinds, before, strict=True):
+        np.testing.assert_allclose(vertices(**options), expected, atol=1e-5)
+    assert onet.load(run, "cpu").generation_settings().threshold != CONFIG.generation.threshold
+
+
+def test_a_calibration_that_does_not_carry_over_is_warned_of(run, tmp_path, caplog):
+    calibrate(run, data=make_store(tmp_path))
+    assert "rises" not in caplog.text
+    calibrate(run, data=make_store(tmp_path / "other", as_said_in=["test"]))
+    assert "cross-entropy rises" in caplog.text and "calibration.json" in caplog.text
 
 
 def test_the_surface_is_where_the_calibrated_probability_is(run, store):
@@ -165,7 +220,7 @@ def test_the_published_refinement_descends_calibrated_logits(run, store, monkeyp
         seen.append(logits)
         return mesh
 
-    monkeypatch.setattr("onet.inference.reconstructor.refine_published", recording)
+    monkeypatch.setattr("onet.inference.surface.refine_published", recording)
     model.extract(scan, resolution=8, refine="published")
     points = torch.rand(20, 3) - 0.5
     torch.testing.assert_close(seen[0](points), model.field(model.encode(scan))(points))

@@ -258,21 +258,23 @@ def test_what_cannot_be_fitted_is_said_before_work(options: dict, message: str) 
 
 
 def test_only_global_codes_can_be_found(trained: Path) -> None:
-    model = onet.load(trained, "cpu")
-    model.model.decoder = Planes()
-    with pytest.raises(ConfigError, match="global code"):
-        onet.fit(ellipsoid(), model, closed=True)
+    local = load_config("pointcloud_planes_small", ["model.encoder.plane_resolution=8"])
+    planes = Reconstructor(build_model(local.model), local, {}, "scans")
+    with pytest.raises(ConfigError, match=r"scans: .*'maps'.*global code"):
+        onet.fit(ellipsoid(), planes, closed=True)
+    broken = onet.load(trained, "cpu")
+    broken.model.decoder = Broken()
+    with pytest.raises(RuntimeError, match="my own mistake"):  # not said to be something else
+        onet.fit(ellipsoid(), broken, closed=True)
     config = network()
     nothing = Reconstructor(build_model(config.model), config, {}, "own")
     with pytest.raises(ConfigError, match="own: the model has no code"):
         onet.fit(ellipsoid(), nothing, closed=True)
 
 
-class Planes(torch.nn.Module):
-    """A decoder whose codes are feature maps by name."""
-
-    def forward(self, points: torch.Tensor, z: None, c: dict[str, torch.Tensor]) -> torch.Tensor:
-        return c.get("xy").sum() + points.sum(-1)
+class Broken(torch.nn.Module):
+    def forward(self, points: torch.Tensor, z: None, c: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("my own mistake")
 
 
 def test_the_command(mesh_file: Path, trained: Path, tmp_path: Path, capsys) -> None:

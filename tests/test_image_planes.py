@@ -64,3 +64,22 @@ def test_the_trunk_starts_from_the_weights_of_any_resnet18(tmp_path: Any) -> Non
 def test_sizes_that_do_not_fit(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         encoder(**options)
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_more_tokens_than_memory_are_refused_with_the_number_that_fits(gradients: bool) -> None:
+    def planes(tokens: int, pictures: int = 1) -> Any:
+        module = encoder(tokens=tokens, plane_resolution=2 * tokens, memory_gib=0.002).eval()
+        with torch.set_grad_enabled(gradients):
+            return module(torch.rand(pictures, 3, 32, 32))["xy"]
+
+    def fitting(**options: int) -> int:
+        with pytest.raises(ConfigError, match=r"model\.encoder: attention of 3 x 64\^2") as caught:
+            planes(64, **options)
+        return int(str(caught.value).split("at most ")[1].split()[0])
+
+    most = fitting()
+    assert planes(most).shape == (1, 6, 2 * most, 2 * most)
+    with pytest.raises(ConfigError, match=f"at most {most} tokens along an edge"):
+        planes(most + 1)
+    assert fitting(pictures=4) == pytest.approx(most / 2, abs=1)

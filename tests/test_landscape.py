@@ -43,16 +43,20 @@ def best_discriminator(gain, points, bound=40.0):
     return max(-end.fun for end in ends)
 
 
+_TARGETS = {n: st.sampled_from([*range(n), None]) for n in (2, 3, 4)}
+
+
 @settings(max_examples=10)
-@given(st.lists(st.sampled_from([0, 1, 2, None]), min_size=3, max_size=3))
+@given(st.integers(2, 4).flatmap(lambda n: st.lists(_TARGETS[n], min_size=n, max_size=n)))
 def test_paired_value_is_the_best_discriminators(targets):
+    n = len(targets)
     for name, h in PAIRED.items():
-        elsewhere = [3 + i if t is None else t for i, t in enumerate(targets)]
+        elsewhere = [n + i if t is None else t for i, t in enumerate(targets)]
 
         def gain(f, h=H[h], at=elsewhere):
             return np.mean([h(f[i] - f[j]) for i, j in enumerate(at)])
 
-        found = best_discriminator(gain, 6)
+        found = best_discriminator(gain, 2 * n)
         assert relativistic_value(targets, name) == pytest.approx(found, abs=2e-3)
 
 

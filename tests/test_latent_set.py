@@ -16,7 +16,7 @@ from twins.attention import attention, farthest_points, layer_norm
 
 from onet.errors import ConfigError
 from onet.nn import farthest_points as farthest
-from onet.nn import latent_set
+from onet.nn import latent_set, memory
 from onet.nn.attention import Attention, AttentionBlock, waves
 from onet.nn.decoders import DECODERS
 from onet.nn.decoders.folded_attention import CPU_TILE
@@ -180,7 +180,7 @@ def test_what_ran_once_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """An allocator may keep what the first time took, which then is not free."""
     module, points = encoder(), cloud(1, 1000)
     expected = module(points)
-    monkeypatch.setattr(latent_set, "_room", lambda *_: 1000.0)
+    monkeypatch.setattr(latent_set, "free_memory", lambda *_: 1000.0)
     assert torch.equal(module(points), expected)
     with pytest.raises(ConfigError, match="attention of 5 latents to 2,000 points"):
         module(cloud(1, 2000))
@@ -188,20 +188,26 @@ def test_what_ran_once_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_free_memory_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
     device = torch.device("cpu")
-    assert 1e8 < latent_set._room(device, None) < 1e15
-    assert latent_set._room(device, 0.5) == 2**29
-    monkeypatch.setattr(latent_set.Path, "is_file", lambda _: False)  # as on macOS
-    assert 1e8 < latent_set._room(device, None) < 1e15
+    assert 1e8 < memory.free_memory(device, None) < 1e15
+    assert memory.free_memory(device, 0.5) == 2**29
+    monkeypatch.setattr(memory.Path, "is_file", lambda _: False)  # as on macOS
+    assert 1e8 < memory.free_memory(device, None) < 1e15
 
 
 # -- decoder --------------------------------------------------------------------------------------
 
+
+def code(*shape: int) -> Tensor:
+    """The same whichever tests are imported before."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(2))
+
+
 KINDS: dict[str, tuple[Any, Tensor, Tensor | None]] = {
-    "set": (decoder(), torch.randn(M, C), None),
-    "one head": (decoder(heads=1, blocks=1, layers=0), torch.randn(M, C), None),
-    "global": (decoder(), torch.randn(C), None),
-    "latent": (decoder(0, 10), torch.empty(0), torch.randn(10)),
-    "both": (decoder(C, 10), torch.randn(3, C), torch.randn(10)),
+    "set": (decoder(), code(M, C), None),
+    "one head": (decoder(heads=1, blocks=1, layers=0), code(M, C), None),
+    "global": (decoder(), code(C), None),
+    "latent": (decoder(0, 10), torch.empty(0), code(10)),
+    "both": (decoder(C, 10), code(3, C), code(10)),
 }
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
+from onet.adversarial.augmentations import (
+    AUGMENTATIONS,
+    parse_augmentations,
+    rank_augmentations,
+)
 from onet.adversarial.games.function_space import (
     LocalGan,
     discrete_operator,
@@ -19,6 +25,7 @@ from onet.adversarial.games.function_space import (
 )
 from onet.adversarial.mixtures import bridged, gaussian, two_modes
 from onet.adversarial.poincare import FourierFeatures, Polynomials, advise, ritz
+from onet.adversarial.poincare_network import poincare_network
 from onet.adversarial.weighted_laplacian import WeightedLaplacian
 from onet.errors import ConfigError, DataError
 
@@ -26,15 +33,19 @@ SAMPLES = 20_000
 
 
 def test_exact_spectra():
-    np.testing.assert_allclose(
-        gaussian(0.7).laplacian().spectrum(4) * 0.49, [1, 2, 3, 4], rtol=1e-5
-    )
+    for std in (0.7, 1.0, 3.0):  # k / s^2
+        found = gaussian(std).laplacian().spectrum(4)
+        np.testing.assert_allclose(found * std**2, [1, 2, 3, 4], rtol=1e-5)
+    coarse = gaussian().laplacian(100)
+    every = np.linalg.eigvals(coarse.divergence() @ coarse.gradient())
+    np.testing.assert_allclose(np.sort(-every.real)[:3], [0, 1, 2], atol=0.01)
     box = WeightedLaplacian.of(np.ones_like, 0, 2)
     np.testing.assert_allclose(box.spectrum(2), [(np.pi / 2) ** 2, np.pi**2], rtol=1e-5)
 
 
 TWO_MODES = {
-    0: 1, 0.5: 0.9412, 1: 0.7996, 2: 0.4851, 3: 0.2572, 4: 0.1191, 5: 0.0462, 6: 0.0143,
+    0: 1, 0.5: 0.9412, 1: 0.7996, 1.5: 0.6357, 2: 0.4851, 2.5: 0.3587, 3: 0.2572,
+    3.5: 0.1784, 4: 0.1191, 4.5: 0.0760, 5: 0.0462, 6: 0.0143,
 }  # fmt: skip
 BRIDGED = {0: 0.01432, 0.2: 0.05474, 0.4: 0.08262, 1: 0.1645}
 
@@ -42,7 +53,7 @@ BRIDGED = {0: 0.01432, 0.2: 0.05474, 0.4: 0.08262, 1: 0.1645}
 def test_mixtures_have_their_constants():
     for distance, expected in TWO_MODES.items():
         found = two_modes(distance).laplacian().spectrum(1)[0]
-        assert found == pytest.approx(expected, abs=1.1e-4)
+        assert found == pytest.approx(expected, abs=6e-5)
     found = [bridged(p).laplacian().spectrum(1)[0] for p in BRIDGED]
     assert found == pytest.approx(list(BRIDGED.values()), abs=5e-5)
     assert found == sorted(found)
@@ -81,6 +92,88 @@ def test_ritz_on_mixtures():
         assert 0.25 < ritz(three, Polynomials(three, degree)).xi_min < 0.28
     assert 0.25 < ritz(three, FourierFeatures(three)).xi_min < 0.28
     assert 0.115 < ritz(four, FourierFeatures(four)).xi_min < 0.14
+
+
+def test_a_network_finds_the_constant():
+    for data, steps, low, high in (
+        (gaussian(0.7), 150, 0.95 / 0.49, 1.1 / 0.49),
+        (two_modes(3.0), 150, 0.24, 0.28),
+        (two_modes(6.0), 400, 0.0130, 0.019),  # polynomials and cosines give 0.031 and 0.022
+    ):
+        samples = data.sample(SAMPLES, 0)
+        found = poincare_network(samples, steps=steps)
+        assert low < found.xi_min < high
+        assert found.xi_min == pytest.approx(found.trained, rel=0.25)
+    x = samples[:500].astype(np.float32)  # the last one's mode is a step between the modes
+    values = found.network(torch.from_numpy(x)).numpy()[:, 0]
+    assert abs(np.corrcoef(values, x[:, 0] > 3)[0, 1]) > 0.95
+    flat = poincare_network(samples, spectral_norm=True, steps=100)
+    assert flat.xi_min > 1.5 * found.xi_min  # a slope of at most 1 is no step
+    again = poincare_network(samples, spectral_norm=True, steps=100)
+    assert again.xi_min == flat.xi_min
+
+
+def test_networks_in_many_dimensions_are_measured_on_other_samples():
+    points = np.random.default_rng(0).standard_normal((60, 30))
+    found = poincare_network(points, steps=150, batch=60)
+    assert found.trained < 0.5 and found.xi_min > 2 * found.trained
+    for options in ({"steps": 0}, {"batch": 1}):
+        with pytest.raises(ConfigError, match="2 samples"):
+            poincare_network(points, **options)
+    with pytest.raises(ConfigError):
+        poincare_network(points[:8])
+
+
+def by_cosines(samples):
+    return ritz(samples, FourierFeatures(samples)).xi_min
+
+
+def test_augmentations_that_connect_the_modes_come_first():
+    samples = two_modes(6.0).sample(4000, 0)
+    ranked = rank_augmentations(samples, {"mixup": 0.5, "mirror": 0.1}, sweeps=2)
+    assert ranked[0].name == "mixup"
+    assert ranked[0].gain > 3
+    assert {row.name: row for row in ranked}["none"].connectedness < 0.3  # a network finds the gap
+    mixed = [
+        rank_augmentations(samples, {"mixup": s}, 2, estimate=by_cosines)[0].xi_min
+        for s in (0.1, 0.3, 0.5)
+    ]
+    assert mixed == sorted(mixed)
+    (same, other) = rank_augmentations(samples, {"dropout": 0.0}, 2, estimate=by_cosines)
+    assert same.xi_min == pytest.approx(other.xi_min, rel=1e-9)
+    round_ones = np.random.default_rng(0).standard_normal((4000, 2)) * [1.0, 3.0]
+    for row in rank_augmentations(round_ones, {"mirror": 1.0}, 1, estimate=by_cosines):
+        assert row.connectedness == pytest.approx(1, abs=0.1)
+        assert row.xi_min == pytest.approx(1 / 9, rel=0.1)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_keep_the_mean_and_the_shape(name):
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((20_000, 3)) * [1, 2, 3] + [4, 5, 6]
+    changed = AUGMENTATIONS[name](points, 0.6, rng)
+    np.testing.assert_allclose(changed.mean(axis=0), [4, 5, 6], atol=0.1)
+    spread = {  # of each coordinate's variance: E over a strength uniform up to 0.6
+        "noise": 1 + 0.6**2 / 3,
+        "scale": 1 + 0.6**2 / 3,
+        "mixup": 1 - 0.6 + 2 * 0.6**2 / 3,
+        "dropout": 1 - 0.6 / 2,
+        "mirror": 1.0,
+    }[name]
+    np.testing.assert_allclose(changed.var(axis=0), spread * points.var(axis=0), rtol=0.06)
+    assert not np.allclose(changed, points)
+    np.testing.assert_allclose(AUGMENTATIONS[name](points, 0.0, rng), points)
+
+
+def test_names_and_strengths_of_augmentations():
+    assert parse_augmentations(["noise", "mixup=0.25"]) == {"noise": 0.5, "mixup": 0.25}
+    assert parse_augmentations(["all=0.1"]) == dict.fromkeys(AUGMENTATIONS, 0.1)
+    points = gaussian().sample(200, 0)
+    for bad in ({"nois": 0.1}, {"mixup": 1.5}, {"noise": -0.1}, {"noise": float("nan")}):
+        with pytest.raises(ConfigError, match=r"nois|mixup"):
+            rank_augmentations(points, bad)
+    with pytest.raises(ConfigError, match="sweeps"):
+        rank_augmentations(points, {}, sweeps=0)
 
 
 def test_ritz_values_fall_as_functions_are_added():

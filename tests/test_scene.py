@@ -17,6 +17,7 @@ from onet import cli
 from onet.config import Config
 from onet.errors import ConfigError, DataError
 from onet.geometry.topology import topology
+from onet.inference.calibration import Calibration, Familiarity
 from onet.inference.reconstructor import Reconstructor
 from onet.inference.scene import fitting_window, reconstruct_scene, scene_field
 from onet.inference.scene_field import EMPTY, FEWEST, SceneField
@@ -150,6 +151,27 @@ def test_a_scene_becomes_one_closed_mesh_in_its_own_frame() -> None:
     finer = reconstruct_scene(network, points, window=2.0, resolution=16, refine="root",
                               threshold=0.5, normals=True, simplify=500)  # fmt: skip
     assert topology(finer).solid and len(finer.faces) <= 500
+
+
+def test_scenes_know_what_surfaces_know() -> None:
+    network, points = model(), room(2000)
+    options = {"window": 2.0, "resolution": 8, "threshold": 0.5}
+    mesh = reconstruct_scene(network, points, sharp=True, **options)
+    assert topology(mesh).solid and mesh.metadata["dual_contouring"]
+    plain = reconstruct_scene(network, points, uncertainty=True, **options)
+    assert "dual_contouring" not in plain.metadata and not mesh.vertex_attributes
+    larger = reconstruct_scene(network, points * 4, uncertainty=True, **options | {"window": 8.0})
+    widths = [m.vertex_attributes["uncertainty"] for m in (plain, larger)]  # units of the cloud
+    np.testing.assert_allclose(np.median(widths[1]), 4 * np.median(widths[0]), rtol=0.01)
+
+
+def test_calibration_moves_no_scene() -> None:
+    network, points = model(generation={"threshold": 0.3}), room(2000)
+    known = Familiarity([0.0], [1.0], 9.0, 0.99)
+    before = reconstruct_scene(network, points, window=2.0, resolution=8)
+    network.calibration = Calibration({}, 2.0, known, offset=-1.0)
+    after = reconstruct_scene(network, points, window=2.0, resolution=8)
+    np.testing.assert_allclose(after.vertices, before.vertices, atol=1e-4)
 
 
 def test_the_field_of_a_scene_is_that_of_the_network_in_the_middle_of_a_window() -> None:

@@ -16,7 +16,7 @@ COMMANDS = {
     "dirac": (["--steps=60", "--reg-param=0.25"], {"methods", "dimensions"}),
     "games": (["bilinear", "four_points", "--steps=60"], {"games"}),
     "spectrum": (["four_points", "--gamma=0.1"], {"eigenvalues", "schemes", "advice"}),
-    "poincare": (["--draws=2000"], {"xi_min", "settings"}),
+    "poincare": (["--draws=2000", "--network-steps=5"], {"xi_min", "settings"}),
     "landscape": (["--n=4"], {"two_points", "separable", "relativistic", "imbalanced"}),
 }
 
@@ -65,10 +65,18 @@ def test_samples_of_ones_own(tmp_path, capsys):
     np.save(tmp_path / "wide.npy", 2 * rng.standard_normal((3000, 2)))
     np.savetxt(tmp_path / "line.txt", rng.uniform(size=500))
     for name, expected in (("wide.npy", 0.25), ("line.txt", np.pi**2)):
-        run("stability", "poincare", tmp_path / name, "--count=1", f"--out={tmp_path / 'out'}")
+        words = ["stability", "poincare", tmp_path / name, f"--out={tmp_path / 'out'}"]
+        run(*words, "--count=2", "--network-steps=80", "--augment=noise", "--augment=mixup=0.4")
         numbers = json.loads((tmp_path / "out" / "results.json").read_text())
-        assert numbers["eigenvalues"][0]["xi_1"] == pytest.approx(expected, rel=0.15)
+        for row in numbers["eigenvalues"]:
+            slack = 0.3 if row["features"] == "network" else 0.15
+            assert row["xi_1"] == pytest.approx(expected, rel=slack)
+        assert numbers["eigenvalues"][-1] | {"xi_1": 0} == {
+            "features": "network", "xi_1": 0, "xi_2": None,
+        }  # fmt: skip
         assert {row["loss"] for row in numbers["advice"]} >= {"js", "wasserstein"}
+        ranked = {row["name"]: row["strength"] for row in numbers["augmentations"]}
+        assert ranked == {"none": 0, "noise": 0.5, "mixup": 0.4}
     capsys.readouterr()
 
 
@@ -83,6 +91,9 @@ def test_samples_of_ones_own(tmp_path, capsys):
         (["spectrum", "ellipse", "--count=5"], "5 eigenvalues asked for; the game 'ellipse' has 4"),
         (["spectrum", "ellipse", "--measure=middle"], "unknown penalty measure"),
         (["poincare", "none.npy"], "none.npy"),
+        (["poincare", "--augment=noise"], "name a file of samples"),
+        (["poincare", "none.npy", "--augment=noise=big"], "'big' is no number"),
+        (["networks", "none"], "none: no such file"),
         (["landscape", "--loss=jsd"], "unknown loss 'jsd'"),
         (["landscape", "--n=1"], "n = 1"),
     ],

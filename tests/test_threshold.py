@@ -219,12 +219,17 @@ def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_pat
     assert onet.load(run, "cpu").config.generation.threshold == 0.45
 
     known = Familiarity([0.0] * 16, [1.0] * 16, 9.0, 0.99)
-    Calibration(identity(checkpoint), 2.0, known).write(run)
-    with caplog.at_level(logging.WARNING):
-        assert onet.load(run, "cpu").config.generation.threshold == 0.2
-    assert "another calibration" in caplog.text
-    search_threshold(run, thresholds=[0.45], apply=True)
-    assert onet.load(run, "cpu").config.generation.threshold == 0.45
+    Calibration(identity(checkpoint), 2.0, known, offset=-0.5).write(run)
+    calibrated = onet.load(run, "cpu")  # the same surface by another probability
+    assert calibrated.config.generation.threshold == 0.45
+    said = calibrated.generation_settings().threshold
+    assert said == pytest.approx(calibrated.scaling.calibrated(0.45)) and said < 0.4
+    found = search_threshold(run, thresholds=[0.45], apply=True)
+    assert found.settings["applied"]["offset"] == -0.5
+    assert found.settings["configured"] == calibrated.scaling.calibrated(0.2)
+    again = onet.load(run, "cpu")
+    assert again.generation_settings().threshold == pytest.approx(0.45)
+    assert again.config.generation.threshold == pytest.approx(again.scaling.own(0.45))
 
     save_checkpoint(checkpoint, network, model.config, {"iteration": 99})
     with caplog.at_level(logging.WARNING):
@@ -238,6 +243,9 @@ def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_pat
         ("{", DataError),
         ('{"applied": 0.3}', DataError),
         ('{"applied": {"threshold": 0.3}}', DataError),
+        ('{"applied": {"threshold": 0.3, "sha256": SHA, "temperature": "1"}}', DataError),
+        ('{"applied": {"threshold": 0.3, "sha256": SHA, "temperature": 0.0}}', DataError),
+        ('{"applied": {"threshold": 7, "sha256": SHA, "temperature": 2.0}}', ConfigError),
         ('{"applied": {"threshold": 7, "sha256": SHA, "temperature": 1.0}}', ConfigError),
     ],
 )

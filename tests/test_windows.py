@@ -103,16 +103,27 @@ def test_settings_that_do_not_go_with_windows(changes: dict, words: str) -> None
         ShapeDataset(None, "train", windows=Windows((0.5, 1.0)), **options)
 
 
-def test_only_training_looks_through_windows(sample_store: Path) -> None:
+def test_training_and_validation_look_through_windows(sample_store: Path) -> None:
     changes = [f"data.path={sample_store}", "data.input.count=50", "data.categories=null"]
-    config = load_config("pointcloud_scene", changes)
+    config = load_config("pointcloud_scene", [*changes, "training.validation_points=200"])
     datasets = build_datasets(config)
-    assert datasets["train"].windows is not None
-    assert datasets["val"].windows is None
-    first, again = datasets["train"][0], datasets["train"][0]
-    assert first["inputs"].shape == (50, 3)
-    assert first["points"].shape == (config.data.points_subsample, 3)
-    for key in ("inputs", "points", "occupancies"):
-        assert torch.equal(first[key], again[key])
+    counts = {"train": config.data.points_subsample, "val": 200}
+    for split, count in counts.items():
+        first, again = datasets[split][0], datasets[split][0]
+        assert first["inputs"].shape == (50, 3)
+        assert first["points"].shape == (count, 3)
+        for key in ("inputs", "points", "occupancies"):
+            assert torch.equal(first[key], again[key])
+    before = datasets["train"][0]["points"]
     datasets["train"].set_epoch(1)
-    assert not torch.equal(first["points"], datasets["train"][0]["points"])
+    assert not torch.equal(before, datasets["train"][0]["points"])
+
+
+def test_windows_need_a_number_of_points(sample_store: Path) -> None:
+    changes = [
+        f"data.path={sample_store}",
+        "data.categories=null",
+        "training.validation_points=null",
+    ]
+    with pytest.raises(ConfigError, match=r"training\.validation_points"):
+        build_datasets(load_config("pointcloud_scene", changes))

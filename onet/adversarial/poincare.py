@@ -142,9 +142,7 @@ def ritz(
         DataError: points that are not finite or not (N, d) with N > 1.
         ConfigError: more eigenvalues than the features have on these points.
     """
-    points = np.asarray(points, dtype=np.float64)
-    if points.ndim != 2 or len(points) < 2 or not np.isfinite(points).all():
-        raise DataError(f"samples of shape {points.shape}: finite numbers (N, d) with N > 1 needed")
+    points = require_samples(points)
     share = np.full(len(points), 1 / len(points)) if weights is None else weights
     functions = features(points[:1])[0].shape[1]
     mean, square, energy = (
@@ -172,6 +170,20 @@ def ritz(
     white = scale[:, None] * axes[:, kept] / np.sqrt(variances[kept])
     values, vectors = eigh(white.T @ energy @ white, subset_by_index=(0, count - 1))
     return Ritz(values, white @ vectors, rank)
+
+
+def require_samples(points: Points) -> NDArray[np.float64]:
+    """The samples in float64.
+
+    Raises:
+        DataError: they are not finite or not (N, d) with N > 1.
+    """
+    samples: NDArray[np.float64] = np.asarray(points, dtype=np.float64)
+    if samples.ndim != 2 or len(samples) < 2 or not np.isfinite(samples).all():
+        raise DataError(
+            f"samples of shape {samples.shape}: finite numbers (N, d) with N > 1 needed"
+        )
+    return samples
 
 
 @dataclass(frozen=True)

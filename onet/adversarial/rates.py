@@ -108,6 +108,31 @@ def largest_step(eigenvalues: NDArray) -> float:
     return float((2 * real / np.abs(eigenvalues) ** 2).min())
 
 
+def largest_alternating_step(s_max: float, eta_max: float, ratio: float = 1.0) -> float:
+    """Alternating descent converges with all h_g below this and h_d = ratio h_g.
+
+    An eigenvalue l of the update solves (l - 1)^2 + (l - 1) h_d q + l h_g h_d p = 0 with q and p
+    between the extreme eigenvalues of Q and of P P^T (take the eigenvector's product with the
+    eigenvalue equation). It is inside the unit circle if q > 0 and h_d (2 q + h_g p) < 4. So any
+    damping will do, however small, where simultaneous descent asks for h_g p < q.
+
+    Args:
+        s_max: largest singular value of the coupling P.
+        eta_max: largest eigenvalue of the damping Q, 0 or more.
+        ratio: of the discriminator's step to the generator's.
+
+    Raises:
+        ConfigError: neither coupling nor damping, or a ratio that is not positive.
+    """
+    if not (s_max >= 0 and eta_max >= 0 and s_max + eta_max > 0 and ratio > 0):
+        raise ConfigError(
+            f"no step for s_max = {s_max:g}, eta_max = {eta_max:g}, ratio = {ratio:g}: they must "
+            "be positive"
+        )
+    turn = eta_max * ratio
+    return 4 / (turn + sqrt(turn**2 + 4 * ratio * s_max**2))
+
+
 def simultaneous_rate(e: Extremes, h: float, tau: float) -> float:
     """Bound of the spectral radius of simultaneous descent ([M] Lemmas 7.5 and 7.7).
 

@@ -3,8 +3,7 @@
 Close to an equilibrium its eigenvalues decide over convergence: real parts below 0 attract, a large
 imaginary part for a small real one makes the players circle and allows small steps only ([M] 2.3).
 Products with the Jacobian cost about three gradients, so Arnoldi's method finds its outermost
-eigenvalues for any network. Its blocks at an equilibrium ([M] Lemmas 5.2 and 6.3) come from the
-gradients of single samples.
+eigenvalues for any network; `onet.adversarial.blocks` looks at its blocks.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onet.adversarial.games.game import block_jacobian, require_non_negative
-from onet.adversarial.players import Batch, Players
+from onet.adversarial.players import Batch
 from onet.adversarial.rates import largest_step
 from onet.adversarial.trainer import AdversarialTrainer
 from onet.errors import ConfigError, TrainingError
@@ -50,16 +48,17 @@ class GameField:
         parameters_d: Sequence[nn.Parameter],
     ) -> None:
         self.parameters = [*parameters_g, *parameters_d]
+        self._players = len(parameters_g)
         self.generator = sum(p.numel() for p in parameters_g)
         self.size = sum(p.numel() for p in self.parameters)
-        of_g = _flat_gradient(loss_g, parameters_g, create_graph=True)
-        of_d = _flat_gradient(loss_d, parameters_d, create_graph=True)
+        of_g = flat_gradient(loss_g, parameters_g, create_graph=True)
+        of_d = flat_gradient(loss_d, parameters_d, create_graph=True)
         self._field = -torch.cat([of_g, of_d])
         if not bool(torch.isfinite(self._field).all()):
             raise TrainingError("the field of the game is NaN or infinite at these parameters")
         # J^T u is linear in u, so its derivative by u in the direction x is J x.
         self._dual = torch.zeros_like(self._field, requires_grad=True)
-        self._pulled = _flat_gradient(
+        self._pulled = flat_gradient(
             (self._field * self._dual).sum(), self.parameters, create_graph=True
         )
 
@@ -90,13 +89,30 @@ class GameField:
         values: NDArray[np.float64] = result.double().cpu().numpy()
         return values
 
+    def damping_product(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Q y (m,) for y (m,): the Hessian of the discriminator's loss, minus its block of J."""
+        return self._pull(y, self.parameters[self._players :])
+
+    def coupling_gram_product(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """P^T P x (n,) for x (n,): P is what the discriminator's block of J has from theta."""
+        onto = self.product(np.append(x, np.zeros(self.size - self.generator)))
+        return -self._pull(onto[self.generator :], self.parameters[: self._players])
+
+    def _pull(self, y: NDArray[Any], onto: Sequence[nn.Parameter]) -> NDArray[np.float64]:
+        """Minus the derivative of y . v_d by some parameters."""
+        direction = torch.as_tensor(np.ravel(y), dtype=self._field.dtype).to(self._field.device)
+        slope = -(self._field[self.generator :] * direction).sum()
+        values = flat_gradient(slope, onto, retain_graph=True)
+        result: NDArray[np.float64] = values.double().cpu().numpy()
+        return result
+
     def jacobian(self) -> NDArray[np.float64]:
         """J (n, n), for small games.
 
         Raises:
             ConfigError: it would be too large.
         """
-        _require_small(self.size, self.size)
+        require_small(self.size, self.size)
         return np.stack([self.product(unit) for unit in np.eye(self.size)], axis=1)
 
     def spectrum(
@@ -104,6 +120,7 @@ class GameField:
         count: int = 20,
         which: Literal["LM", "LR", "LI"] = "LM",
         seed: int = 0,
+        tolerance: float = 0.0,
     ) -> NDArray[np.complex128]:
         """The `count` outermost eigenvalues, sorted by real part.
 
@@ -111,6 +128,7 @@ class GameField:
             count: how many.
             which: of the largest modulus (LM), real part (LR) or imaginary part (LI).
             seed: of the vector that the search starts from.
+            tolerance: relative one at which the search may stop; 0 for rounding.
 
         Raises:
             ConfigError: more eigenvalues than there are.
@@ -130,7 +148,9 @@ class GameField:
         operator = LinearOperator((self.size,) * 2, matvec=self.product, dtype=np.float64)
         start = np.random.default_rng(seed).standard_normal(self.size)
         try:
-            values = eigs(operator, k=count, which=which, v0=start, return_eigenvectors=False)
+            values = eigs(
+                operator, k=count, which=which, v0=start, tol=tolerance, return_eigenvectors=False
+            )
         except ArpackNoConvergence as error:
             raise TrainingError(
                 f"Arnoldi's method found {len(error.eigenvalues)} of {count} eigenvalues; ask for "
@@ -200,78 +220,7 @@ def stability_report(eigenvalues: NDArray[Any]) -> StabilityReport:
     return StabilityReport(values, float(real.max()), float(rotation.max()), limit)
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """Blocks of the Jacobian at an equilibrium, for m parameters of D and n of G.
-
-    Attributes:
-        k_dd: (m, m), rho2 E[grad D grad D^T] on real samples: the damping of the loss.
-        k_dg: (m, n), rho1 times the derivative of E_fake[grad D] by the generator.
-        l_dd: (m, m), gamma E[grad_x grad D (grad_x grad D)^T]: the damping of R1.
-    """
-
-    k_dd: NDArray[np.float64]
-    k_dg: NDArray[np.float64]
-    l_dd: NDArray[np.float64]
-
-    def jacobian(self) -> NDArray[np.float64]:
-        """(n + m, n + m), the generator first. Exact at equilibria where D = 0 and real = fake."""
-        return block_jacobian(self.k_dg, self.k_dd + self.l_dd)
-
-
-def game_blocks(
-    players: Players,
-    batch: Batch,
-    latent: Tensor,
-    *,
-    rho1: float = 0.5,
-    rho2: float = 0.5,
-    gamma: float = 0.0,
-) -> Blocks:
-    """The blocks, from gradients of single samples.
-
-    Args:
-        players: small networks; the work is that of m + (numbers of the real samples) gradients.
-        batch, latent: what expectations are taken over.
-        rho1, rho2: of the loss's `ActivationPair`; by default of the cross-entropy.
-        gamma: of the zero-centred penalty on real samples, `norm="sum"`.
-
-    Raises:
-        ConfigError: blocks too large to write down, or a negative gamma.
-    """
-    require_non_negative("gamma", gamma)
-    of_g = [p for p in players.generator_parameters() if p.requires_grad]
-    of_d = [p for p in players.discriminator_module().parameters() if p.requires_grad]
-    m, n = (sum(p.numel() for p in part) for part in (of_d, of_g))
-    _require_small(m, max(m, n))
-
-    real = players.real(batch).detach().requires_grad_(True)
-    logits = players.judge(batch, real)
-    rows = [_flat_gradient(logit, of_d, retain_graph=True).detach() for logit in logits]
-    k_dd = rho2 * _gram(rows) / len(rows)
-
-    l_dd = np.zeros((m, m))
-    if gamma:
-        (slope,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
-        mixed = [
-            _flat_gradient(entry, of_d, retain_graph=True).detach() for entry in slope.flatten()
-        ]
-        l_dd = gamma * _gram(mixed) / len(logits)
-
-    fake_logits = players.judge(batch, players.fake(batch, latent))
-    mean = _flat_gradient(fake_logits.mean(), of_d, create_graph=True)
-    coupling = [_flat_gradient(entry, of_g, retain_graph=True).detach() for entry in mean]
-    return Blocks(k_dd, rho1 * torch.stack(coupling).double().cpu().numpy(), l_dd)
-
-
-def _gram(rows: list[Tensor]) -> NDArray[np.float64]:
-    """Sum of the outer products (m, m) of rows (m,)."""
-    stacked = torch.stack(rows).double()
-    values: NDArray[np.float64] = (stacked.T @ stacked).cpu().numpy()
-    return values
-
-
-def _flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], **options: Any) -> Tensor:
+def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], **options: Any) -> Tensor:
     """Gradient (n,) by all parameters one after the other; 0 where there is none."""
     found: Sequence[Tensor | None] = [None] * len(parameters)
     if loss.requires_grad:
@@ -283,7 +232,7 @@ def _flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], **options: 
     return torch.cat(parts)
 
 
-def _require_small(rows: int, columns: int) -> None:
+def require_small(rows: int, columns: int) -> None:
     if rows * columns > LARGEST_BLOCK:
         raise ConfigError(
             f"a matrix of {rows} x {columns} numbers is too large to write down; use "

@@ -29,4 +29,6 @@ def calibrate(
     print_table(
         result.errors, "Held-out points; cross-entropy in nats, calibration error of 15 bins"
     )
-    typer.echo(f"temperature {result.temperature:.3f}; see {run / PICTURE}")
+    typer.echo(
+        f"temperature {result.temperature:.3f}, offset {result.offset:.3f}; see {run / PICTURE}"
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onet.cli.app import Seed, app
+from onet.errors import ConfigError
 
 if TYPE_CHECKING:
     from onet.report.stability.study import Study
@@ -88,6 +89,26 @@ def spectrum(
 
 
 @stability.command()
+def networks(
+    run: Annotated[Path, typer.Argument(help="Folder of an adversarial run, or a checkpoint.")],
+    shapes: Annotated[int, typer.Option(help="Losses are means over so many shapes.")] = 4,
+    points: Annotated[int, typer.Option(help="And so many query points of each.")] = 256,
+    count: Annotated[int, typer.Option(help="Eigenvalues of the Jacobian.")] = 8,
+    which: Annotated[
+        str, typer.Option(help="Largest modulus LM, real part LR or imaginary part LI.")
+    ] = "LM",
+    data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """The game between the networks of a run: eigenvalues, damping, coupling, step sizes."""
+    from onet.report.stability.networks import networks_study
+
+    study = networks_study(run, shapes, points, count, which, data, seed)
+    _show(study, out or Path("stability/networks") / run.stem)
+
+
+@stability.command()
 def poincare(
     samples: Annotated[
         Path | None,
@@ -95,13 +116,30 @@ def poincare(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Eigenvalues of the samples.")] = 3,
     draws: Annotated[int, typer.Option(min=2, help="Samples of each known distribution.")] = 20_000,
+    network_steps: Annotated[
+        int, typer.Option(min=0, help="Train a network so long to estimate the same; 0 for none.")
+    ] = 400,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Rank an augmentation of the samples, NAME or NAME=STRENGTH; repeat for more: "
+            "noise, scale, mixup, dropout, mirror, or all."
+        ),
+    ] = None,
     seed: Seed = 0,
     out: Out = None,
 ) -> None:
     """How hard a distribution is for a GAN, and the penalty that it asks for."""
+    from onet.adversarial.augmentations import parse_augmentations
     from onet.report.stability.poincare import poincare_study, samples_study
 
-    study = samples_study(samples, count, seed) if samples else poincare_study(draws, seed)
+    if samples:
+        ranked = parse_augmentations(augment or [])
+        study = samples_study(samples, count, seed, network_steps, ranked)
+    elif augment:
+        raise ConfigError("--augment ranks augmentations of samples: name a file of samples")
+    else:
+        study = poincare_study(draws, seed, network_steps)
     _show(study, out or Path("stability/poincare"))
 
 

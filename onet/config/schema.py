@@ -73,8 +73,8 @@ class DataConfig(_Strict):
     )
     windows: tuple[float, float] | None = Field(
         default=None,
-        description="Train on random cubes of the shapes instead of whole ones, for scenes: their "
-        "shortest and longest edge, in longest edges of the shape.",
+        description="Train and validate on random cubes of the shapes instead of whole ones, for "
+        "scenes: their shortest and longest edge, in longest edges of the shape.",
     )
     input: Section = Field(
         default_factory=_pointcloud_input,

@@ -46,7 +46,7 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             training=draws,
             importance=data.importance and draws,
             distances=data.distances and draws,
-            windows=Windows(data.windows) if data.windows and draws else None,
+            windows=Windows(data.windows) if data.windows else None,
         )
 
     return {

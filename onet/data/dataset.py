@@ -201,6 +201,7 @@ def _check_windows(input: Input, points_subsample: Any, points_file: str, extras
         raise ConfigError("data.windows: only point clouds are seen through windows; leave it out")
     if not isinstance(points_subsample, int) or points_file != POINTS or extras:
         raise ConfigError(
-            "data.windows: query points are uniform ones; give data.points_subsample as one "
-            f"number, data.points_file={POINTS}, and neither data.importance nor data.distances"
+            "data.windows: query points are uniform ones; give one number each for "
+            "data.points_subsample and training.validation_points, "
+            f"data.points_file={POINTS}, and neither data.importance nor data.distances"
         )

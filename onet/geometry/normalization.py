@@ -59,8 +59,8 @@ class UnitFrame:
         scale = float((high - low).max())
         if not scale > 0 or not np.isfinite(scale):
             raise DataError(
-                f"{source}: the bounding box has extent {scale}; all points coincide or overflow, "
-                "export the shape again"
+                f"{source}: the bounding box has extent {scale}; all points coincide or overflow; "
+                "export the shape again, or give the frame of the object with its points"
             )
         return cls((low + high) / 2, scale)
 

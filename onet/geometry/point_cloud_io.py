@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -75,17 +76,21 @@ def _read(path: Path, suffix: str) -> Any:
 
 
 def _read_text(path: Path) -> NDArray[np.float64]:
-    lines = path.read_text(encoding="utf-8-sig").replace(",", " ").replace(";", " ").splitlines()
-    rows = [row for line in lines if (row := line.partition("#")[0].split())]
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]  # a heading
-    widths = {len(row) for row in rows}
+    numbers, widths = array("d"), set()  # eight bytes a number: clouds have millions of lines
+    heading = True
+    with path.open(encoding="utf-8-sig") as lines:
+        for line in lines:
+            row = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
+            if row and not (heading and not _is_number(row[0])):
+                widths.add(len(row))
+                numbers.extend(map(float, row))
+            heading = heading and not row
     if len(widths) > 1:
         raise DataError(
             f"{path}: lines have between {min(widths)} and {max(widths)} columns; "
             "give each point x, y, z on a line of its own"
         )
-    table = np.array(rows, dtype=np.float64)
+    table = np.asarray(numbers).reshape(-1, *widths)
     if table.ndim == 2 and table.shape[1] > 3:
         logger.info("%s: using the first 3 of %d columns as x, y, z", path, table.shape[1])
         table = table[:, :3]
@@ -110,19 +115,19 @@ def check_points(points: Any, source: str = "points") -> NDArray[np.float64]:
     Raises:
         DataError: no points, not numbers, a shape other than (N, 3), NaN or infinite values.
     """
-    array = np.asarray(points)
-    if array.size == 0:
+    given = np.asarray(points)
+    if given.size == 0:
         raise DataError(f"{source}: contains no points; give at least one")
-    if array.dtype.kind not in "fiu":
+    if given.dtype.kind not in "fiu":
         raise DataError(
-            f"{source}: expected numbers, found {array.dtype}; give x, y, z for each point"
+            f"{source}: expected numbers, found {given.dtype}; give x, y, z for each point"
         )
-    if array.ndim != 2 or array.shape[1] != 3:
+    if given.ndim != 2 or given.shape[1] != 3:
         hint = "give x, y, z for each point"
-        if array.ndim == 2 and array.shape[1] > 3:
+        if given.ndim == 2 and given.shape[1] > 3:
             hint = "keep the first three columns: points[:, :3]"
-        raise DataError(f"{source}: expected points of shape (N, 3), found {array.shape}; {hint}")
-    result = np.ascontiguousarray(array, dtype=np.float64)
+        raise DataError(f"{source}: expected points of shape (N, 3), found {given.shape}; {hint}")
+    result = np.ascontiguousarray(given, dtype=np.float64)
     bad = int((~np.isfinite(result).all(axis=1)).sum())
     if bad:
         raise DataError(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from onet.errors import ConfigError
 from onet.inference.reconstructor import Reconstructor
+from onet.nn.code import kind_made
 from onet.nn.encoders import IndexEncoder
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def find_code(
     decoder was 0.56 in place of 0.92.
 
     Args:
-        model: its code must be a tensor of `c_dim` numbers.
+        model: its code must be global, one vector of `c_dim` numbers.
         points: (N, 3) in the unit frame.
         occupancies: (N,) of these points.
         steps, learning_rate: of Adam.
@@ -90,24 +91,20 @@ def initial_code(model: Reconstructor) -> dict[str, Tensor]:
     """The mean of learned codes, the mean of the prior of latent codes, else zero.
 
     Raises:
-        ConfigError: there is no code, or it is no tensor (C,).
+        ConfigError: there is no code, or it is not global.
     """
     network, encoder = model.model, getattr(model.model, "encoder", None)
+    if (kind := kind_made(encoder)) != "global":
+        raise ConfigError(
+            f"{model.source}: its codes are of the kind {kind!r}; only a model with a global code, "
+            "one vector a shape, can be given one by descent"
+        )
     sizes = {key: getattr(network, f"{key}_dim", 0) for key in ("c", "z")}
     code = {key: torch.zeros(size, device=model.device) for key, size in sizes.items() if size}
     if not code:
         raise ConfigError(f"{model.source}: the model has no code that a shape could be given")
     if isinstance(encoder, IndexEncoder):
         code["c"] = encoder.weight.detach().mean(0)
-    try:
-        logits = _decode(model, torch.zeros(1, 3, device=model.device), code)
-    except (TypeError, ValueError, IndexError, KeyError, RuntimeError, AttributeError) as error:
-        raise ConfigError(
-            f"{model.source}: its decoder does not take a code of {sizes['c']} numbers ({error}); "
-            "only a model with a global code can be fitted"
-        ) from error
-    if logits.shape != (1,):
-        raise ConfigError(f"{model.source}: its decoder does not give one logit a point")
     return code
 
 

@@ -14,16 +14,16 @@ from onet import __version__
 from onet.data.store import NEAR_SURFACE, POINTS, Item, Store
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.inference.calibration import (
+    CALIBRATION,
     Calibration,
     Familiarity,
-    calibration_error,
     code_numbers,
-    cross_entropy,
     distance,
-    fit_temperature,
     identity,
 )
 from onet.inference.reconstructor import Reconstructor, load
+from onet.inference.reliability import calibration_error, draw_reliability
+from onet.inference.scaling import UNCHANGED, Scaling, cross_entropy, fit_scaling
 from onet.parallel import run_tasks
 from onet.training.checkpoints import FOLDER, resolve_checkpoint
 
@@ -44,12 +44,13 @@ def calibrate(
     seed: int = 0,
     device: str = "auto",
 ) -> Calibration:
-    """Fit the temperature of a run's best checkpoint, and summarise what it was trained on.
+    """Fit the probabilities of a run's best checkpoint, and summarise what it was trained on.
 
-    The temperature is fitted on uniform points of the validation split. What it does is measured on
-    the test split: on uniform points, and where the store has them on points near the surface.
-    Written to the run folder: calibration.json, which `onet.load` uses from then on, and
-    calibration.png.
+    Temperature and offset are fitted on uniform points of the validation split, where the
+    cross-entropy cannot rise. What they do is measured on the test split: on uniform points, and
+    where the store has them on points near the surface. If the cross-entropy of the uniform ones
+    rises, a warning is logged: the two splits differ more than the calibration corrects. Written to
+    the run folder: calibration.json, which `onet.load` uses from then on, and calibration.png.
 
     Args:
         run_dir: a run folder.
@@ -64,8 +65,6 @@ def calibrate(
         CheckpointError, DataError: no run, no store, or splits without items.
         ConfigError: a model that observes nothing, or numbers out of range.
     """
-    from onet.report.reliability import draw_reliability
-
     checkpoint = resolve_checkpoint(run_dir)
     if checkpoint.parent.name != FOLDER:
         raise CheckpointError(f"{run_dir}: is not in a run folder; give one `onet train` wrote")
@@ -91,7 +90,7 @@ def calibrate(
     train = splits[settings.train_split]
     codes = np.stack([numbers for numbers, _ in _over(model, train, seed, ())])
     val = list(_over(model, splits[settings.val_split], seed, (POINTS,), points))
-    temperature = fit_temperature(*_joined([samples[POINTS] for _, samples in val]))
+    scaling = fit_scaling(*_joined([samples[POINTS] for _, samples in val]))
     deviation = np.maximum(codes.std(axis=0), 1e-6 + 1e-3 * codes.std())
     mean = codes.mean(axis=0)
     limit = np.quantile([distance(numbers, mean, deviation) for numbers, _ in val], quantile)
@@ -109,9 +108,9 @@ def calibrate(
     }
     result = Calibration(
         identity(checkpoint),
-        temperature,
+        scaling.temperature,
         familiarity,
-        [_errors(name, *sample, temperature) for name, sample in samples.items()],
+        [_errors(name, *sample, scaling) for name, sample in samples.items()],
         {
             "data": str(store.root.resolve()),
             "items": {split: len(found) for split, found in splits.items()},
@@ -119,9 +118,17 @@ def calibrate(
             "seed": seed,
             "version": __version__,
         },
+        scaling.offset,
     )
+    uniform = result.errors[0]
+    if uniform["cross_entropy_after"] > uniform["cross_entropy_before"]:
+        logger.warning(
+            "%s: on held-out points the cross-entropy rises from %.4f to %.4f; calibrate with more "
+            "items, or delete %s",
+            run_dir, uniform["cross_entropy_before"], uniform["cross_entropy_after"], CALIBRATION,
+        )  # fmt: skip
     folder = checkpoint.parent.parent
-    draw_reliability(samples, temperature, folder / PICTURE)
+    draw_reliability(samples, scaling, folder / PICTURE)
     result.write(folder)
     return result
 
@@ -164,10 +171,10 @@ def _joined(samples: list[Sample]) -> Sample:
 
 
 def _errors(
-    name: str, logits: NDArray[np.float64], truth: NDArray[np.bool_], temperature: float
+    name: str, logits: NDArray[np.float64], truth: NDArray[np.bool_], scaling: Scaling
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"points": name, "count": len(logits), "occupied": float(truth.mean())}
-    for when, scale in (("before", 1.0), ("after", temperature)):
-        row[f"cross_entropy_{when}"] = cross_entropy(logits / scale, truth)
-        row[f"calibration_error_{when}"] = calibration_error(expit(logits / scale), truth)
+    for when, applied in (("before", UNCHANGED), ("after", scaling)):
+        row[f"cross_entropy_{when}"] = cross_entropy(applied(logits), truth)
+        row[f"calibration_error_{when}"] = calibration_error(expit(applied(logits)), truth)
     return row

@@ -1,8 +1,7 @@
 """How far a trained model's probabilities can be trusted, and for which observations.
 
-Temperature: probabilities are sigmoid(logit / T) with one number T, fitted on validation (Guo et
-al., On Calibration of Modern Neural Networks, ICML 2017). So the surface at probability p is where
-the network's logit is T log(p / (1 - p)).
+Probabilities are those of scaled logits, fitted on validation: see `onet.inference.scaling`. The
+surface stays where it is.
 
 Familiarity: how far the code of an observation is from those of training, as the root mean square
 of its deviations in units of the standard deviation of each number (a Mahalanobis distance with a
@@ -24,14 +23,13 @@ from torch import Tensor
 
 from onet.errors import CheckpointError
 from onet.files import replacing
+from onet.inference.scaling import Scaling
 from onet.nn.code import Code
 from onet.training.checkpoints import FOLDER, checksum
 
 logger = logging.getLogger(__name__)
 
 CALIBRATION = "calibration.json"
-BINS = 15
-"""Of probabilities, in reliability diagrams and calibration errors."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Calibration:
 
     Attributes:
         checkpoint: file name and SHA-256 of it.
-        temperature: T above.
+        temperature, offset: of the scaling of logits.
         familiarity: of observations.
         errors: before and after, for each kind of held-out points: rows for a table.
         protocol: splits, numbers of items and points, seed, version.
@@ -71,6 +69,12 @@ class Calibration:
     familiarity: Familiarity
     errors: list[dict[str, Any]] = field(default_factory=list)
     protocol: dict[str, Any] = field(default_factory=dict)
+    offset: float = 0.0
+
+    @property
+    def scaling(self) -> Scaling:
+        """From the network's logits to calibrated ones."""
+        return Scaling(self.temperature, self.offset)
 
     def write(self, run_dir: Path) -> None:
         """Write calibration.json to a run folder."""
@@ -104,13 +108,16 @@ def read_calibration(checkpoint: Path) -> Calibration | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         familiarity = Familiarity(**content.pop("familiarity"))
         calibration = Calibration(**content, familiarity=familiarity)
-        temperature = float(calibration.temperature)
+        temperature, offset = float(calibration.temperature), float(calibration.offset)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: is damaged ({error}); delete it, or make it anew with `onet calibrate`"
         ) from None
-    if not 0 < temperature < np.inf:
-        raise CheckpointError(f"{path}: temperature {temperature} is not above 0; calibrate anew")
+    if not (0 < temperature < np.inf and np.isfinite(offset)):
+        raise CheckpointError(
+            f"{path}: temperature {temperature} is not above 0, or offset {offset} not finite; "
+            "calibrate anew"
+        )
     if calibration.checkpoint != identity(checkpoint):
         logger.warning(
             "%s: is of another checkpoint than %s and not used; run `onet calibrate` again",
@@ -128,47 +135,3 @@ def code_numbers(code: Code) -> NDArray[np.float64]:
         return numbers if numbers.ndim == 1 else numbers.mean(axis=0)
     maps = [code[key].double().cpu().numpy() for key in sorted(code)]
     return np.concatenate([features.reshape(len(features), -1).mean(axis=1) for features in maps])
-
-
-def fit_temperature(
-    logits: ArrayLike,  # (N,)
-    occupancies: ArrayLike,  # (N,) bool
-) -> float:
-    """The temperature of least cross-entropy; between 0.05 and 20."""
-    from scipy.optimize import minimize_scalar
-
-    values, truth = np.asarray(logits, np.float64), np.asarray(occupancies, bool)
-    found = minimize_scalar(  # convex in the inverse of the temperature
-        lambda inverse: cross_entropy(values * inverse, truth), bounds=(0.05, 20), method="bounded"
-    )
-    return 1 / float(found.x)
-
-
-def cross_entropy(logits: NDArray[np.floating], occupancies: NDArray[np.bool_]) -> float:
-    """Mean cross-entropy of a point, in nats."""
-    return float(np.logaddexp(0, np.where(occupancies, -logits, logits)).mean())
-
-
-def reliability(
-    probabilities: NDArray[np.floating],  # (N,)
-    occupancies: NDArray[np.bool_],  # (N,)
-    bins: int = BINS,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Mean probability, part that is occupied, and number of points, of equally wide bins.
-
-    The first two are NaN where a bin has no points.
-    """
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    counts = np.bincount(place, minlength=bins)
-    with np.errstate(invalid="ignore"):
-        said = np.bincount(place, probabilities, bins) / counts
-        true = np.bincount(place, occupancies, bins) / counts
-    return said, true, counts
-
-
-def calibration_error(
-    probabilities: NDArray[np.floating], occupancies: NDArray[np.bool_], bins: int = BINS
-) -> float:
-    """Expected calibration error: mean distance of probability and frequency over the points."""
-    said, true, counts = reliability(probabilities, occupancies, bins)
-    return float(np.nansum(counts * np.abs(said - true)) / counts.sum())

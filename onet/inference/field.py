@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from onet.inference.scaling import UNCHANGED, Scaling
 from onet.nn.code import Code, as_batch, device_of
 from onet.training.precision import choose_precision
 
@@ -35,7 +36,7 @@ class OccupancyField:
         precision: arithmetic of the decoder. With bfloat16 on a processor on which that is slower
             than float32, a warning is logged.
         z: (Z,) latent code on the model's device, for a model that has one.
-        temperature: what the model's logits are divided by; see `onet.inference.calibration`.
+        scaling: of the model's logits; see `onet.inference.scaling`.
     """
 
     def __init__(
@@ -44,10 +45,10 @@ class OccupancyField:
         code: Code,
         precision: Literal["float32", "bfloat16"] = "float32",
         z: Tensor | None = None,
-        temperature: float = 1.0,
+        scaling: Scaling = UNCHANGED,
     ) -> None:
         self._model = model
-        self._temperature = temperature
+        self._scaling = scaling
         self._device = device_of(code)
         self._codes = (as_batch(code),) if z is None else (as_batch(code), z[None])
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
@@ -64,7 +65,7 @@ class OccupancyField:
         queries = self._queries(points)
         with torch.no_grad():
             logits = self._folded(queries) if self._folded else self._decode(queries)
-        return _like(points, logits / self._temperature)
+        return _like(points, self._scaling(logits))
 
     def value_and_gradient(
         self,
@@ -77,8 +78,8 @@ class OccupancyField:
         else:
             parts = [self._differentiate(part) for part in queries.split(GRADIENT_BATCH)]
             logits, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
-        logits, gradients = logits / self._temperature, gradients / self._temperature
-        return _like(points, logits), _like(points, gradients)
+        gradients = gradients / self._scaling.temperature
+        return _like(points, self._scaling(logits)), _like(points, gradients)
 
     def _queries(self, points: Any) -> Tensor:
         if not isinstance(points, Tensor):

@@ -43,7 +43,8 @@ from onet.geometry.normalization import UnitFrame
 from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
 from onet.inference.field import OccupancyField
-from onet.inference.reconstructor import Reconstructor, SurfaceOptions, surface_settings
+from onet.inference.reconstructor import Reconstructor
+from onet.inference.surface import SurfaceOptions, surface_settings
 from onet.training.loop import train
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -29,13 +29,8 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.reconstructor import (
-    SURFACE_OPTIONS,
-    Reconstructor,
-    SurfaceOptions,
-    check_several,
-    load,
-)
+from onet.inference.reconstructor import Reconstructor, check_several, load
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.parallel import run_tasks
 from onet.training.checkpoints import checksum, resolve_checkpoint
 
@@ -146,7 +141,7 @@ def generate(
         seed: of the observations. That of an item depends on it and on the item's name only.
         overwrite: delete what was generated in `out` before.
         device: see `onet.load`.
-        options: see `onet.inference.reconstructor.SurfaceOptions`.
+        options: see `onet.inference.surface.SurfaceOptions`.
 
     Raises:
         CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments;
@@ -167,7 +162,7 @@ def generate(
         "checkpoint": {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)},
         "format": surface.format,
         **surface.model_dump(include=SURFACE_OPTIONS),
-        **({"temperature": model.temperature} if model.calibration else {}),
+        **(asdict(model.scaling) if model.calibration else {}),
         "applied_threshold": model.metadata.get("applied_threshold"),
         "seed": seed,
         "views": views,

@@ -31,13 +31,8 @@ from onet.geometry.mesh_io import save_mesh
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.reconstructor import (
-    SURFACE_OPTIONS,
-    Observation,
-    Reconstructor,
-    SurfaceOptions,
-    load,
-)
+from onet.inference.reconstructor import Observation, Reconstructor, load
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.nn.code import Code
 from onet.parallel import run_tasks
 from onet.training.checkpoints import resolve_checkpoint
@@ -167,7 +162,7 @@ def interpolate(
         seed: of the samples, and of the choice of points where the model observes points.
         overwrite: replace the walk that is there.
         device: see `onet.load`.
-        options: see `onet.inference.reconstructor.SurfaceOptions`.
+        options: see `onet.inference.surface.SurfaceOptions`.
 
     Raises:
         CheckpointError, ConfigError, DataError: a model, end or folder that cannot be used.

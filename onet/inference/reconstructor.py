@@ -6,8 +6,9 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -15,22 +16,22 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from onet.config import Config, GenerationConfig, with_changes
+from onet.config import Config, GenerationConfig
 from onet.data.inputs import INPUTS, Input, PointCloudInput
 from onet.data.inputs.tensors import to_tensors
 from onet.errors import ConfigError, DataError
-from onet.geometry.dual_contouring import dual_contouring
-from onet.geometry.extraction import extract_mesh
-from onet.geometry.normalization import UNCERTAINTY, UnitFrame
-from onet.geometry.normals import with_field_normals
-from onet.geometry.refinement import refine_roots
-from onet.geometry.simplification import simplify as simplify_mesh
-from onet.geometry.uncertainty import vertex_uncertainty
+from onet.geometry.normalization import UnitFrame
 from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
-from onet.inference.published_refinement import refine_published
 from onet.inference.published_weights import read_checkpoint
 from onet.inference.run_threshold import with_applied_threshold
+from onet.inference.scaling import UNCHANGED, Scaling
+from onet.inference.surface import (
+    SURFACE_OPTIONS,
+    SurfaceOptions,
+    surface_settings,
+    take_surface,
+)
 from onet.models import build_model
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
 from onet.training.checkpoints import load_into
@@ -43,40 +44,6 @@ Observation = Any
 
 Prepared = ArrayLike | dict[str, NDArray[Any]]
 """An observation as the model's input prepares it: an array, or several by name."""
-
-
-class SurfaceOptions(TypedDict, total=False):
-    """How a surface is taken from a field; what is left out or None is as configured.
-
-    Attributes:
-        resolution: cells along an edge of the extraction grid.
-        threshold: probability in (0, 1) above which a point is inside.
-        refine: `root` moves every vertex to where the field crosses the threshold on its lattice
-            edge; `published` descends the loss of the publication, after simplification; `none`.
-        refine_steps: steps of the published refinement.
-        mode: `exact` or `fast`, see `onet.extract_mesh`.
-        precision: `float32` or `bfloat16`, of the decoder.
-        sharp: dual contouring instead of marching cubes.
-        simplify: faces to simplify to, at least 4; the mesh stays closed. 0 keeps all.
-        normals: give the vertices the normals of the field.
-        uncertainty: give the vertices an attribute `uncertainty`, which PLY and GLB files keep: the
-            width of the zone in which the probability is between 1/4 and 3/4, in the frame of the
-            mesh; see `onet.geometry.uncertainty`.
-    """
-
-    resolution: int | None
-    threshold: float | None
-    refine: Literal["none", "root", "published"] | None
-    refine_steps: int | None
-    mode: Literal["exact", "fast"] | None
-    precision: Literal["float32", "bfloat16"] | None
-    sharp: bool | None
-    simplify: int | None
-    normals: bool | None
-    uncertainty: bool | None
-
-
-SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
 
 
 def load(
@@ -101,17 +68,24 @@ def load(
     place = choose_device(device)
     checkpoint = read_checkpoint(path, config)
     calibration = read_calibration(checkpoint.path)
-    temperature = calibration.temperature if calibration else 1.0
-    checkpoint = with_applied_threshold(path, checkpoint, temperature)
+    checkpoint = with_applied_threshold(path, checkpoint)
     model = build_model(checkpoint.config.model)
     load_into(model, checkpoint)
-    return Reconstructor(
+    loaded = Reconstructor(
         model.to(place),
         checkpoint.config,
         checkpoint.metadata,
         str(checkpoint.path),
         calibration,
     )
+    if calibration:
+        logger.info(
+            "%s: calibrated; the network's threshold %g is a probability of %.4g",
+            checkpoint.path,
+            checkpoint.config.generation.threshold,
+            loaded.generation_settings().threshold,
+        )
+    return loaded
 
 
 def choose_device(name: str) -> torch.device:
@@ -132,14 +106,6 @@ def choose_device(name: str) -> torch.device:
     if not present[name]:
         raise ConfigError(f"device {name!r}: torch {torch.__version__} finds none; use device cpu")
     return torch.device(name)
-
-
-def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
-    """The section `generation` with changes; see `Reconstructor.generation_settings`."""
-    given = {key: value for key, value in changes.items() if value is not None}
-    if given.get("simplify") == 0:
-        given["simplify"] = None
-    return with_changes(section, given, "generation")
 
 
 def check_several(config: Config) -> None:
@@ -221,12 +187,12 @@ class Reconstructor:
         Precision is as configured if None.
         """
         precision = precision or self.config.generation.precision
-        return OccupancyField(self.model.eval(), code, precision, z, self.temperature)
+        return OccupancyField(self.model.eval(), code, precision, z, self.scaling)
 
     @property
-    def temperature(self) -> float:
-        """What the model's logits are divided by; 1 without calibration."""
-        return self.calibration.temperature if self.calibration else 1.0
+    def scaling(self) -> Scaling:
+        """From the model's logits to calibrated ones; changes nothing without calibration."""
+        return self.calibration.scaling if self.calibration else UNCHANGED
 
     def familiarity(
         self,
@@ -269,12 +235,16 @@ class Reconstructor:
     def generation_settings(self, **changes: Any) -> GenerationConfig:
         """The section `generation` of the configuration, with changes; None changes nothing.
 
-        `simplify=0` stands for null, which keeps all faces.
+        The configured threshold is the network's own probability; here it is the calibrated one
+        at the same places. `simplify=0` stands for null, which keeps all faces.
 
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
-        return surface_settings(self.config.generation, **changes)
+        section = self.config.generation
+        threshold = self.scaling.calibrated(section.threshold)
+        section = section.model_copy(update={"threshold": threshold})
+        return surface_settings(section, **changes)
 
     def extract(
         self,
@@ -309,46 +279,20 @@ class Reconstructor:
             latent = self.latent(seed)
         field = self.field(code, settings.precision, latent)
         half = (1 + settings.padding) / 2
-        mesh = extract_mesh(
+        mesh = take_surface(
             field,
-            bounds=((-half,) * 3, (half,) * 3),
-            resolution=settings.resolution,
-            probability=settings.threshold,
-            mode=settings.mode,
-            batch_size=settings.batch_size,
+            settings,
+            ((-half,) * 3, (half,) * 3),
+            settings.resolution,
+            differentiable=lambda points: self.scaling(
+                self.model.eval().decode(
+                    points[None], as_batch(code), None if latent is None else latent[None]
+                )[0]
+            ),
+            device=self.device,
         )
         if (familiarity := self.familiarity(code)) is not None:
             mesh.metadata["familiarity"] = familiarity
-        if len(mesh.faces) == 0:
-            return mesh
-        if settings.sharp:  # puts the vertices on the surface itself
-            mesh = dual_contouring(mesh, field, batch_size=settings.batch_size)
-        elif settings.refine == "root":
-            mesh = refine_roots(field, mesh, batch_size=settings.batch_size)
-        if settings.simplify is not None:
-            mesh = simplify_mesh(mesh, settings.simplify)
-        if settings.refine == "published":
-            mesh = refine_published(
-                lambda points: (
-                    self.model.eval().decode(
-                        points[None],
-                        as_batch(code),
-                        None if latent is None else latent[None],
-                    )[0]
-                    / self.temperature
-                ),
-                mesh,
-                settings.threshold,
-                steps=settings.refine_steps,
-                batch_size=settings.batch_size,
-                device=self.device,
-            )
-        if settings.normals:
-            mesh = with_field_normals(field, mesh, batch_size=settings.batch_size)
-        if settings.uncertainty:
-            mesh.vertex_attributes[UNCERTAINTY] = vertex_uncertainty(
-                field, mesh, batch_size=settings.batch_size
-            )
         return mesh
 
     def reconstruct(
@@ -441,7 +385,7 @@ class Reconstructor:
             **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": frame.loc.tolist(),
             "scale": frame.scale,
-            "temperature": self.temperature,
+            **asdict(self.scaling),
             **_camera_told(code, prepared[0]),
             "seconds": round(time.perf_counter() - start, 4),
         }

@@ -1,32 +1,34 @@
 """The threshold that was applied to a run: an entry of RUN/threshold.json.
 
 `onet threshold RUN` writes the file, `--apply` the entry `applied` in it, and loading the run
-folder takes it in place of the configured threshold. It belongs to one checkpoint and to
-its probabilities: when training has replaced that, or calibration has changed these, it is ignored,
-with a warning. Deleting the file undoes it.
+folder takes it in place of the configured threshold. It belongs to one checkpoint: when training
+has replaced that, it is ignored, with a warning. It is kept with the scaling of the probabilities
+that it is one of, so a later calibration does not move its surface. Deleting the file undoes it.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from onet.config import with_changes
 from onet.errors import DataError
 from onet.inference.generation_folder import read_json
+from onet.inference.scaling import UNCHANGED, Scaling
 from onet.training.checkpoints import Checkpoint, checksum
 
 logger = logging.getLogger(__name__)
 
 FILE = "threshold.json"
-KEYS = {"threshold", "sha256", "temperature"}
+KEYS = {"threshold", "sha256", "temperature"}  # and `offset`, if not 0
+NUMBERS = ("threshold", "temperature", "offset")
 
 
 def read_applied(run: Path) -> dict[str, Any] | None:
-    """The entry `applied` of a run folder: `threshold`, `temperature`, checkpoint's `sha256`.
+    """The entry `applied` of a run folder: `threshold`, its scaling, checkpoint's `sha256`.
 
     Raises:
         DataError: the file is damaged.
@@ -37,21 +39,29 @@ def read_applied(run: Path) -> dict[str, Any] | None:
     applied = read_json(path).get("applied")
     if applied is None:
         return None
-    if not isinstance(applied, dict) or applied.keys() != KEYS:
+    damaged = not isinstance(applied, dict) or not applied.keys() >= KEYS
+    if damaged or not (
+        all(isinstance(applied.get(key, 0), int | float) for key in NUMBERS)
+        and applied["temperature"] > 0
+    ):
         raise DataError(f"{path}: the entry 'applied' is damaged; delete the file and search again")
     return applied
 
 
-def with_applied_threshold(
-    source: str | os.PathLike[str], checkpoint: Checkpoint, temperature: float
-) -> Checkpoint:
+def restated(applied: dict[str, Any], scaling: Scaling) -> dict[str, Any]:
+    """The entry `applied` as a probability of another scaling, at the same places."""
+    found = Scaling(applied["temperature"], applied.get("offset", 0.0))
+    if found == scaling:
+        return applied
+    threshold = scaling.calibrated(found.own(applied["threshold"]))
+    return applied | asdict(scaling) | {"threshold": threshold}
+
+
+def with_applied_threshold(source: str | os.PathLike[str], checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with the threshold applied to the run folder `source`, if it is one.
 
-    Where there is one, the metadata say so: `applied_threshold` has the number, the configured one
-    and the file.
-
-    Args:
-        temperature: that the model's logits will be divided by; see `onet.inference.calibration`.
+    Where there is one, the metadata say so: `applied_threshold` has the number, the configured one,
+    both of the network's own probability, and the file.
 
     Raises:
         DataError: the file is damaged.
@@ -62,18 +72,16 @@ def with_applied_threshold(
     if applied is None:
         return checkpoint
     path = run / FILE
-    same_model = applied["sha256"] == checksum(checkpoint.path)
-    if not same_model or applied["temperature"] != temperature:
+    if applied["sha256"] != checksum(checkpoint.path):
         logger.warning(
-            "%s: its threshold belongs to %s than %s and is ignored; search again with "
-            "`onet threshold`, or delete the file",
+            "%s: its threshold belongs to another checkpoint than %s and is ignored; search again "
+            "with `onet threshold`, or delete the file",
             path,
-            "another calibration" if same_model else "another checkpoint",
             checkpoint.path,
         )
         return checkpoint
     configured = checkpoint.config.generation
-    changes = {"threshold": applied["threshold"]}
+    changes = {"threshold": restated(applied, UNCHANGED)["threshold"]}
     generation = with_changes(configured, changes, f"{path}: applied")
     logger.info(
         "threshold %g from %s, in place of the configured %g",

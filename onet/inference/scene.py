@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import numpy as np
 import torch
@@ -14,13 +14,10 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import ConfigError, DataError
-from onet.geometry.extraction import extract_mesh
 from onet.geometry.field_values import Field
 from onet.geometry.normalization import UnitFrame
-from onet.geometry.normals import with_field_normals
-from onet.geometry.refinement import refine_roots
-from onet.geometry.simplification import simplify as simplify_mesh
-from onet.inference.scene_field import FEWEST, MARGIN, SceneField, packed
+from onet.inference.scene_field import EMPTY, FEWEST, MARGIN, SceneField, packed
+from onet.inference.surface import SurfaceOptions, take_surface
 
 if TYPE_CHECKING:
     from onet.inference.reconstructor import Reconstructor
@@ -30,18 +27,6 @@ logger = logging.getLogger(__name__)
 
 _SEEDS = 1_000_000  # points of the cloud at which the search for the surface begins
 _SAMPLE = 100_000  # points that the choice of the window looks at
-
-
-class SceneOptions(TypedDict, total=False):
-    """How the surface is taken; as `SurfaceOptions`, with the resolution along a window's edge."""
-
-    resolution: int | None
-    threshold: float | None
-    refine: Literal["none", "root"] | None
-    mode: Literal["exact", "fast"] | None
-    precision: Literal["float32", "bfloat16"] | None
-    simplify: int | None
-    normals: bool | None
 
 
 def scene_field(
@@ -87,7 +72,13 @@ def scene_field(
         return model.field(code, precision, latent), 2 * (_bytes(code) + _decoder_bytes(model))
 
     field = SceneField(
-        measured, encode, overlap=overlap, most=count, memory=int(memory * 2**20), seed=seed
+        measured,
+        encode,
+        overlap=overlap,
+        most=count,
+        memory=int(memory * 2**20),
+        seed=seed,
+        empty=model.scaling(EMPTY),
     )
     return field, frame, measured
 
@@ -100,7 +91,7 @@ def reconstruct_scene(
     overlap: float = 0.25,
     memory: float = 1024.0,
     seed: int = 0,
-    **options: Unpack[SceneOptions],
+    **options: Unpack[SurfaceOptions],
 ) -> trimesh.Trimesh:
     """One closed mesh of a scene, in the frame of its point cloud.
 
@@ -118,7 +109,8 @@ def reconstruct_scene(
         overlap: part of a window that it shares with the next, up to 0.5.
         memory: MiB that encoded windows may take; the last used are kept.
         seed: of the choice of points where a window has more than the model observes.
-        options: see `SceneOptions`.
+        options: see `SurfaceOptions`; the resolution is along the edge of a window, and
+            `refine` cannot be `published`.
 
     Returns:
         Mesh, empty with a warning where there is no surface. `metadata["scene"]` holds window,
@@ -146,22 +138,13 @@ def reconstruct_scene(
     low, high = points.min(axis=0) - MARGIN, points.max(axis=0) + MARGIN
     rng = np.random.default_rng(seed)
     seeds = points if len(points) <= _SEEDS else rng.choice(points, _SEEDS, replace=False)
-    mesh = extract_mesh(
+    mesh = take_surface(
         field,
-        bounds=(low, high),
-        resolution=max(1, round(float((high - low).max()) * settings.resolution)),
-        probability=settings.threshold,
-        mode=settings.mode,
+        settings,
+        (low, high),
+        max(1, round(float((high - low).max()) * settings.resolution)),
         seeds=seeds,
-        batch_size=settings.batch_size,
     )
-    if len(mesh.faces):
-        if settings.refine == "root":
-            mesh = refine_roots(field, mesh, batch_size=settings.batch_size)
-        if settings.simplify is not None:
-            mesh = simplify_mesh(mesh, settings.simplify)
-        if settings.normals:
-            mesh = with_field_normals(field, mesh, batch_size=settings.batch_size)
     mesh = frame.mesh_to_source(mesh)
     counts = [count for count in field.windows.values() if count >= FEWEST]
     most: int = model.config.data.input["count"]

@@ -25,7 +25,7 @@ from onet.geometry.field_values import Field
 
 logger = logging.getLogger(__name__)
 
-EMPTY = -10.0  # logit of windows without points: they are outside
+EMPTY = -10.0  # a network's logit of windows without points: they are outside
 FEWEST = 8  # points that make a window worth looking at
 MARGIN = 0.05  # what a window sees beyond its cube, on every side
 _BIN = 0.5  # edge of the bins in which the points are found, in windows
@@ -49,6 +49,7 @@ class SceneField:
         most: points of a window that are used; of more a random choice.
         memory: bytes that encoded windows may hold.
         seed: of that choice.
+        empty: logit of windows without points.
 
     Attributes:
         encoded: how often a window was encoded, again and again included.
@@ -67,12 +68,14 @@ class SceneField:
         most: int = 3000,
         memory: int = 2**30,
         seed: int = 0,
+        empty: float = EMPTY,
     ) -> None:
         if not 0 < overlap <= 0.5:
             raise ConfigError(f"overlap: {overlap}; give a part of the window, up to 0.5")
         self.overlap, self.spacing = overlap, 1 - overlap
         self._cloud = _Bins(points)
         self._encode, self._most, self._memory, self._seed = encode, most, memory, seed
+        self._empty = empty
         self._kept: OrderedDict[Window, tuple[Field, int]] = OrderedDict()
         self._held = 0
         self.encoded, self.windows = 0, dict[Window, int]()
@@ -86,7 +89,7 @@ class SceneField:
         windows, weights = self._shares(queries)
         # One number for each pair of point and window, summed in the order of the corners: windows
         # may be looked at in any order.
-        parts = np.where(weights > 0, EMPTY * weights, 0.0)
+        parts = np.where(weights > 0, self._empty * weights, 0.0)
         keys, members = _grouped(packed(windows).ravel(), np.flatnonzero(weights.ravel() > 0))
         wanted = [
             (window, rows)

@@ -13,7 +13,7 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -178,7 +178,7 @@ def search_threshold(
     )
     chosen = take_in_turn(dataset.items, limit, lambda item: item.category)
     meshed = {item.index for item in take_in_turn(chosen, meshes, lambda item: item.category)}
-    configured = config.generation.threshold
+    configured = model.generation_settings().threshold
     tried = sorted({*grid, *mesh_grid, configured})
 
     def one(index: int) -> tuple[NDArray[np.float64], list[Row]]:
@@ -217,11 +217,13 @@ def search_threshold(
     folder = Path(source) if out is None else Path(out)
     identity = {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)}
     applied = run_threshold.read_applied(folder)
+    if applied:
+        applied = run_threshold.restated(applied, model.scaling)
     if apply:
         applied = {
             "threshold": best["threshold"],
             "sha256": identity["sha256"],
-            "temperature": model.temperature,
+            **asdict(model.scaling),
         }
     settings = {
         "threshold": best["threshold"],
@@ -230,7 +232,7 @@ def search_threshold(
         "iou_configured": next(row["iou"] for row in rows if row["threshold"] == configured),
         "applied": applied,
         "checkpoint": identity,
-        "temperature": model.temperature,
+        **asdict(model.scaling),
         "data": str(store.root.resolve()),
         "split": split or config.data.val_split,
         "categories": sorted(members),

@@ -15,6 +15,7 @@ from onet.config import GenerationConfig
 from onet.errors import ConfigError
 from onet.models import MODELS
 from onet.models.occupancy import OccupancyNetwork
+from onet.nn.precision import at_least_single
 
 CODES_SEED = 0  # of the codes that validation samples
 
@@ -98,7 +99,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
 
     def latent(self, batch: dict[str, Tensor]) -> Tensor:
         points = batch["points"]
-        return torch.randn(len(points), self.z_dim, device=points.device)
+        return torch.randn(len(points), self.z_dim, dtype=points.dtype, device=points.device)
 
     def real(self, batch: dict[str, Tensor]) -> Tensor:
         """Softened occupancies (B, T).
@@ -118,11 +119,12 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
 
     def fake(self, batch: dict[str, Tensor], latent: Tensor) -> Tensor:
         points = batch["points"]
-        return torch.sigmoid(self.decode(points, points.new_empty(len(points), 0), latent).float())
+        logits = self.decode(points, points.new_empty(len(points), 0), latent)
+        return torch.sigmoid(at_least_single(logits))
 
     def judge(self, batch: dict[str, Tensor], samples: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(batch["points"], samples)
-        return logits.float()
+        return at_least_single(logits)
 
     def supplement(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The autoencoder's loss, where it is one."""

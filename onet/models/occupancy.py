@@ -16,10 +16,12 @@ from torch.distributions import Normal, kl_divergence
 from onet.config import GenerationConfig
 from onet.errors import ConfigError, FieldError
 from onet.models import MODELS
+from onet.models.matching import check_match
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
+from onet.nn.precision import at_least_single
 from onet.nn.projection import camera_distances
 
 
@@ -51,7 +53,8 @@ class OccupancyNetwork(nn.Module):
             training sees (`data.points_subsample`), which a maximum over points depends on.
 
     Raises:
-        ConfigError: unknown part or option, or a code without its encoder.
+        ConfigError: unknown part or option, a code without its encoder, or a decoder or latent
+            encoder that does not take the encoder's codes.
     """
 
     latent_needs_encoder = True
@@ -86,6 +89,10 @@ class OccupancyNetwork(nn.Module):
             else None
         )
         self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim) if encoder else None
+        if encoder:
+            check_match(encoder, decoder, DECODERS, "model.decoder")
+            if encoder_latent:
+                check_match(encoder, encoder_latent, LATENT_ENCODERS, "model.encoder_latent")
 
     def encode(self, inputs: Code) -> Code:
         """The code of a batch of observations: (B, C), local features, or (B, 0) if no encoder."""
@@ -139,7 +146,8 @@ class OccupancyNetwork(nn.Module):
         if self.encoder_latent is None:
             raise ValueError("the model has no latent encoder; train one with model.encoder_latent")
         mean, logstd = self.encoder_latent(points, occupancies, c)
-        posterior = Normal(mean.float(), logstd.float().exp(), validate_args=False)
+        mean, logstd = at_least_single(mean), at_least_single(logstd)
+        posterior = Normal(mean, logstd.exp(), validate_args=False)
         if not (torch.isfinite(posterior.mean).all() and torch.isfinite(posterior.stddev).all()):
             raise FieldError(
                 "model.encoder_latent: mean or deviation of a latent code is NaN or infinite "
@@ -271,7 +279,7 @@ def _cross_entropy(
 ) -> Tensor:
     """Binary cross-entropy (B,), summed over points in float32, each times its weight."""
     losses = F.binary_cross_entropy_with_logits(
-        logits.float(), occupancies, weights, reduction="none"
+        at_least_single(logits), occupancies, weights, reduction="none"
     )
     return losses.sum(-1)
 

@@ -2,11 +2,15 @@
 
 The code of a global encoder is one tensor. One with local features has several: planes or grids,
 by name. Batches of observations are tensors, or several by name, in the same way.
+
+An encoder whose code is not global says so in its class: `makes`, one of `CodeKind`. A decoder, or
+a latent encoder, that takes other codes than global ones has `takes`, a set of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,8 +23,28 @@ CAMERA = "camera"
 ESTIMATED_CAMERA = "estimated_camera"
 """Of a code: what the encoder takes for the camera, from the picture alone."""
 
+CodeKind = Literal["global", "set", "maps", "picture"]
+"""One vector (C,); a set of latents (M, C); maps of features on planes and grids; a picture's
+features with its camera."""
+
 Code = Tensor | dict[str, Tensor]
 """Features of a batch, the batch first; or of one observation, without that dimension."""
+
+
+def kind_made(
+    encoder: Any,  # a module or its class
+) -> CodeKind:
+    """What kind of code an encoder makes."""
+    kind: CodeKind = getattr(encoder, "makes", "global")
+    return kind
+
+
+def kinds_taken(
+    part: Any,  # a module or its class
+) -> frozenset[CodeKind]:
+    """Which kinds of codes a decoder or latent encoder takes."""
+    kinds: frozenset[CodeKind] = getattr(part, "takes", frozenset({"global"}))
+    return kinds
 
 
 def code_of(

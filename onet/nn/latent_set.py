@@ -5,8 +5,6 @@ Source: Zhang et al., 3DShape2VecSet, SIGGRAPH 2023, section 5.1.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding
 from onet.nn.farthest_points import farthest_points
+from onet.nn.memory import free_memory, gib
 
 Queries = Literal["learned", "farthest"]
 
@@ -69,11 +68,11 @@ class LatentSet(nn.Module):
         self.queries = None
         if queries == "learned":
             each = _WEIGHTS * 4 * hidden_dim
-            room = _room(torch.device("cpu"), memory_gib)
+            room = free_memory(torch.device("cpu"), memory_gib)
             if latents * each > room:
                 raise ConfigError(
                     f"{where}.latents: {latents:,} learned queries of {hidden_dim} numbers need "
-                    f"{_gib(latents * each)} to train and {_gib(room)} are there; at most "
+                    f"{gib(latents * each)} to train and {gib(room)} are there; at most "
                     f"{int(room // each):,} fit"
                 )
             self.queries = nn.Parameter(torch.randn(latents, hidden_dim))
@@ -119,11 +118,11 @@ class LatentSet(nn.Module):
         need = items * (count * of_point + of_latents)
         if need <= self._fits:
             return
-        room = _room(points.device, self.memory_gib)
+        room = free_memory(points.device, self.memory_gib)
         if need > room:
             raise ConfigError(
                 f"{self.where}: attention of {self.latents:,} latents to {count:,} points needs "
-                f"about {_gib(need)} for {items} shapes at once, and {_gib(room)} are there; "
+                f"about {gib(need)} for {items} shapes at once, and {gib(room)} are there; "
                 + _remedy(room, items, of_point, of_latents, kept * self.latents)
             )
         self._fits = need
@@ -149,22 +148,3 @@ def _remedy(room: float, items: int, of_point: int, of_latents: int, latents: in
         return f"at most {points:,} points fit: lower data.input.count or training.batch_size"
     fits = int(room / items * latents // of_latents)
     return f"at most {fits:,} latents fit: lower their number, the width or training.batch_size"
-
-
-def _room(device: torch.device, memory_gib: float | None) -> float:
-    """Bytes that encoding may take: as stated, or what is free on the device."""
-    if memory_gib is not None:
-        return memory_gib * 2**30
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        pooled = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return float(free + pooled)
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
-        return float(lines["MemAvailable"].split()[0]) * 1024
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _gib(number: float) -> str:
-    return f"{number / 2**30:.3g} GiB"

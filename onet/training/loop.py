@@ -18,11 +18,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from onet import __version__
@@ -35,21 +34,18 @@ from onet.training import checkpoints
 from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.curves import draw_curves
+from onet.training.fabric import build_fabric
 from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
-from onet.training.precision import Precision, choose_precision
 from onet.training.result import TrainingResult
+from onet.training.resumption import checkpoint_to_resume
 from onet.training.schedule import LearningRate
 from onet.training.step import build_step
 from onet.training.stream import ItemSource, training_batches
 from onet.training.validation import validate
 
 logger = logging.getLogger(__name__)
-
-_FREE = {"max_iterations", "max_minutes", "print_every", "checkpoint_every", "workers", "cache"}
-"""Keys that may change between the parts of a run without changing its course. The limits change it
-where the learning rate falls towards them."""
 
 
 def train(
@@ -83,12 +79,6 @@ def train(
     return _Run(config, Path(run_dir), resume, datasets, clock).train()
 
 
-def _best_device() -> Literal["cuda", "mps", "cpu"]:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 class _Run:
     """State of a run: model, optimiser, iteration, records."""
 
@@ -113,24 +103,9 @@ class _Run:
         keep_freed_memory()
         self.threads = settings.threads or os.cpu_count() or 1
         torch.set_num_threads(self.threads)
-        device = settings.device if settings.device != "auto" else _best_device()
-        self.precision: Precision = (
-            choose_precision(device) if settings.precision == "auto" else settings.precision
-        )
-        self.fabric = Fabric(
-            accelerator=device,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            precision=self.precision,
-        )
-        self.fabric.launch()
+        self.fabric, self.precision = build_fabric(settings)
         if not self.fabric.is_global_zero:
             logger.setLevel(logging.WARNING)
-        if settings.batch_size % self.fabric.world_size:
-            raise ConfigError(
-                f"training.batch_size: {settings.batch_size} items cannot be shared evenly by "
-                f"{self.fabric.world_size} processes; choose a multiple"
-            )
 
         if datasets is None:
             from onet.data.build import build_datasets
@@ -184,33 +159,8 @@ class _Run:
         self.interruption = Interruption()
 
     def _read_checkpoint(self) -> checkpoints.Checkpoint:
-        checkpoint = checkpoints.load_checkpoint(self.last_path)
+        checkpoint = checkpoint_to_resume(self.last_path, self.config, self.fingerprint)
         metadata = checkpoint.metadata
-        if checkpoint.config.model != self.config.model:
-            raise ConfigError(
-                f"{self.run_dir}: was trained with another section `model`; choose another run "
-                f"folder, or resume with {self.run_dir / 'config.yaml'}"
-            )
-        for section in ("data", "training"):
-            old, new = (
-                getattr(c, section).model_dump(mode="json")
-                for c in (checkpoint.config, self.config)
-            )
-            free = (
-                _FREE - {"max_iterations", "max_minutes"}
-                if new.get("schedule") == "cosine"
-                else _FREE
-            )
-            for key in (k for k in new if new[k] != old.get(k) and k not in free):
-                logger.warning(
-                    "%s.%s changed from %s to %s since the run started",
-                    section,
-                    key,
-                    old[key],
-                    new[key],
-                )
-        if metadata["data_fingerprint"] != self.fingerprint:
-            logger.warning("%s: the training data has changed since the run started", self.run_dir)
         checkpoints.load_into(self.model, checkpoint)
         self.iteration = metadata["iteration"]
         self.validated = metadata["validated"]

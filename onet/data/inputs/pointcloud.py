@@ -13,10 +13,13 @@ from onet.data.inputs import INPUTS, UNIT
 from onet.data.store import POINTCLOUD, Item
 from onet.errors import ConfigError
 from onet.files import replacing
+from onet.geometry.extraction import UNIT_BOX
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import POINT_SUFFIXES, check_points, load_points
 
 logger = logging.getLogger(__name__)
+
+HALF = UNIT_BOX[1][0]  # edge of the box that surfaces are searched in
 
 
 @INPUTS.register("pointcloud")
@@ -79,21 +82,32 @@ class PointCloudInput:
         """A user's observation as the model expects it: (count, 3) float32 in the unit frame.
 
         Of more points a random subset is used. Of fewer all are used and some repeated, with a
-        warning. No noise is added.
+        warning; another one says how many are outside the box in which the surface will be
+        searched, as they can be in a frame of one's own. No noise is added.
 
         Raises:
             DataError: see `check_points`.
         """
-        checked = check_points(frame.to_unit(points)).astype(np.float32)
-        if len(checked) >= self.count:
-            return checked[rng.choice(len(checked), self.count, replace=False)]
+        checked = check_points(points)
+        if len(checked) >= self.count:  # chosen first: of many points few have to be moved
+            checked = checked[rng.choice(len(checked), self.count, replace=False)]
+        placed = frame.to_unit(checked).astype(np.float32)
+        outside = int((np.abs(placed) > HALF).any(axis=1).sum())
+        if outside:
+            logger.warning(
+                "%d of %d points are outside the box [%g, %g]^3 of the unit frame, where the model "
+                "knows nothing and no surface is searched; give the frame of the whole object",
+                outside, len(placed), -HALF, HALF,
+            )  # fmt: skip
+        if len(placed) == self.count:
+            return placed
         logger.warning(
             "the input has %d points and the model was trained with %d: repeating some of them",
-            len(checked),
+            len(placed),
             self.count,
         )
-        repeated = rng.integers(len(checked), size=self.count - len(checked))
-        return np.concatenate([checked, checked[repeated]])
+        repeated = rng.integers(len(placed), size=self.count - len(placed))
+        return np.concatenate([placed, placed[repeated]])
 
     def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> Path:
         """A PLY file in the source frame."""

@@ -2,8 +2,9 @@
 
 A decoder is a module in this folder: a class `__init__(self, c_dim, z_dim, **options)` with
 `forward(points, z, c) -> (B, T)`, decorated with `@DECODERS.register(name)` and imported below. One
-that can be evaluated faster for a fixed code offers `fold(c, z, dtype)`: a callable that takes
-points (N, 3) to values (N,), with a method `value_and_gradient`.
+that takes codes of other kinds than global ones has `takes`, see `onet.nn.code`. One that can be
+evaluated faster for a fixed code offers `fold(c, z, dtype)`: a callable that takes points (N, 3) to
+values (N,), with a method `value_and_gradient`.
 """
 
 from onet.registry import Registry

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding, code_tokens
-from onet.nn.code import Code, as_batch
+from onet.nn.code import Code, CodeKind, as_batch
 from onet.nn.decoders import DECODERS
 from onet.nn.latent_set import numbers_of_a_latent
 
@@ -40,6 +40,8 @@ class CrossAttentionDecoder(nn.Module):
     Raises:
         ConfigError: neither code nor latent code, or sizes that do not fit together.
     """
+
+    takes: ClassVar[frozenset[CodeKind]] = frozenset({"global", "set"})
 
     def __init__(
         self,

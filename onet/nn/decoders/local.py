@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import Code, as_batch
+from onet.nn.code import Code, CodeKind, as_batch
 from onet.nn.decoders import DECODERS
 from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
 from onet.nn.layers import ResnetBlock, embed_points
@@ -34,6 +36,7 @@ class LocalDecoder(ResidualDecoder):
         ConfigError: no features or no blocks.
     """
 
+    takes: ClassVar[frozenset[CodeKind]] = frozenset({"maps"})
     beyond = 0  # features of a point that are not the code's
 
     def __init__(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import Code
+from onet.nn.code import Code, CodeKind
 from onet.nn.decoders import DECODERS
 from onet.nn.decoders.local import LocalDecoder
 from onet.nn.local_features import FeatureSampler
@@ -27,6 +29,7 @@ class PixelAlignedDecoder(LocalDecoder):
         ConfigError: see `LocalDecoder`.
     """
 
+    takes: ClassVar[frozenset[CodeKind]] = frozenset({"picture"})
     beyond = 1  # the depth
 
     def __init__(

@@ -2,8 +2,9 @@
 
 An encoder is a module in this folder: a class `__init__(self, c_dim, **options)` with
 `forward(inputs) -> (B, c_dim)`, decorated with `@ENCODERS.register(name)` and imported below. One
-that can start from weights trained elsewhere offers `load_pretrained()`, called when training
-starts, not when a trained model is loaded.
+that makes codes of another kind has `makes`, see `onet.nn.code`. One that can start from weights
+trained elsewhere offers `load_pretrained()`, called when training starts, not when a trained model
+is loaded.
 """
 
 from onet.registry import Registry

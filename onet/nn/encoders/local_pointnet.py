@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
+from onet.nn.code import CodeKind
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.layers import ResnetBlock, embed_points
@@ -37,6 +39,8 @@ class LocalPointNetEncoder(nn.Module):
     Raises:
         ConfigError: sizes that do not fit; see `LocalMaps`.
     """
+
+    makes: ClassVar[CodeKind] = "maps"
 
     def __init__(
         self,

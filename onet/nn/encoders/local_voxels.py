@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import DataError
+from onet.nn.code import CodeKind
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.local_features import Plane
@@ -27,6 +30,8 @@ class LocalVoxelEncoder(nn.Module):
     Raises:
         ConfigError: sizes that do not fit; see `LocalMaps`.
     """
+
+    makes: ClassVar[CodeKind] = "maps"
 
     def __init__(
         self,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
+from onet.nn.code import CodeKind
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_set import LatentSet, Queries
 
@@ -28,6 +31,8 @@ class PointSetEncoder(nn.Module):
     Raises:
         ConfigError: sizes that do not fit together or into memory.
     """
+
+    makes: ClassVar[CodeKind] = "set"
 
     def __init__(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, CodeKind
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Features
 from onet.nn.projection import published_projection
@@ -37,6 +38,8 @@ class Resnet18PixelEncoder(Resnet18Features):
     Raises:
         ConfigError: a map of fewer than 2 cells along an edge.
     """
+
+    makes: ClassVar[CodeKind] = "picture"
 
     def __init__(self, c_dim: int, pretrained: str | None = None, map_resolution: int = 56) -> None:
         super().__init__(pretrained)

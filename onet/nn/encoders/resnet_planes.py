@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding
+from onet.nn.code import CodeKind
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Features
+from onet.nn.memory import free_memory, gib
 
 PLANES = ("xz", "xy", "yz")
+
+# Numbers of 4 bytes that are there at once, in widths, measured and rounded up: of a token in each
+# round that keeps its activations, and of a cell with and without gradients.
+_OF_A_ROUND, _OF_A_CELL = 52, {True: 8, False: 4}
 
 
 @ENCODERS.register("resnet18_planes")
@@ -33,11 +41,14 @@ class Resnet18PlanesEncoder(Resnet18Features):
         hidden_dim: width of the tokens.
         heads: of every attention, a divisor of the width.
         layers: rounds.
+        memory_gib: what encoding may take; more tokens are refused. null for what is free.
 
     Raises:
         ConfigError: a resolution that is not a multiple by a power of two, or other sizes that do
-            not fit.
+            not fit, together or into memory.
     """
+
+    makes: ClassVar[CodeKind] = "maps"
 
     def __init__(
         self,
@@ -48,6 +59,7 @@ class Resnet18PlanesEncoder(Resnet18Features):
         hidden_dim: int = 256,
         heads: int = 8,
         layers: int = 4,
+        memory_gib: float | None = None,
     ) -> None:
         super().__init__(pretrained)
         factor = plane_resolution // max(tokens, 1)
@@ -58,7 +70,8 @@ class Resnet18PlanesEncoder(Resnet18Features):
             )
         if layers < 1:
             raise ConfigError(f"model.encoder.layers: {layers}; give at least 1")
-        self.tokens = tokens
+        self.tokens, self.resolution, self.memory_gib = tokens, plane_resolution, memory_gib
+        self._fits = 0.0  # bytes that were found to be there: what ran once runs again
         self.planes = nn.Parameter(torch.randn(len(PLANES) * tokens**2, hidden_dim))
         self.fc_features = nn.Linear(self.features.out_features, hidden_dim)
         self.place = PointEmbedding(hidden_dim)
@@ -77,6 +90,7 @@ class Resnet18PlanesEncoder(Resnet18Features):
         self,
         inputs: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
     ) -> dict[str, Tensor]:  # (B, c_dim, R, R) by the names of the planes
+        self._require_memory(inputs)
         maps = self.maps(inputs)
         picture = self.fc_features(maps.flatten(2).transpose(1, 2))
         picture = picture + self.place(_places(maps)).to(picture.dtype)
@@ -89,6 +103,25 @@ class Resnet18PlanesEncoder(Resnet18Features):
             net = F.gelu(layer(net))
         planes = self.conv_out(net).unflatten(0, (-1, len(PLANES)))
         return {name: planes[:, i] for i, name in enumerate(PLANES)}
+
+    def _require_memory(self, inputs: Tensor) -> None:
+        gradients = torch.is_grad_enabled()
+        of_token = 20 + _OF_A_ROUND * len(self.to_planes) if gradients else 32
+        of_cell = _OF_A_CELL[gradients] if self.resolution > self.tokens else 0
+        numbers = of_token * self.tokens**2 + of_cell * self.resolution**2
+        need = len(inputs) * 4 * len(PLANES) * self.norm.normalized_shape[0] * numbers
+        if need <= self._fits:
+            return
+        room = free_memory(inputs.device, self.memory_gib)
+        if need > room:
+            raise ConfigError(
+                f"model.encoder: attention of {len(PLANES)} x {self.tokens}^2 tokens, made into "
+                f"planes of {self.resolution}^2 cells, needs about {gib(need)} for {len(inputs)} "
+                f"pictures at once, and {gib(room)} are there; at most "
+                f"{int(self.tokens * (room / need) ** 0.5)} tokens along an edge fit, with as "
+                "many cells to each: lower tokens and plane_resolution, or training.batch_size"
+            )
+        self._fits = need
 
 
 def _places(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from onet.nn.attention import code_tokens
-from onet.nn.code import Code
+from onet.nn.code import Code, CodeKind
 from onet.nn.latent_encoders import LATENT_ENCODERS
 from onet.nn.latent_set import LatentSet, Queries, numbers_of_a_latent
 
@@ -27,6 +29,8 @@ class PointSetLatentEncoder(nn.Module):
     Raises:
         ConfigError: sizes that do not fit together or into memory.
     """
+
+    takes: ClassVar[frozenset[CodeKind]] = frozenset({"global", "set"})
 
     def __init__(
         self,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from onet.adversarial.augmentations import rank_augmentations
 from onet.adversarial.games.function_space import gamma_range, lgan_spectrum, spectral_abscissa
 from onet.adversarial.mixtures import Mixture, bridged, gaussian, two_modes
 from onet.adversarial.poincare import Features, FourierFeatures, Points, Polynomials, advise, ritz
+from onet.adversarial.poincare_network import STEPS, poincare_network
 from onet.errors import DataError
 from onet.report.stability.study import FigurePart, Study, TablePart, shown_eigenvalues
 
@@ -26,14 +30,21 @@ _DATA: dict[str, tuple[Mixture, float | None]] = {  # with the estimate printed 
 }
 
 
-def poincare_study(samples: int = 20_000, seed: int = 0) -> Study:
-    """The distributions of [K] section 7: exact values, Ritz estimates, and the GAN's spectrum.
+def poincare_study(samples: int = 20_000, seed: int = 0, network_steps: int = STEPS) -> Study:
+    """The distributions of [K] section 7: exact values, estimates, and the GAN's spectrum.
 
     Args:
         samples: drawn from each distribution.
-        seed: of the samples and of the random features.
+        seed: of the samples, of the random features and of the network.
+        network_steps: in which a network is trained to estimate the same; 0 for none.
     """
-    settings = {"samples": samples, "seed": seed, "degree": DEGREE, "cosines": 100}
+    settings = {
+        "samples": samples,
+        "seed": seed,
+        "degree": DEGREE,
+        "cosines": 100,
+        "network_steps": network_steps,
+    }
     text = (
         "xi_min is the smallest eigenvalue of the data's operator. It is small where little "
         "connects the parts of the data, and bounds how fast a GAN can converge on it: at best "
@@ -48,7 +59,10 @@ def poincare_study(samples: int = 20_000, seed: int = 0) -> Study:
             TablePart(
                 "xi_min",
                 "Exact by finite volumes, and estimated from samples",
-                [_estimate(n, m, printed, samples, seed) for n, (m, printed) in _DATA.items()],
+                [
+                    _estimate(n, m, printed, samples, seed, network_steps)
+                    for n, (m, printed) in _DATA.items()
+                ],
             ),
             FigurePart("distance", "xi_min of two modes, and its function", _distance()),
             TablePart("settings", "Leading eigenvalues in the settings of [K]", _printed()),
@@ -57,17 +71,25 @@ def poincare_study(samples: int = 20_000, seed: int = 0) -> Study:
     )
 
 
-def samples_study(path: Path, count: int = 3, seed: int = 0) -> Study:
+def samples_study(
+    path: Path,
+    count: int = 3,
+    seed: int = 0,
+    network_steps: int = STEPS,
+    augmentations: Mapping[str, float] | None = None,
+) -> Study:
     """Poincare constant of a file of samples, and the penalty that it asks for.
 
     Args:
         path: `.npy`, or text with a sample in each line; (N, d).
         count: eigenvalues to show.
-        seed: of the random features.
+        seed: of the random features, of the network and of augmentations.
+        network_steps: in which a network is trained to estimate the same; 0 for none.
+        augmentations: names and strengths to rank; see `onet.adversarial.augmentations`.
 
     Raises:
         DataError: a file that cannot be read, or not (N, d).
-        ConfigError: more eigenvalues than the features have.
+        ConfigError: more eigenvalues than the features have, or an unknown augmentation.
     """
     points = _read(path)
     features: dict[str, Features] = {
@@ -76,11 +98,16 @@ def samples_study(path: Path, count: int = 3, seed: int = 0) -> Study:
     if points.shape[1] == 1:
         features[f"polynomials to degree {DEGREE}"] = Polynomials(points, DEGREE)
     found = {name: ritz(points, feature, count) for name, feature in features.items()}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"features": name} | {f"xi_{k + 1}": float(v) for k, v in enumerate(f.values)}
         for name, f in found.items()
     ]
     xi_min = min(f.xi_min for f in found.values())
+    if network_steps:
+        by_network = poincare_network(points, steps=network_steps, seed=seed).xi_min
+        others = {f"xi_{k + 2}": None for k in range(count - 1)}
+        rows.append({"features": "network", "xi_1": by_network} | others)
+        xi_min = min(xi_min, by_network)
     advice = []
     for pair in ("js", "wasserstein", "least_squares"):
         a = advise(xi_min, pair)
@@ -98,11 +125,25 @@ def samples_study(path: Path, count: int = 3, seed: int = 0) -> Study:
         "samples": len(points),
         "dimensions": points.shape[1],
         "seed": seed,
+        "network_steps": network_steps,
     }
     text = (
-        "Estimates by the Ritz method: upper bounds on the samples. The rate is that of the "
-        "slowest mode per unit of time (steps times their size), near the equilibrium."
+        "Estimates by the Ritz method, upper bounds on the samples, and by a network, on samples "
+        "held out. The rate is that of the slowest mode per unit of time (steps times their size), "
+        "near the equilibrium."
     )
+    ranking: list[TablePart | FigurePart] = []
+    if augmentations:
+
+        def estimate(samples: Points) -> float:
+            if network_steps:
+                return poincare_network(samples, steps=network_steps, seed=seed).xi_min
+            return ritz(samples, FourierFeatures(samples, seed=seed)).xi_min
+
+        ranked = rank_augmentations(points, augmentations, seed=seed, estimate=estimate)
+        by = "the network" if network_steps else "cosines"
+        caption = f"Augmentations by their xi_min ({by}); a Gaussian has connectedness 1"
+        ranking.append(TablePart("augmentations", caption, [asdict(row) for row in ranked]))
     return Study(
         f"Poincaré constant of {path.name}",
         text,
@@ -110,6 +151,7 @@ def samples_study(path: Path, count: int = 3, seed: int = 0) -> Study:
         [
             TablePart("eigenvalues", "Smallest eigenvalues", rows),
             TablePart("advice", f"Penalties for xi_min = {xi_min:.4g}", advice),
+            *ranking,
         ],
     )
 
@@ -125,14 +167,18 @@ def _read(path: Path) -> Points:
 
 
 def _estimate(
-    name: str, mixture: Mixture, printed: float | None, samples: int, seed: int
+    name: str, mixture: Mixture, printed: float | None, samples: int, seed: int, network_steps: int
 ) -> dict[str, Any]:
     points = mixture.sample(samples, seed)
+    trained = None
+    if network_steps:
+        trained = poincare_network(points, steps=network_steps, seed=seed).xi_min
     return {
         "data": name,
         "exact": float(mixture.laplacian().spectrum(1)[0]),
         "polynomials": ritz(points, Polynomials(points, DEGREE)).xi_min,
         "cosines": ritz(points, FourierFeatures(points, 100, seed=seed)).xi_min,
+        "network": trained,
         "network_in_[K]": printed,
     }
 

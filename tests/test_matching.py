@@ -1,0 +1,89 @@
+"""Every encoder with every decoder: they work together, or building the model says what would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from random_weights import randomise
+from test_nn import SIMILAR, SMALL, B, C, T, observations
+
+from onet.errors import ConfigError
+from onet.models import build_model
+from onet.nn.code import as_batch, code_of
+from onet.nn.decoders import DECODERS
+from onet.nn.encoders import ENCODERS
+from onet.nn.latent_encoders import LATENT_ENCODERS
+
+MAPS = {"local_pointnet", "local_voxels", "resnet18_planes"}
+GLOBAL = {*ENCODERS} - MAPS - {"resnet18_pixel", "point_set"}
+FITTING = dict.fromkeys(DECODERS, GLOBAL) | {
+    "local": MAPS,
+    "pixel_aligned": {"resnet18_pixel"},
+    "cross_attention": GLOBAL | {"point_set"},
+}
+PAIRS = [(encoder, decoder) for encoder in ENCODERS for decoder in DECODERS]
+
+
+def section(encoder: str, decoder: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "occupancy",
+        "c_dim": C,
+        "encoder": {"type": encoder, **SMALL.get(encoder, {})},
+        "decoder": {"type": decoder, **SMALL[decoder]},
+        **more,
+    }
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_pairs(encoder: str, decoder: str) -> None:
+    if encoder not in FITTING[decoder]:
+        with torch.device("meta"), pytest.raises(ConfigError) as caught:
+            build_model(section(encoder, decoder))
+        message = str(caught.value)
+        assert f"model.encoder.type: {encoder!r}" in message
+        assert f"model.decoder.type: {decoder!r}" in message
+        goes = [name for name, encoders in FITTING.items() if encoder in encoders]
+        assert f"goes the decoder {' or '.join(goes)}, with" in message
+        assert f"the encoder {' or '.join(sorted(FITTING[decoder]))}" in message
+        return
+    if encoder in {*SIMILAR, "resnet50"}:  # large, and but for their depth resnet18
+        with torch.device("meta"):
+            build_model(section(encoder, decoder))
+        return
+    torch.manual_seed(0)
+    model = randomise(build_model(section(encoder, decoder))).eval()
+    points = torch.rand(B, T, 3) - 0.5
+    with torch.no_grad():
+        codes = model.encode(observations(encoder))
+        logits = model.decode(points, codes)
+        assert logits.shape == (B, T) and torch.isfinite(logits).all()
+        fold = getattr(model.decoder, "fold", None)
+        one = code_of(codes, 1)
+        again = fold(one)(points[1]) if fold else model.decode(points[1:2], as_batch(one))[0]
+    torch.testing.assert_close(again, logits[1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("latent", list(LATENT_ENCODERS))
+@pytest.mark.parametrize(
+    ("encoder", "decoder"), [("local_pointnet", "local"), ("point_set", "cross_attention")]
+)
+def test_latent_encoders(encoder: str, decoder: str, latent: str) -> None:
+    small = {"latents": 2, "hidden_dim": 8, "heads": 2} if latent == "point_set" else {}
+    more = {"encoder_latent": {"type": latent, **small}, "z_dim": 4}
+    model = section(encoder, decoder, **more)
+    if decoder == "cross_attention":
+        model["decoder"]["latents"] = 2
+    if (encoder, latent) == ("point_set", "point_set"):
+        points, occupancies = torch.rand(B, T, 3) - 0.5, torch.ones(B, T)
+        built = build_model(model)
+        posterior = built.infer_z(points, occupancies, built.encode(observations(encoder)))
+        assert posterior.mean.shape == (B, 4)
+        return
+    with torch.device("meta"), pytest.raises(ConfigError) as caught:
+        build_model(model)
+    assert f"model.encoder.type: {encoder!r}" in str(caught.value)
+    assert f"model.encoder_latent.type: {latent!r}" in str(caught.value)
+    remedy = "'point_set'" if encoder == "point_set" else "(none)"
+    assert f"the latent encoder {remedy}".replace("'", "") in str(caught.value)
