@@ -71,11 +71,6 @@ class DataConfig(_Strict):
         description="Give each query point its distance to the surface, which the soft occupancies "
         "of adversarial training need.",
     )
-    windows: tuple[float, float] | None = Field(
-        default=None,
-        description="Train and validate on random cubes of the shapes instead of whole ones, for "
-        "scenes: their shortest and longest edge, in longest edges of the shape.",
-    )
     input: Section = Field(
         default_factory=_pointcloud_input,
         description="What the network observes: {type, **options} of a registered input. "

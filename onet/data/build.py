@@ -8,7 +8,6 @@ from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
 from onet.data.store import POINTS, Store
-from onet.data.windows import Windows
 
 
 def build_input(config: Config) -> Any:
@@ -46,7 +45,6 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             training=draws,
             importance=data.importance and draws,
             distances=data.distances and draws,
-            windows=Windows(data.windows) if data.windows else None,
         )
 
     return {

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from onet.data.inputs import Input
-from onet.data.inputs.pointcloud import PointCloudInput
 from onet.data.inputs.tensors import to_tensors
 from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
-from onet.data.windows import Windows
 from onet.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -43,11 +41,10 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         importance: give each point its weight, so that near-surface points stand for uniform ones.
             Needs `cache`, and one number of `points_subsample`.
         distances: give each point its distance to the surface. Needs `cache`.
-        windows: show random parts of shapes instead of whole ones; see `onet.data.windows`.
 
     Raises:
         DataError: the split has no items, or the store is incomplete.
-        ConfigError: importance or windows with settings that do not go with them.
+        ConfigError: importance with settings that do not go with it.
     """
 
     def __init__(
@@ -63,10 +60,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         training: bool = True,
         importance: bool = False,
         distances: bool = False,
-        windows: Windows | None = None,
     ) -> None:
-        if windows is not None:
-            _check_windows(input, points_subsample, points_file, importance or distances)
         if distances and not cache:
             raise ConfigError("data.distances: distances are kept in memory; set data.cache=true")
         if importance and not cache:
@@ -100,7 +94,6 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         self.training = training
         self.importance = importance
         self.distances = distances
-        self.windows = windows
         self.seed = seed
         self.epoch = 0
 
@@ -122,8 +115,6 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         """
         item = self.items[index]
         rng = np.random.default_rng([self.seed, self.epoch, index])
-        if self.windows is not None:
-            return self._window(self.windows, item, rng) | {"index": index}
         points = item.points(self.points_file)
         chosen = self._choose(item, len(points), rng)
         if chosen is not None:
@@ -145,16 +136,6 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             chosen_distances = distances if chosen is None else distances.take(chosen)
             result["distances"] = torch.from_numpy(chosen_distances.astype(np.float32))
         return result
-
-    def _window(self, windows: Windows, item: Item, rng: np.random.Generator) -> dict[str, Any]:
-        """A random part of an item, as an item."""
-        assert isinstance(self.input, PointCloudInput) and isinstance(self.points_subsample, int)
-        surface, points, occupancies = windows.draw(item, self.points_subsample, rng)
-        return {
-            "points": torch.from_numpy(points),
-            "occupancies": torch.from_numpy(occupancies),
-            "inputs": to_tensors(self.input.draw(surface, rng)),
-        }
 
     def _choose(self, item: Item, count: int, rng: np.random.Generator) -> NDArray[np.int64] | None:
         """Places of the query points to use in the item's file."""
@@ -193,15 +174,3 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             ]
             digest.update(f"{item.name} {sizes}\n".encode())
         return digest.hexdigest()
-
-
-def _check_windows(input: Input, points_subsample: Any, points_file: str, extras: bool) -> None:
-    """Refuse what the parts of a shape cannot give."""
-    if not isinstance(input, PointCloudInput):
-        raise ConfigError("data.windows: only point clouds are seen through windows; leave it out")
-    if not isinstance(points_subsample, int) or points_file != POINTS or extras:
-        raise ConfigError(
-            "data.windows: query points are uniform ones; give one number each for "
-            "data.points_subsample and training.validation_points, "
-            f"data.points_file={POINTS}, and neither data.importance nor data.distances"
-        )

@@ -47,14 +47,7 @@ class PointCloudInput:
         self, item: Item, rng: np.random.Generator, *, training: bool = True
     ) -> NDArray[np.float32]:
         """An observation of a prepared item: (count, 3) float32 in the unit frame."""
-        return self.draw(item.points(POINTCLOUD), rng)
-
-    def draw(
-        self,
-        surface: NDArray[np.floating],  # (N, 3) in the unit frame
-        rng: np.random.Generator,
-    ) -> NDArray[np.float32]:
-        """An observation of a surface: (count, 3) of its points, with noise."""
+        surface = item.points(POINTCLOUD)
         chosen = surface.take(rng.integers(len(surface), size=self.count), axis=0).astype(
             np.float32
         )
