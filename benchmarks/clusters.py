@@ -2,13 +2,13 @@
 
 "Two clusters" are 100 numbers near 0 and 4 with fixed codes, all in one batch; "five Gaussians" lie
 on a circle. A generator has escaped when first every mode has at least 0.4 of the samples that are
-its due; it has collapsed if that does not hold at the end. "js" is the non-saturating logistic
-loss, "paired" its relativistic form. Networks, optimisers and numbers of steps are those of the
-published code, but the discriminator is the same for both losses (there its last layer is
-normalised for the paired loss on five Gaussians) and always has biases; five Gaussians get half of
-the published 20,000 iterations. All seeds are trained side by side; data, codes and initial weights
-of a seed are the same for both losses. A run ends early when all seeds have covered all modes for a
-fifth of the iterations.
+its due, and for good from when that holds to the end; it has collapsed if it does not hold then.
+"js" is the non-saturating logistic loss, "paired" its relativistic form. Networks, optimisers and
+numbers of steps are those of the published code, but the discriminator is the same for both losses
+(there its last layer is normalised for the paired loss on five Gaussians) and always has biases;
+five Gaussians get half of the published 20,000 iterations. All seeds are trained side by side;
+data, codes and initial weights of a seed are the same for both losses. A run ends early when all
+seeds have covered all modes for a fifth of the iterations.
 
 The discriminator's loss is halved for js, so that both rest at log 2 = 0.6931 in the equilibrium.
 "lowest" is the least running median over 11 records, median over seeds, and of all seeds the least;
@@ -247,7 +247,9 @@ def _seed_rows(name: str, loss: str, result: Row) -> list[Row]:
     covered = result["shares"] >= DUE * np.array(EXPERIMENTS[name].shares)  # (S, T, M)
     rows = []
     for seed, (has, losses) in enumerate(zip(covered, result["losses"], strict=True)):
-        when = np.flatnonzero(has.all(1))
+        all_modes = has.all(1)
+        when, missed = np.flatnonzero(all_modes), np.flatnonzero(~all_modes)
+        stays = missed[-1] + 1 if len(missed) else 0
         width = min(WINDOW, len(losses))
         medians = np.median(np.lib.stride_tricks.sliding_window_view(losses, width), axis=1)
         rows.append(
@@ -256,8 +258,9 @@ def _seed_rows(name: str, loss: str, result: Row) -> list[Row]:
                 "loss": loss,
                 "seed": seed,
                 "escaped": int(result["iterations"][when[0]]) if len(when) else None,
+                "for_good": int(result["iterations"][stays]) if all_modes[-1] else None,
                 "modes_in_the_end": int(has[-1].sum()),
-                "collapsed": not has[-1].all(),
+                "collapsed": not all_modes[-1],
                 "lowest": float(medians.min()),
                 "final": float(np.mean(losses[-max(1, len(losses) // 20) :])),
             }
@@ -265,8 +268,12 @@ def _seed_rows(name: str, loss: str, result: Row) -> list[Row]:
     return rows
 
 
-def _time(row: Row) -> float:
-    return math.inf if row["escaped"] is None else float(row["escaped"])
+def _time(iterations: int | None) -> float:
+    return math.inf if iterations is None else float(iterations)
+
+
+def _number(iterations: float) -> str:
+    return f"{iterations:,.0f}" if math.isfinite(iterations) else "never"
 
 
 def predicted(shares: tuple[float, ...], loss: str) -> float:
@@ -287,12 +294,11 @@ def _show(results: dict[tuple[str, str], Row], arguments: argparse.Namespace) ->
     table, every = [], []
     for name in arguments.experiments:
         by_loss = {loss: _seed_rows(name, loss, results[name, loss]) for loss in LOSSES}
-        when = {loss: [_time(row) for row in rows] for loss, rows in by_loss.items()}
+        when = {loss: [_time(row["escaped"]) for row in rows] for loss, rows in by_loss.items()}
         for (loss, rows), other in zip(by_loss.items(), reversed(when), strict=True):
             every += rows
             times = sorted(when[loss])
             faster = sum(a < b for a, b in zip(when[loss], when[other], strict=True))
-            median, ends = float(np.median(times)), (times[0], times[-1])
             lowest = np.array([row["lowest"] for row in rows])
             stuck = [row["final"] for row in rows if row["collapsed"]]
             table.append(
@@ -300,8 +306,9 @@ def _show(results: dict[tuple[str, str], Row], arguments: argparse.Namespace) ->
                     "data": name,
                     "loss": loss,
                     "escaped": f"{sum(map(math.isfinite, times))} of {len(rows)}",
-                    "median": f"{median:,.0f}" if math.isfinite(median) else "never",
-                    "range": " to ".join("never" if t == math.inf else f"{t:,.0f}" for t in ends),
+                    "median": _number(float(np.median(times))),
+                    "range": f"{_number(times[0])} to {_number(times[-1])}",
+                    "for good": _number(float(np.median([_time(r["for_good"]) for r in rows]))),
                     "collapsed": f"{len(stuck)} of {len(rows)}",
                     "lowest": f"{np.median(lowest):.4f} ({lowest.min():.4f})",
                     "predicted": predicted(EXPERIMENTS[name].shares, loss),

@@ -83,11 +83,12 @@ def test_predictions_are_those_of_the_two_point_landscape(benchmark: Any) -> Non
 
 def test_escape_and_collapse_are_read_off_the_records(benchmark: Any) -> None:
     both, one = (0.5, 0.5), (1.0, 0.0)
-    shares = np.array([[one, both, both], [one, (0.1, 0.9), one], [both, both, (0.25, 0.75)]])
+    shares = np.array([[one, both, both], [one, (0.1, 0.9), one], [both, one, (0.25, 0.75)]])
     losses = np.array([[0.5, 0.6, 0.7]] * 3)
     result = {"iterations": np.array([0, 5, 10]), "shares": shares, "losses": losses}
     rows = benchmark("clusters")._seed_rows("two clusters", "js", result)
     assert [row["escaped"] for row in rows] == [5, None, 0]
+    assert [row["for_good"] for row in rows] == [5, None, 10]
     assert [row["collapsed"] for row in rows] == [False, True, False]
     assert rows[0]["final"] == 0.7
     assert rows[0]["lowest"] == 0.6  # median of what there is
