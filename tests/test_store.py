@@ -161,7 +161,7 @@ def test_point_cloud_input_draws_noisy_surface_points(tmp_path):
 
 def test_observations_are_resampled_to_the_count(caplog):
     part = PointCloudInput(100)
-    many = np.random.default_rng(0).random((500, 3)).astype(np.float32)
+    many = np.random.default_rng(0).random((500, 3)).astype(np.float32) - 0.5
     subset = part.observe(many, np.random.default_rng(0))
     assert subset.shape == (100, 3)
     assert len(np.unique(subset, axis=0)) == 100
