@@ -236,5 +236,6 @@ def draw_curves(arguments: argparse.Namespace, rows: list[Row], metric: str) -> 
     for axes, unit in zip(panels, ("minutes", "steps"), strict=True):
         axes.set(xlabel=unit, ylabel=f"validation {metric}")
         axes.grid(alpha=0.3)
-    panels[0].legend()
+    if panels[0].get_legend_handles_labels()[0]:
+        panels[0].legend()
     figure.savefig(arguments.out / "curves.png", dpi=110)

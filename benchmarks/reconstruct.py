@@ -107,7 +107,7 @@ def _measure(source: str, resolution: int, arguments: argparse.Namespace) -> dic
             faces.append(len(mesh.faces))
     median = statistics.median
     return {
-        "run": Path(source).name,
+        "run": "/".join(Path(source).parts[-2:]),
         "decoder": model.config.model["decoder"]["type"],
         "resolution": resolution,
         "encode": median(encode),
