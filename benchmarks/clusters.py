@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._runs import finished, keep
+from benchmarks._runs import finished, keep, one_thread
 
 Row = dict[str, Any]
 Array = NDArray[np.floating]
@@ -93,10 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     results: dict[tuple[str, str], Row] = {}
     for name in arguments.experiments:
         for loss in LOSSES:
@@ -142,6 +138,7 @@ def _centres(experiment: Experiment) -> tuple[Array, float]:
     return ring_centres(len(experiment.shares)), 0.2
 
 
+@one_thread()
 def _learn(settings: Row, curves: Path) -> Row:
     """Train all seeds; losses (S, T) and shares of modes (S, T, M) go to a file."""
     import torch

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._runs import finished, keep
+from benchmarks._runs import finished, keep, one_thread
 
 Row = dict[str, Any]
 
@@ -81,12 +81,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    import torch
-
     from onet.inference.generation_folder import write_csv
 
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     todo = [
         (method, gamma, rate)
         for method in arguments.methods
@@ -120,6 +116,7 @@ def run(arguments: argparse.Namespace) -> None:
     _draw(results, arguments)
 
 
+@one_thread()
 def _learn(settings: Row, pictures: Path) -> Row:
     """Train all seeds on all distributions, and measure them: nested lists, distribution by seed.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -92,3 +93,10 @@ def test_escape_and_collapse_are_read_off_the_records(benchmark: Any) -> None:
     assert [row["collapsed"] for row in rows] == [False, True, False]
     assert rows[0]["final"] == 0.7
     assert rows[0]["lowest"] == 0.6  # median of what there is
+
+
+def test_torch_is_left_as_it_was(benchmark: Any, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    run(benchmark("clusters"), "--experiments", "two clusters", "--part", 0.002, "--out", tmp_path)
+    assert torch.get_num_threads() == threads
+    assert torch.tensor(1e-320, dtype=torch.float64) * 2 > 0  # denormal numbers are numbers
