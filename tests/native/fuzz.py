@@ -2,9 +2,10 @@
 
     python tests/native/fuzz.py --cases 10000
 
-For every operation of the driver (fuzz.cpp) a table says how many cases ran and what was found.
-A finding is a failed check or a report of a sanitizer; it names the case, which can be run again
-alone with the command that is printed. Needs g++ or clang++ (or $CXX) with its sanitizers.
+A finding is a failed check or a report of a sanitizer. It is printed as soon as it is there, with
+the command that runs its case again alone; a table at the end says of every operation of the driver
+(fuzz.cpp) how many cases ran and how many findings they had. Needs g++ or clang++ (or $CXX) with its
+sanitizers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,20 +92,30 @@ def operations(driver: Path) -> list[str]:
     return done.stdout.split()
 
 
-def run(driver: Path, names: list[str], cases: int, threads: int = 1) -> list[Outcome]:
-    """Cases 0 to `cases` - 1 of every operation, as many processes at a time as there are cores."""
+def run(
+    driver: Path,
+    names: list[str],
+    cases: int,
+    threads: int = 1,
+    tell: Callable[[Outcome], None] = lambda part: None,
+) -> list[Outcome]:
+    """Run cases 0 to `cases` - 1 of every operation, a process a core; `tell` hears of each part."""
     outcomes = {name: Outcome(name) for name in names}
     tasks = [(name, first) for name in names for first in range(0, cases, CHUNK)]
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:
-        parts = pool.map(
-            lambda task: _run_chunk(driver, task[0], task[1], min(cases, task[1] + CHUNK), threads),
-            tasks,
-        )
-        for part in parts:
+        running = [
+            pool.submit(_run_chunk, driver, name, first, min(cases, first + CHUNK), threads)
+            for name, first in tasks
+        ]
+        for done in as_completed(running):
+            part = done.result()
+            tell(part)
             whole = outcomes[part.operation]
             whole.cases += part.cases
             whole.seconds += part.seconds
             whole.findings += part.findings
+    for outcome in outcomes.values():
+        outcome.findings.sort()
     return list(outcomes.values())
 
 
@@ -132,24 +144,32 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
     from rich.table import Table
 
     console = Console()
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         driver = build(folder, arguments.sanitizer)
         names = arguments.operations or operations(driver)
-        outcomes = run(driver, names, arguments.cases, arguments.threads)
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("cases", total=len(names) * arguments.cases)
+
+            def tell(part: Outcome) -> None:
+                progress.update(bar, advance=part.cases)
+                for case, report in part.findings:
+                    console.rule(f"{driver.name} {part.operation} {case} 1 {arguments.threads}")
+                    console.print(report, markup=False, highlight=False)
+
+            outcomes = run(driver, names, arguments.cases, arguments.threads, tell)
     table = Table(title=f"{arguments.sanitizer} sanitizer, {arguments.threads} thread(s)")
     for header in ("operation", "cases", "findings", "seconds"):
         table.add_column(header, justify="left" if header == "operation" else "right")
     for outcome in outcomes:
         count = f"{len(outcome.findings):,}"
         table.add_row(outcome.operation, f"{outcome.cases:,}", count, f"{outcome.seconds:.1f}")
-        for case, report in outcome.findings[:3]:
-            console.rule(f"{driver.name} {outcome.operation} {case} 1 {arguments.threads}")
-            console.print(report, markup=False, highlight=False)
     console.print(table)
     return int(any(outcome.findings for outcome in outcomes))
 
