@@ -4,8 +4,8 @@
 
 A finding is a failed check or a report of a sanitizer. It is printed as soon as it is there, with
 the command that runs its case again alone; a table at the end says of every operation of the driver
-(fuzz.cpp) how many cases ran and how many findings they had. Needs g++ or clang++ (or $CXX) with its
-sanitizers.
+(fuzz.cpp) how many cases ran and how many findings they had. Needs g++ or clang++ (or $CXX) with
+its sanitizers.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ def run(
     threads: int = 1,
     tell: Callable[[Outcome], None] = lambda part: None,
 ) -> list[Outcome]:
-    """Run cases 0 to `cases` - 1 of every operation, a process a core; `tell` hears of each part."""
+    """Run cases 0 to `cases` - 1 of every operation, a process a core.
+
+    `tell` is called with every part of an outcome as soon as it is there.
+    """
     outcomes = {name: Outcome(name) for name in names}
     tasks = [(name, first) for name in names for first in range(0, cases, CHUNK)]
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // threads)) as pool:

@@ -1,0 +1,40 @@
+"""A small version of `python tests/fuzzing/readers.py`: mutated files through every reader."""
+
+from __future__ import annotations
+
+import pytest
+from fuzzing import readers
+from fuzzing.seeds import SEEDS
+
+CASES = 60
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_no_finding(name):
+    (outcome,) = readers.run([name], CASES)
+    assert outcome.findings == []
+    assert outcome.read + outcome.refused == outcome.cases == CASES
+
+
+def test_good_files_are_read(tmp_path):
+    for name, seed in SEEDS.items():
+        for number, data in enumerate(seed.files()):
+            path = tmp_path / f"{name}-{number}{seed.suffix}"
+            path.write_bytes(data)
+            seed.read(path)
+
+
+def test_a_finding_is_reported_with_its_case(monkeypatch):
+    """A process that dies at its third case costs that case only."""
+    broken = "import os,sys;a=int(sys.argv[-2]);[print('read',c,0) for c in range(a,2)];" + (
+        "a<3 and (print('case 2',flush=True),os.abort())"
+    )
+    run = readers.subprocess.run
+
+    def start(command, **options):
+        return run([command[0], "-c", broken, *command[-2:]], **options)
+
+    monkeypatch.setattr(readers.subprocess, "run", start)
+    (outcome,) = readers.run(["obj"], 10)
+    assert [case for case, _ in outcome.findings] == [2]
+    assert outcome.read == 2
