@@ -318,7 +318,7 @@ def _sample(
         return stored.take(rng.integers(len(stored), size=count), axis=0).astype(np.float64)
     mesh = load_mesh(shape)
     if normalize:
-        mesh = UnitFrame.of(mesh.vertices, str(shape)).mesh_to_unit(mesh)
+        mesh = UnitFrame.of_mesh(mesh, str(shape)).mesh_to_unit(mesh)
     try:
         return sample_surface(mesh, count, rng)[0]
     except DataError as error:

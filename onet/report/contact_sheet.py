@@ -16,6 +16,7 @@ from onet.data.images import open_image
 from onet.data.store import Item, Store
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
+from onet.geometry.normalization import used_vertices
 from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
 from onet.geometry.voxels import read_voxels, voxel_mesh
@@ -143,7 +144,7 @@ def _observed(place: Path, model: str) -> Shape | Image.Image | None:
 
 def _bounds(shape: Shape) -> NDArray[np.floating]:
     """Corners (2, 3) of the bounding box."""
-    points = shape.vertices if isinstance(shape, trimesh.Trimesh) else shape
+    points = used_vertices(shape) if isinstance(shape, trimesh.Trimesh) else shape
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
