@@ -43,6 +43,9 @@ SURFACE_PENALTY: dict[str, float | None] = {
 }
 """Exact scores of a mesh without surface."""
 
+PENALTIES: dict[str, float | None] = {"iou": IOU_PENALTY, **PENALTY}
+"""All that a failed item counts as in a table."""
+
 RULE = (
     "IoU and F-scores 0, normal consistency 0 (signed: -1), distances sqrt(3) = 1.7321 longest "
     "edges, squared ones 3 (their sum 6)"
