@@ -83,7 +83,8 @@ def test_failed_items_count_with_the_worst_of_each_score(results):
 def test_the_rule_stands_beside_the_table_and_the_means_without_failed_items(results):
     report = evaluate_generation(results, samples=SAMPLES)
     assert [row["category"] for row in report.table()] == [
-        "ball", "orb", "a failed item", "mean (without failed)", "mean", "mean (items)", "noise floor",
+        "ball", "orb", "a failed item", "mean (without failed)", "mean", "mean (items)",
+        "noise floor",
     ]  # fmt: skip
     counted, without = report.failures
     assert {key: counted[key] for key in PENALTY} == PENALTY and counted["iou"] == 0

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from onet.errors import DataError
-from onet.geometry.normalization import UnitFrame
+from onet.geometry.normalization import UnitFrame, used_vertices, without_loose_vertices
 
 clouds = arrays(
     np.float64, st.tuples(st.integers(2, 30), st.just(3)), elements=st.floats(-1e3, 1e3, width=32)
@@ -23,6 +23,20 @@ def test_unit_frame_is_centred_with_longest_edge_one_and_invertible(points):
     assert np.isclose(np.ptp(unit, axis=0).max(), 1)
     assert np.allclose(unit.min(axis=0) + unit.max(axis=0), 0, atol=1e-6)
     assert np.allclose(frame.to_source(unit), points, atol=1e-9 * max(1, abs(points).max()))
+
+
+def test_vertices_that_no_face_uses_set_no_scale():
+    box = trimesh.creation.box((2, 4, 6))
+    vertices = np.vstack([[[99, 0, 0]], box.vertices, [[np.nan] * 3]])
+    loose = trimesh.Trimesh(vertices, box.faces + 1, process=False)
+    frame = UnitFrame.of_mesh(loose)
+    assert frame.scale == 6 and np.array_equal(frame.loc, [0, 0, 0])
+    assert np.array_equal(used_vertices(loose), box.vertices)
+    assert without_loose_vertices(box) is box
+    kept = without_loose_vertices(loose)
+    assert np.array_equal(kept.triangles, box.triangles) and len(loose.vertices) == 10
+    with pytest.raises(DataError, match="part: has no faces"):
+        UnitFrame.of_mesh(trimesh.Trimesh(np.eye(3), np.zeros((0, 3), int)), "part")
 
 
 def test_compose_is_one_frame_after_the_other():

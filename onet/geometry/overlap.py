@@ -25,14 +25,14 @@ from onet.geometry.sampling import surface_area
 if TYPE_CHECKING:
     import trimesh
 
-FINE = 0.01
+FINE = 0.02
 """A resolution that is good enough; for a coarser one more points are drawn."""
 COARSEST = 0.1
 """A coarser resolution than this tells nothing."""
 EFFORTS = (1, 4, 16)
 """Times the samples, until the resolution is `FINE`: thin shells need more than others."""
 
-_SHARE = 8  # samples for each of a mesh's smallest cubes, about
+_SHARE = 4  # samples for each of a mesh's smallest cubes, about
 _LEAST_CUBES = 1000
 _LEVELS = 60  # of halving; a mesh a billionth as large as the box needs 36
 _CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))
@@ -69,7 +69,7 @@ def overlap(
     Args:
         first, second: in one frame, with finite vertices; those that no face uses do not matter.
         samples: about how many points to draw, some thousands at least; up to 16 times as many
-            where the answer would otherwise be coarser than 0.01.
+            where the answer would otherwise be coarser than `FINE`.
         rng: of the points.
     """
     meshes = (first, second)
