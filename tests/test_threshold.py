@@ -147,6 +147,8 @@ def test_meshes_have_the_scores_of_the_reconstructions(run, store):
             assert row[key] == pytest.approx(np.mean([getattr(e, key) for e in expected]))
     assert "accuracy" not in next(row for row in report.rows if row["threshold"] == 0.5)
     assert "longest edge" in report.title and "2 items" in report.title
+    assert "counted as failed and counts as IoU" in report.title and report.settings["failed_rule"]
+    assert {row.get("failed") for row in report.table()} == {None, 0}
     assert [row["threshold"] for row in report.table()] == ["0.2", "0.3", "0.5", "0.6"]
 
 
