@@ -10,6 +10,7 @@ items failed, the tables say what each counts as, and a row more has the means w
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.parallel import run_tasks
+
+logger = logging.getLogger(__name__)
 
 MEAN = "mean"  # unweighted over categories, as published
 MEAN_OF_ITEMS = "mean (items)"
@@ -196,6 +199,8 @@ def evaluate_generation(
             ) from outcome
         row, floor = outcome
         rows.append(row)
+        if row["status"] == folder.FAILED and _was_made(results, item):
+            logger.warning("%s failed: %s", item.name, row["reason"])
         if floor is not None:
             floors.setdefault(item.category, []).append(floor)
     rows.sort(key=lambda row: (row["category"], row["model"]))
@@ -224,6 +229,12 @@ def evaluate_generation(
     protocol["failed_rule"] = report.failed_rule
     folder.write_json(root / folder.PROTOCOL, protocol)
     return report
+
+
+def _was_made(results: dict[folder.Key, Row], item: Item) -> bool:
+    """Whether generation says that there is a mesh."""
+    result = results.get((item.category, item.model))
+    return result is not None and result["status"] == folder.OK
 
 
 def _evaluate_one(

@@ -83,7 +83,7 @@ def write_report(
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
-    rows = list(folder.read_results(root).values())
+    rows = folder.read_outcomes(root)
     picture = contact_sheet(root, data=data, count=count)
     heading = escape(title or root.resolve().name)
     sections = [
