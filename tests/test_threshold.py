@@ -155,6 +155,9 @@ def test_meshes_have_the_scores_of_the_reconstructions(run, store):
 def test_no_surface_is_the_worst_score_and_no_failure(run, recwarn):
     report = search_threshold(run, thresholds=[0.5], meshes=1, mesh_thresholds=[1 - 1e-12])
     assert report.rows[-1]["chamfer_l1"] == pytest.approx(3**0.5)
+    assert report.rows[-1]["normal_consistency"] == 0 and report.rows[-1]["failed"] == 1
+    with (run / "threshold.csv").open(newline="") as file:
+        assert [row["failed [meshes]"] for row in csv.DictReader(file)][-1] == "1"
     assert not [w for w in recwarn if "no surface" in str(w.message)]
 
 
