@@ -31,6 +31,8 @@ COARSEST = 0.1
 """A coarser resolution than this tells nothing."""
 EFFORTS = (1, 4, 16)
 """Times the samples, until the resolution is `FINE`: thin shells need more than others."""
+MOST = 2_000_000
+"""Points, of which that many more are drawn at most: they are in memory all at once."""
 
 _SHARE = 4  # samples for each of a mesh's smallest cubes, about
 _LEAST_CUBES = 1000
@@ -91,6 +93,8 @@ def overlap(
             )
     trees = [TriangleTree(mesh) for mesh in meshes]
     for effort in EFFORTS:
+        if effort > 1 and effort * samples > MOST:
+            break
         result = _estimate(meshes, trees, effort * samples, rng)
         if result.resolution is not None and result.resolution <= FINE:
             break
