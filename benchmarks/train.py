@@ -28,6 +28,7 @@ from pathlib import Path
 from benchmarks import _training
 from benchmarks._runs import keep
 from benchmarks._training import Row
+from onet.geometry.penalties import RULE
 
 QUALITY = {  # title and digits
     "val": ("val", 4),
@@ -98,7 +99,7 @@ def _train(arguments: argparse.Namespace) -> None:
         "iou": scores["iou"],
         "chamfer_l1": scores["chamfer_l1"],
         "normal_consistency": scores["normal_consistency"],
-        "failed": len(report.failures),
+        "failed": scores["failed"],
     }
     keep(folder / _training.RESULT, _training.settings_of(arguments, SETTINGS), row)
 
@@ -156,7 +157,7 @@ def _show(summary: list[Row], arguments: argparse.Namespace) -> None:
     title = (
         f"{arguments.minutes:g} minutes ({arguments.clock} clock) each on "
         f"{arguments.threads} thread(s), {len(arguments.seeds)} seed(s), "
-        f"{arguments.items} test items"
+        f"{arguments.items} test items; one that failed counts as {RULE}"
     )
     reach = f"to reach: the final validation of {summary[0]['config']}"
     _training.show(summary, (QUALITY, COST), (title, reach), text)

@@ -189,6 +189,12 @@ def test_what_cannot_be_compared(store, tmp_path):
     (folder / "1.ply").write_text("nothing")
     with pytest.raises(DataError, match=r"1\.ply"):
         evaluate_diversity(folder, data=store, **QUICK)
+    save_mesh(ball(0.2), folder / "2.ply")
+    report = evaluate_diversity(folder, data=store, **QUICK)  # one of three cannot be read
+    assert report.protocol["failed"] == 1 and list(report.protocol["unusable"]) == ["1.ply"]
+    assert [row["sample"] for row in report.nearest] == ["0.ply", "2.ply"]
+    assert "2 of 2 shapes (1 more" in report.title
+    (folder / "nearest.csv").unlink()
     with pytest.raises(DataError, match=r"nearest\.csv"):
         nearest_sheet(folder)
 

@@ -67,16 +67,75 @@ def test_scores_are_those_of_the_shapes_in_the_unit_frame(results):
     assert all(items[m][key] for m in "abd" for key in COUNTS)
 
 
-def test_failed_items_count_with_the_published_penalties(results):
+def test_failed_items_count_with_the_worst_of_each_score(results):
     report = evaluate_generation(results, samples=SAMPLES)
     failure = by_model(report)["c"]
     assert failure["status"] == "failed" and failure["reason"] == "no surface"
     assert failure["iou"] == 0.0
     assert {key: failure[key] for key in PENALTY} == PENALTY
+    assert failure["normal_consistency"] == 0 and failure["normal_consistency_signed"] == -1
     ball = report.categories[0]
     assert (ball["category"], ball["items"], ball["failed"]) == ("ball", 3, 1)
     assert ball["chamfer_l1"] > 3**0.5 / 3
     assert [ball[key] for key in COUNTS] == [2, 2, 2, 2]
+
+
+def test_the_rule_stands_beside_the_table_and_the_means_without_failed_items(results):
+    report = evaluate_generation(results, samples=SAMPLES)
+    assert [row["category"] for row in report.table()] == [
+        "ball", "orb", "a failed item", "mean (without failed)", "mean", "mean (items)",
+        "noise floor",
+    ]  # fmt: skip
+    counted, without = report.failures
+    assert {key: counted[key] for key in PENALTY} == PENALTY and counted["iou"] == 0
+    made = [row for row in report.items if row["status"] == "ok"]
+    assert (without["items"], without["failed"]) == (3, 0)
+    for key in SCORES:
+        assert without[key] == pytest.approx(np.mean([row[key] for row in made]))
+    assert without["normal_consistency"] > 0.98 > 0.8 > report.categories[-1]["normal_consistency"]
+    assert "1 of 4 items failed" in report.title and "sqrt(3)" in report.title
+    told = folder.read_json(results / folder.PROTOCOL)
+    assert told["failed_rule"] in report.title and told["failed"] == 1
+    assert told["failed_counts_as"]["normal_consistency"] == 0
+    assert told["failed_counts_as"].keys() == SCORES.keys()
+    with (results / folder.EVAL).open(newline="") as file:
+        rows = {row["category"]: row for row in csv.DictReader(file)}
+    assert float(rows["a failed item"]["normal_consistency [|cos|]"]) == 0
+    assert float(rows["mean (without failed)"][folder.IOU]) == without["iou"]
+
+
+def test_nothing_is_said_of_failed_items_where_none_failed_and_no_mean_where_all_did(results):
+    rows = folder.read_results(results)
+    kept = [row for key, row in rows.items() if key[1] != "c"]
+    made = {"category": "ball", "model": "c", "status": "ok", "mesh": "meshes/ball/c.ply"}
+    folder.write_results(results, [*kept, rows["ball", "c"] | made])
+    report = evaluate_generation(results, samples=100)
+    assert report.failures == () and "0 of 4 items failed" in report.title
+    shutil.rmtree(results / "meshes")
+    report = evaluate_generation(results, samples=100)
+    assert [row["category"] for row in report.failures] == ["a failed item"]
+    assert report.mean["normal_consistency"] == 0 and report.mean["iou"] == 0
+    assert report.noise_floor is None
+
+
+@pytest.mark.parametrize(
+    ("vertices", "reason"),
+    [
+        ([[0, 0, 0], [1, 0, 0], [2, 0, 0]], "no area"),
+        ([[0, 0, 0], [1e200, 0, 0], [0, 1e200, 0]], "beyond"),
+    ],
+)
+def test_a_mesh_that_cannot_be_compared_is_a_failed_item(results, vertices, reason):
+    path = results / "meshes" / "ball" / "a.off"
+    numbers = "\n".join(" ".join(f"{x:g}" for x in row) for row in vertices)
+    path.write_text(f"OFF\n3 1 0\n{numbers}\n3 0 1 2\n")
+    rows = folder.read_results(results)
+    rows["ball", "a"]["mesh"] = "meshes/ball/a.off"
+    folder.write_results(results, rows.values())
+    report = evaluate_generation(results, samples=100)
+    failure = by_model(report)["a"]
+    assert failure["status"] == "failed" and reason in failure["reason"]
+    assert report.categories[-1]["failed"] == 2
 
 
 @pytest.mark.parametrize("damage", ["row", "file", "content", "table"])
@@ -140,7 +199,7 @@ def test_noise_floor_is_what_a_perfect_mesh_scores_and_changes_nothing(results):
     assert shown["chamfer_l1"] == report.noise_floor["chamfer_l1"] and shown["iou"] is None
     without = evaluate_generation(results, samples=SAMPLES, noise_floor=False)
     assert without.items == report.items and without.noise_floor is None
-    assert len(without.table()) == 4 and "Noise floor" not in without.title
+    assert len(without.table()) == len(without.rows) and "Noise floor" not in without.title
 
 
 def test_workers_and_repetition_change_nothing(results):

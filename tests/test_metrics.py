@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from onet.errors import DataError
 from onet.geometry.metrics import (
@@ -69,6 +71,79 @@ def test_distances_are_in_units_of_the_references_longest_edge():
     assert there == pytest.approx(here, abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [4.0, 1e-9, 1e9])
+def test_scores_do_not_depend_on_place_and_size(size):
+    """A scan of 4 m in a survey's coordinates, and units as small and as large as they come."""
+    at = np.array([5e5, 5e6, 300]) * (1 if size == 4 else 0.1 * size)
+    here = evaluate(sphere(0.45), sphere(0.5), samples=2000)
+    pair = [
+        trimesh.Trimesh(size * sphere(r).vertices + at, sphere().faces, process=False)
+        for r in (0.45, 0.5)
+    ]
+    there = evaluate(*pair, samples=2000)
+    for key in (*PENALTY, *SURFACE_PENALTY):
+        assert there.as_dict()[key] == pytest.approx(here.as_dict()[key], rel=1e-6)
+    assert there.scale == pytest.approx(size, rel=1e-6)
+    assert there.iou == pytest.approx(here.iou, abs=1e-4)
+
+
+def test_far_apart_or_tiny():
+    ball = sphere(1)
+    far = ball.copy().apply_translation([100, 100, 100])
+    metrics = evaluate(far, ball, samples=2000)
+    assert metrics.iou == 0 and metrics.iou_resolution == 0
+    tiny = evaluate(box(0.01, (0.2, 0.1, 0.3)), box(), samples=2000)
+    assert tiny.iou == pytest.approx(1e-6, abs=2 * tiny.iou_resolution)
+    assert tiny.iou_resolution < 1e-7
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(*[st.floats(allow_infinity=True)] * 3), min_size=1, max_size=4))
+def test_vertices_that_no_face_uses_change_nothing(extra):
+    def loose(mesh):
+        vertices = np.vstack([mesh.vertices, extra])
+        return trimesh.Trimesh(vertices, mesh.faces, process=False)
+
+    pair = box(0.9, (0.1, 0, 0)), box()
+    expected = evaluate(*pair, samples=500, noise_floor=True)
+    assert evaluate(loose(pair[0]), loose(pair[1]), samples=500, noise_floor=True) == expected
+    alone = evaluate(pair[0], None, samples=500, noise_floor=True)
+    assert evaluate(loose(pair[0]), None, samples=500, noise_floor=True) == alone
+    assert noise_floor(loose(pair[0]), samples=500) == noise_floor(pair[0], samples=500)
+
+
+def test_occupancies_in_every_form_and_what_is_none():
+    points = np.random.default_rng(0).uniform(-0.55, 0.55, (500, 3))
+    inside = np.linalg.norm(points, axis=1) < 0.4
+    forms = [inside, inside.astype(float), np.where(inside, 0.9, 0.1), np.packbits(inside)]
+    scores = [
+        evaluate(sphere(0.4), None, samples=10, points=points, occupancies=form) for form in forms
+    ]
+    assert len({of.iou for of in scores}) == 1 and scores[0].iou > 0.95
+    assert 0 < scores[0].iou_resolution < 0.1
+    for bad in (np.where(inside, 4.0, -4.0), np.full(500, np.nan), np.full(500, 255)):
+        with pytest.raises(DataError, match="occupancies"):
+            evaluate(sphere(0.4), None, samples=10, points=points, occupancies=bad)
+    assert intersection_over_union(np.where(inside, 0.9, 0.1), inside) == 1.0
+    with pytest.raises(DataError, match="second: expected shape"):
+        intersection_over_union(inside, inside[1:])
+
+
+def test_normals_are_made_unit_or_refused():
+    cloud, normals, _ = sample_surface(sphere(), 500, np.random.default_rng(0))
+
+    def consistency(given):
+        row = evaluate(sphere(), None, samples=500, pointcloud=cloud, normals=given).as_dict()
+        return {key: row[key] for key in PENALTY}
+
+    expected = consistency(normals)
+    for longer in (3 * normals, 1e-9 * normals, normals * np.linspace(1, 9, 500)[:, None]):
+        assert consistency(longer) == pytest.approx(expected, rel=1e-12)
+    for bad in (0.0, np.nan):
+        with pytest.raises(DataError, match="normals: 1 of 500"):
+            consistency(np.where(np.arange(500)[:, None] == 7, bad, normals))
+
+
 def test_seed_decides_the_samples():
     def run(seed):
         return evaluate(sphere(0.4), box(), samples=1000, seed=seed)
@@ -131,6 +206,18 @@ def test_no_surface_gets_the_published_penalties(mesh):
     assert metrics["iou"] == 0.0 and not metrics["valid"]
 
 
+@pytest.mark.filterwarnings("ignore:IoU cannot be told")
+def test_a_reference_without_surface_measures_nothing():
+    flat = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 1, 2]], process=False)
+    for mesh in (box(), EMPTY, flat):
+        for reference in (EMPTY, flat):
+            metrics = evaluate(mesh, reference, samples=100).as_dict()
+            assert {metrics[key] for key in (*PENALTY, *SURFACE_PENALTY)} == {None}
+    assert evaluate(box(), flat, samples=100).iou == 0
+    with pytest.warns(UserWarning, match="area"):
+        assert evaluate(flat, flat, samples=100).iou is None
+
+
 def test_two_empty_sets_agree():
     points = np.random.default_rng(0).random((100, 3))
     nothing = np.zeros(100, bool)
@@ -142,7 +229,10 @@ def test_two_empty_sets_agree():
 
 def test_an_open_mesh_is_measured_and_marked():
     whole = sphere()
-    metrics = evaluate(trimesh.Trimesh(whole.vertices, whole.faces[1:], process=False), whole)
+    opened = trimesh.Trimesh(whole.vertices, whole.faces[1:], process=False)
+    with pytest.warns(UserWarning, match="IoU cannot be told: the mesh is open: 3 of its edges"):
+        metrics = evaluate(opened, whole)
+    assert metrics.iou is None and metrics.iou_resolution is None
     assert not metrics.valid and not metrics.watertight and metrics.manifold
     assert metrics.chamfer_l1 < 0.01
 
@@ -163,6 +253,15 @@ def test_an_open_mesh_is_measured_and_marked():
 def test_samples_that_do_not_fit_are_refused(arguments, word):
     with pytest.raises(DataError, match=word):
         evaluate(box(), box(), **{"samples": 10, **arguments})
+
+
+def test_what_is_no_mesh_is_refused():
+    with pytest.raises(DataError, match=r"reference: expected a mesh .* PointCloud"):
+        evaluate(box(), trimesh.PointCloud(box().vertices))
+    with pytest.raises(DataError, match=r"mesh: a face names a vertex outside 0\.\.7"):
+        evaluate(trimesh.Trimesh(box().vertices, [[0, 1, 8]], process=False), box())
+    with pytest.raises(DataError, match="beyond 1e"):
+        evaluate(trimesh.Trimesh(1e80 * box().vertices, box().faces, process=False), box())
 
 
 def test_nan_vertices_are_refused():

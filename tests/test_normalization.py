@@ -5,8 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from onet.data.solid import close_mesh, trust_mesh
 from onet.errors import DataError
-from onet.geometry.normalization import UnitFrame
+from onet.geometry.cameras import ring_cameras
+from onet.geometry.distance import closest_point
+from onet.geometry.mesh_io import load_mesh, save_mesh
+from onet.geometry.normalization import UnitFrame, used_vertices, without_loose_vertices
+from onet.geometry.rendering import render_view
+from onet.geometry.simplification import simplify
+from onet.geometry.watertight import make_watertight
 
 clouds = arrays(
     np.float64, st.tuples(st.integers(2, 30), st.just(3)), elements=st.floats(-1e3, 1e3, width=32)
@@ -23,6 +30,20 @@ def test_unit_frame_is_centred_with_longest_edge_one_and_invertible(points):
     assert np.isclose(np.ptp(unit, axis=0).max(), 1)
     assert np.allclose(unit.min(axis=0) + unit.max(axis=0), 0, atol=1e-6)
     assert np.allclose(frame.to_source(unit), points, atol=1e-9 * max(1, abs(points).max()))
+
+
+def test_vertices_that_no_face_uses_set_no_scale():
+    box = trimesh.creation.box((2, 4, 6))
+    vertices = np.vstack([[[99, 0, 0]], box.vertices, [[np.nan] * 3]])
+    loose = trimesh.Trimesh(vertices, box.faces + 1, process=False)
+    frame = UnitFrame.of_mesh(loose)
+    assert frame.scale == 6 and np.array_equal(frame.loc, [0, 0, 0])
+    assert np.array_equal(used_vertices(loose), box.vertices)
+    assert without_loose_vertices(box) is box
+    kept = without_loose_vertices(loose)
+    assert np.array_equal(kept.triangles, box.triangles) and len(loose.vertices) == 10
+    with pytest.raises(DataError, match="part: has no faces"):
+        UnitFrame.of_mesh(trimesh.Trimesh(np.eye(3), np.zeros((0, 3), int)), "part")
 
 
 def test_compose_is_one_frame_after_the_other():
@@ -57,3 +78,33 @@ def test_bad_points_are_refused(points, says):
     with pytest.raises(DataError, match=says) as error:
         UnitFrame.of(points, "shape.ply")
     assert "shape.ply" in str(error.value)
+
+
+def ball_and_loose():
+    """A ball, and the same with vertices that no face uses."""
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
+    vertices = np.vstack([[[99, 0, 0]], ball.vertices])
+    return ball, trimesh.Trimesh(vertices, ball.faces + 1, process=False)
+
+
+def test_loose_vertices_change_no_solid():
+    ball, loose = ball_and_loose()
+    for solid in (close_mesh(loose, "loose", 32), trust_mesh(loose, "loose")):
+        assert solid.frame.scale == pytest.approx(1, abs=0.15)
+        assert solid.mesh.extents.max() == pytest.approx(1)
+    expected = make_watertight(ball, 32, views=20)
+    assert np.array_equal(make_watertight(loose, 32, views=20).vertices, expected.vertices)
+    assert np.array_equal(simplify(loose, 60).vertices, simplify(ball, 60).vertices)
+
+
+@pytest.mark.parametrize("far", [99.0, 1e200, np.nan, np.inf])
+def test_loose_vertices_change_no_distance_picture_or_file(far, tmp_path):
+    ball, loose = ball_and_loose()
+    loose.vertices[0] = far
+    points = np.random.default_rng(0).uniform(-1, 1, (50, 3))
+    assert np.array_equal(closest_point(loose, points)[1], closest_point(ball, points)[1])
+    camera = ring_cameras(ball.bounds, 1, 32, np.random.default_rng(0))[0]
+    assert np.array_equal(render_view(loose, camera, 32), render_view(ball, camera, 32))
+    for suffix in (".obj", ".off"):
+        read = load_mesh(save_mesh(loose, tmp_path / f"loose{suffix}"))
+        np.testing.assert_allclose(read.triangles, ball.triangles, atol=1e-8)

@@ -98,7 +98,14 @@ def test_what_differs_from_the_publication_is_told(results):
     assert table.settings["differences"] == {"threshold": [0.4, 0.2], "simplify": [5000, None]}
     assert "threshold 0.4 (released: 0.2)" in table.title
     assert "Failed items" in table.title
-    assert table.rows[0]["chamfer_l1_x10"] == pytest.approx(10 * 3**0.5)
+    gadget, airplane, chair, mean, without = table.rows
+    assert gadget["chamfer_l1_x10"] == pytest.approx(10 * 3**0.5)
+    assert gadget["normal_consistency"] == -1  # as published, and the rule beside the table says it
+    assert "normal consistency -1" in table.title and table.settings["failed"] == 1
+    assert table.settings["mean"]["normal_consistency"] == mean["normal_consistency"]
+    assert without["category"] == "mean (without failed)" and without["items"] == 3
+    for key in ("iou", "chamfer_l1_x10", "normal_consistency"):
+        assert without[key] == pytest.approx((airplane[key] + chair[key]) / 2)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,17 @@ def test_contact_sheet_shows_items_failures_and_scores(results):  # noqa: F811
     assert two.height < plain.shape[0] and two.width == plain.shape[1]
 
 
+def test_a_damaged_mesh_costs_one_picture_and_is_a_failure(results, caplog):  # noqa: F811
+    (results / "meshes" / "ball" / "a.ply").write_bytes(b"ply nothing")
+    before = contact_sheet(results, size=SIZE, out=results / "before.png")
+    assert "not drawn" in caplog.text and "a.ply" in caplog.text and before.is_file()
+    evaluate_generation(results, samples=100, noise_floor=False)
+    assert "ball/a failed" in caplog.text
+    page = write_report(results).read_text()
+    assert "2 of 4" in page and "2 of 4 items failed" in page
+    assert page.count("a.ply") >= 1 and "a failed item" in page and "sqrt(3)" in page
+
+
 def test_contact_sheet_draws_the_mesh_that_is_there(results, monkeypatch):  # noqa: F811
     drawn = []
 

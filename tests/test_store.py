@@ -48,6 +48,21 @@ def test_written_items_are_read_back(tmp_path):
     assert item.array(POINTS, "points").dtype == np.float16
 
 
+def test_stored_probabilities_are_thresholded_and_what_is_none_is_refused(tmp_path):
+    points = np.zeros((3, 3), np.float16)
+    item = Item("a", "b", tmp_path)
+    for stored in ([0.9, 0.1, 0.5], [1, 0, 1], [True, False, True]):
+        np.savez(tmp_path / POINTS, points=points, occupancies=stored)
+        assert item.occupancies().tolist() == [True, False, True]
+        assert item.occupancies(np.array([1, 0])).tolist() == [False, True]
+    for stored in ([0.0, np.nan, 1.0], [-3.0, 4.0, 0.5], [255, 0, 0]):
+        np.savez(tmp_path / POINTS, points=points, occupancies=stored)
+        with pytest.raises(DataError, match=r"points\.npz: 'occupancies'"):
+            item.occupancies()
+        with pytest.raises(DataError, match="'occupancies'"):
+            write_points(tmp_path / "new.npz", points, stored, UnitFrame(np.zeros(3), 1.0))
+
+
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
 def test_occupancies_of_chosen_points_are_those_of_all(tmp_path, cached, packed):

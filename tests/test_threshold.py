@@ -147,12 +147,17 @@ def test_meshes_have_the_scores_of_the_reconstructions(run, store):
             assert row[key] == pytest.approx(np.mean([getattr(e, key) for e in expected]))
     assert "accuracy" not in next(row for row in report.rows if row["threshold"] == 0.5)
     assert "longest edge" in report.title and "2 items" in report.title
+    assert "counted as failed and counts as IoU" in report.title and report.settings["failed_rule"]
+    assert {row.get("failed") for row in report.table()} == {None, 0}
     assert [row["threshold"] for row in report.table()] == ["0.2", "0.3", "0.5", "0.6"]
 
 
 def test_no_surface_is_the_worst_score_and_no_failure(run, recwarn):
     report = search_threshold(run, thresholds=[0.5], meshes=1, mesh_thresholds=[1 - 1e-12])
     assert report.rows[-1]["chamfer_l1"] == pytest.approx(3**0.5)
+    assert report.rows[-1]["normal_consistency"] == 0 and report.rows[-1]["failed"] == 1
+    with (run / "threshold.csv").open(newline="") as file:
+        assert [row["failed [meshes]"] for row in csv.DictReader(file)][-1] == "1"
     assert not [w for w in recwarn if "no surface" in str(w.message)]
 
 

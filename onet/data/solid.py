@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onet.errors import DataError
 from onet.geometry.inside import contains
-from onet.geometry.normalization import UnitFrame
+from onet.geometry.normalization import UnitFrame, without_loose_vertices
 from onet.geometry.sampling import sample_box, sample_surface
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def close_mesh(
     """
     from onet.geometry.watertight import make_watertight
 
-    outer = UnitFrame.of(mesh.vertices, name)
+    outer = UnitFrame.of_mesh(mesh, name)
     closed = make_watertight(outer.mesh_to_unit(mesh), resolution, thickness=thickness)
     if len(closed.faces) == 0:
         raise DataError(
@@ -60,7 +60,7 @@ def close_mesh(
             f"(now {thickness}) or resolution (now {resolution})"
         )
     method = closed.metadata["watertight"]
-    inner = UnitFrame.of(closed.vertices, name)
+    inner = UnitFrame.of_mesh(closed, name)
     added = method["thickness"]
     return Solid(
         inner.mesh_to_unit(closed),
@@ -81,7 +81,8 @@ def trust_mesh(
     """
     from onet.geometry.topology import topology
 
-    frame = UnitFrame.of(mesh.vertices, name)
+    mesh = without_loose_vertices(mesh)
+    frame = UnitFrame.of_mesh(mesh, name)
     if not topology(mesh).watertight:
         raise DataError(f"{name}: is not watertight; have it closed (leave out `closed`)")
     return Solid(frame.mesh_to_unit(mesh), frame, {"method": "given"}, {"unit": 0.0, "source": 0.0})

@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.cameras import Camera, read_cameras
+from onet.geometry.labels import as_occupancies
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import read_voxels
 from onet.registry import nearest
@@ -141,12 +142,14 @@ class Item:
         """Occupancies of the points `index` (T,), or of all, from packed or unpacked bits.
 
         Raises:
-            DataError: the file is damaged, or its length fits neither form.
+            DataError: the file is damaged, its length fits neither form, or values are no
+                occupancies (see `as_occupancies`: of probabilities 1/2 and more are inside).
         """
         count = len(self.points(file))
         stored = self.array(file, "occupancies")
         if stored.shape == (count,):
-            return (stored if index is None else stored.take(index)) > 0
+            chosen = stored if index is None else stored.take(index)
+            return as_occupancies(chosen, source=f"{self.path / file}: 'occupancies'")
         if stored.dtype == np.uint8 and stored.shape == ((count + 7) // 8,):
             if index is None:
                 return np.unpackbits(stored, count=count).astype(bool)
@@ -415,9 +418,10 @@ def write_points(
     Labels have to belong to the rounded points: pass points that float16 represents exactly.
 
     Raises:
-        DataError: points that float16 would move, or lengths that differ.
+        DataError: points that float16 would move, lengths that differ, or values that are no
+            occupancies.
     """
-    exact, bits = np.asarray(points), np.asarray(occupancies, dtype=bool)
+    exact, bits = np.asarray(points), as_occupancies(occupancies, source=f"{path}: 'occupancies'")
     rounded = exact.astype(np.float16)
     if not np.array_equal(rounded, exact):
         raise DataError(f"{path}: 'points' are not float16 numbers; round before labelling")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.geometry.normalization import without_loose_vertices
+
 if TYPE_CHECKING:
     import trimesh
 
@@ -15,9 +17,14 @@ class TriangleTree:
     """Bounding volume hierarchy over the triangles of a mesh, to ask for closest points."""
 
     def __init__(self, mesh: trimesh.Trimesh) -> None:
-        """Raises ValueError for a mesh without faces."""
+        """Vertices that no face uses do not matter.
+
+        Raises:
+            ValueError: a mesh without faces, or corners that are not finite or beyond 1e70.
+        """
         from onet import _C
 
+        mesh = without_loose_vertices(mesh)
         self._tree = _C.TriangleTree(
             np.ascontiguousarray(mesh.vertices, dtype=np.float64),
             np.ascontiguousarray(mesh.faces, dtype=np.int64),

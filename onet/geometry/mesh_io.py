@@ -11,6 +11,7 @@ import numpy as np
 
 from onet.errors import DataError
 from onet.files import replacing
+from onet.geometry.normalization import without_loose_vertices
 
 if TYPE_CHECKING:
     import trimesh
@@ -129,6 +130,8 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | os.PathLike[str]) -> Path:
             f"{path}: cannot write the format {suffix!r}; use one of {', '.join(MESH_SUFFIXES)}"
         )
     options: dict[str, Any] = {}
+    if len(mesh.faces):
+        mesh = without_loose_vertices(mesh)  # they would set the number of digits
     if suffix in (".obj", ".off") and len(mesh.vertices):
         # These count decimals, which would merge the vertices of an object measured in light years.
         size = float(np.ptp(mesh.vertices, axis=0).max()) or 1.0

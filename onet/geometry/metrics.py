@@ -1,7 +1,7 @@
 """How close a mesh is to the truth, by the published protocol of Occupancy Networks and exactly.
 
-Unlike there, samples are drawn with a seed, failed meshes keep their penalty in every column, and
-two empty sets have an IoU of 1.
+Unlike there, samples are drawn with a seed, failed meshes keep their penalty in every column (see
+`onet.geometry.penalties`), and two empty sets have an IoU of 1.
 
 Distances are unsquared and in units of the longest edge of the reference's bounding box; the
 literature's tables show ten times the number. By the protocol both surfaces are sampled, so two
@@ -13,60 +13,53 @@ scores have no such floor: they are distances from samples to the other surface 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import DataError
-from onet.geometry.distance import closest_point
 from onet.geometry.inside import contains
+from onet.geometry.labels import as_normals, as_occupancies
 from onet.geometry.mesh_io import load_mesh
-from onet.geometry.nearest import NearestNeighbors
-from onet.geometry.normalization import UnitFrame
+from onet.geometry.normalization import UnitFrame, without_loose_vertices
+from onet.geometry.overlap import overlap
+from onet.geometry.penalties import (
+    F_SCORE_THRESHOLDS,
+    PENALTY,
+    SURFACE_PENALTY,
+    f_score_key,
+)
 from onet.geometry.point_cloud_io import check_points
-from onet.geometry.sampling import sample_surface, surface_area
+from onet.geometry.sampling import surface_area
+from onet.geometry.surface_scores import (
+    Scores,
+    SurfaceSamples,
+    exact_scores,
+    f_score,
+    sampled_scores,
+)
 from onet.geometry.topology import Topology, topology
 
-PADDING = 0.1  # of the box that volumes are compared in, in units of its longest edge
+__all__ = [
+    "F_SCORE_THRESHOLDS",
+    "PENALTY",
+    "SURFACE_PENALTY",
+    "MeshMetrics",
+    "check_mesh",
+    "evaluate",
+    "f_score",
+    "f_score_key",
+    "intersection_over_union",
+    "noise_floor",
+]
 
-F_SCORE_THRESHOLDS = (0.01, 0.015, 0.02)
-"""In units of the longest edge: F-scores at 1, 1.5 and 2 %, as reported by Convolutional ONets."""
-
-
-def f_score_key(threshold: float) -> str:
-    """Name of the F-score at a threshold: "f_score_1.5pct" for 0.015 of the longest edge."""
-    return f"f_score_{100 * threshold:g}pct"
-
-
-DIAGONAL = 3**0.5  # of the unit cube
-
-PENALTY: dict[str, float | None] = {
-    "accuracy": DIAGONAL,
-    "completeness": DIAGONAL,
-    "accuracy2": 3.0,
-    "completeness2": 3.0,
-    "chamfer_l1": DIAGONAL,
-    "chamfer_l2": 3.0,
-    "chamfer_squared_sum": 6.0,
-    "normal_consistency": -1.0,
-    "normal_consistency_signed": -1.0,
-    **{f_score_key(threshold): 0.0 for threshold in F_SCORE_THRESHOLDS},
-}
-"""Published scores of a mesh without surface: distances are the diagonal of the unit cube. The
-F-scores, which that protocol does not have, are 0."""
-
-SURFACE_PENALTY: dict[str, float | None] = {
-    "surface_accuracy": DIAGONAL,
-    "surface_completeness": DIAGONAL,
-    "surface_chamfer_l1": DIAGONAL,
-    "surface_chamfer_l2": 3.0,
-    "surface_hausdorff": DIAGONAL,
-}
-"""Exact scores of a mesh without surface, in line with the published ones."""
+LARGEST = 1e70
+"""Larger coordinates have distances whose squares are not finite."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,9 @@ class MeshMetrics:
 
     Attributes:
         iou: volume of the intersection over volume of the union, estimated on points; 1 where both
-            are empty. Inside means ray parity, so it is reliable only where `valid`.
+            are empty. Inside means ray parity. With stored points it is reliable only where
+            `valid`; of two meshes it is None, with a warning, where one of them is open or the
+            points cannot tell.
         chamfer_l1: mean of `accuracy` and `completeness`.
         chamfer_l2: mean of `accuracy2` and `completeness2`.
         chamfer_squared_sum: sum of `accuracy2` and `completeness2`, twice `chamfer_l2`: what code
@@ -102,6 +97,8 @@ class MeshMetrics:
         reference_valid: the reference mesh is watertight and manifold.
         noise_floor: the sampled scores of the same surface sampled twice (see the function of this
             name), where that was asked for.
+        iou_resolution: the true IoU is within this of `iou` in about 95 cases of 100: what the
+            points can tell. Smaller differences mean nothing.
     """
 
     iou: float | None
@@ -128,6 +125,7 @@ class MeshMetrics:
     outward: bool
     reference_valid: bool | None
     noise_floor: dict[str, float | None] | None = None
+    iou_resolution: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """All attributes by name; an F-score each under `f_score_key`, the floor as it is."""
@@ -146,10 +144,10 @@ def evaluate(
     *,
     samples: int = 100_000,
     seed: int = 0,
-    points: NDArray[np.floating] | None = None,  # (N, 3)
-    occupancies: NDArray[np.bool_] | None = None,  # (N,)
-    pointcloud: NDArray[np.floating] | None = None,  # (M, 3)
-    normals: NDArray[np.floating] | None = None,  # (M, 3) unit
+    points: ArrayLike | None = None,  # (N, 3)
+    occupancies: ArrayLike | None = None,  # (N,)
+    pointcloud: ArrayLike | None = None,  # (M, 3)
+    normals: ArrayLike | None = None,  # (M, 3)
     thresholds: Sequence[float] = F_SCORE_THRESHOLDS,
     noise_floor: bool = False,
 ) -> MeshMetrics:
@@ -159,29 +157,34 @@ def evaluate(
     longest edge 1), so the scores do not depend on the frame that both are given in. Stored samples
     replace the reference where they are given: `points` with `occupancies` for the volume,
     `pointcloud` with `normals` for the surface. Without a reference mesh coordinates are taken as
-    they are: give all of them in the unit frame.
+    they are: give all of them in the unit frame. Vertices that no face uses count nowhere.
 
-    Without stored points the volume is estimated on `samples` uniform points in the padded bounding
-    box of both meshes.
+    Without stored points the volumes of both meshes are compared by `onet.geometry.overlap`, on
+    about `samples` points where the surfaces are, wherever they lie and however small they are.
 
-    A mesh without surface gets the published penalties: distances sqrt(3), squared ones 3, normals
-    -1, IoU 0 (1 where the reference is empty too), and F-scores of 0.
+    A mesh without surface gets the penalties of `onet.geometry.penalties`: distances sqrt(3),
+    squared ones 3, normals 0 (signed: -1), IoU 0 (1 where the reference is empty too), and F-scores
+    of 0.
 
     Args:
         mesh, reference: meshes or mesh files, in the same frame.
-        samples: number of points drawn on each mesh's surface, and in the box.
+        samples: number of points drawn on each mesh's surface, and for the volume.
         seed: of these draws; equal arguments give equal scores.
+        points: of the volume.
+        occupancies: which of them are inside, in any form that `as_occupancies` takes: 0 and 1,
+            packed bits, or probabilities, of which 1/2 and more are inside.
+        pointcloud: of the surface.
+        normals: of its points, of any length above 0.
         thresholds: of the F-scores, in units of the longest edge.
         noise_floor: measure it too, on the reference mesh if there is one, else on `mesh`. Changes
             no other score.
 
     Raises:
-        DataError: a file that cannot be read, NaN vertices, samples of the wrong shape, or
-            thresholds that are not positive.
+        DataError: a file that cannot be read, NaN vertices, samples of the wrong shape, occupancies
+            that are not in [0, 1], normals without direction, or thresholds that are not positive.
     """
-    mesh = mesh if isinstance(mesh, trimesh.Trimesh) else load_mesh(mesh)
-    if isinstance(reference, str | os.PathLike):
-        reference = load_mesh(reference)
+    mesh = _as_mesh(mesh, "mesh")
+    reference = None if reference is None else _as_mesh(reference, "reference")
     if samples < 1:
         raise DataError(f"samples: {samples}; give at least 1")
     if not all(threshold > 0 for threshold in thresholds):
@@ -190,46 +193,45 @@ def evaluate(
         raise DataError("points and occupancies belong together; give both or neither")
     if normals is not None and pointcloud is None:
         raise DataError("normals belong to a pointcloud; give it too")
-    _check(mesh, "mesh")
-    if reference is not None:
-        _check(reference, "reference")
     frame = UnitFrame(np.zeros(3), 1.0)
-    if reference is not None and len(reference.vertices):
-        frame = UnitFrame.of(reference.vertices, "reference")
+    if reference is not None and len(reference.faces):
+        frame = UnitFrame.of_mesh(reference, "reference")
         mesh, reference = frame.mesh_to_unit(mesh), frame.mesh_to_unit(reference)
     rng = np.random.default_rng(seed)
 
-    target: _Samples | None = None
+    target: SurfaceSamples | None = None
+    solid = reference is not None and surface_area(reference) > 0
     if pointcloud is not None:
         where = frame.to_unit(check_points(pointcloud, "pointcloud"))
-        if normals is not None and np.shape(normals) != where.shape:
-            raise DataError(f"normals: expected shape {where.shape}, found {np.shape(normals)}")
-        target = _Samples(where, normals)
-    elif reference is not None and surface_area(reference) > 0:
-        target = _Samples.of(reference, samples, rng)
-    source = _Samples.of(mesh, samples, rng) if surface_area(mesh) > 0 else None
+        target = SurfaceSamples(
+            where, None if normals is None else as_normals(normals, len(where), "normals")
+        )
+    elif reference is not None and solid:
+        target = SurfaceSamples.of(reference, samples, rng)
+    source = SurfaceSamples.of(mesh, samples, rng) if surface_area(mesh) > 0 else None
 
     penalty = PENALTY | {f_score_key(threshold): 0.0 for threshold in thresholds}
-    scores: dict[str, float | None] = dict.fromkeys(penalty)
-    exact: dict[str, float | None] = dict.fromkeys(SURFACE_PENALTY)
-    if target is not None and source is not None:
-        scores |= _compare(source, target, thresholds)
-    elif target is not None or reference is not None:
-        scores |= penalty
-    if reference is not None and source is not None and target is not None and len(reference.faces):
-        exact = _compare_exactly(mesh, source.points, reference, target.points)
-    elif reference is not None:
-        exact = dict(SURFACE_PENALTY)
+    scores: Scores = dict.fromkeys(penalty)
+    exact: Scores = dict.fromkeys(SURFACE_PENALTY)
+    if target is not None:
+        scores |= penalty if source is None else sampled_scores(source, target, thresholds)
+        if reference is not None and solid:
+            exact = dict(SURFACE_PENALTY)
+            if source is not None:
+                exact = exact_scores(mesh, source.points, reference, target.points)
 
-    iou = None
+    iou = resolution = None
     if points is not None:
-        where, truth = frame.to_unit(check_points(points, "points")), np.asarray(occupancies, bool)
-        if truth.shape != where.shape[:1]:
-            raise DataError(f"occupancies: expected shape ({len(where)},), found {truth.shape}")
-        iou = intersection_over_union(_inside(mesh, where), truth)
+        where = frame.to_unit(check_points(points, "points"))
+        truth = as_occupancies(occupancies, len(where))
+        inside = _inside(mesh, where)
+        iou = intersection_over_union(inside, truth)
+        resolution = _resolution(iou, int(np.count_nonzero(inside | truth)))
     elif reference is not None:
-        where = _points_around([mesh, reference], samples, rng)
-        iou = intersection_over_union(_inside(mesh, where), _inside(reference, where))
+        common = overlap(mesh, reference, samples, rng)
+        iou, resolution = common.iou, common.resolution
+        if common.iou is None:
+            warnings.warn(f"IoU cannot be told: {common.reason}", stacklevel=2)
 
     shape, truth_or_mesh = topology(mesh), mesh if reference is None else reference
     floor = None
@@ -248,6 +250,7 @@ def evaluate(
         outward=shape.outward,
         reference_valid=None if reference is None else _closed(topology(reference)),
         noise_floor=floor,
+        iou_resolution=resolution,
     )
 
 
@@ -269,124 +272,77 @@ def noise_floor(
     Raises:
         DataError: a file that cannot be read, NaN vertices, or a mesh without area.
     """
-    mesh = mesh if isinstance(mesh, trimesh.Trimesh) else load_mesh(mesh)
-    _check(mesh, "mesh")
+    mesh = _as_mesh(mesh, "mesh")
     if not surface_area(mesh) > 0:
         raise DataError(f"mesh with {len(mesh.faces)} faces has no area to sample")
-    unit = UnitFrame.of(mesh.vertices, "mesh").mesh_to_unit(mesh)
+    unit = UnitFrame.of_mesh(mesh).mesh_to_unit(mesh)
     return _floor(unit, samples, seed, thresholds)
 
 
 def intersection_over_union(
-    first: NDArray[np.bool_],  # (N,)
-    second: NDArray[np.bool_],  # (N,)
+    first: ArrayLike,  # (N,)
+    second: ArrayLike,  # (N,)
 ) -> float:
-    """|first and second| / |first or second|; 1 where both are empty: they agree everywhere."""
-    union = np.count_nonzero(first | second)
-    return float(np.count_nonzero(first & second) / union) if union else 1.0
+    """|first and second| / |first or second|; 1 where both are empty: they agree everywhere.
 
-
-def f_score(
-    to_reference: NDArray[np.floating],  # (N,) distances from the mesh
-    to_mesh: NDArray[np.floating],  # (M,) distances from the reference
-    threshold: float,
-) -> float:
-    """Harmonic mean of the shares of distances within `threshold` (precision and recall).
-
-    0 where both shares are 0.
+    Args:
+        first, second: whether each of the same points is inside, as `as_occupancies` takes it
+            (probabilities: from 1/2 on).
     """
-    precision = float(np.mean(to_reference <= threshold))
-    recall = float(np.mean(to_mesh <= threshold))
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    one = as_occupancies(first, source="first")
+    other = as_occupancies(second, len(one), source="second")
+    union = np.count_nonzero(one | other)
+    return float(np.count_nonzero(one & other) / union) if union else 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    points: NDArray[np.float64]  # (N, 3)
-    normals: NDArray[np.floating] | None  # (N, 3) unit
+def check_mesh(mesh: trimesh.Trimesh, name: str) -> None:
+    """Refuse a mesh that has no distance to anything.
 
-    @classmethod
-    def of(cls, mesh: trimesh.Trimesh, count: int, rng: np.random.Generator) -> _Samples:
-        points, normals, _ = sample_surface(mesh, count, rng)
-        return cls(points, normals)
-
-
-def _compare(
-    source: _Samples, target: _Samples, thresholds: Sequence[float]
-) -> dict[str, float | None]:
-    """The sampled scores; those of the normals are None where one side has none."""
-    to_target, target_index = NearestNeighbors(target.points).query(source.points)
-    to_source, source_index = NearestNeighbors(source.points).query(target.points)
-    accuracy, completeness = float(to_target.mean()), float(to_source.mean())
-    accuracy2, completeness2 = float((to_target**2).mean()), float((to_source**2).mean())
-    consistency = signed = None
-    if source.normals is not None and target.normals is not None:
-        forth = np.einsum("ij,ij->i", source.normals, target.normals[target_index])
-        back = np.einsum("ij,ij->i", target.normals, source.normals[source_index])
-        consistency = float(abs(forth).mean() + abs(back).mean()) / 2
-        signed = float(forth.mean() + back.mean()) / 2
-    return {
-        "accuracy": accuracy,
-        "completeness": completeness,
-        "accuracy2": accuracy2,
-        "completeness2": completeness2,
-        "chamfer_l1": (accuracy + completeness) / 2,
-        "chamfer_l2": (accuracy2 + completeness2) / 2,
-        "chamfer_squared_sum": accuracy2 + completeness2,
-        "normal_consistency": consistency,
-        "normal_consistency_signed": signed,
-        **{f_score_key(t): f_score(to_target, to_source, t) for t in thresholds},
-    }
+    Raises:
+        DataError: a face that names no vertex, or one that is NaN, infinite or beyond 1e70.
+    """
+    faces = np.asarray(mesh.faces)
+    if not len(faces):
+        return
+    count = len(mesh.vertices)
+    if faces.min() < 0 or faces.max() >= count:
+        raise DataError(f"{name}: a face names a vertex outside 0..{count - 1}; mend its faces")
+    used = mesh.vertices[np.unique(faces)]
+    bad = int((~(np.abs(used) <= LARGEST).all(axis=1)).sum())
+    if bad:
+        raise DataError(
+            f"{name}: {bad} of {len(used)} vertices are NaN, infinite or beyond {LARGEST:g}; "
+            "repair it"
+        )
 
 
-def _compare_exactly(
-    mesh: trimesh.Trimesh,
-    points: NDArray[np.float64],  # (N, 3) on the mesh
-    reference: trimesh.Trimesh,
-    target: NDArray[np.float64],  # (M, 3) on the reference
-) -> dict[str, float | None]:
-    to_reference = closest_point(reference, points)[1]
-    to_mesh = closest_point(mesh, target)[1]
-    accuracy, completeness = float(to_reference.mean()), float(to_mesh.mean())
-    return {
-        "surface_accuracy": accuracy,
-        "surface_completeness": completeness,
-        "surface_chamfer_l1": (accuracy + completeness) / 2,
-        "surface_chamfer_l2": float((to_reference**2).mean() + (to_mesh**2).mean()) / 2,
-        "surface_hausdorff": float(max(to_reference.max(), to_mesh.max())),
-    }
+def _as_mesh(given: Any, name: str) -> trimesh.Trimesh:
+    """The mesh, checked, without the vertices that no face uses."""
+    if isinstance(given, str | os.PathLike):
+        given = load_mesh(given)
+    if not isinstance(given, trimesh.Trimesh):
+        raise DataError(f"{name}: expected a mesh or a file, found {type(given).__name__}")
+    check_mesh(given, name)
+    return without_loose_vertices(given)
 
 
 def _floor(
     mesh: trimesh.Trimesh, samples: int, seed: int, thresholds: Sequence[float]
 ) -> dict[str, float | None]:
     first, second = (
-        _Samples.of(mesh, samples, rng) for rng in np.random.default_rng(seed).spawn(2)
+        SurfaceSamples.of(mesh, samples, rng) for rng in np.random.default_rng(seed).spawn(2)
     )
-    return _compare(first, second, thresholds)
+    return sampled_scores(first, second, thresholds)
 
 
 def _inside(mesh: trimesh.Trimesh, points: NDArray[np.floating]) -> NDArray[np.bool_]:
     return contains(mesh, points) if len(mesh.faces) else np.zeros(len(points), bool)
 
 
-def _points_around(
-    meshes: list[trimesh.Trimesh], count: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Uniform points (count, 3) in the bounding box of all meshes, padded as in training."""
-    corners = np.concatenate(
-        [np.zeros((1, 3)), *(mesh.triangles.reshape(-1, 3) for mesh in meshes)]
-    )
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    margin = PADDING / 2 * (high - low).max()
-    return rng.uniform(low - margin, high + margin, (count, 3))
+def _resolution(iou: float, union: int) -> float | None:
+    """Two standard errors of a share of `union` points, and the three that may be missed by all."""
+    return 2 * (iou * (1 - iou) / union) ** 0.5 + 3 / union if union else None
 
 
 def _closed(shape: Topology) -> bool:
     return shape.watertight and shape.manifold
-
-
-def _check(mesh: trimesh.Trimesh, name: str) -> None:
-    bad = int((~np.isfinite(mesh.vertices).all(axis=1)).sum())
-    if bad:
-        raise DataError(f"{name}: {bad} of {len(mesh.vertices)} vertices are NaN or infinite")

@@ -64,6 +64,17 @@ class UnitFrame:
             )
         return cls((low + high) / 2, scale)
 
+    @classmethod
+    def of_mesh(cls, mesh: trimesh.Trimesh, source: str = "mesh") -> UnitFrame:
+        """The frame of a mesh by the vertices that its faces use; see `of` and `used_vertices`.
+
+        Raises:
+            DataError: no faces, and as `of` says.
+        """
+        if len(mesh.faces) == 0:
+            raise DataError(f"{source}: has no faces; export it as a surface")
+        return cls.of(used_vertices(mesh), source)
+
     def to_unit(self, points: ArrayLike) -> NDArray[np.float64]:
         """Points (..., 3) of the source frame in the unit frame, float64."""
         return (np.asarray(points, dtype=np.float64) - self.loc) / self.scale
@@ -83,6 +94,27 @@ class UnitFrame:
     def compose(self, inner: UnitFrame) -> UnitFrame:
         """The frame of an object normalised twice: `self` first, then `inner` on its result."""
         return UnitFrame(self.to_source(inner.loc), self.scale * inner.scale)
+
+
+def used_vertices(mesh: trimesh.Trimesh) -> NDArray[np.float64]:
+    """Vertices (U, 3) that a face names: what a mesh's size is measured by.
+
+    The others are no part of the surface, wherever they are, NaN included.
+    """
+    faces = np.asarray(mesh.faces, dtype=np.int64).reshape(-1)
+    vertices = np.asarray(mesh.vertices, dtype=np.float64).reshape(-1, 3)
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    return vertices[used]
+
+
+def without_loose_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh itself where faces use all of its vertices, else a copy without the others."""
+    if len(used_vertices(mesh)) == len(mesh.vertices):
+        return mesh
+    result = mesh.copy()
+    result.remove_unreferenced_vertices()
+    return result
 
 
 def _with_vertices(

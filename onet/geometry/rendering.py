@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.geometry.normalization import without_loose_vertices
+
 if TYPE_CHECKING:
     import trimesh
 
@@ -103,6 +105,7 @@ def render_view(
     """
     from onet import _C
 
+    mesh = without_loose_vertices(mesh)
     faces = np.ascontiguousarray(mesh.faces, dtype=np.int64)
     if len(faces) == 0:
         return np.zeros((size, size, 4), dtype=np.uint8)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onet.geometry.normalization import without_loose_vertices
+
 if TYPE_CHECKING:
     import trimesh
 
@@ -43,10 +45,11 @@ def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
 
     if faces < 4:
         raise ValueError(f"faces is {faces}; a closed mesh has at least 4")
+    if not np.isfinite(mesh.vertices).all():
+        raise ValueError("mesh has vertices that are NaN or infinite; remove them first")
+    mesh = without_loose_vertices(mesh)  # they would be part of the size that it is scaled by
     vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
     triangles = np.ascontiguousarray(mesh.faces, dtype=np.int64)
-    if not np.isfinite(vertices).all():
-        raise ValueError("mesh has vertices that are NaN or infinite; remove them first")
     if len(triangles) > faces:
         try:
             vertices, triangles = _C.simplify(vertices, triangles, faces)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onet.errors import DataError
 from onet.files import replacing
@@ -125,7 +125,7 @@ def _touches(triangles: NDArray[np.float64]) -> NDArray[np.bool_]:
 def voxel_iou(
     full: NDArray[np.bool_],  # (R, R, R)
     points: NDArray[np.floating],  # (N, 3) in the unit frame
-    occupancies: NDArray[np.bool_],  # (N,)
+    occupancies: ArrayLike,  # (N,) as `as_occupancies` takes them
 ) -> float:
     """IoU of a grid itself with labelled points, those outside its cube counted as empty.
 
@@ -138,7 +138,7 @@ def voxel_iou(
     within = ((index >= 0) & (index < resolution)).all(axis=1)
     filled = np.zeros(len(index), dtype=bool)
     filled[within] = full[tuple(index[within].T)]
-    return intersection_over_union(filled, np.asarray(occupancies, dtype=bool))
+    return intersection_over_union(filled, occupancies)
 
 
 def resample_voxels(

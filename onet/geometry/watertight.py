@@ -18,6 +18,7 @@ from onet.errors import DataError
 from onet.geometry.distance import TriangleTree
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.inside import contains
+from onet.geometry.normalization import without_loose_vertices
 
 if TYPE_CHECKING:
     import trimesh
@@ -57,6 +58,7 @@ def make_watertight(
     """
     from onet import _C
 
+    mesh = without_loose_vertices(mesh)
     vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
     faces = np.ascontiguousarray(mesh.faces, dtype=np.int64)
     if len(faces) == 0 or not np.isfinite(vertices).all() or np.abs(vertices).max() > 0.5 + 1e-6:

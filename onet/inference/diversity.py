@@ -6,6 +6,9 @@ shapes. Every score depends on the sizes of the sets and on the points that stan
 two more sets go through the same mill: shapes of the training split (what a perfect generator would
 score) and the reference shapes themselves with other points (what copies would score).
 
+A generated shape without a mesh that can be read has no distance to anything: it is left out of
+every score and counted as failed.
+
     OUT/diversity.csv        one row a set
     OUT/diversity.json       how it was measured
     OUT/nearest.csv          for each generated shape the nearest training shape
@@ -14,6 +17,7 @@ score) and the reference shapes themselves with other points (what copies would 
 
 from __future__ import annotations
 
+import logging
 import os
 import zlib
 from collections.abc import Sequence
@@ -31,6 +35,7 @@ from onet.errors import ConfigError, DataError
 from onet.geometry.birthday import birthday_test
 from onet.geometry.distribution_distances import frechet_distance
 from onet.geometry.mesh_io import load_mesh, readable_suffixes
+from onet.geometry.metrics import check_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
 from onet.geometry.set_metrics import Distance, pairwise_distances, set_metrics
@@ -62,6 +67,9 @@ NEAREST_COLUMNS = ("sample", "mesh", "category", "model", "chamfer [longest edge
 
 Clouds = NDArray[np.float64]  # (S, P, 3)
 Matrix = NDArray[np.float64]
+Outcomes = list[NDArray[np.float64] | Exception]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,8 @@ class DiversityReport:
         p = self.protocol
         return (
             f"{p['generated']}: {p['compared']} of {p['shapes']} shapes ({p['failed']} more "
-            f"without a mesh) against as many of the {p['reference']} of split {p['split']}; "
+            "without a usable mesh failed and are left out of every score) against as many of the "
+            f"{p['reference']} of split {p['split']}; "
             f"{p['points']:,} points a shape ({p['emd_points']:,} for EMD), seed {p['seed']}. "
             "cov: coverage, higher is better; mmd: minimum matching distance, lower is better "
             "(Chamfer: squared, both directions added, x 1000; EMD: x 100; longest edge 1); 1nna: "
@@ -165,8 +174,8 @@ def evaluate_diversity(
 
     Raises:
         ConfigError: settings that cannot be used; a store that is not given.
-        DataError: no meshes, meshes in another frame, fewer than two shapes to compare, or damaged
-            data.
+        DataError: no meshes, meshes in another frame, fewer than two usable shapes to compare, or
+            damaged data.
     """
     if points < 1 or not 0 <= emd_points <= points:
         raise ConfigError(f"points {points}, emd_points {emd_points}: give at least 1, and no more")
@@ -181,8 +190,7 @@ def evaluate_diversity(
     reference = store.items(split, categories)
     train_split = configured.get("train_split", "train")
     training = store.items(train_split, categories)
-    count = min(len(meshes), len(reference))
-    if count < 2 or not training:
+    if min(len(meshes), len(reference)) < 2 or not training:
         raise DataError(
             f"{root}: {len(meshes)} meshes; {store.root}: {len(reference)} shapes in split "
             f"{split!r}, {len(training)} in {train_split!r}; each set needs two, and training one"
@@ -190,14 +198,24 @@ def evaluate_diversity(
     network = None if features is None else load(features, device)
     drawn = points if network is None else max(points, points_needed(network))
 
-    def sample(shapes: Sequence[Path | Item], stream: str) -> Clouds:
+    def sample(shapes: Sequence[Path | Item], stream: str) -> Outcomes:
         function = partial(_sample, count=drawn, stream=stream, seed=seed, normalize=normalize)
         return _ordered(function, shapes, workers, "sampling shapes")
 
+    outcomes = dict(zip(meshes, sample(list(meshes.values()), GENERATED), strict=True))
+    unusable = {name: str(made) for name, made in outcomes.items() if isinstance(made, DataError)}
+    meshes = {name: path for name, path in meshes.items() if name not in unusable}
+    count = min(len(meshes), len(reference))
+    if count < 2:
+        raise DataError(
+            f"{root}: {len(meshes)} usable mesh, two are needed; {'; '.join(unusable.values())}"
+        )
+    for reason in unusable.values():
+        logger.warning("left out: %s", reason)
     clouds = {
-        GENERATED: sample(list(meshes.values()), GENERATED),
-        REFERENCE: sample(reference, REFERENCE),
-        TRAINING: sample(training, TRAINING),
+        GENERATED: _stacked([outcomes[name] for name in meshes]),
+        REFERENCE: _stacked(sample(reference, REFERENCE)),
+        TRAINING: _stacked(sample(training, TRAINING)),
     }
     chosen = {
         name: np.sort(np.random.default_rng(seed).permutation(len(of_set))[:count])
@@ -206,7 +224,7 @@ def evaluate_diversity(
     sets = {name: of_set[chosen[name]] for name, of_set in clouds.items()}
     if len(sets[TRAINING]) < count:
         del sets[TRAINING]
-    sets[AGAIN] = sample([reference[index] for index in chosen[REFERENCE]], AGAIN)
+    sets[AGAIN] = _stacked(sample([reference[index] for index in chosen[REFERENCE]], AGAIN))
     rows, floor = _score(sets, {"chamfer": points, "emd": emd_points}, workers)
     if network is not None:
         codes = {name: point_features(network, of_set, seed) for name, of_set in sets.items()}
@@ -226,7 +244,8 @@ def evaluate_diversity(
     protocol = {
         "generated": str(root.resolve()),
         "shapes": len(meshes),
-        "failed": failed,
+        "failed": failed + len(unusable),
+        "unusable": unusable,
         "data": str(store.root.resolve()),
         "split": split,
         "categories": categories,
@@ -318,8 +337,9 @@ def _sample(
         return stored.take(rng.integers(len(stored), size=count), axis=0).astype(np.float64)
     mesh = load_mesh(shape)
     if normalize:
-        mesh = UnitFrame.of(mesh.vertices, str(shape)).mesh_to_unit(mesh)
+        mesh = UnitFrame.of_mesh(mesh, str(shape)).mesh_to_unit(mesh)
     try:
+        check_mesh(mesh, "mesh")
         return sample_surface(mesh, count, rng)[0]
     except DataError as error:
         raise DataError(f"{shape}: {error}") from None
@@ -327,14 +347,21 @@ def _sample(
 
 def _ordered(
     function: Any, shapes: Sequence[Path | Item], workers: int | None, title: str
-) -> Clouds:
-    """What `function` makes of each shape, in their order."""
-    made: dict[str, NDArray[np.float64]] = {}
-    for shape, outcome in run_tasks(function, shapes, workers, describe=_path, title=title):
+) -> Outcomes:
+    """What `function` makes of each shape, or the exception, in their order."""
+    made = {
+        _path(shape): outcome
+        for shape, outcome in run_tasks(function, shapes, workers, describe=_path, title=title)
+    }
+    return [made[_path(shape)] for shape in shapes]
+
+
+def _stacked(outcomes: Outcomes) -> Clouds:
+    """The clouds; the first exception is raised."""
+    for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
-        made[_path(shape)] = outcome
-    return np.stack([made[_path(shape)] for shape in shapes])
+    return np.stack([outcome for outcome in outcomes if not isinstance(outcome, Exception)])
 
 
 def _path(shape: Path | Item) -> str:

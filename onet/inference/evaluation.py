@@ -1,12 +1,16 @@
 """Scores of a generation folder against the truth in its store, by the published protocol.
 
 Each mesh is brought to the unit frame by its item's `loc` and `scale` and compared with the item's
-stored points (volume) and surface points (distances, normals). An item without a usable mesh gets
-the published penalties and counts in every mean; none is left out.
+stored points (volume) and surface points (distances, normals).
+
+An item without a usable mesh counts in every mean with the worst of each score (see
+`onet.geometry.penalties`), none is left out; so the means tell accuracy and failures at once. Where
+items failed, the tables say what each counts as, and a row more has the means without them.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,14 +26,20 @@ from onet import __version__
 from onet.data.store import POINTCLOUD, POINTS, Item, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
-from onet.geometry.metrics import F_SCORE_THRESHOLDS, evaluate, f_score_key
+from onet.geometry.metrics import check_mesh, evaluate
 from onet.geometry.normalization import UnitFrame
+from onet.geometry.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score_key
+from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.parallel import run_tasks
 
+logger = logging.getLogger(__name__)
+
 MEAN = "mean"  # unweighted over categories, as published
 MEAN_OF_ITEMS = "mean (items)"
+WITHOUT_FAILED = "mean (without failed)"  # of the items that have a mesh
+A_FAILED_ITEM = "a failed item"  # what it counts as
 
 SCORES = {
     "iou": "fraction",
@@ -70,6 +80,9 @@ class EvaluationReport:
         noise_floor: scores of the generated meshes against themselves, by two independent samples
             of each: unweighted mean over categories. Smaller differences are differences of the
             samples. None where that was not asked for, or no mesh has a surface.
+        failures: where items failed, a row `a failed item` with the scores that each counts with
+            in all means but that of the next row; then, if there are others, a row `mean (without
+            failed)`, over the items that have a mesh.
     """
 
     folder: Path
@@ -77,6 +90,7 @@ class EvaluationReport:
     items: list[Row]
     categories: list[Row]
     noise_floor: dict[str, float] | None = None
+    failures: tuple[Row, ...] = ()
 
     @property
     def mean(self) -> Row:
@@ -90,8 +104,8 @@ class EvaluationReport:
             f"{self.folder}: split {self.protocol['split']}, {self.protocol['samples']:,} surface "
             f"samples, seed {self.protocol['seed']}. IoU on the stored points; "
             "Chamfer-L1, accuracy and completeness unsquared, in units of the longest edge (not "
-            "times 10); normal consistency |cos|; F-score within 1 % of the longest edge. Failed "
-            "items count with the published penalties."
+            "times 10); normal consistency |cos|; F-score within 1 % of the longest edge. "
+            + self.failed_rule
             + (
                 " Noise floor: the same meshes sampled twice; smaller differences mean nothing."
                 if self.noise_floor
@@ -99,10 +113,24 @@ class EvaluationReport:
             )
         )
 
+    @property
+    def failed_rule(self) -> str:
+        """How many items failed, and what each of them counts as."""
+        total = self.categories[-1]
+        counted = f"{total['failed']} of {total['items']} items failed"
+        if not total["failed"]:
+            return f"{counted}; one that fails counts as {RULE}."
+        return f"{counted}; each counts as {RULE}. '{WITHOUT_FAILED}' is over the other items."
+
+    @property
+    def rows(self) -> list[Row]:
+        """Contents of eval.csv: categories, `failures`, means."""
+        return [*self.categories[:-2], *self.failures, *self.categories[-2:]]
+
     def table(self) -> list[Row]:
-        """The columns of `categories` that fit on a screen, and below the means the noise floor."""
+        """The columns of `rows` that fit on a screen, and the noise floor."""
         keys = ("category", "items", "failed", *SHOWN, *COUNTS[:3])
-        rows = list(self.categories)
+        rows = self.rows
         if self.noise_floor:
             rows.append({"category": NOISE_FLOOR, **self.noise_floor})
         return [{key: row.get(key) for key in keys} for row in rows]
@@ -171,6 +199,8 @@ def evaluate_generation(
             ) from outcome
         row, floor = outcome
         rows.append(row)
+        if row["status"] == folder.FAILED and _was_made(results, item):
+            logger.warning("%s failed: %s", item.name, row["reason"])
         if floor is not None:
             floors.setdefault(item.category, []).append(floor)
     rows.sort(key=lambda row: (row["category"], row["model"]))
@@ -180,6 +210,7 @@ def evaluate_generation(
     of_items = _summary(MEAN_OF_ITEMS, rows)
     of_categories = of_items | {"category": MEAN} | _means(table)
     table += [of_categories, of_items]
+    failures = _failures(rows)
     lowest = [_means(of_category, SAMPLED) for of_category in floors.values()]
     floor_mean = _means(lowest, SAMPLED) if lowest else None
     protocol = {
@@ -189,11 +220,21 @@ def evaluate_generation(
         "split": settings["split"],
         "version": __version__,
         "noise_floor": floor_mean,
+        "failed": of_items["failed"],
+        "failed_counts_as": {key: PENALTIES[key] for key in SCORES},
     }
+    report = EvaluationReport(root, protocol, rows, table, floor_mean, failures)
     _write(root / folder.EVAL_ITEMS, ["category", "model", "status"], [*COUNTS, "reason"], rows)
-    _write(root / folder.EVAL, ["category", "items", "failed"], COUNTS, table)
+    _write(root / folder.EVAL, ["category", "items", "failed"], COUNTS, report.rows)
+    protocol["failed_rule"] = report.failed_rule
     folder.write_json(root / folder.PROTOCOL, protocol)
-    return EvaluationReport(root, protocol, rows, table, floor_mean)
+    return report
+
+
+def _was_made(results: dict[folder.Key, Row], item: Item) -> bool:
+    """Whether generation says that there is a mesh."""
+    result = results.get((item.category, item.model))
+    return result is not None and result["status"] == folder.OK
 
 
 def _evaluate_one(
@@ -225,11 +266,13 @@ def _evaluate_one(
         normals=normals,
         noise_floor=noise_floor,
     ).as_dict()
+    scores = PENALTIES if reason else metrics
     row = {
         "category": item.category,
         "model": item.model,
         "status": folder.FAILED if reason else folder.OK,
-        **{key: metrics[key] for key in (*SCORES, *COUNTS)},
+        **{key: scores[key] for key in SCORES},
+        **{key: metrics[key] for key in COUNTS},
         "reason": reason,
     }
     return row, metrics["noise_floor"]
@@ -242,10 +285,25 @@ def _read_mesh(frame: UnitFrame, root: Path, result: Row | None) -> tuple[trimes
         return empty, "was not generated"
     if result["status"] != folder.OK:
         return empty, str(result["reason"])
+    path = root / result["mesh"]
     try:
-        return frame.mesh_to_unit(load_mesh(root / result["mesh"])), ""
+        mesh = frame.mesh_to_unit(load_mesh(path))
+        check_mesh(mesh, str(path))
     except DataError as error:
         return empty, str(error)
+    if not surface_area(mesh) > 0:
+        return empty, f"{path}: its faces have no area"
+    return mesh, ""
+
+
+def _failures(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that tell what failed items do to the means; none where there are none."""
+    made = [row for row in rows if row["status"] == folder.OK]
+    if len(made) == len(rows):
+        return ()
+    penalty: Row = {"category": A_FAILED_ITEM, **{key: PENALTIES[key] for key in SCORES}}
+    penalty |= dict.fromkeys(("items", "failed", *COUNTS))
+    return (penalty, *([_summary(WITHOUT_FAILED, made)] if made else []))
 
 
 def _summary(name: str, rows: Sequence[Row]) -> Row:

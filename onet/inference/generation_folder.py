@@ -158,6 +158,23 @@ def write_results(folder: Path, rows: Iterable[Row]) -> None:
     write_csv(folder / FAILURES, ("category", "model", "reason"), failed)
 
 
+def read_outcomes(folder: Path) -> list[Row]:
+    """The rows of `read_results`; a mesh that an evaluation could not use is a failure, with why.
+
+    Raises:
+        DataError: see `read_results`.
+    """
+    rows = read_results(folder)
+    path = folder / EVAL_ITEMS
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            for scored in csv.DictReader(file):
+                row = rows.get((scored["category"], scored["model"]))
+                if row and row["status"] == OK and scored["status"] == FAILED:
+                    row |= {"status": FAILED, "reason": scored["reason"]}
+    return list(rows.values())
+
+
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
     """Write a table atomically; keys of rows that are no column are left out."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

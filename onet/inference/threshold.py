@@ -30,6 +30,8 @@ from onet.errors import ConfigError
 from onet.files import replacing
 from onet.geometry.field_values import evaluate_in_batches
 from onet.geometry.metrics import evaluate
+from onet.geometry.penalties import RULE
+from onet.geometry.sampling import surface_area
 from onet.inference import run_threshold
 from onet.inference.generation_folder import Row, take_in_turn, write_csv, write_json
 from onet.inference.reconstructor import Reconstructor, load
@@ -44,6 +46,7 @@ MESH_GRID = tuple(round(0.1 * k, 1) for k in range(1, 7))
 """The range of thresholds that the thesis shows."""
 
 MESH_SCORES = ("accuracy", "completeness", "chamfer_l1", "normal_consistency")
+FAILED = "failed"  # meshes without a surface
 CSV, PICTURE = "threshold.csv", "threshold.png"
 
 
@@ -55,7 +58,8 @@ class ThresholdReport:
         out: folder with threshold.json, threshold.csv and threshold.png.
         settings: what was searched and found; contents of threshold.json.
         rows: one a threshold: `threshold`, `iou` (mean over items), `iou NAME` of each category,
-            and where meshes were made, `MESH_SCORES` (means over the meshed items).
+            and where meshes were made, `MESH_SCORES` (means over the meshed items) and `failed`,
+            how many of them have no surface there.
     """
 
     out: Path
@@ -73,7 +77,8 @@ class ThresholdReport:
         s = self.settings
         meshes = (
             f"; accuracy, completeness and Chamfer-L1 of the meshes of {s['meshes']} items, "
-            f"unsquared, in units of the longest edge, {s['samples']:,} samples, seed {s['seed']}"
+            f"unsquared, in units of the longest edge, {s['samples']:,} samples, seed {s['seed']}; "
+            f"a mesh without surface is counted as failed and counts as {RULE}"
             if s["meshes"]
             else ""
         )
@@ -91,7 +96,7 @@ class ThresholdReport:
             for number, row in enumerate(self.rows)
             if number % step == step - 1 or row["threshold"] in shown or "accuracy" in row
         ]
-        keys = ("iou", *(MESH_SCORES if self.settings["meshes"] else ()))
+        keys = ("iou", *((*MESH_SCORES, FAILED) if self.settings["meshes"] else ()))
         return [
             {"threshold": f"{row['threshold']:g}", **{key: row.get(key) for key in keys}}
             for row in chosen
@@ -210,7 +215,9 @@ def search_threshold(
         row: Row = {"threshold": threshold, "iou": float(mean[place])}
         row |= {f"iou {name}": float(values[place]) for name, values in of_categories.items()}
         at = [score for score in scores if score["threshold"] == threshold]
-        row |= {key: fmean(score[key] for score in at) for key in MESH_SCORES if at}
+        if at:
+            row |= {key: fmean(score[key] for score in at) for key in MESH_SCORES}
+            row[FAILED] = sum(score[FAILED] for score in at)
         rows.append(row)
     best = _best([row for row in rows if row["threshold"] in grid])
 
@@ -241,6 +248,7 @@ def search_threshold(
         "thresholds": [grid[0], grid[-1], len(grid)],
         "meshes": len(meshed),
         "samples": samples,
+        "failed_rule": RULE,
         "seed": seed,
         "seed_observations": config.training.seed,
         "version": __version__,
@@ -250,8 +258,9 @@ def search_threshold(
         key: f"{key} [{'|cos|' if key == 'normal_consistency' else 'longest edge'}]"
         for key in MESH_SCORES
     }
+    titles[FAILED] = f"{FAILED} [meshes]"
     titles |= {key: f"{key} [fraction]" for key in rows[0] if key.startswith("iou")}
-    columns = [*rows[0], *(key for key in MESH_SCORES if scores and key not in rows[0])]
+    columns = [*rows[0], *(key for key in (*MESH_SCORES, FAILED) if scores and key not in rows[0])]
     named = [{titles[key]: value for key, value in row.items()} for row in rows]
     write_csv(folder / CSV, [titles[key] for key in columns], named)
     write_json(folder / run_threshold.FILE, settings)
@@ -346,7 +355,13 @@ def _measure(
         metrics = evaluate(
             mesh, None, samples=samples, seed=seed, pointcloud=pointcloud, normals=normals
         ).as_dict()
-        scores.append({"threshold": threshold, **{key: metrics[key] for key in MESH_SCORES}})
+        scores.append(
+            {
+                "threshold": threshold,
+                **{key: metrics[key] for key in MESH_SCORES},
+                FAILED: int(not surface_area(mesh) > 0),
+            }
+        )
     return ious, scores
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 import trimesh
@@ -14,8 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from onet.data.images import open_image
 from onet.data.store import Item, Store
+from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
+from onet.geometry.normalization import used_vertices
 from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
 from onet.geometry.voxels import read_voxels, voxel_mesh
@@ -24,6 +28,10 @@ from onet.inference.generation_folder import Row
 
 Picture = NDArray[np.uint8]  # (size, size, 3)
 Shape = trimesh.Trimesh | NDArray[np.floating]  # or points (N, 3)
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 TRUTH_POINTS = 4000  # drawn where a store has no meshes
 _INPUT_COLOR = (0.85, 0.33, 0.10)
@@ -54,13 +62,12 @@ def contact_sheet(
         out: the PNG file; default `contact_sheet.png` in the generation folder.
 
     Raises:
-        DataError: no generation folder, or damaged files in it.
+        DataError: no generation folder, or damaged tables in it. Of meshes and inputs that cannot
+            be read the picture says so.
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
-    rows = folder.take_in_turn(
-        list(folder.read_results(root).values()), count, lambda row: str(row["category"])
-    )
+    rows = folder.take_in_turn(folder.read_outcomes(root), count, lambda row: str(row["category"]))
     store = Store(data or settings["data"]) if "split" in settings else None
     scores = _read_scores(root)
     titles = ["input", "reconstruction", *(["truth"] if store else [])]
@@ -107,17 +114,16 @@ def draw_grid(
 
 
 def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Picture]:
-    observed = _observed(root / folder.INPUTS / row["category"], row["model"])
-    mesh = load_mesh(root / row["mesh"]) if row["status"] == folder.OK else None
-    truth = _truth(item) if item else None
-    framing = mesh if truth is None else truth
-    if framing is None and not isinstance(observed, Image.Image):
-        framing = observed
+    made = row["status"] == folder.OK
+    observed = _readable(lambda: _observed(root / folder.INPUTS / row["category"], row["model"]))
+    mesh = _readable(lambda: load_mesh(root / row["mesh"])) if made else None
+    truth = _readable(lambda: _truth(item)) if item else None
+    framing = next((shape for shape in (truth, mesh, observed) if _is_shape(shape)), None)
     bounds = None if framing is None else _bounds(framing)
 
-    def draw(shape: Shape | Image.Image | None, words: str, color: Color) -> Picture:
-        if shape is None:
-            return blank(size, words)
+    def draw(shape: Shape | Image.Image | str | None, words: str, color: Color) -> Picture:
+        if shape is None or isinstance(shape, str):
+            return blank(size, shape or words)
         if isinstance(shape, Image.Image):
             return np.asarray(shape.convert("RGB").resize((size, size)))
         if isinstance(shape, trimesh.Trimesh):
@@ -126,6 +132,19 @@ def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Pictur
 
     pictures = [draw(observed, "no input", _INPUT_COLOR), draw(mesh, "no mesh", _MESH_COLOR)]
     return [*pictures, draw(truth, "", _TRUTH_COLOR)] if item else pictures
+
+
+def _readable(read: Callable[[], T]) -> T | str:
+    """What `read` returns; of damaged files a word: they cost one picture, not the sheet."""
+    try:
+        return read()
+    except DataError as error:
+        logger.warning("not drawn: %s", error)
+        return "unreadable"
+
+
+def _is_shape(drawn: object) -> TypeGuard[Shape]:
+    return isinstance(drawn, trimesh.Trimesh | np.ndarray)
 
 
 def _observed(place: Path, model: str) -> Shape | Image.Image | None:
@@ -143,7 +162,7 @@ def _observed(place: Path, model: str) -> Shape | Image.Image | None:
 
 def _bounds(shape: Shape) -> NDArray[np.floating]:
     """Corners (2, 3) of the bounding box."""
-    points = shape.vertices if isinstance(shape, trimesh.Trimesh) else shape
+    points = used_vertices(shape) if isinstance(shape, trimesh.Trimesh) else shape
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
 

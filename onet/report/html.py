@@ -22,6 +22,8 @@ CHECKS = {
     "outward": "positive volume",
 }
 
+_OLD_RULE = "Failed items count with the published penalties."  # of folders that do not tell it
+
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2430; --soft: #667085; --line: #e4e7ec;
   --page: #f7f8fa; --card: #fff; --accent: #2f6fde; --good: #1a7f4b; --bad: #b42318; }
@@ -81,7 +83,7 @@ def write_report(
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
-    rows = list(folder.read_results(root).values())
+    rows = folder.read_outcomes(root)
     picture = contact_sheet(root, data=data, count=count)
     heading = escape(title or root.resolve().name)
     sections = [
@@ -150,8 +152,8 @@ def _scores(root: Path) -> str:
         f"<p>Published protocol: {protocol['samples']:,} samples of each predicted surface (seed "
         f"{protocol['seed']}) against the stored surface points, IoU on the stored query points. "
         "Distances are unsquared and in units of the longest edge; tables of the literature show "
-        "ten times the number. Failed items count with the published penalties. The row “mean” is "
-        "the unweighted mean over categories.</p>"
+        "ten times the number. The row “mean” is the unweighted mean over categories. "
+        f"{escape(protocol.get('failed_rule', _OLD_RULE))}</p>"
         f'<div class="card"><table><tr>{"".join(heads)}</tr>{body}</table></div>'
     )
 

@@ -50,7 +50,7 @@ def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 
     for row in rows:
         mesh = load_mesh(Path(protocol["generated"]) / row["mesh"])
         if protocol["normalize"]:
-            mesh = UnitFrame.of(mesh.vertices, row["mesh"]).mesh_to_unit(mesh)
+            mesh = UnitFrame.of_mesh(mesh, row["mesh"]).mesh_to_unit(mesh)
         category, model = row["category"], row["model"]
         item = Item(category, model, store.root / category / model)
         if item.mesh_path.is_file():
