@@ -26,6 +26,7 @@ from onet.geometry.metrics import F_SCORE_THRESHOLDS, evaluate, f_score_key
 from onet.geometry.normalization import UnitFrame
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
+from onet.locks import hold, writer
 from onet.parallel import run_tasks
 
 MEAN = "mean"  # unweighted over categories, as published
@@ -114,6 +115,7 @@ class EvaluationReport:
         return f"{total['items']} items, {total['failed']} failed; meshes: {counts}"
 
 
+@writer
 def evaluate_generation(
     generation_dir: str | os.PathLike[str],
     *,
@@ -143,6 +145,7 @@ def evaluate_generation(
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
+    hold(root)
     if "split" not in settings:
         raise DataError(
             f"{root}: was generated from {settings.get('input')}, not from a store; there is no "

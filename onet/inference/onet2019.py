@@ -22,6 +22,7 @@ from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder
 from onet.inference.evaluation import MEAN, EvaluationReport, evaluate_generation
 from onet.inference.generation_folder import Row
+from onet.locks import hold, writer
 
 NAME = "onet2019"
 SAMPLES = 100_000
@@ -102,6 +103,7 @@ class PublishedTable:
         )
 
 
+@writer
 def evaluate_onet2019(
     generation_dir: str | os.PathLike[str],
     *,
@@ -130,6 +132,7 @@ def evaluate_onet2019(
         )
     root = folder.locate(Path(generation_dir))
     made = folder.read_settings(root)
+    hold(root)
     if made.get("split") not in (None, SPLIT):
         raise DataError(
             f"{root}: was generated from the split {made['split']!r}; the protocol {NAME} measures "

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from onet.files import replacing
+from onet.files import flush, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,7 @@ class RunLog:
         else:
             with self.path.open("a", newline="") as file:
                 csv.DictWriter(file, self.columns).writerow(row)
+                flush(file)
         for key, value in metrics.items():
             self._board.add_scalar(f"{split}/{key}", value, iteration)
 
