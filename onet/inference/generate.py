@@ -32,7 +32,7 @@ from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Reconstructor, check_several, load
 from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.locks import hold, writer
-from onet.names import name_problem, printable, told_apart
+from onet.names import printable, told_apart
 from onet.parallel import run_tasks
 from onet.training.checkpoints import checksum, resolve_checkpoint
 
@@ -221,7 +221,7 @@ def generate(
             if isinstance(outcome, Exception):
                 outcome = _failed(target, f"{type(outcome).__name__}: {outcome}")
             if outcome["status"] != folder.OK:
-                logger.warning("%s: %s", target.name, outcome["reason"])
+                logger.warning("%s: %s", printable(target.name), outcome["reason"])
             rows[target.category, target.model] = outcome
             if time.monotonic() - written > WRITE_EVERY:
                 folder.write_results(out, rows.values())
@@ -240,12 +240,12 @@ def _generate_one(
     options: SurfaceOptions,
 ) -> Row:
     start = time.perf_counter()
-    for name in (target.category, target.model):
-        if name and (problem := _unwritable(name)):
-            return _failed(target, f"its name {printable(repr(name))} {problem}; rename it")
-    rng = np.random.default_rng(
-        [settings["seed"], zlib.crc32(target.name.encode("utf-8", "surrogatepass"))]
-    )
+    try:
+        name = target.name.encode()
+    except UnicodeEncodeError:
+        shown = printable(repr(target.name))
+        return _failed(target, f"its name {shown} is not valid UTF-8; rename it")
+    rng = np.random.default_rng([settings["seed"], zlib.crc32(name)])
     observations, frame = _observe(model, target.origin, rng, settings["views"])
     several = settings["views"] is not None
     code = model.encode_several(observations) if several else model.encode(observations[0])
@@ -255,8 +255,8 @@ def _generate_one(
     seconds = time.perf_counter() - start
 
     for number, observation in enumerate(observations):
-        name = f"{target.model}.view{number}" if number else target.model
-        model.input.write(observation, out / folder.INPUTS / target.category / name, frame)
+        file = f"{target.model}.view{number}" if number else target.model
+        model.input.write(observation, out / folder.INPUTS / target.category / file, frame)
     statistics = mesh.metadata["extraction"]
     measured = {
         "evaluations": statistics["evaluations"],
@@ -287,12 +287,6 @@ def _failed(target: _Target, reason: str) -> Row:
         "status": folder.FAILED,
         "reason": " ".join(reason.split()),
     }
-
-
-def _unwritable(name: str) -> str | None:
-    """Why a name of one or several parts cannot be that of files in the tables; None if it can."""
-    problems = (name_problem(part) for part in name.split("/"))
-    return next((problem for problem in problems if problem), None)
 
 
 def _items(root: Path, split: str, categories: Sequence[str]) -> list[_Target]:
