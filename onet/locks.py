@@ -217,7 +217,8 @@ def _locked(path: Path, note: Path, what: Path) -> Iterator[None]:
 
 
 def _write_note(path: Path) -> None:
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "python"
+    program, *arguments = sys.orig_argv or ["python"]
+    command = shlex.join([Path(program).name, *arguments])
     since = datetime.now().isoformat(" ", "seconds")
     note = Writer(os.getpid(), socket.gethostname(), printable(command)[:_COMMAND], since)
     with replacing(path) as temporary:

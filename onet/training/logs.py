@@ -58,9 +58,13 @@ class RunLog:
         else:
             with self.path.open("a", newline="") as file:
                 csv.DictWriter(file, self.columns).writerow(row)
-                flush(file)
         for key, value in metrics.items():
             self._board.add_scalar(f"{split}/{key}", value, iteration)
+
+    def flush(self) -> None:
+        """Write metrics.csv to the disk: no checkpoint may outlive the rows before it."""
+        with self.path.open("a", newline="") as file:
+            flush(file)
 
     def close(self) -> None:
         self._board.close()

@@ -415,6 +415,8 @@ class _Run:
             "git": self.git,
             "version": __version__,
         }
+        if self.log:
+            self.log.flush()
         if path == self.last_path:
             state = self.step.optimizer.state_dict()
             if self.average:
