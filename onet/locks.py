@@ -66,7 +66,7 @@ class Writer:
     since: str
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since}: {self.command}"
+        return printable(f"process {self.pid} on {self.host}, since {self.since}: {self.command}")
 
 
 _held: dict[Path, tuple[int, int]] = {}
@@ -221,7 +221,7 @@ def _write_note(path: Path) -> None:
     command = shlex.join([Path(program).name, *arguments])
     since = datetime.now().isoformat(" ", "seconds")
     note = Writer(os.getpid(), socket.gethostname(), printable(command)[:_COMMAND], since)
-    with replacing(path) as temporary:
+    with confined(path.parent), replacing(path) as temporary:
         temporary.write_text(json.dumps(asdict(note)) + "\n", encoding="utf-8")
 
 

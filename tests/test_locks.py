@@ -20,7 +20,7 @@ from onet.errors import DataError, FolderInUse
 from onet.files import replacing
 from onet.inference.evaluation import evaluate_generation
 from onet.inference.generate import generate
-from onet.locks import OWN, current_writer, hold, writer, writing, writing_file
+from onet.locks import OWN, Writer, current_writer, hold, writer, writing, writing_file
 
 HELPER = Path(__file__).with_name("writing_processes.py")
 SMALL = {"workers": 1, "points": 2000, "surface": 300, "resolution": 32}
@@ -70,6 +70,21 @@ def test_the_lock_of_a_killed_process_is_taken_over_and_its_files_go(tmp_path, c
         assert names(tmp_path) == {*OWN}
     assert f"process {killed.pid}" in caplog.text
     assert names(tmp_path) == set()
+
+
+def test_a_note_from_somewhere_else_leads_nowhere(tmp_path):
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    run.mkdir()
+    victim.write_text('{"pid": 1, "host": "a\\u001b[1m", "command": "b\\n", "since": ""}')
+    before = victim.read_text()
+    (run / OWN[1]).symlink_to(victim)
+    assert current_writer(run) is None
+    with writing(run):
+        assert current_writer(run).pid == os.getpid()
+    assert victim.read_text() == before
+    assert names(run) == set()
+    shown = str(Writer(1, "a\x1b[1m", "b\n", ""))
+    assert shown.isprintable()
 
 
 def test_the_same_thread_may_enter_again_another_may_not(tmp_path):
