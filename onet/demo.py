@@ -19,6 +19,7 @@ from onet.geometry.rendering import render_mesh, render_points
 from onet.geometry.topology import topology
 from onet.inference.generation_folder import write_csv
 from onet.inference.reconstructor import load
+from onet.locks import hold, writer
 from onet.report.contact_sheet import draw_grid
 from onet.resources import assets_dir
 
@@ -53,6 +54,7 @@ class DemoReport:
         )
 
 
+@writer
 def run_demo(out: Path, seed: int = 0) -> DemoReport:
     """Reconstruct the embedded scans with the embedded network and compare with the truth.
 
@@ -62,6 +64,7 @@ def run_demo(out: Path, seed: int = 0) -> DemoReport:
     Raises:
         FileNotFoundError: the installation is incomplete.
     """
+    hold(out)
     start = time.perf_counter()
     assets = assets_dir()
     model = load(assets / "demo.safetensors")

@@ -25,6 +25,10 @@ class FieldError(OnetError, ValueError):
     """A field that returned NaN, the wrong shape or the wrong type."""
 
 
+class FolderInUse(OnetError, RuntimeError):
+    """A folder that another process is writing to; the message names it."""
+
+
 class MissingDependency(OnetError, ImportError):
     """An optional package that is not installed; the message names the extra to install."""
 

@@ -189,13 +189,14 @@ def _show_progress(
 ) -> Iterator[tuple[T, R | Exception]]:
     if sys.stderr.isatty():
         from rich.console import Console
+        from rich.markup import escape
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             bar = progress.add_task(title, total=total)
             for item, outcome in results:
-                progress.update(bar, advance=1, description=f"{title} {describe(item)}")
+                progress.update(bar, advance=1, description=escape(f"{title} {describe(item)}"))
                 yield item, outcome
         return
     start = last = time.monotonic()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Scheduler, Seed, Workers, app
+from onet.names import printable
 
 data_app = typer.Typer(help="Look after prepared data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -115,7 +116,7 @@ def prepare(
         f"{len(report.failures)} failed, {report.seconds:.0f} s"
     )
     for failure in report.failures:
-        typer.echo(f"failed: {failure.file}: {failure.reason}", err=True)
+        typer.echo(f"failed: {printable(failure.file)}: {failure.reason}", err=True)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -127,7 +128,8 @@ def check(root: Annotated[Path, typer.Argument(help="Folder written by `onet pre
 
     problems = check_store(root)
     for problem in problems:
-        typer.echo(f"{problem.file}: {problem.field}: {problem.message}; {problem.remedy}")
+        where = printable(f"{problem.file}: {problem.field}")
+        typer.echo(f"{where}: {printable(problem.message)}; {problem.remedy}")
     if problems:
         typer.echo(f"{len(problems)} problems in {root}", err=True)
         raise typer.Exit(1)

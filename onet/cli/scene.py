@@ -40,22 +40,24 @@ def scene(
     from onet.geometry.mesh_io import save_mesh
     from onet.inference.reconstructor import load
     from onet.inference.scene import reconstruct_scene
+    from onet.locks import writing_file
 
-    mesh = reconstruct_scene(
-        load(model),
-        cloud,
-        window=window,
-        overlap=overlap,
-        memory=memory,
-        seed=seed,
-        resolution=resolution,
-        threshold=threshold,
-        mode=mode.value if mode else None,
-        precision=precision.value if precision else None,
-        simplify=simplify,
-    )
     out = out or cloud.with_name(f"{cloud.stem}-mesh.ply")
-    save_mesh(mesh, out)
+    with writing_file(out):
+        mesh = reconstruct_scene(
+            load(model),
+            cloud,
+            window=window,
+            overlap=overlap,
+            memory=memory,
+            seed=seed,
+            resolution=resolution,
+            threshold=threshold,
+            mode=mode.value if mode else None,
+            precision=precision.value if precision else None,
+            simplify=simplify,
+        )
+        save_mesh(mesh, out)
     done = mesh.metadata["scene"]
     typer.echo(
         f"{out}: {len(mesh.faces):,} faces from {done['points']:,} points in {done['windows']} "

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from onet.data.lists import list_lines
 from onet.data.store import (
     CAMERAS,
     NEAR_SURFACE,
@@ -27,6 +28,8 @@ from onet.data.store import (
 from onet.errors import DataError
 from onet.geometry.cameras import read_cameras
 from onet.geometry.mesh_io import load_mesh
+from onet.locks import current_writer
+from onet.names import checked_path, path_problem
 
 # Options that make what an item need not have, and how far its coordinates may reach.
 OPTIONAL = {
@@ -95,11 +98,16 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
             remedy = "write the names of its models in them, or delete the folder"
             message = "holds prepared models, but has no train.lst, val.lst or test.lst"
             problems.append(Problem(str(folder), "", message, remedy))
-    problems += [
-        Problem(str(path), "", "unfinished file of an interrupted run", "delete it")
-        for path in store.root.rglob(".*.tmp*")
-    ]
-    once = {(problem.file, problem.message): problem for problem in reversed(problems)}
+    if current_writer(store.root) is None:  # otherwise they are being written
+        problems += [
+            Problem(str(path), "", "unfinished file of an interrupted run", "delete it")
+            for path in store.root.rglob(".*.tmp*")
+        ]
+    # One damage may show in several arrays; each line of a list is a problem of its own.
+    once = {
+        (problem.file, problem.message, problem.file.endswith(".lst") and problem.field): problem
+        for problem in reversed(problems)
+    }
     return sorted(once.values(), key=lambda problem: (problem.file, problem.field))
 
 
@@ -107,9 +115,18 @@ def _check_lists(folder: Path, models: set[str]) -> Iterator[Problem]:
     listed: Counter[str] = Counter()
     where: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.lst")):
-        names = [name for line in path.read_text().splitlines() if (name := line.strip())]
-        for name in names:
-            if name not in models:
+        try:
+            lines = dict(list_lines(path))
+        except DataError as error:
+            yield _problem(error, path, "", "save it as UTF-8 text")
+            continue
+        names = []
+        for line, name in lines.items():
+            if problem := path_problem(name):
+                yield Problem(str(path), f"line {line}, {name!r}", problem, "take the line out")
+                continue
+            names.append(name := checked_path(name, str(path)))
+            if name not in models and not (folder / name).is_dir():
                 remedy = "take the line out, or prepare the model again"
                 yield Problem(str(path), name, "names a model that has no folder", remedy)
         listed.update(names)

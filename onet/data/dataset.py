@@ -168,9 +168,9 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             ]
             more = (self.points_file, VOXELS, f"{RENDERINGS}/{CAMERAS}")
             sizes += [
-                (item.path / name).stat().st_size
+                item.file(name).stat().st_size
                 for name in more
-                if name != POINTS and (item.path / name).is_file()
+                if name != POINTS and item.file(name).is_file()
             ]
-            digest.update(f"{item.name} {sizes}\n".encode())
+            digest.update(f"{item.name} {sizes}\n".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()

@@ -15,7 +15,7 @@ from PIL import Image
 from onet.data.solid import Solid
 from onet.data.store import CAMERAS, NEAR_SURFACE, RENDERINGS, VOXELS, write_points
 from onet.errors import DataError
-from onet.files import replacing
+from onet.files import replacing_folder
 from onet.geometry.cameras import (
     PUBLISHED_SIZE,
     Camera,
@@ -165,21 +165,15 @@ def write_renderings(
     Raises:
         DataError: a picture shows nothing.
     """
-    with replacing(folder) as temporary:
-        try:
-            temporary.mkdir(parents=True)
-            for number, camera in enumerate(cameras):
-                image = render_view(mesh, camera, size)
-                if not image[..., 3].any():
-                    raise DataError(f"picture {number} shows nothing of the mesh; check its faces")
-                stem = temporary / f"{number:03d}"
-                if alpha:
-                    Image.fromarray(image).save(stem.with_suffix(".png"), optimize=True)
-                else:
-                    picture = Image.fromarray(on_white(image))
-                    picture.save(stem.with_suffix(".jpg"), quality=JPEG_QUALITY)
-            write_cameras(temporary / CAMERAS, cameras)
-            shutil.rmtree(folder, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+    with replacing_folder(folder) as temporary:
+        for number, camera in enumerate(cameras):
+            image = render_view(mesh, camera, size)
+            if not image[..., 3].any():
+                raise DataError(f"picture {number} shows nothing of the mesh; check its faces")
+            stem = temporary / f"{number:03d}"
+            if alpha:
+                Image.fromarray(image).save(stem.with_suffix(".png"), optimize=True)
+            else:
+                picture = Image.fromarray(on_white(image))
+                picture.save(stem.with_suffix(".jpg"), quality=JPEG_QUALITY)
+        write_cameras(temporary / CAMERAS, cameras)

@@ -16,9 +16,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from onet.data.images import IMAGE_SUFFIXES
+from onet.data.lists import read_list
 from onet.errors import DataError
+from onet.names import checked_path, told_apart
 
 PIX3D = "pix3d.json"
 KITTI = "cropped_images"
@@ -74,20 +77,25 @@ def _pix3d(root: Path) -> list[Photograph]:
     path = root / PIX3D
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        return [
-            Photograph(
-                str(entry["category"]),
-                Path(entry["img"]).stem,
-                root / entry["img"],
-                root / entry["mask"] if entry.get("mask") else None,
-            )
-            for entry in entries
-        ]
+        return [_pix3d_entry(entry, root, f"{path}: entry {i}") for i, entry in enumerate(entries)]
+    except DataError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path}: expected a list of entries with 'img' and 'category' "
             f"({type(error).__name__}: {error}); download it again"
         ) from None
+
+
+def _pix3d_entry(entry: dict[str, Any], root: Path, where: str) -> Photograph:
+    image = checked_path(entry["img"], f"{where}: 'img'")
+    mask = checked_path(entry["mask"], f"{where}: 'mask'") if entry.get("mask") else None
+    return Photograph(
+        checked_path(str(entry["category"]), f"{where}: 'category'"),
+        Path(image).stem,
+        root / image,
+        root / mask if mask else None,
+    )
 
 
 def _kitti(root: Path) -> list[Photograph]:
@@ -98,8 +106,7 @@ def _kitti(root: Path) -> list[Photograph]:
 def _products(path: Path) -> list[Photograph]:
     name = path.name.removesuffix(PRODUCTS)
     folder = path.with_suffix("")
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [Photograph(name, Path(file).stem, folder / file) for file in names if file]
+    return [Photograph(name, Path(file).stem, folder / file) for file in read_list(path)]
 
 
 def _is_picture(path: Path) -> bool:
@@ -118,4 +125,9 @@ def _told_apart(found: Iterable[Photograph]) -> list[Photograph]:
             replace(p, model=rename(p)) if counts[p.category, p.model] > 1 else p
             for p in photographs
         ]
-    return photographs
+    names = [f"{p.category}/{p.model}" for p in photographs]
+    names = told_apart(names, names, [str(p.image) for p in photographs])
+    return [
+        replace(p, model=name[len(p.category) + 1 :])
+        for p, name in zip(photographs, names, strict=True)
+    ]

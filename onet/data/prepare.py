@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import logging
 import os
@@ -24,12 +25,14 @@ from onet.data.extras import Extras, Views
 from onet.data.solid import Solid, close_mesh
 from onet.data.sources import (
     DEFAULT_GROUP_PATTERN,
+    FAILURES,
     Listed,
     Source,
     find_meshes,
     group_sources,
     limit_per_category,
     read_listing,
+    refused,
 )
 from onet.data.store import (
     MESH,
@@ -47,6 +50,8 @@ from onet.files import replacing
 from onet.geometry.cameras import PUBLISHED_SIZE
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.sampling import sample_box, sample_surface
+from onet.locks import hold, writer
+from onet.names import printable
 from onet.parallel import run_tasks
 
 if TYPE_CHECKING:
@@ -57,7 +62,6 @@ logger = logging.getLogger(__name__)
 FORMAT = 2
 """Counts changes of this module that make prepared items differ; part of the settings compared."""
 
-FAILURES = "failures.csv"
 STORED_FACES = 20_000
 
 
@@ -136,6 +140,7 @@ class PrepareReport:
         return not self.failures
 
 
+@writer
 def prepare(
     meshes: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -195,6 +200,7 @@ def prepare(
 
     Raises:
         DataError: no meshes, or arguments that cannot be used.
+        FolderInUse: another process writes to the store.
     """
     start = time.monotonic()
     settings = Settings(
@@ -203,13 +209,18 @@ def prepare(
     more = Extras(render, views, render_size, alpha, voxels, near_surface)
     split = split_lists.check_fractions(split)
     root, store = Path(meshes), Path(out)
-    listed = None if listing is None else read_listing(Path(listing))
-    sources = find_meshes(root, categories, listed)
+    listed = None if listing is None else read_listing(Path(listing), root)
+    hold(store)
+    sources = find_meshes(root, categories, listed, store)
+    report = PrepareReport(store)
+    impossible = refused(sources, root, store)
+    report.failures += [Failure(printable(file), why) for file, why in impossible.items()]
+    for failure in report.failures:
+        logger.error("%s: %s", failure.file, failure.reason)
+    sources = [source for source in sources if source.file not in impossible]
     if max_per_category is not None:
         sources = limit_per_category(sources, max_per_category, seed)
     groups = group_sources(sources, split_by, group_pattern, listed or {})
-    store.mkdir(parents=True, exist_ok=True)
-    report = PrepareReport(store)
     tasks = [
         Task(source, store / source.category / source.model, settings, more, overwrite)
         for source in sources
@@ -412,10 +423,12 @@ def _write_failures(path: Path, failures: list[Failure]) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["file", "reason"])
-        writer.writerows([failure.file, failure.reason] for failure in failures)
+    table = io.StringIO(newline="")
+    rows = csv.writer(table)
+    rows.writerow(["file", "reason"])
+    rows.writerows([failure.file, failure.reason] for failure in failures)
+    with replacing(path) as temporary:  # a reason may quote a path that is not UTF-8
+        temporary.write_bytes(table.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def _reason(error: Exception, path: Path) -> str:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from onet.data.splits import SPLITS
+from onet.data.store import METADATA, RECORD
 from onet.errors import DataError
 from onet.geometry.mesh_io import readable_suffixes
+from onet.locks import OWN
+from onet.names import checked_path, name_problem, portable_key, printable, told_apart
 from onet.registry import nearest
 
 DEFAULT_GROUP_PATTERN = r"^(.+?)__"
 """The text before the first double underscore: the subfolder, or a prefix of the file name."""
+
+FAILURES = "failures.csv"
+
+_NO_MODEL = tuple(f"{split}.lst" for split in SPLITS)
+_NO_CATEGORY = {portable_key(name) for name in (METADATA, FAILURES, *OWN)}
 
 
 @dataclass(frozen=True)
@@ -48,8 +56,12 @@ def find_meshes(
     root: Path,
     categories: Iterable[str] | None = None,
     listed: Iterable[str] | None = None,
+    store: Path | None = None,
 ) -> list[Source]:
     """All mesh files below `root`, or those listed, sorted by name.
+
+    No two get the same name, nor two that some file system takes for one: see
+    `onet.names.told_apart`. Names that `store` has side by side already stay.
 
     Raises:
         DataError: no such folder, no meshes, an unknown category, or a listed file that is absent.
@@ -63,19 +75,7 @@ def find_meshes(
                 raise DataError(f"{path}: is listed but absent; correct the column 'file'")
     else:
         paths = _mesh_files(root)
-    found = [_source(root, path) for path in sorted(set(paths))]
-    same = Counter(source.name for source in found)
-    found = [
-        source
-        if same[source.name] == 1
-        else Source(
-            source.path,
-            source.file,
-            source.category,
-            f"{source.model}_{source.path.suffix[1:].lower()}",
-        )
-        for source in found
-    ]
+    found = _told_apart([_source(root, path) for path in sorted(set(paths))], store)
     if categories is not None:
         present = sorted({source.category for source in found})
         for category in (wanted := list(categories)):
@@ -110,6 +110,85 @@ def _mesh_files(root: Path) -> list[Path]:
     return paths
 
 
+def _told_apart(sources: list[Source], store: Path | None) -> list[Source]:
+    """The sources with names that differ on every file system, none of them that of a list."""
+    names = [source.name for source in sources]
+    suffixes = [source.path.suffix[1:].lower() for source in sources]
+    categories = sorted({source.category for source in sources})
+    settled: set[str] = set()
+    _check_categories(categories, store)
+    if store is not None:
+        for category in categories:
+            folder = store / category
+            models = os.listdir(folder) if folder.is_dir() else []
+            settled |= {f"{category}/{model}" for model in models}
+    chosen = told_apart(
+        names,
+        [f"{name}_{suffix}" for name, suffix in zip(names, suffixes, strict=True)],
+        [source.file for source in sources],
+        [f"{category}/{name}" for category in categories for name in _NO_MODEL],
+        settled,
+    )
+    return [
+        replace(source, model=name[len(source.category) + 1 :])
+        for source, name in zip(sources, chosen, strict=True)
+    ]
+
+
+def _check_categories(categories: Iterable[str], store: Path | None) -> None:
+    """Refuse two folders that some file system takes for one, unless `store` has them already."""
+    there = set(os.listdir(store)) if store is not None and store.is_dir() else set()
+    first: dict[str, str] = {}
+    for category in categories:
+        other = first.setdefault(portable_key(category), category)
+        if other != category and not {category, other} <= there:
+            raise DataError(
+                f"the categories {printable(other)!r} and {printable(category)!r} are the same "
+                "folder on some file systems; rename one of them"
+            )
+
+
+def refused(sources: Iterable[Source], root: Path, store: Path) -> dict[str, str]:
+    """Why some sources cannot have an item of the store, by file.
+
+    Their names cannot be written to a list or are those of the store's own files; or the item of
+    that name was made of another file, which is still there but is no source this time.
+    """
+    files = {source.file for source in sources}
+    reasons = {}
+    for source in sources:
+        for name in (source.category, source.model):
+            if problem := name_problem(name):
+                reasons[source.file] = f"its name {printable(repr(name))} {problem}; rename it"
+        if portable_key(source.category) in _NO_CATEGORY:
+            reasons[source.file] = (
+                f"its category {source.category!r} is the name of a file of the store; rename the "
+                "folder"
+            )
+        if source.file in reasons:
+            continue
+        owner = _made_of(store / source.category / source.model)
+        if owner is not None and owner not in files and _is_other(root / owner, source.path):
+            reasons[source.file] = (
+                f"the item {source.name} was made of {printable(owner)}, which is still there; "
+                "prepare both in one run, or rename one of them"
+            )
+    return reasons
+
+
+def _made_of(folder: Path) -> str | None:
+    """The file that an item was made of, as its record says."""
+    try:
+        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return checked_path(content["source"]["file"], str(folder / RECORD))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no record or half of one: the item is nobody's
+
+
+def _is_other(path: Path, source: Path) -> bool:
+    return path.is_file() and not path.samefile(source)
+
+
 def _source(root: Path, path: Path) -> Source:
     relative = path.relative_to(root)
     *folders, _ = relative.parts
@@ -118,36 +197,63 @@ def _source(root: Path, path: Path) -> Source:
     return Source(path, relative.as_posix(), category, model)
 
 
-def read_listing(path: Path) -> dict[str, Listed]:
+def read_listing(path: Path, root: Path | None = None) -> dict[str, Listed]:
     """Files with their groups and splits from a CSV with a heading.
 
+    Args:
+        path: of the CSV.
+        root: the folder of meshes. Blanks around a name are left out unless a file there has them.
+
     Raises:
-        DataError: no such file, no column `file`, no lines, or an unknown split.
+        DataError: no such file, no column `file`, no lines, an unknown split, a file outside the
+            folder of meshes, or one that is listed twice with different entries.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file; give a CSV with the columns file,group,split")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
+    listed: dict[str, Listed] = {}
+    # Bytes that are not UTF-8 stay what they are in the name of a file.
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
         reader = csv.DictReader(stream)
-        if "file" not in (reader.fieldnames or []):
+        try:
+            if "file" not in (reader.fieldnames or []):
+                raise DataError(
+                    f"{path}: has no column 'file' (found: {', '.join(reader.fieldnames or [])}); "
+                    "the first line has to be file, file,group or file,group,split"
+                )
+            for row in reader:
+                where = f"{path}: line {reader.line_num}"
+                file = _listed_file(row["file"] or "", where, root)
+                entry = Listed(
+                    *((row.get(key) or "").strip() or None for key in ("group", "split"))
+                )
+                _check_entry(file, entry, listed, where)
+                listed[file] = entry
+        except csv.Error as error:
             raise DataError(
-                f"{path}: has no column 'file' (found: {', '.join(reader.fieldnames or [])}); "
-                "the first line has to be file, file,group or file,group,split"
-            )
-        listed = {
-            row["file"].strip(): Listed(
-                *((row.get(key) or "").strip() or None for key in ("group", "split"))
-            )
-            for row in reader
-        }
+                f"{path}: line {reader.line_num} is no CSV ({error}); save it as that"
+            ) from None
     if not listed:
         raise DataError(f"{path}: lists no files; add lines below the heading")
-    for file, entry in listed.items():
-        if entry.split not in (None, *SPLITS):
-            raise DataError(
-                f"{path}: {file} has the split {entry.split!r}; "
-                f"{nearest(entry.split or '', list(SPLITS))}"
-            )
     return listed
+
+
+def _listed_file(text: str, where: str, root: Path | None) -> str:
+    file = text.strip()
+    if root is not None and text != file and os.path.isfile(root / text):
+        file = text
+    return checked_path(file, f"{where}: column 'file'")
+
+
+def _check_entry(file: str, entry: Listed, listed: Mapping[str, Listed], where: str) -> None:
+    if entry.split not in (None, *SPLITS):
+        raise DataError(
+            f"{where}: {printable(file)} has the split {entry.split!r}; "
+            f"{nearest(entry.split or '', list(SPLITS))}"
+        )
+    if listed.get(file, entry) != entry:
+        raise DataError(
+            f"{where}: {printable(file)} is listed before with another group or split; keep one"
+        )
 
 
 def limit_per_category(sources: list[Source], count: int, seed: int) -> list[Source]:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from onet.data.lists import write_list
 from onet.data.store import SPLITS
 from onet.errors import DataError
-from onet.files import replacing
 
 Fractions = tuple[float, float, float]
 """Shares of train, val and test; they are divided by their sum."""
@@ -77,6 +77,5 @@ def assign_splits(
 def write_splits(folder: Path, splits: Mapping[str, str]) -> None:
     """Write `train.lst`, `val.lst` and `test.lst` of one category, sorted, each atomically."""
     for split in SPLITS:
-        names = sorted(name for name, assigned in splits.items() if assigned == split)
-        with replacing(folder / f"{split}.lst") as temporary:
-            temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        names = [name for name, assigned in splits.items() if assigned == split]
+        write_list(folder / f"{split}.lst", names)

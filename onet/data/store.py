@@ -31,12 +31,14 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from onet.data.lists import read_list
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.cameras import Camera, read_cameras
 from onet.geometry.labels import as_occupancies
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import read_voxels
+from onet.names import checked_path, printable
 from onet.registry import nearest
 
 POINTS = "points.npz"
@@ -108,6 +110,14 @@ class Item:
         """`category/model`."""
         return f"{self.category}/{self.model}"
 
+    def file(self, name: str) -> Path:
+        """The file or folder `name` of this item.
+
+        Raises:
+            DataError: the name, which may be that of a foreign configuration, leads elsewhere.
+        """
+        return self.path / checked_path(name, f"{self.path}: file of an item")
+
     @property
     def mesh_path(self) -> Path:
         """The watertight mesh in the unit frame; absent in the published download."""
@@ -117,7 +127,7 @@ class Item:
         """The array `key` of the npz `file` of this item, as stored; see `read_array`."""
         if (file, key) in self._arrays:
             return self._arrays[file, key]
-        array = read_array(self.path / file, key)
+        array = read_array(self.file(file), key)
         if self.cached:
             self._arrays[file, key] = array
         return array
@@ -233,7 +243,7 @@ class Item:
             DataError: there are none.
         """
         if folder not in self._pictures:
-            place = self.path / folder
+            place = self.file(folder)
             files = sorted(place.iterdir()) if place.is_dir() else []
             pictures = [f for f in files if f.suffix.lower() in _PICTURES and f.name[0] != "."]
             if not pictures:
@@ -251,7 +261,7 @@ class Item:
             DataError: missing or damaged, or not as many as pictures.
         """
         if folder not in self._cameras:
-            path, pictures = self.path / folder / CAMERAS, self.pictures(folder)
+            path, pictures = self.file(folder) / CAMERAS, self.pictures(folder)
             cameras = read_cameras(path)
             if len(cameras) != len(pictures):
                 raise DataError(
@@ -273,7 +283,7 @@ class Item:
         key = (file, "voxels")
         if key in self._arrays:
             return self._arrays[key]
-        path = self.path / file
+        path = self.file(file)
         if not path.is_file():
             raise DataError(
                 f"{path}: no such file; make it with `onet prepare --voxels 32`, or correct "
@@ -332,20 +342,18 @@ class Store:
         """The model names that CATEGORY/SPLIT.lst gives, in its order.
 
         Raises:
-            DataError: the list is missing or no text.
+            DataError: the list is missing or no text, or a name leads out of the category.
         """
-        path = self.root / category / f"{split}.lst"
+        folder = self.root / checked_path(category, f"{self.root}: category")
+        path = folder / f"{checked_path(split, f'{folder}: split')}.lst"
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()  # with or without its mark
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: is not UTF-8 text ({error}); save it as that") from None
+            return read_list(path)
         except FileNotFoundError:
             present = [p.stem for p in sorted(path.parent.glob("*.lst"))]
             raise DataError(
                 f"{path}: no such list; this category has {', '.join(present)}. "
                 "Write the names of its models there, one a line, or choose another split"
             ) from None
-        return [name for line in lines if (name := line.strip())]
 
     def items(self, split: str, categories: Iterable[str] | None = None) -> list[Item]:
         """The items of a split, in the order of the categories and of their lists.
@@ -372,7 +380,8 @@ class Store:
                 str(self.root / name / f"{split}.lst")
                 for name in dict.fromkeys(name.partition("/")[0] for name in absent)
             )
-            named = f"{', '.join(absent[:NAMED])}{', ...' if len(absent) > NAMED else ''}"
+            named = ", ".join(map(printable, absent[:NAMED]))
+            named += ", ..." if len(absent) > NAMED else ""
             raise DataError(
                 f"{lists}: {len(absent)} of {len(absent) + len(found)} models have no folder in "
                 f"{self.root}: {named}; take the lines out, or prepare the models again"
@@ -398,7 +407,7 @@ def read_metadata(root: Path) -> dict[str, Any]:
         return {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not YAML ({error}); correct or delete it") from error
     if not isinstance(content, dict):
         raise DataError(

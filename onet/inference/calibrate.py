@@ -24,6 +24,7 @@ from onet.inference.calibration import (
 from onet.inference.reconstructor import Reconstructor, load
 from onet.inference.reliability import calibration_error, draw_reliability
 from onet.inference.scaling import UNCHANGED, Scaling, cross_entropy, fit_scaling
+from onet.locks import hold, writer
 from onet.parallel import run_tasks
 from onet.training.checkpoints import FOLDER, resolve_checkpoint
 
@@ -34,6 +35,7 @@ PICTURE = "calibration.png"
 Sample = tuple[NDArray[np.float64], NDArray[np.bool_]]  # logits and occupancies (N,)
 
 
+@writer
 def calibrate(
     run_dir: str | os.PathLike[str],
     *,
@@ -73,6 +75,7 @@ def calibrate(
             f"items {items}, points {points}, quantile {quantile}: give at least 1, at least 1, "
             "and a number between 0 and 1"
         )
+    hold(checkpoint.parent.parent, below=(FOLDER,))
     model = load(checkpoint, device)
     model.calibration = None
     if model.config.data.input["type"] == "none":

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.inference.point_features import point_features, points_needed
 from onet.inference.reconstructor import load
+from onet.locks import hold, writer
 from onet.parallel import run_tasks
 
 GENERATED, REFERENCE = "generated", "reference"
@@ -136,6 +137,7 @@ class DiversityReport:
         )
 
 
+@writer
 def evaluate_diversity(
     generated: str | os.PathLike[str],
     *,
@@ -181,6 +183,8 @@ def evaluate_diversity(
         raise ConfigError(f"points {points}, emd_points {emd_points}: give at least 1, and no more")
     root = Path(generated)
     meshes, failed, configured = _find_meshes(root, normalize)
+    place = root if out is None else Path(out)
+    hold(place)
     data = data or configured.get("path")
     if data is None:
         raise ConfigError(f"data: {root} does not say which store to compare with; name one")
@@ -264,7 +268,6 @@ def evaluate_diversity(
         },
         "version": __version__,
     }
-    place = root if out is None else Path(out)
     report = DiversityReport(place, protocol, list(rows.values()), nearest)
     _write(report)
     return report
@@ -322,8 +325,12 @@ def _find_meshes(root: Path, normalize: bool) -> tuple[dict[str, Path], int, dic
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; make one with `onet generate RUN --samples N`")
     suffixes = readable_suffixes()
-    files = sorted(file for file in root.rglob("*") if file.suffix.lower() in suffixes)
+    files = sorted(file for file in root.rglob("*") if _is_mesh(file, suffixes))
     return {file.relative_to(root).as_posix(): file for file in files}, 0, {}
+
+
+def _is_mesh(file: Path, suffixes: Collection[str]) -> bool:
+    return file.suffix.lower() in suffixes and file.name[0] != "."
 
 
 def _sample(
@@ -331,7 +338,9 @@ def _sample(
 ) -> NDArray[np.float64]:  # (count, 3)
     """Points of the surface in the unit frame, which depend on the stream and the shape's name."""
     name = shape.name if isinstance(shape, Item) else f"{shape.parent.name}/{shape.stem}"
-    rng = np.random.default_rng([seed, zlib.crc32(f"{stream}/{name}".encode())])
+    rng = np.random.default_rng(
+        [seed, zlib.crc32(f"{stream}/{name}".encode("utf-8", "surrogatepass"))]
+    )
     if isinstance(shape, Item):
         stored = shape.points(POINTCLOUD)
         return stored.take(rng.integers(len(stored), size=count), axis=0).astype(np.float64)

@@ -32,6 +32,7 @@ from onet.geometry.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score
 from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
+from onet.locks import hold, writer
 from onet.parallel import run_tasks
 
 logger = logging.getLogger(__name__)
@@ -142,6 +143,7 @@ class EvaluationReport:
         return f"{total['items']} items, {total['failed']} failed; meshes: {counts}"
 
 
+@writer
 def evaluate_generation(
     generation_dir: str | os.PathLike[str],
     *,
@@ -171,6 +173,7 @@ def evaluate_generation(
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
+    hold(root)
     if "split" not in settings:
         raise DataError(
             f"{root}: was generated from {settings.get('input')}, not from a store; there is no "

@@ -45,7 +45,8 @@ from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
 from onet.inference.field import OccupancyField
 from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions, surface_settings
-from onet.training.loop import train
+from onet.locks import hold, writer
+from onet.training.loop import CHECKPOINTS, train
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Fit:
         )
 
 
+@writer
 def fit(
     mesh: trimesh.Trimesh | str | os.PathLike[str],
     model: Reconstructor | str | os.PathLike[str] | None = None,
@@ -152,6 +154,8 @@ def fit(
         CheckpointError: the model cannot be read.
     """
     folder = None if out is None else Path(out)
+    if folder is not None:
+        hold(folder, below=CHECKPOINTS)
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
     own = _settle(config, steps, learning_rate, seed) if model is None else None
     given = None if model is None else _load(model, device)

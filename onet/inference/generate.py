@@ -11,7 +11,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -31,6 +31,8 @@ from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Reconstructor, check_several, load
 from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
+from onet.locks import hold, writer
+from onet.names import printable, told_apart
 from onet.parallel import run_tasks
 from onet.training.checkpoints import checksum, resolve_checkpoint
 
@@ -97,6 +99,7 @@ class _Target:
         return f"{self.category}/{self.model}" if self.category else self.model
 
 
+@writer
 def generate(
     source: str | os.PathLike[str],
     *,
@@ -146,6 +149,7 @@ def generate(
     Raises:
         CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments;
             among them a generation folder that was made with other settings.
+        FolderInUse: another process writes to the generation folder.
     """
     checkpoint = resolve_checkpoint(source)
     model = load(source, device)
@@ -195,6 +199,7 @@ def generate(
     base = Path(source) if Path(source).is_dir() else Path.cwd()
     named = Path(SAMPLES) if samples is not None else None if input is None else Path(input)
     out = folder.default_folder(base, named) if out is None else Path(out)
+    hold(out)
     if overwrite:
         folder.clear(out)
     rows = folder.finished(out, settings)
@@ -216,7 +221,7 @@ def generate(
             if isinstance(outcome, Exception):
                 outcome = _failed(target, f"{type(outcome).__name__}: {outcome}")
             if outcome["status"] != folder.OK:
-                logger.warning("%s: %s", target.name, outcome["reason"])
+                logger.warning("%s: %s", printable(target.name), outcome["reason"])
             rows[target.category, target.model] = outcome
             if time.monotonic() - written > WRITE_EVERY:
                 folder.write_results(out, rows.values())
@@ -235,7 +240,12 @@ def _generate_one(
     options: SurfaceOptions,
 ) -> Row:
     start = time.perf_counter()
-    rng = np.random.default_rng([settings["seed"], zlib.crc32(target.name.encode())])
+    try:
+        name = target.name.encode()
+    except UnicodeEncodeError:
+        shown = printable(repr(target.name))
+        return _failed(target, f"its name {shown} is not valid UTF-8; rename it")
+    rng = np.random.default_rng([settings["seed"], zlib.crc32(name)])
     observations, frame = _observe(model, target.origin, rng, settings["views"])
     several = settings["views"] is not None
     code = model.encode_several(observations) if several else model.encode(observations[0])
@@ -245,8 +255,8 @@ def _generate_one(
     seconds = time.perf_counter() - start
 
     for number, observation in enumerate(observations):
-        name = f"{target.model}.view{number}" if number else target.model
-        model.input.write(observation, out / folder.INPUTS / target.category / name, frame)
+        file = f"{target.model}.view{number}" if number else target.model
+        model.input.write(observation, out / folder.INPUTS / target.category / file, frame)
     statistics = mesh.metadata["extraction"]
     measured = {
         "evaluations": statistics["evaluations"],
@@ -320,13 +330,13 @@ def _files(path: Path, model: Reconstructor) -> list[_Target]:
         return [_Target("", path.stem, (path,))]
     if (collection := _collection(path, model)) is not None:
         return [_Target(p.category, p.model, p) for p in collection]
-    files = _find(path, model)
-    stems = [file.with_suffix("") for file in files]
-    targets = []
-    for file, stem in zip(files, stems, strict=True):
-        model_name = file.stem if stems.count(stem) == 1 else file.name  # a.ply beside a.xyz
-        targets.append(_Target(_category(file.parent, path), model_name, (file,)))
-    return targets
+    files = [file.relative_to(path) for file in _find(path, model)]
+    origins = [file.as_posix() for file in files]
+    names = told_apart([file.with_suffix("").as_posix() for file in files], origins, origins)
+    return [
+        _Target(_category((path / name).parent, path), Path(name).name, (path / file,))
+        for file, name in zip(files, names, strict=True)
+    ]
 
 
 def _objects(path: Path, model: Reconstructor) -> list[_Target]:
@@ -338,14 +348,18 @@ def _objects(path: Path, model: Reconstructor) -> list[_Target]:
     files: dict[Path, list[Path]] = {}
     for file in _find(path, model):
         files.setdefault(file.parent, []).append(file)
-    targets = {}
+    targets: dict[str, _Target] = {}
     for place, of_object in files.items():
         category = "" if place == path else _category(place.parent, path)
         target = _Target(category, place.resolve().name, tuple(of_object))
         if target.name in targets:
             raise DataError(f"{place}: has the same name as the folder that it is in; rename it")
         targets[target.name] = target
-    return list(targets.values())
+    names = told_apart([*targets], [*targets], [*targets])
+    return [
+        replace(target, model=Path(name).name)
+        for target, name in zip(targets.values(), names, strict=True)
+    ]
 
 
 def _category(place: Path, root: Path) -> str:

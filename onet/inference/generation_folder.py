@@ -22,16 +22,17 @@ The category of a scan is the folder that it lies in, seen from the input folder
 from __future__ import annotations
 
 import csv
+import io
 import json
-import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
 from onet.errors import ConfigError, DataError
-from onet.files import replacing
+from onet.files import remove, replacing
+from onet.names import checked_path
 
 SETTINGS = "generation.json"
 RESULTS = "results.csv"
@@ -116,7 +117,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON ({error}); delete it and make it again") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: is not a JSON object; delete it and make it again")
@@ -138,16 +139,43 @@ def read_results(folder: Path) -> dict[Key, Row]:
     path = folder / RESULTS
     if not path.is_file():
         return {}
+    rows: dict[Key, Row] = {}
+    for where, cells in read_csv(path):
+        try:
+            row = {key: kind(cells[key]) if cells[key] else "" for key, kind in COLUMNS.items()}
+        except (KeyError, ValueError) as error:
+            raise DataError(
+                f"{where}: is damaged ({error}); generate again with overwrite"
+            ) from None
+        check_names(row, where)
+        rows[row["category"], row["model"]] = row
+    return rows
+
+
+def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a table, each with the file and line that it is from.
+
+    Raises:
+        DataError: no table in UTF-8.
+    """
     with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        parsed = [
-            {key: kind(row[key]) if row[key] else "" for key, kind in COLUMNS.items()}
-            for row in rows
-        ]
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{path}: is damaged ({error}); generate again with overwrite") from None
-    return {(row["category"], row["model"]): row for row in parsed}
+        reader = csv.DictReader(file, restval="")
+        try:
+            for row in reader:
+                yield f"{path}: line {reader.line_num}", row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: is damaged ({error}); make it again") from None
+
+
+def check_names(row: Row, where: str) -> None:
+    """See that the names in a row of a table stay in their folders.
+
+    Raises:
+        DataError: one of `category`, `model` and `mesh` does not.
+    """
+    for key in ("category", "model", "mesh"):
+        if row.get(key):
+            checked_path(row[key], f"{where}: column {key!r}")
 
 
 def write_results(folder: Path, rows: Iterable[Row]) -> None:
@@ -176,11 +204,16 @@ def read_outcomes(folder: Path) -> list[Row]:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
-    """Write a table atomically; keys of rows that are no column are left out."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write a table atomically; keys of rows that are no column are left out.
+
+    What is not UTF-8, such as parts of a path that a reason quotes, becomes escapes.
+    """
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(columns), extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    with replacing(path) as temporary:
+        temporary.write_bytes(table.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def finished(folder: Path, settings: dict[str, Any]) -> dict[Key, Row]:
@@ -220,8 +253,7 @@ def clear(folder: Path) -> None:
     if not (folder / SETTINGS).is_file():
         return
     for name in (MESHES, INPUTS):
-        if (folder / name).is_dir():
-            shutil.rmtree(folder / name)
+        remove(folder / name)
     scores = (EVAL, EVAL_ITEMS, PROTOCOL, ONET2019, ONET2019_SETTINGS, *OF_SETS)
     for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SETTINGS):
         (folder / name).unlink(missing_ok=True)

@@ -13,7 +13,6 @@ walked from the code of one observation to that of another, its latent code, if 
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -27,12 +26,14 @@ from torch import Tensor
 
 from onet import __version__
 from onet.errors import ConfigError
+from onet.files import remove
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.topology import topology
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Observation, Reconstructor, load
 from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
+from onet.locks import OWN, hold, writer
 from onet.nn.code import Code
 from onet.parallel import run_tasks
 from onet.training.checkpoints import resolve_checkpoint
@@ -264,6 +265,7 @@ def sample_grid(
     return _walk(model, codes, target, settings, overwrite, options)
 
 
+@writer
 def _walk(
     model: Reconstructor,
     codes: dict[Place, Tensor],
@@ -280,6 +282,7 @@ def _walk(
         **surface.model_dump(include=SURFACE_OPTIONS),
         "version": __version__,
     }
+    hold(out)
     _clear(out, overwrite)
 
     def one(place: Place) -> Row:
@@ -313,14 +316,14 @@ def _place_name(place: Place) -> str:
 
 def _clear(out: Path, overwrite: bool) -> None:
     """Make room for a walk; what is no walk is not touched."""
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(path.name not in OWN for path in out.iterdir()):
         if not (out / SETTINGS).is_file():
             raise ConfigError(f"{out}: holds something else; choose another folder")
         if not overwrite:
             raise ConfigError(f"{out}: is there already; choose another folder, or overwrite it")
         for name in (SETTINGS, TABLE, folder.CONTACT_SHEET):
             (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / folder.MESHES, ignore_errors=True)
+        remove(out / folder.MESHES)
 
 
 def _unconditional(model: Reconstructor) -> bool:

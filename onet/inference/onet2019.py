@@ -30,6 +30,7 @@ from onet.inference.evaluation import (
     evaluate_generation,
 )
 from onet.inference.generation_folder import Row
+from onet.locks import hold, writer
 
 NAME = "onet2019"
 SAMPLES = 100_000
@@ -119,6 +120,7 @@ class PublishedTable:
         )
 
 
+@writer
 def evaluate_onet2019(
     generation_dir: str | os.PathLike[str],
     *,
@@ -147,6 +149,7 @@ def evaluate_onet2019(
         )
     root = folder.locate(Path(generation_dir))
     made = folder.read_settings(root)
+    hold(root)
     if made.get("split") not in (None, SPLIT):
         raise DataError(
             f"{root}: was generated from the split {made['split']!r}; the protocol {NAME} measures "

@@ -35,9 +35,10 @@ from onet.geometry.sampling import surface_area
 from onet.inference import run_threshold
 from onet.inference.generation_folder import Row, take_in_turn, write_csv, write_json
 from onet.inference.reconstructor import Reconstructor, load
+from onet.locks import hold, writer
 from onet.nn.code import Code, as_batch
 from onet.parallel import run_tasks
-from onet.training.checkpoints import checksum, resolve_checkpoint
+from onet.training.checkpoints import FOLDER, checksum, resolve_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class ThresholdReport:
         )
 
 
+@writer
 def search_threshold(
     source: str | os.PathLike[str],
     *,
@@ -168,6 +170,8 @@ def search_threshold(
     if out is None and Path(source).is_file():
         raise ConfigError(f"{source}: is a checkpoint, not a run folder; give `out` too")
     checkpoint = resolve_checkpoint(source)
+    folder = Path(source) if out is None else Path(out)
+    hold(folder, below=(FOLDER,))
     model = load(checkpoint, device)  # the file: the configured threshold, not the one applied
     config = model.config
     store = Store(data if data is not None else config.data.path)
@@ -221,7 +225,6 @@ def search_threshold(
         rows.append(row)
     best = _best([row for row in rows if row["threshold"] in grid])
 
-    folder = Path(source) if out is None else Path(out)
     identity = {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)}
     applied = run_threshold.read_applied(folder)
     if applied:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -25,6 +24,8 @@ from onet.geometry.rendering import Color, render_mesh, render_points
 from onet.geometry.voxels import read_voxels, voxel_mesh
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
+from onet.locks import hold, writer
+from onet.names import printable
 
 Picture = NDArray[np.uint8]  # (size, size, 3)
 Shape = trimesh.Trimesh | NDArray[np.floating]  # or points (N, 3)
@@ -40,6 +41,7 @@ _TRUTH_COLOR = (0.76, 0.82, 0.72)
 _INK, _FAINT = (34, 38, 46), (130, 136, 146)
 
 
+@writer
 def contact_sheet(
     generation_dir: str | os.PathLike[str],
     *,
@@ -67,6 +69,8 @@ def contact_sheet(
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
+    if out is None:
+        hold(root)
     rows = folder.take_in_turn(folder.read_outcomes(root), count, lambda row: str(row["category"]))
     store = Store(data or settings["data"]) if "split" in settings else None
     scores = _read_scores(root)
@@ -107,7 +111,7 @@ def draw_grid(
         for column, picture in enumerate(row):
             sheet.paste(Image.fromarray(picture), (left + column * (size + gap), y))
         for number, words in enumerate(text):
-            fitting = _shorten(words, lambda w: font.getlength(w) <= left - 2 * gap)
+            fitting = _shorten(printable(words), lambda w: font.getlength(w) <= left - 2 * gap)
             where = (gap, y + size / 2 + (number - len(text) / 2) * line)
             draw.text(where, fitting, _FAINT if number == 0 else _INK, font)
     return sheet
@@ -117,7 +121,7 @@ def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Pictur
     made = row["status"] == folder.OK
     observed = _readable(lambda: _observed(root / folder.INPUTS / row["category"], row["model"]))
     mesh = _readable(lambda: load_mesh(root / row["mesh"])) if made else None
-    truth = _readable(lambda: _truth(item)) if item else None
+    truth = _readable(lambda: _truth(item)) if item and item.path.is_dir() else None
     framing = next((shape for shape in (truth, mesh, observed) if _is_shape(shape)), None)
     bounds = None if framing is None else _bounds(framing)
 
@@ -131,7 +135,7 @@ def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Pictur
         return render_points(shape, size, color=color, bounds=bounds)
 
     pictures = [draw(observed, "no input", _INPUT_COLOR), draw(mesh, "no mesh", _MESH_COLOR)]
-    return [*pictures, draw(truth, "", _TRUTH_COLOR)] if item else pictures
+    return [*pictures, draw(truth, "no truth", _TRUTH_COLOR)] if item else pictures
 
 
 def _readable(read: Callable[[], T]) -> T | str:
@@ -194,10 +198,9 @@ def _read_scores(root: Path) -> dict[folder.Key, float]:
     path = root / folder.EVAL_ITEMS
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {
-            (row["category"], row["model"]): float(row[folder.IOU]) for row in csv.DictReader(file)
-        }
+    return {
+        (row["category"], row["model"]): float(row[folder.IOU]) for _, row in folder.read_csv(path)
+    }
 
 
 def _shorten(words: str, fits: Callable[[str], bool]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import os
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -13,6 +12,7 @@ from typing import Any
 from onet.files import replacing
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
+from onet.locks import hold, writer
 from onet.report.contact_sheet import contact_sheet
 
 CHECKS = {
@@ -57,6 +57,7 @@ img { display: block; max-width: 100%; margin: 0 auto; background: #fff; border-
 """
 
 
+@writer
 def write_report(
     generation_dir: str | os.PathLike[str],
     *,
@@ -83,6 +84,7 @@ def write_report(
     """
     root = folder.locate(Path(generation_dir))
     settings = folder.read_settings(root)
+    hold(root)
     rows = folder.read_outcomes(root)
     picture = contact_sheet(root, data=data, count=count)
     heading = escape(title or root.resolve().name)
@@ -102,7 +104,7 @@ def write_report(
     )
     path = root / folder.REPORT
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
     return path
 
 
@@ -134,8 +136,7 @@ def _scores(root: Path) -> str:
     if not path.is_file():
         return ""
     protocol = folder.read_json(root / folder.PROTOCOL)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = [row for _, row in folder.read_csv(path)]
     heads = []
     for key in rows[0]:
         name, _, unit = key.rstrip("]").partition(" [")
@@ -143,7 +144,8 @@ def _scores(root: Path) -> str:
         heads.append(f"<th>{escape(name.replace('_', ' '))}{unit}</th>")
     body = "".join(
         f'<tr class="{"total" if row["category"].startswith("mean") else ""}">'
-        + "".join(_cell(value) for value in row.values())
+        + f"<td>{escape(row['category'])}</td>"
+        + "".join(_cell(value) for key, value in row.items() if key != "category")
         + "</tr>"
         for row in rows
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,9 +15,11 @@ from onet.geometry.mesh_io import load_mesh
 from onet.geometry.rendering import render_mesh
 from onet.inference import generation_folder as folder
 from onet.inference import latent
+from onet.locks import hold, writer
 from onet.report.contact_sheet import Picture, blank, draw_grid
 
 
+@writer
 def latent_sheet(walk: str | os.PathLike[str], size: int = 192) -> Path:
     """Draw all meshes of a folder of `interpolate` or `sample_grid` at their places, at one scale.
 
@@ -36,10 +37,14 @@ def latent_sheet(walk: str | os.PathLike[str], size: int = 192) -> Path:
     if not (root / latent.SETTINGS).is_file():
         raise DataError(f"{root / latent.SETTINGS}: no such file; name a folder of meshes of codes")
     settings = folder.read_json(root / latent.SETTINGS)
+    hold(root)
     labels, titles = settings["labels"], settings["titles"]
     grid: list[list[Picture]] = [[blank(size, "no surface")] * len(titles) for _ in labels]
-    with (root / latent.TABLE).open(newline="", encoding="utf-8") as file:
-        made = [row for row in csv.DictReader(file) if row["mesh"]]
+    made = []
+    for where, row in folder.read_csv(root / latent.TABLE):
+        folder.check_names(row, where)
+        if row["mesh"]:
+            made.append(row)
     meshes = [load_mesh(root / row["mesh"]) for row in made]
     bounds = common_bounds(mesh.bounds for mesh in meshes)
     for row, mesh in zip(made, meshes, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
@@ -16,12 +15,14 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.rendering import render_mesh, render_points
 from onet.inference import generation_folder as folder
 from onet.inference.diversity import NEAREST_COLUMNS
+from onet.locks import hold, writer
 from onet.report.contact_sheet import TRUTH_POINTS, Picture, draw_grid
 from onet.report.latent_sheet import common_bounds
 
 COLOR = (0.76, 0.82, 0.72)
 
 
+@writer
 def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 192) -> Path:
     """Draw the generated shapes that are nearest to a training shape, nearest first, and that.
 
@@ -41,10 +42,14 @@ def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 
     root = Path(results)
     if not (root / folder.NEAREST).is_file():
         raise DataError(f"{root / folder.NEAREST}: no such file; make it with `onet diversity`")
+    hold(root)
     protocol = folder.read_json(root / folder.DIVERSITY_PROTOCOL)
     store = Store(protocol["data"])
-    with (root / folder.NEAREST).open(newline="", encoding="utf-8") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: float(row[NEAREST_COLUMNS[-1]]))[:count]
+    rows = []
+    for where, row in folder.read_csv(root / folder.NEAREST):
+        folder.check_names(row, where)
+        rows.append(row)
+    rows = sorted(rows, key=lambda row: float(row[NEAREST_COLUMNS[-1]]))[:count]
     pictures: list[list[Picture]] = []
     labels: list[list[str]] = []
     for row in rows:

@@ -194,6 +194,8 @@ def load_training_state(
     Raises:
         CheckpointError: the file is missing or unreadable, or of another optimiser.
     """
+    if not isinstance(iteration, int):  # it becomes part of a path
+        raise CheckpointError(f"{folder / LAST}: its iteration {iteration!r} is not a number")
     path = folder / OPTIMIZER.format(iteration=iteration)
     remedy = "give another run folder to start anew"
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from onet.files import replacing
+from onet.files import flush, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,11 @@ class RunLog:
                 csv.DictWriter(file, self.columns).writerow(row)
         for key, value in metrics.items():
             self._board.add_scalar(f"{split}/{key}", value, iteration)
+
+    def flush(self) -> None:
+        """Write metrics.csv to the disk: no checkpoint may outlive the rows before it."""
+        with self.path.open("a", newline="") as file:
+            flush(file)
 
     def close(self) -> None:
         self._board.close()

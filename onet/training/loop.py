@@ -22,12 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from onet import __version__
 from onet.config import Config
-from onet.errors import ConfigError, DataError, TrainingError
+from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
+from onet.locks import hold, writer
 from onet.models import build_model, fit_to_data, load_pretrained
 from onet.registry import nearest
 from onet.training import checkpoints
@@ -47,7 +49,11 @@ from onet.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINTS = (checkpoints.FOLDER,)
+"""Folders of a run that training writes to; others, of generations for instance, are their own."""
 
+
+@writer
 def train(
     config: Config,
     run_dir: str | Path,
@@ -75,8 +81,22 @@ def train(
         DataError: the data is missing or incomplete, or a split is empty.
         CheckpointError: the run to resume cannot be read.
         TrainingError: loss or weights became NaN or infinite; checkpoints are older than that.
+        FolderInUse: another process writes to the run folder.
     """
     return _Run(config, Path(run_dir), resume, datasets, clock).train()
+
+
+def _hold_together(fabric: Fabric, run_dir: Path) -> None:
+    """Lock the run folder for all processes of the run: the first one holds it, or none goes on."""
+    problem: FolderInUse | DataError | None = None
+    if fabric.is_global_zero:
+        try:
+            hold(run_dir, below=CHECKPOINTS)
+        except (FolderInUse, DataError) as error:
+            problem = error
+    problem = fabric.broadcast(problem)
+    if problem is not None:
+        raise problem
 
 
 class _Run:
@@ -94,18 +114,18 @@ class _Run:
         self.config, self.run_dir, self.clock = config, run_dir, clock
         self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
         self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
-        resuming = self.last_path.is_file()
-        if resuming and not resume:
-            raise ConfigError(
-                f"{run_dir}: already holds a run; resume it or choose another run folder"
-            )
-
         keep_freed_memory()
         self.threads = settings.threads or os.cpu_count() or 1
         torch.set_num_threads(self.threads)
         self.fabric, self.precision = build_fabric(settings)
         if not self.fabric.is_global_zero:
             logger.setLevel(logging.WARNING)
+        _hold_together(self.fabric, run_dir)
+        resuming = self.last_path.is_file()
+        if resuming and not resume:
+            raise ConfigError(
+                f"{run_dir}: already holds a run; resume it or choose another run folder"
+            )
 
         if datasets is None:
             from onet.data.build import build_datasets
@@ -395,6 +415,8 @@ class _Run:
             "git": self.git,
             "version": __version__,
         }
+        if self.log:
+            self.log.flush()
         if path == self.last_path:
             state = self.step.optimizer.state_dict()
             if self.average:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onet.files import replacing
+from onet.locks import hold, writer
 from onet.report.html import STYLE
 from onet.report.tables import format_cell
 
@@ -57,12 +58,14 @@ class Study:
     def tables(self) -> list[TablePart]:
         return [part for part in self.parts if isinstance(part, TablePart)]
 
+    @writer
     def write(self, folder: Path) -> Path:
         """Write tables as CSV, pictures as PNG, all numbers with the settings as JSON, and a page.
 
         Returns:
             The path of the page, which needs no other file.
         """
+        hold(folder)
         sections = [f"<h1>{escape(self.title)}</h1><p>{escape(self.text)}</p>"]
         for part in self.parts:
             sections.append(f"<h2>{escape(part.caption)}</h2>")
