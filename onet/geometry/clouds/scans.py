@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 LAS_SUFFIXES = (".las", ".laz")
 _POINTS = 1 << 20  # read at a time
 _LAZ_RATIO = 64  # of the usual 5 to 20
+_MORE_LAYERS = {6: 0, 7: 1, 8: 2, 9: 1, 10: 3}  # by the point format: colour, infrared, waves
+_VLR_BYTES, _EVLR_BYTES = 54, 60  # of the header of a variable-length record
 _E57_DENSITY = 16  # points a byte
 _E57_COLORS = ("colorRed", "colorGreen", "colorBlue")
 
@@ -40,11 +43,18 @@ def read_las(path: Path) -> PointCloud:
         raise MissingDependency(
             f"{path}: {path.suffix} files need laspy: pip install 'onet[las]'"
         ) from None
+    _check_las_records(path)
     parts: list[tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]] = []
-    with _foreign(path, "export it again, for instance with las2las"), laspy.open(path) as reader:
+    serial = laspy.LazBackend.Lazrs  # takes no memory for whole chunks, of any declared size
+    with (
+        _foreign(path, "export it again, for instance with las2las"),
+        laspy.open(path, laz_backend=serial if serial.is_available() else None) as reader,
+    ):
         _check_las_size(path, reader.header)
-        if reader.header.are_points_compressed and not laspy.LazBackend.detect_available():
-            raise MissingDependency(f"{path}: .laz files need lazrs: pip install 'onet[las]'")
+        if reader.header.are_points_compressed:
+            if not laspy.LazBackend.detect_available():
+                raise MissingDependency(f"{path}: .laz files need lazrs: pip install 'onet[las]'")
+            _check_layers(path, reader.header)
         withheld = 0
         for chunk in reader.chunk_iterator(_POINTS):
             flags = np.asarray(chunk["withheld"]).astype(bool)
@@ -79,6 +89,25 @@ def _las_chunk(
     return points, normals, colors
 
 
+def _check_las_records(path: Path) -> None:
+    """Refuse more variable-length records than the file can hold, which would be looked for."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(375)
+    if head[:4] != b"LASF" or len(head) < 227:
+        raise DataError(f"{path}: does not begin as LAS does; export it again")
+    header_size, start, records = struct.unpack_from("<HII", head, 94)
+    good = 227 <= header_size <= start <= size and records * _VLR_BYTES <= start - header_size
+    if good and head[25] >= 4 and len(head) >= 255:
+        first, extended = struct.unpack_from("<QI", head, 235)
+        good = not extended or first + extended * _EVLR_BYTES <= size
+    if not good:
+        raise DataError(
+            f"{path}: its header declares more records than the file holds; it is cut short or "
+            "damaged, export it again"
+        )
+
+
 def _check_las_size(path: Path, header: Any) -> None:
     size = path.stat().st_size
     declared = header.point_count * header.point_format.size
@@ -89,11 +118,53 @@ def _check_las_size(path: Path, header: Any) -> None:
                 f"{path}: declares {header.point_count} points, {declared} bytes, and holds "
                 f"{max(there, 0)}; it is cut short or damaged"
             )
-    elif declared > max(COMPRESSED_LIMIT, _LAZ_RATIO * size):
+        return
+    _check_chunk_table(path, header.offset_to_point_data, size)
+    if declared > max(COMPRESSED_LIMIT, _LAZ_RATIO * size):
         raise DataError(
             f"{path}: {size} bytes declare {header.point_count} points, {declared} bytes unpacked; "
             "if that is meant, convert it to .las"
         )
+
+
+def _check_chunk_table(path: Path, start: int, size: int) -> None:
+    """Refuse a table of more chunks than the file has bytes, which its reader takes memory for."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        (place,) = struct.unpack("<q", stream.read(8).ljust(8, b"\0"))
+        if place == -1:  # as writers do that cannot go back: at the end
+            stream.seek(max(size - 8, 0))
+            (place,) = struct.unpack("<q", stream.read(8).ljust(8, b"\0"))
+        if not start <= place <= size - 8:
+            raise DataError(f"{path}: has no table of chunks; it is cut short, export it again")
+        stream.seek(place + 4)
+        (chunks,) = struct.unpack("<I", stream.read(4))
+    if chunks > size:
+        raise DataError(f"{path}: {size} bytes declare {chunks} chunks; the file is damaged")
+
+
+def _check_layers(path: Path, header: Any) -> None:
+    """Refuse chunks of LAZ 1.4 whose layers declare more bytes than the file has.
+
+    A chunk begins with a point, a count and the sizes of its layers, for which memory is taken.
+    """
+    if header.point_format.id < 6:
+        return
+    import lazrs
+
+    layers = 9 + _MORE_LAYERS[header.point_format.id] + header.point_format.num_extra_bytes
+    vlr = lazrs.LazVlr(header.vlrs.get("LasZipVlr")[0].record_data)
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(header.offset_to_point_data)
+        chunks = lazrs.read_chunk_table(stream, vlr)
+        place = header.offset_to_point_data + 8
+        for _, length in chunks:
+            stream.seek(place + header.point_format.size + 4)
+            sizes = np.frombuffer(stream.read(4 * layers), dtype="<u4")
+            place += length
+            if int(sizes.sum(dtype=np.int64)) > size or place > size:
+                raise DataError(f"{path}: its chunks declare more bytes than the file has")
 
 
 def read_e57(path: Path) -> PointCloud:
