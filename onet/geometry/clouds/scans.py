@@ -158,12 +158,14 @@ def _check_layers(path: Path, header: Any) -> None:
     with path.open("rb") as stream:
         stream.seek(header.offset_to_point_data)
         chunks = lazrs.read_chunk_table(stream, vlr)
+        if sum(points for points, _ in chunks) < header.point_count:
+            raise DataError(f"{path}: its chunks hold fewer points than announced; it is damaged")
         place = header.offset_to_point_data + 8
-        for _, length in chunks:
+        for _ in chunks:
             stream.seek(place + header.point_format.size + 4)
             sizes = np.frombuffer(stream.read(4 * layers), dtype="<u4")
-            place += length
-            if int(sizes.sum(dtype=np.int64)) > size or place > size:
+            place = stream.tell() + int(sizes.sum(dtype=np.int64))
+            if place > size:
                 raise DataError(f"{path}: its chunks declare more bytes than the file has")
 
 
