@@ -216,7 +216,14 @@ def test_e57(tmp_path: Path) -> None:
     moved = points[:, [1, 0, 2]] * [-1, 1, 1] + [1, 2, 3]  # a quarter of a turn about z
     np.testing.assert_allclose(cloud.points, np.concatenate([points, moved]), rtol=0, atol=1e-8)
     np.testing.assert_array_equal(cloud.colors, np.concatenate([COLORS, COLORS]))
-    path.write_bytes(path.read_bytes()[:-400])
+    content = path.read_bytes()
+    assert content.count(b"<e57Root") == 1
+    path.write_bytes(
+        content.replace(b"<e57Root", b"<!DOCTYPE", 1)
+    )  # before any checksum is looked at
+    with pytest.raises(DataError, match="not plain XML"):
+        load_cloud(path)
+    path.write_bytes(content[:-400])
     with pytest.raises(DataError, match=r"a\.e57"):
         load_cloud(path)
 

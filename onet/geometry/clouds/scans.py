@@ -24,6 +24,7 @@ _POINTS = 1 << 20  # read at a time
 _LAZ_RATIO = 64  # of the usual 5 to 20
 _MORE_LAYERS = {6: 0, 7: 1, 8: 2, 9: 1, 10: 3}  # by the point format: colour, infrared, waves
 _VLR_BYTES, _EVLR_BYTES = 54, 60  # of the header of a variable-length record
+_E57_PAGE = 1024
 _E57_DENSITY = 16  # points a byte
 _E57_COLORS = ("colorRed", "colorGreen", "colorBlue")
 
@@ -182,6 +183,7 @@ def read_e57(path: Path) -> PointCloud:
         import pye57
     except ImportError:
         raise MissingDependency(f"{path}: .e57 files need pye57: pip install 'onet[e57]'") from None
+    _refuse_document_types(path)
     points: list[NDArray[Any]] = []
     colors: list[NDArray[Any] | None] = []
     with _foreign(path, "export it again, or as .ply"), pye57.E57(str(path)) as file:
@@ -201,6 +203,30 @@ def read_e57(path: Path) -> PointCloud:
         raise DataError(f"{path}: contains no points; export it again")
     joined = np.concatenate(points)
     return make_cloud(*without_gaps(joined, None, _joined(colors), str(path)), str(path))
+
+
+def _refuse_document_types(path: Path) -> None:
+    """Refuse XML with a document type, by which E57 would make its reader open other files.
+
+    The file is in pages of 1024 bytes, of which the last four are a checksum.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(48)
+        if head[:8] != b"ASTM-E57" or len(head) < 48:
+            raise DataError(f"{path}: does not begin as E57 does; export it again")
+        place, length, page = struct.unpack_from("<QQQ", head, 24)
+        if page != _E57_PAGE or place + length > path.stat().st_size:
+            raise DataError(f"{path}: declares more than it holds; it is cut short or damaged")
+        stream.seek(place - place % page)
+        content = stream.read(place % page + length + 4 * (length // page + 2))
+    pages = [content[at : at + page - 4] for at in range(0, len(content), page)]
+    xml = b"".join(pages)[place % page :][:length]
+    declaration = xml[: xml.find(b"?>") + 2].lower()
+    plain = b"encoding" not in declaration or b"utf-8" in declaration
+    if not xml.startswith(b"<?xml") or not plain or b"<!DOCTYPE" in xml:
+        raise DataError(
+            f"{path}: its description is not plain XML in UTF-8, as E57 demands; export it again"
+        )
 
 
 def _e57_scan(path: Path, file: Any, number: int, fields: set[str]) -> dict[str, Any]:

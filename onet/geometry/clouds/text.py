@@ -205,7 +205,8 @@ def _unnamed(path: Path, values: NDArray[np.float64], width: int) -> Columns:
         )
     told = [f"{s + 1} to {s + 3} as the {what}" for s, what in ((normals, "normal"),
             (colors, "colour")) if s is not None]  # fmt: skip
-    logger.info(
+    logger.log(
+        logging.WARNING if width > KEPT else logging.INFO,
         "%s: has no heading; of %d columns the first 3 are used as x, y, z%s",
         path, width, "".join(f", {part}" for part in told),
     )  # fmt: skip
@@ -214,8 +215,9 @@ def _unnamed(path: Path, values: NDArray[np.float64], width: int) -> Columns:
 
 
 def _refuse_counting(path: Path, values: NDArray[np.float64]) -> None:
+    """Refuse, or warn of, a first column that is no coordinate."""
     first = values[:, 0]
-    if len(first) < 3 or not np.isfinite(first).all():
+    if len(first) < 3 or not np.isfinite(values[:, :5]).all():
         return
     steps = np.diff(first)
     if steps[0] > 0 and np.allclose(steps, steps[0], rtol=1e-6, atol=0):
@@ -223,6 +225,15 @@ def _refuse_counting(path: Path, values: NDArray[np.float64]) -> None:
             f"{path}: the first of {values.shape[1]} columns counts {first[0]:g}, {first[1]:g}, "
             f"{first[2]:g}, ... as row numbers or times do; name the columns in a first line, "
             "for instance 'index x y z'"
+        )
+    parted = (values[:, :5] % 1 != 0).mean(axis=0) > 0.5  # columns of numbers with decimals
+    whole = (values[:, :2] % 1 == 0).all(axis=0)
+    places = 2 if values.shape[1] > 4 and whole.all() else 1
+    if whole[:places].all() and parted[places : places + 3].all():
+        raise DataError(
+            f"{path}: of {values.shape[1]} columns the first {'two hold' if places > 1 else 'holds'} "
+            "whole numbers and the next three do not, as after row numbers or labels; name the "
+            "columns in a first line, for instance 'label x y z'"
         )
     if len(first) >= 5 and (steps > 0).all():
         logger.warning(

@@ -61,6 +61,8 @@ def read_layout(path: Path) -> Layout | None:
     encoding = _encoding(path)
     lines = _first_lines(path, encoding)
     first, heading, count = _find_data(lines)
+    if any(line.lower().startswith("ncols") for _, line in heading):
+        raise DataError(f"{path}: is a raster (ncols, nrows), no table of points; convert it")
     below = [line.partition("#")[0].rstrip() for line in lines[first:]]
     rows = [line for line in below if _numbers(line) >= 2 and line[0] not in "/%!*"]
     if not rows:
