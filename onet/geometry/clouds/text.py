@@ -230,8 +230,9 @@ def _refuse_counting(path: Path, values: NDArray[np.float64]) -> None:
     whole = (values[:, :2] % 1 == 0).all(axis=0)
     places = 2 if values.shape[1] > 4 and whole.all() else 1
     if whole[:places].all() and parted[places : places + 3].all():
+        which = "two hold" if places > 1 else "holds"
         raise DataError(
-            f"{path}: of {values.shape[1]} columns the first {'two hold' if places > 1 else 'holds'} "
+            f"{path}: of {values.shape[1]} columns the first {which} "
             "whole numbers and the next three do not, as after row numbers or labels; name the "
             "columns in a first line, for instance 'label x y z'"
         )
