@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import trimesh
 from random_weights import randomise
 
 from onet.config import load_config
@@ -61,6 +63,33 @@ def test_points_outside_the_box_are_said(
     beyond = int((np.abs(points / 7).max(axis=1) > 0.55).sum())
     assert f"{beyond} of {len(points)} points are outside the box [-0.55, 0.55]^3" in caplog.text
     assert len(mesh.faces) == 0 or np.abs(mesh.vertices).max() <= 7 * 0.55 * 1.0001
+
+
+def test_clouds_of_every_package_are_taken(model: Reconstructor) -> None:
+    points = sphere(model.config.data.input["count"])
+    expected = model.reconstruct(points, threshold=0.5)
+    for given in (trimesh.PointCloud(points), torch.tensor(points), {"points": points}):
+        mesh = model.reconstruct(given, threshold=0.5)
+        np.testing.assert_array_equal(mesh.vertices, expected.vertices)
+    with pytest.raises(DataError, match=r"transpose it, points\.T"):
+        model.reconstruct(points.T)
+
+
+@pytest.mark.parametrize(
+    ("factors", "says"), [((1, 1, 1), ""), ((1, 1, 0), "in a plane"), ((1, 1e-5, 0), "on a line")]
+)
+def test_flat_clouds_are_said(
+    factors: tuple[float, ...], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, points = PointCloudInput(count=300), sphere(900) * factors + [5e5, 5e6, 300]
+    source.observe(points, np.random.default_rng(0), source.frame(points, "cloud"))
+    assert (says in caplog.text) if says else not caplog.records
+
+
+def test_repeated_points_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    source, points = PointCloudInput(count=300), np.repeat(sphere(20), 50, axis=0)
+    source.observe(points, np.random.default_rng(0), source.frame(points, "cloud"))
+    assert "only 20 of 300 points are different" in caplog.text
 
 
 def test_of_many_points_only_the_chosen_ones_are_copied() -> None:

@@ -6,6 +6,7 @@ from onet.data.images import (
     MARGIN,
     fit_image,
     image_of,
+    mask_of,
     open_image,
     random_resized_crop,
     read_image,
@@ -195,8 +196,130 @@ def test_damaged_files_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((3, 4, 5)), np.zeros(9), np.full((4, 4, 3), 2.0), np.zeros((0, 4, 3)), np.eye(4) - 1],
+    [
+        np.zeros((3, 4, 5)),
+        np.zeros(9),
+        np.full((4, 4, 3), 2.0),
+        np.zeros((0, 4, 3)),
+        np.eye(4) - 1,
+        np.full((2, 2), np.nan),
+    ],
 )
 def test_arrays_that_are_no_pictures(array):
     with pytest.raises(DataError, match="image: expected"):
         image_of(array)
+
+
+@pytest.mark.parametrize("extreme", [1.02, -0.02, 1.2, 9.0, 40_000.0])
+def test_overshoots_and_highlights_do_not_darken_the_picture(tmp_path, extreme):
+    values = np.full((20, 30), 0.5, np.float32)
+    values[0, 0] = extreme
+    Image.fromarray(values).save(tmp_path / "photo.tif")
+    pixels = np.asarray(open_image(tmp_path / "photo.tif"))
+    assert (pixels.reshape(-1, 3)[1:] == 128).all()
+    assert (pixels[0, 0] == (0 if extreme < 0 else 255)).all()
+
+
+@pytest.mark.parametrize("top", [1, 255, 65535])
+def test_floating_point_pictures_of_every_range(tmp_path, top):
+    gray = gradient()[..., 0].astype(np.float64)
+    values = (gray * (top / 255)).astype(np.float32)
+    values[0, 0] = 1.1 * top  # as resampling overshoots
+    Image.fromarray(values).save(tmp_path / "photo.tif")
+    close(np.asarray(open_image(tmp_path / "photo.tif"))[1:, :, 0], gray[1:], atol=1)
+
+
+@pytest.mark.parametrize("values", [[np.nan, 0.5], [-3.0, 0.5], [0.0, 90_000.0], [-200.0, 100.0]])
+def test_floating_point_pictures_of_no_known_range(tmp_path, values):
+    Image.fromarray(np.array([values], np.float32)).save(tmp_path / "photo.tif")
+    with pytest.raises(DataError, match=r"photo\.tif"):
+        open_image(tmp_path / "photo.tif")
+
+
+def test_sixteen_bits_that_hold_eight(tmp_path, caplog):
+    gray = gradient()[..., 0]
+    Image.fromarray(gray.astype(np.uint16)).save(tmp_path / "photo.png")
+    close(np.asarray(open_image(tmp_path / "photo.png"))[..., 0], gray, atol=0)
+    assert "white is taken to be 255" in caplog.text
+    Image.fromarray(np.array([[-5, 7]], np.int32)).save(tmp_path / "depth.tif")
+    with pytest.raises(DataError, match=r"depth\.tif.*-5"):
+        open_image(tmp_path / "depth.tif")
+
+
+INSIDE = np.zeros((40, 60), bool)
+INSIDE[10:30, 10:50] = True
+
+
+def palette_mask(label):
+    """Labels as VOC has them: coloured by a palette, of which 0 is black."""
+    image = Image.fromarray((INSIDE * label).astype(np.uint8), "P")
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0])
+    return image
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        Image.fromarray(INSIDE.astype(np.uint8)),
+        Image.fromarray(INSIDE.astype(np.uint8) * np.uint8(15)),
+        Image.fromarray(INSIDE.astype(np.uint8) * np.uint8(255)),
+        Image.fromarray(INSIDE.astype(np.uint16)),
+        Image.fromarray(INSIDE.astype(np.uint16) * np.uint16(65535)),
+        Image.fromarray(INSIDE.astype(np.int32) * 7),
+        Image.fromarray(INSIDE.astype(np.float32)),
+        Image.fromarray(INSIDE),
+        palette_mask(1),
+        palette_mask(3),
+        Image.fromarray(INSIDE[..., None].repeat(3, 2) * np.array([200, 0, 0], np.uint8)),
+        Image.fromarray(np.where(INSIDE, 250, 6).astype(np.uint8)),
+    ],
+    ids=range(12),
+)
+def test_masks_of_two_values(tmp_path, mask):
+    path = tmp_path / "photo.mask.tif"
+    mask.save(path)
+    Image.new("RGB", (60, 40), "black").save(tmp_path / "photo.png")
+    seen = read_image(tmp_path / "photo.png", path, size=100)
+    assert (seen[1, 50] < 0.5).sum() == 80
+    np.testing.assert_array_equal(np.asarray(mask_of(mask)) >= 128, INSIDE)
+    again = np.asarray(mask_of(mask_of(mask)))
+    np.testing.assert_array_equal(again, np.asarray(mask_of(mask)))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [([0, 1, 2], "labels"), ([1, 2, 3], "none of which is white"), ([0, 40, 90], "labels"),
+     ([0, 7, 7, 255], "labels")],
+)  # fmt: skip
+def test_masks_of_several_labels_are_refused(values, says):
+    mask = np.array(values, np.uint8)[np.arange(60 * 40).reshape(40, 60) % len(values)]
+    with pytest.raises(DataError, match=rf"photo.*mask.*{says}"):
+        fit_image(Image.new("RGB", (60, 40)), Image.fromarray(mask), name="photo")
+
+
+def test_masks_of_several_colours_are_refused():
+    labels = INSIDE.astype(int)
+    labels[15:20, 20:30] = 2
+    colors = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]], np.uint8)[labels]
+    with pytest.raises(DataError, match="colours"):
+        mask_of(Image.fromarray(colors))
+
+
+def test_soft_masks_stay_soft():
+    soft = np.linspace(0, 255, 60)[None].repeat(40, 0).round().astype(np.uint8)
+    np.testing.assert_array_equal(np.asarray(mask_of(Image.fromarray(soft))), soft)
+
+
+def test_turned_and_inverted_masks_are_said(caplog):
+    photo = Image.new("RGB", (60, 40))
+    with pytest.raises(DataError, match="turned"):
+        fit_image(photo, Image.new("L", (40, 60), 255))
+    fit_image(photo, Image.fromarray(~INSIDE))
+    assert "inverted" in caplog.text
+
+
+def test_an_alpha_of_0_and_1_is_said(caplog):
+    pixels = np.zeros((40, 60, 4), np.uint8)
+    pixels[..., 3] = INSIDE
+    assert (fit_image(Image.fromarray(pixels), size=100)[1, 50] < 0.5).sum() == 80
+    assert "0 and 1" in caplog.text

@@ -118,11 +118,11 @@ def test_points_come_back_from_every_format(tmp_path, suffix):
     [
         ("a.xyz", "", "no points"),
         ("a.txt", "1 2\n3 4\n", r"\(2, 2\)"),
-        ("a.csv", "1,2,3\n3,4\n", "between 2 and 3 columns"),
-        ("a.csv", "x,y,z\n1,2,three\n", "cannot be read"),
+        ("a.csv", "1,2,3\n3,4\n", "line 2 has 2 columns"),
+        ("a.csv", "x,y,z\n1,2,three\n", "line 2: 'three'"),
         ("a.txt", "1 2 nan\n", "NaN"),
-        ("a.npy", "junk", "cannot be read"),
-        ("a.las", "", "format '.las'"),
+        ("a.npy", "junk", "not an array"),
+        ("a.shp", "", "format '.shp'"),
     ],
 )
 def test_bad_point_files_are_refused_by_name(tmp_path, name, content, says):

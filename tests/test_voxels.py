@@ -142,12 +142,39 @@ def test_broken_binvox_files_are_named(tmp_path, content, word):
         read_binvox(path)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"#binvox 1\n# from data\n\n   translate 1 2 3 # a place\n#\nscale 4\ndim 4 4 4\t\ndata\n",
+        b"#binvox 1\r\ndim 4 4 4\r\ntranslate 1 2 3\r\nscale 4\r\ndata\r\n",
+        b"#binvox 1 # of today\nscale 4\nauthor me\ntranslate 1 2 3\ndim 4 4 4\ndata # runs\n",
+    ],
+)
+def test_comments_and_line_ends_of_binvox_headers(tmp_path, header):
+    path = tmp_path / "a.binvox"
+    path.write_bytes(header + bytes([0, 32, 1, 32]))
+    grid = read_binvox(path)
+    assert grid.full[2:].all() and not grid.full[:2].any()
+    np.testing.assert_array_equal(grid.frame.loc, [3, 4, 5])
+    path.write_bytes(b"#binvox 1\ndim 4 4 4\ndata\n" + bytes([0, 32, 1, 32]))
+    assert read_binvox(path).frame.scale == 1
+
+
+@pytest.mark.parametrize("size", ["1025", "1000000", "9" * 4000, "9" * 5000], ids=len)
+def test_huge_grids_are_refused_before_memory_is_taken(tmp_path, size):
+    path = tmp_path / "a.binvox"
+    path.write_bytes(GOOD.replace(b"4 4 4", " ".join([size] * 3).encode()))
+    with pytest.raises(DataError, match=r"a\.binvox"):
+        read_binvox(path)
+
+
 def test_grids_of_numpy(tmp_path):
     full = np.random.default_rng(0).random((6, 6, 6)) < 0.5
     np.save(tmp_path / "a.npy", full.astype(np.float32))
     np.savez(tmp_path / "b.npz", voxels=full, loc=np.ones(3), scale=2.0)
     np.savez(tmp_path / "c.npz", full.astype(np.uint8))
-    for name, scale in (("a.npy", 1), ("b.npz", 2), ("c.npz", 1)):
+    np.savez(tmp_path / "d.npz", grid=full, loc=np.ones(3), scale=2.0)
+    for name, scale in (("a.npy", 1), ("b.npz", 2), ("c.npz", 1), ("d.npz", 2)):
         grid = read_voxels(tmp_path / name)
         np.testing.assert_array_equal(grid.full, full)
         assert grid.frame.scale == scale
@@ -155,7 +182,18 @@ def test_grids_of_numpy(tmp_path):
     np.save(tmp_path / "nan.npy", np.full((2, 2, 2), np.nan))
     (tmp_path / "bad.npz").write_bytes(b"no zip")
     np.savez(tmp_path / "many.npz", a=full, b=full)
-    for name in ("flat.npy", "nan.npy", "bad.npz", "many.npz", "absent.npy", "x.obj"):
+    np.savez(tmp_path / "place.npz", voxels=full, loc=np.ones(2), scale=2.0)
+    np.savez(tmp_path / "size.npz", voxels=full, loc=np.ones(3), scale=-2.0)
+    for name in (
+        "flat.npy",
+        "nan.npy",
+        "bad.npz",
+        "many.npz",
+        "place.npz",
+        "size.npz",
+        "absent.npy",
+        "x.obj",
+    ):
         (tmp_path / "x.obj").touch()
         with pytest.raises(DataError, match=name):
             read_voxels(tmp_path / name)

@@ -31,6 +31,7 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from onet.archives import read_member
 from onet.data.lists import read_list
 from onet.errors import DataError
 from onet.files import replacing
@@ -53,6 +54,7 @@ METADATA = "metadata.yaml"
 SPLITS = ("train", "val", "test")
 
 NAMED = 10  # absent models, in an error message
+_PREPARE_AGAIN = "delete it and prepare the item again with `onet prepare`"
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -69,7 +71,7 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
                     f"{path}: has no array {key!r} (found: {', '.join(archive.files) or 'none'}); "
                     "prepare the item again with `onet prepare`"
                 )
-            return archive[key]
+            return read_member(archive, key, path, _PREPARE_AGAIN)
     except FileNotFoundError:
         raise DataError(
             f"{path}: no such file; prepare the item again with `onet prepare`, "

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.archives import read_member
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.normalization import UnitFrame
@@ -37,6 +38,7 @@ MAX_DISTANCE = 1.75  # of a camera with ratio 1, in units of the object's diagon
 RING_ELEVATION = (25.0, 30.0)
 RANDOM_ELEVATION = (-15.0, 60.0)
 DISTANCE_RATIO = (0.70, 0.95)
+_RENDER_AGAIN = "render the item again with `onet prepare --render`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,13 +226,14 @@ def read_cameras(path: str | os.PathLike[str]) -> list[Camera]:
         with np.load(path, allow_pickle=False) as archive:
             while f"world_mat_{len(cameras)}" in archive:
                 number = len(cameras)
-                pair = [archive[f"{name}_{number}"] for name in ("camera_mat", "world_mat")]
+                keys = [f"{name}_{number}" for name in ("camera_mat", "world_mat")]
+                pair = [read_member(archive, key, path, _RENDER_AGAIN) for key in keys]
                 cameras.append(Camera(*(np.asarray(matrix, dtype=np.float64) for matrix in pair)))
     except FileNotFoundError:
         raise DataError(
             f"{path}: no such file; render again with `onet prepare --render`"
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read ({error}); render the item again") from error
     good = all(c.intrinsics.shape == (3, 3) and c.pose.shape == (3, 4) for c in cameras)
     if not cameras or not good:

@@ -1,38 +1,63 @@
-"""Point clouds from files and arrays, validated."""
+"""Point clouds from files, validated: the format by the suffix, the readers in `clouds/`."""
 
 from __future__ import annotations
 
-import logging
 import os
-from array import array
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.errors import DataError
+from onet.archives import members, read_npy, read_npz
+from onet.errors import DataError, MissingDependency
+from onet.geometry.clouds.cloud import PointCloud, check_points, make_cloud
+from onet.geometry.clouds.memory import take_cloud
+from onet.geometry.clouds.obj import read_obj_cloud
+from onet.geometry.clouds.pcd import read_pcd
+from onet.geometry.clouds.ply import read_ply_cloud
+from onet.geometry.clouds.scans import LAS_SUFFIXES, read_e57, read_las
+from onet.geometry.clouds.text import TABLE_SUFFIXES, read_ptx, read_table
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "GEOMETRY_SUFFIXES",
+    "POINT_SUFFIXES",
+    "TEXT_SUFFIXES",
+    "PointCloud",
+    "check_points",
+    "load_cloud",
+    "load_points",
+    "take_cloud",
+]
 
-TEXT_SUFFIXES = (".xyz", ".txt", ".csv")
+TEXT_SUFFIXES = (*TABLE_SUFFIXES, ".ptx")
 GEOMETRY_SUFFIXES = (".ply", ".obj", ".off", ".stl", ".glb")
-POINT_SUFFIXES = (*GEOMETRY_SUFFIXES, *TEXT_SUFFIXES, ".npy", ".npz")
+SCAN_SUFFIXES = (".pcd", *LAS_SUFFIXES, ".e57")
+POINT_SUFFIXES = (*GEOMETRY_SUFFIXES, *TEXT_SUFFIXES, *SCAN_SUFFIXES, ".npy", ".npz")
 """Formats that `load_points` reads."""
+
+_NPZ_KEYS = ("points", "normals", "colors")
 
 
 def load_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """Read a point cloud.
+    """The points of a file, (N, 3) float64; see `load_cloud`."""
+    return load_cloud(path).points
 
-    Of a mesh the vertices are taken; of an `.npz` the key `points`; of a text file (separated by
-    spaces, commas or semicolons, with or without a heading line) the first three columns.
+
+def load_cloud(path: str | os.PathLike[str]) -> PointCloud:
+    """Read a point cloud with the normals and colours that the file has.
+
+    Of a mesh the vertices are taken; of an `.npz` the keys `points`, `normals` and `colors`; of a
+    table (`.csv`, `.txt`, `.xyz`, ...) the columns that the heading names. docs/data.md says what
+    is kept of each format.
 
     Returns:
-        (N, 3) float64 in the frame of the file, which may be far from its origin.
+        Points in the frame of the file, which may be far from its origin.
 
     Raises:
-        DataError: a missing or unreadable file, another format, or points that `check_points`
-            refuses.
+        DataError: a missing or unreadable file, another format, a table that can be read in
+            several ways, or points that `check_points` refuses.
+        MissingDependency: LAS, LAZ, E57 or compressed PCD without the package that reads it.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -43,94 +68,52 @@ def load_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
         )
     if not path.is_file():
         raise DataError(f"{path}: no such file; check the path")
+    if not path.stat().st_size:
+        raise DataError(f"{path}: is empty, it contains no points; export it again")
     try:
-        points = _read(path, suffix)
-    except DataError:
+        return _READERS[suffix](path)
+    except (DataError, MissingDependency):
         raise
     except Exception as error:  # the readers of the many formats raise whatever they like
         raise DataError(
             f"{path}: cannot be read as a point cloud ({type(error).__name__}: {error}); "
             "export it again, for instance as .ply"
         ) from error
-    return check_points(points, str(path))
 
 
-def _read(path: Path, suffix: str) -> Any:
-    if suffix == ".npy":
-        return np.load(path, allow_pickle=False)
-    if suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            if "points" not in archive:
-                raise DataError(
-                    f"{path}: has no array 'points' (found: {', '.join(archive.files) or 'none'}); "
-                    "save the (N, 3) array under that name"
-                )
-            return archive["points"]
-    if suffix in TEXT_SUFFIXES:
-        return _read_text(path)
+def _read_npy(path: Path) -> PointCloud:
+    array = read_npy(path)
+    if array.dtype.names:
+        return take_cloud(array, str(path))
+    return make_cloud(array, name=str(path))
+
+
+def _read_npz(path: Path) -> PointCloud:
+    arrays = read_npz(path, *_NPZ_KEYS)
+    if "points" not in arrays:
+        raise DataError(
+            f"{path}: has no array 'points' (found: {', '.join(members(path)) or 'none'}); "
+            "save the (N, 3) array under that name"
+        )
+    normals, colors = arrays.get("normals"), arrays.get("colors")
+    return make_cloud(arrays["points"], normals, colors, str(path))
+
+
+def _read_mesh(path: Path) -> PointCloud:
     import trimesh
 
-    loaded: Any = trimesh.load(path, process=False)
-    parts: list[Any] = loaded.dump() if isinstance(loaded, trimesh.Scene) else [loaded]
-    return np.concatenate([part.vertices for part in parts])
+    return take_cloud(trimesh.load(path, process=False), str(path))
 
 
-def _read_text(path: Path) -> NDArray[np.float64]:
-    numbers, widths = array("d"), set()  # eight bytes a number: clouds have millions of lines
-    heading = True
-    with path.open(encoding="utf-8-sig") as lines:
-        for line in lines:
-            row = line.partition("#")[0].replace(",", " ").replace(";", " ").split()
-            if row and not (heading and not _is_number(row[0])):
-                widths.add(len(row))
-                numbers.extend(map(float, row))
-            heading = heading and not row
-    if len(widths) > 1:
-        raise DataError(
-            f"{path}: lines have between {min(widths)} and {max(widths)} columns; "
-            "give each point x, y, z on a line of its own"
-        )
-    table = np.asarray(numbers).reshape(-1, *widths)
-    if table.ndim == 2 and table.shape[1] > 3:
-        logger.info("%s: using the first 3 of %d columns as x, y, z", path, table.shape[1])
-        table = table[:, :3]
-    return table
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def check_points(points: Any, source: str = "points") -> NDArray[np.float64]:
-    """The points as a contiguous (N, 3) float64 array.
-
-    Args:
-        points: anything that `np.asarray` takes, torch CPU tensors included.
-        source: what to call them in an error message, a file name for instance.
-
-    Raises:
-        DataError: no points, not numbers, a shape other than (N, 3), NaN or infinite values.
-    """
-    given = np.asarray(points)
-    if given.size == 0:
-        raise DataError(f"{source}: contains no points; give at least one")
-    if given.dtype.kind not in "fiu":
-        raise DataError(
-            f"{source}: expected numbers, found {given.dtype}; give x, y, z for each point"
-        )
-    if given.ndim != 2 or given.shape[1] != 3:
-        hint = "give x, y, z for each point"
-        if given.ndim == 2 and given.shape[1] > 3:
-            hint = "keep the first three columns: points[:, :3]"
-        raise DataError(f"{source}: expected points of shape (N, 3), found {given.shape}; {hint}")
-    result = np.ascontiguousarray(given, dtype=np.float64)
-    bad = int((~np.isfinite(result).all(axis=1)).sum())
-    if bad:
-        raise DataError(
-            f"{source}: {bad} of {len(result)} points are NaN or infinite; remove them first"
-        )
-    return result
+_READERS: dict[str, Callable[[Path], PointCloud]] = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".ply": read_ply_cloud,
+    ".obj": read_obj_cloud,
+    ".pcd": read_pcd,
+    ".ptx": read_ptx,
+    ".e57": read_e57,
+    **dict.fromkeys((".off", ".stl", ".glb"), _read_mesh),
+    **dict.fromkeys(LAS_SUFFIXES, read_las),
+    **dict.fromkeys(TABLE_SUFFIXES, read_table),
+}

@@ -13,11 +13,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.archives import members, read_npy, read_npz
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.inside import contains
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 VOXEL_SUFFIXES = (".binvox", ".npy", ".npz")
 """Formats that `read_voxels` reads."""
 
+LARGEST_GRID = 1024
+"""Voxels along an edge of a binvox file, which takes a gigabyte then."""
+
+_AGAIN = "voxelise the mesh again"
+_BINVOX_LINE = 1 << 16
+_PLACE = ("loc", "scale")
 _PAIRS = 1 << 18  # triangles with voxels, tested at a time
 
 
@@ -209,22 +216,33 @@ def read_voxels(path: str | os.PathLike[str]) -> VoxelGrid:
         return read_binvox(path)
     if suffix not in VOXEL_SUFFIXES:
         raise DataError(f"{path}: is no voxel file; use one of {', '.join(VOXEL_SUFFIXES)}")
-    frame = UnitFrame(np.zeros(3), 1.0)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            array = loaded
-        else:
-            with loaded:
-                key = "voxels" if "voxels" in loaded or len(loaded.files) > 1 else loaded.files[0]
-                array = loaded[key]
-                if "loc" in loaded and "scale" in loaded:
-                    frame = UnitFrame(loaded["loc"].astype(float), float(loaded["scale"]))
-    except Exception as error:  # zip, pickle and header errors of many kinds
+    if suffix == ".npy":
+        return VoxelGrid(check_voxels(read_npy(path), str(path)), UnitFrame(np.zeros(3), 1.0))
+    names = [name for name in members(path) if name not in _PLACE]
+    if "voxels" not in names and len(names) != 1:
         raise DataError(
-            f"{path}: cannot be read ({error}); write it with numpy.save or numpy.savez(voxels=...)"
-        ) from error
-    return VoxelGrid(check_voxels(array, str(path)), frame)
+            f"{path}: has no array 'voxels' (found: {', '.join(names[:12]) or 'none'}); write it "
+            "with numpy.savez(voxels=...)"
+        )
+    key = "voxels" if "voxels" in names else names[0]
+    arrays = read_npz(path, key, *_PLACE)
+    return VoxelGrid(check_voxels(arrays[key], str(path)), _place(arrays, path))
+
+
+def _place(arrays: dict[str, NDArray[Any]], path: Path) -> UnitFrame:
+    """The cube that `loc` and `scale` describe; the unit cube if one of them is missing."""
+    if not {*_PLACE} <= {*arrays}:
+        return UnitFrame(np.zeros(3), 1.0)
+    loc, scale = (np.asarray(arrays[key]) for key in _PLACE)
+    numbers = loc.dtype.kind in "fiu" and scale.dtype.kind in "fiu"
+    if not numbers or loc.shape != (3,) or scale.size != 1:
+        raise DataError(
+            f"{path}: 'loc' {loc.shape} and 'scale' {scale.shape} are no position; write the "
+            "centre (3,) and the edge of the cube"
+        )
+    if not (np.isfinite(loc).all() and 0 < float(scale.item()) < np.inf):
+        raise DataError(f"{path}: 'loc' {loc} or 'scale' {scale} is no position; correct it")
+    return UnitFrame(loc.astype(np.float64), float(scale.item()))
 
 
 def check_voxels(array: NDArray[np.generic], name: str = "voxels") -> NDArray[np.bool_]:
@@ -244,47 +262,71 @@ def check_voxels(array: NDArray[np.generic], name: str = "voxels") -> NDArray[np
 def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
     """A grid from a binvox file (run lengths; stored with y fastest, then z, then x).
 
+    Comment lines and lines of other keywords in the header are passed over.
+
     Raises:
         DataError: it says what of the header or the data is wrong.
     """
     path = Path(path)
-    again = "voxelise the mesh again"
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {again}") from None
-    header, found, data = content.partition(b"data\n")
-    if not found:  # as files that went through a text editor on Windows have it
-        header, found, data = content.partition(b"data\r\n")
-    if not content.startswith(b"#binvox") or not found:
-        what = (
-            "does not begin with '#binvox'" if content[:7] != b"#binvox" else "has no line 'data'"
-        )
-        raise DataError(f"{path}: broken header, the file {what}; {again}")
-    lines = header.decode("ascii", "replace").splitlines()[1:]
-    fields = {words[0]: words[1:] for line in lines if (words := line.split())}
-    try:
-        shape = [int(word) for word in fields["dim"]]
-        translate = np.array([float(word) for word in fields.get("translate", "000")])
-        scale = float(fields.get("scale", ["1"])[0])
-    except (KeyError, ValueError, IndexError) as error:
-        raise DataError(f"{path}: broken header, cannot make sense of {error}; {again}") from None
-    if len(shape) != 3 or min(shape) < 1 or len(set(shape)) != 1:
-        raise DataError(f"{path}: broken header, dim {shape} is not a cube; {again}")
-    if translate.shape != (3,) or not np.isfinite(translate).all() or not 0 < scale < np.inf:
-        raise DataError(f"{path}: broken header, translate or scale is no position; {again}")
-    runs = np.frombuffer(data[: len(data) // 2 * 2], dtype=np.uint8).reshape(-1, 2)
-    size, total = shape[0], int(runs[:, 1].sum(dtype=np.int64))
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {_AGAIN}") from None
+    fields, start = _binvox_header(path, content)
+    size, frame = _binvox_place(path, fields)
+    runs = np.frombuffer(
+        content, dtype=np.uint8, offset=start, count=(len(content) - start) // 2 * 2
+    )
+    values, lengths = runs[::2], runs[1::2]
+    total = int(lengths.sum(dtype=np.int64))
     if total != size**3:
         raise DataError(
             f"{path}: holds {total} voxels, its header says {size}^3 = {size**3}; the file is cut "
-            f"short or damaged, {again}"
+            f"short or damaged, {_AGAIN}"
         )
-    if (runs[:, 0] > 1).any():
-        raise DataError(f"{path}: holds values other than 0 and 1; {again}")
-    full = np.repeat(runs[:, 0] > 0, runs[:, 1]).reshape(size, size, size)
-    frame = UnitFrame(translate + scale / 2, scale)
-    return VoxelGrid(np.ascontiguousarray(full.transpose(0, 2, 1)), frame)
+    if (values > 1).any():
+        raise DataError(f"{path}: holds values other than 0 and 1; {_AGAIN}")
+    full = np.repeat(values > 0, lengths).reshape(size, size, size)
+    for plane in full:  # in place, as large grids fill the memory
+        plane[:] = plane.T.copy()
+    return VoxelGrid(full, frame)
+
+
+def _binvox_header(path: Path, content: bytes) -> tuple[dict[str, list[str]], int]:
+    """The words behind each keyword, and where the data begin."""
+    if content[:7] != b"#binvox":
+        raise DataError(f"{path}: broken header, the file does not begin with '#binvox'; {_AGAIN}")
+    fields: dict[str, list[str]] = {}
+    at = content.find(b"\n", 0, _BINVOX_LINE) + 1
+    while at:
+        end = content.find(b"\n", at, at + _BINVOX_LINE)
+        words = content[at : max(end, at)].partition(b"#")[0].split()
+        if words == [b"data"] and end > 0:
+            return fields, end + 1
+        if words:
+            fields[words[0].decode("latin-1")] = [word.decode("latin-1") for word in words[1:]]
+        at = end + 1
+    raise DataError(f"{path}: broken header, the file has no line 'data'; {_AGAIN}")
+
+
+def _binvox_place(path: Path, fields: dict[str, list[str]]) -> tuple[int, UnitFrame]:
+    """Voxels along an edge, and the cube."""
+    try:
+        shape = [int(word) for word in fields["dim"]]
+        translate = np.array([float(word) for word in fields.get("translate", ["0"] * 3)])
+        scale = float(fields.get("scale", ["1"])[0])
+    except (KeyError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: broken header, cannot make sense of {error}; {_AGAIN}") from None
+    if len(shape) != 3 or min(shape) < 1 or len(set(shape)) != 1:
+        raise DataError(f"{path}: broken header, dim {shape} is not a cube; {_AGAIN}")
+    if shape[0] > LARGEST_GRID:
+        raise DataError(
+            f"{path}: {shape[0]} voxels along an edge, at most {LARGEST_GRID} are read; voxelise "
+            "the mesh at a lower resolution"
+        )
+    if translate.shape != (3,) or not np.isfinite(translate).all() or not 0 < scale < np.inf:
+        raise DataError(f"{path}: broken header, translate or scale is no position; {_AGAIN}")
+    return shape[0], UnitFrame(translate + scale / 2, scale)
 
 
 def write_binvox(path: str | os.PathLike[str], grid: VoxelGrid) -> None:

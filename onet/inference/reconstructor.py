@@ -307,7 +307,8 @@ class Reconstructor:
 
         Args:
             observation: what the model observes, as a file or in memory. Up axis as in training.
-                Points: a point cloud, or a mesh of which the vertices are taken; an array (N, 3) in
+                Points: a point cloud, or a mesh of which the vertices are taken; an array (N, 3), a
+                tensor, a table with columns x, y, z, or a cloud or mesh of trimesh or Open3D, in
                 any frame and unit. Picture: a file of any kind, a PIL image, or an array; without a
                 mask or alpha it should show the object alone. Voxels: a grid file, or an array
                 (R, R, R). Nothing (None) for unconditional models; the number of a training shape
@@ -415,7 +416,9 @@ class Reconstructor:
         if isinstance(observation, str | os.PathLike):
             return self.input.read(Path(observation)), str(Path(observation))
         if isinstance(observation, Tensor):
-            observation = observation.detach().cpu().numpy()
+            observation = observation.detach().cpu()
+            half = observation.dtype == torch.bfloat16  # which NumPy does not know
+            observation = (observation.float() if half else observation).numpy()
         return self.input.take(observation), "observation"
 
 

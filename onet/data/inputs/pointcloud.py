@@ -15,10 +15,17 @@ from onet.errors import ConfigError
 from onet.files import replacing
 from onet.geometry.extraction import UNIT_BOX
 from onet.geometry.normalization import UnitFrame
-from onet.geometry.point_cloud_io import POINT_SUFFIXES, check_points, load_points
+from onet.geometry.point_cloud_io import (
+    POINT_SUFFIXES,
+    check_points,
+    load_points,
+    take_cloud,
+)
 
 logger = logging.getLogger(__name__)
 
+SAME = 0.9  # of the points are different, or it is said
+FLAT = 1e-3  # deviation from a plane or line, in units of the largest
 HALF = UNIT_BOX[1][0]  # edge of the box that surfaces are searched in
 
 
@@ -59,8 +66,8 @@ class PointCloudInput:
         return load_points(path)
 
     def take(self, observation: Any) -> NDArray[np.float64]:
-        """Points (N, 3) in any frame; see `check_points`."""
-        return check_points(observation, "observation")
+        """Points (N, 3) in any frame, of whatever `take_cloud` takes."""
+        return take_cloud(observation, "observation").points
 
     def frame(self, raw: NDArray[np.float64], name: str) -> UnitFrame:
         """That of the bounding box of the points."""
@@ -75,8 +82,9 @@ class PointCloudInput:
         """A user's observation as the model expects it: (count, 3) float32 in the unit frame.
 
         Of more points a random subset is used. Of fewer all are used and some repeated, with a
-        warning; another one says how many are outside the box in which the surface will be
-        searched, as they can be in a frame of one's own. No noise is added.
+        warning. Others say how many are outside the box in which the surface will be searched, as
+        they can be in a frame of one's own, how many of those used are the same, and that they lie
+        in a plane or on a line. No noise is added.
 
         Raises:
             DataError: see `check_points`.
@@ -84,7 +92,9 @@ class PointCloudInput:
         checked = check_points(points)
         if len(checked) >= self.count:  # chosen first: of many points few have to be moved
             checked = checked[rng.choice(len(checked), self.count, replace=False)]
-        placed = frame.to_unit(checked).astype(np.float32)
+        exact = frame.to_unit(checked)
+        _say_degenerate(exact)
+        placed = exact.astype(np.float32)
         outside = int((np.abs(placed) > HALF).any(axis=1).sum())
         if outside:
             logger.warning(
@@ -111,3 +121,24 @@ class PointCloudInput:
         with replacing(file) as temporary:
             temporary.write_bytes(cloud)
         return file
+
+
+def _say_degenerate(points: NDArray[np.floating]) -> None:
+    """Warn of points (N, 3) in the unit frame of which many are the same, or that are flat."""
+    count = len(points)
+    distinct = len(np.unique(points, axis=0))
+    if count > 1 and distinct < SAME * count:
+        logger.warning(
+            "only %d of %d points are different; where the input repeats points, its surface is "
+            "known worse than their number says", distinct, count,
+        )  # fmt: skip
+    if distinct < 4:
+        return
+    extents = np.linalg.svd(points - points.mean(axis=0), compute_uv=False) / np.sqrt(count)
+    if extents[2] < FLAT * extents[0]:
+        what = "on a line" if extents[1] < FLAT * extents[0] else "in a plane"
+        logger.warning(
+            "the points lie %s (they deviate by %.2g of their extent): they enclose no volume, and "
+            "a solid cannot be told from them", what,
+            extents[1 if what == "on a line" else 2] / extents[0],
+        )  # fmt: skip

@@ -15,6 +15,7 @@ from onet.adversarial.games.function_space import gamma_range, lgan_spectrum, sp
 from onet.adversarial.mixtures import Mixture, bridged, gaussian, two_modes
 from onet.adversarial.poincare import Features, FourierFeatures, Points, Polynomials, advise, ritz
 from onet.adversarial.poincare_network import STEPS, poincare_network
+from onet.archives import read_npy
 from onet.errors import DataError
 from onet.report.stability.study import FigurePart, Study, TablePart, shown_eigenvalues
 
@@ -158,9 +159,11 @@ def samples_study(
 
 def _read(path: Path) -> Points:
     try:
-        points = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, ndmin=2)
+        points = None if path.suffix == ".npy" else np.loadtxt(path, ndmin=2)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as samples ({error})") from None
+    if points is None:
+        points = read_npy(path)
     if points.ndim != 2:
         raise DataError(f"{path}: shape {points.shape}, samples (N, d) are needed")
     return points
