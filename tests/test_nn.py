@@ -181,7 +181,9 @@ def test_items_do_not_influence_one_another_in_eval_mode(part: Part) -> None:
         together = module(*arguments)
         for i in range(B):
             one = [None if a is None else as_batch(code_of(a, i)) for a in arguments]
-            torch.testing.assert_close(code_of(module(*one), 0), code_of(together, i))
+            # Sums may be taken in another order in a batch of another size.
+            tolerance = {"rtol": 1e-4, "atol": 1e-5}
+            torch.testing.assert_close(code_of(module(*one), 0), code_of(together, i), **tolerance)
 
 
 def test_pointnet_ignores_order_and_repetition_of_points() -> None:
@@ -257,7 +259,7 @@ def test_images_are_normalised_inside() -> None:
     assert not [key for key in encoder.state_dict() if "mean" in key.split(".")]
     grey = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
     seen = []
-    encoder.features.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    encoder.features.conv1.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     encoder(grey)
     encoder(grey + torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
     torch.testing.assert_close(seen[0], torch.zeros_like(seen[0]))

@@ -1,107 +1,37 @@
-"""ResNets for images, with the parameter names of torchvision's.
+"""ResNets for images: those of torchvision, without their last layers.
 
 Source: He et al., Deep Residual Learning for Image Recognition, CVPR 2016; in the bottleneck blocks
-the stride is in the 3x3 convolution, as in torchvision.
+the stride is in the 3x3 convolution.
 """
 
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError
 from onet.nn.encoders import ENCODERS
 
 IMAGENET = "imagenet"
-_URL = "https://download.pytorch.org/models/{file}"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in [0, 1]
+_STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
-class _BasicBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut."""
+def _trunk(name: str) -> nn.Module:
+    """The ResNet of torchvision called `name`, with random weights and without its last layer."""
+    from torchvision.models import get_model  # a second to import: for networks that have one
 
-    expansion = 1
-
-    def __init__(self, in_features: int, features: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_features, features, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(features)
-        self.conv2 = nn.Conv2d(features, features, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(features)
-        self.downsample = _shortcut(in_features, features, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        net = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        net = self.bn2(self.conv2(net))
-        return F.relu(net + (x if self.downsample is None else self.downsample(x)), inplace=True)
-
-
-class _Bottleneck(nn.Module):
-    """A 3x3 convolution of few features between two 1x1 ones, with a shortcut."""
-
-    expansion = 4
-
-    def __init__(self, in_features: int, features: int, stride: int) -> None:
-        super().__init__()
-        out_features = features * self.expansion
-        self.conv1 = nn.Conv2d(in_features, features, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(features)
-        self.conv2 = nn.Conv2d(features, features, 3, stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(features)
-        self.conv3 = nn.Conv2d(features, out_features, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_features)
-        self.downsample = _shortcut(in_features, out_features, stride)
-
-    def forward(self, x: Tensor) -> Tensor:
-        net = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        net = F.relu(self.bn2(self.conv2(net)), inplace=True)
-        net = self.bn3(self.conv3(net))
-        return F.relu(net + (x if self.downsample is None else self.downsample(x)), inplace=True)
-
-
-def _shortcut(in_features: int, out_features: int, stride: int) -> nn.Sequential | None:
-    if stride == 1 and in_features == out_features:
-        return None
-    return nn.Sequential(
-        nn.Conv2d(in_features, out_features, 1, stride, bias=False), nn.BatchNorm2d(out_features)
-    )
-
-
-class _Trunk(nn.Module):
-    """A ResNet without its last layers: images (B, 3, H, W) to features (B, F, H/32, W/32)."""
-
-    def __init__(self, block: type[_BasicBlock | _Bottleneck], depths: tuple[int, ...]) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        stages, width = [], 64
-        for i, depth in enumerate(depths):
-            blocks = []
-            for j in range(depth):
-                blocks.append(block(width, 64 * 2**i, stride=2 if i and not j else 1))
-                width = 64 * 2**i * block.expansion
-            stages.append(nn.Sequential(*blocks))
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.out_features = width
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.scales(images)[-1]
-
-    def scales(self, images: Tensor) -> list[Tensor]:
-        """What each stage makes: H/4, H/8, H/16 and H/32 rows."""
-        net = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        nets = [F.max_pool2d(net, 3, stride=2, padding=1)]
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            nets.append(stage(nets[-1]))
-        return nets[1:]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+        trunk: nn.Module = get_model(name, weights=None, num_classes=0)
+    trunk.fc = nn.Identity()
+    return trunk
 
 
 class ResnetFeatures(nn.Module):
@@ -115,33 +45,41 @@ class ResnetFeatures(nn.Module):
             torchvision's keys, or null for random ones.
     """
 
-    block: type[_BasicBlock | _Bottleneck]
-    depths: tuple[int, ...]
-    file: str  # of the weights on the server
+    network: str  # its name in torchvision
     mean: Tensor
     std: Tensor
 
     def __init__(self, pretrained: str | None) -> None:
         super().__init__()
         self.pretrained = pretrained
-        self.features = _Trunk(self.block, self.depths)
+        self.features = _trunk(self.network)
         shape = (3, 1, 1)
         self.register_buffer("mean", torch.tensor(_MEAN).view(shape), persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(shape), persistent=False)
+
+    @property
+    def width(self) -> int:
+        """Number of features F that the last stage makes."""
+        norms = [part for part in self.features.modules() if isinstance(part, nn.BatchNorm2d)]
+        return norms[-1].num_features
 
     def maps(
         self,
         images: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
     ) -> Tensor:  # (B, F, H/32, W/32), rounded up
-        features: Tensor = self.features((images - self.mean) / self.std)
-        return features
+        return self.pyramid(images)[-1]
 
     def pyramid(
         self,
         images: Tensor,  # (B, 3, H, W) float32 RGB in [0, 1]
     ) -> list[Tensor]:
         """Features of the four stages, with H/4 to H/32 rows, rounded up."""
-        return self.features.scales((images - self.mean) / self.std)
+        trunk: Any = self.features
+        net = trunk.relu(trunk.bn1(trunk.conv1((images - self.mean) / self.std)))
+        nets = [trunk.maxpool(net)]
+        for stage in _STAGES:
+            nets.append(getattr(trunk, stage)(nets[-1]))
+        return nets[1:]
 
     def load_pretrained(self) -> None:
         """Replace the trunk's weights by those that `pretrained` names, if any.
@@ -153,7 +91,7 @@ class ResnetFeatures(nn.Module):
         if self.pretrained is None:
             return
         if self.pretrained == IMAGENET:
-            source = _URL.format(file=self.file)
+            source = _url(self.network)
             state = _download(source)
         else:
             source = self.pretrained
@@ -168,7 +106,7 @@ class ResnetFeatures(nn.Module):
             raise CheckpointError(
                 f"{source}: not the weights of this network ({len(missing)} keys missing, "
                 f"{len(wrong)} unexpected or of another shape: {named}, ...); give torchvision's "
-                f"{self.file}"
+                f"{_url(self.network).rpartition('/')[2]}"
             )
         self.features.load_state_dict(state, strict=False)
 
@@ -183,7 +121,7 @@ class _ResnetEncoder(ResnetFeatures):
 
     def __init__(self, c_dim: int, pretrained: str | None = None) -> None:
         super().__init__(pretrained)
-        self.fc = nn.Linear(self.features.out_features, c_dim)
+        self.fc = nn.Linear(self.width, c_dim)
 
     def forward(
         self,
@@ -191,6 +129,13 @@ class _ResnetEncoder(ResnetFeatures):
     ) -> Tensor:  # (B, c_dim)
         code: Tensor = self.fc(self.maps(inputs).mean(dim=(2, 3)))
         return code
+
+
+def _url(network: str) -> str:
+    """Address of torchvision's first weights, trained on ImageNet."""
+    from torchvision.models import get_model_weights
+
+    return str(get_model_weights(network)["IMAGENET1K_V1"].url)
 
 
 def _download(url: str) -> dict[str, Tensor]:
@@ -231,7 +176,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 class Resnet18Features(ResnetFeatures):
     """ResNet-18 without its last layers."""
 
-    block, depths, file = _BasicBlock, (2, 2, 2, 2), "resnet18-f37072fd.pth"
+    network = "resnet18"
 
 
 @ENCODERS.register("resnet18")
@@ -243,18 +188,18 @@ class Resnet18Encoder(Resnet18Features, _ResnetEncoder):
 class Resnet34Encoder(_ResnetEncoder):
     """ResNet-34."""
 
-    block, depths, file = _BasicBlock, (3, 4, 6, 3), "resnet34-b627a593.pth"
+    network = "resnet34"
 
 
 @ENCODERS.register("resnet50")
 class Resnet50Encoder(_ResnetEncoder):
     """ResNet-50."""
 
-    block, depths, file = _Bottleneck, (3, 4, 6, 3), "resnet50-0676ba61.pth"
+    network = "resnet50"
 
 
 @ENCODERS.register("resnet101")
 class Resnet101Encoder(_ResnetEncoder):
     """ResNet-101. (The published code builds a ResNet-50 under this name.)"""
 
-    block, depths, file = _Bottleneck, (3, 4, 23, 3), "resnet101-63fe2227.pth"
+    network = "resnet101"

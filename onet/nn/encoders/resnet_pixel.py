@@ -46,7 +46,7 @@ class Resnet18PixelEncoder(Resnet18Features):
         if map_resolution < 2:
             raise ConfigError(f"model.encoder.map_resolution: {map_resolution}; give at least 2")
         self.map_resolution = map_resolution
-        width = self.features.out_features
+        width = self.width
         self.laterals = nn.ModuleList(nn.Conv2d(width // 2**k, c_dim, 1) for k in (3, 2, 1, 0))
         self.conv_out = nn.Conv2d(c_dim, c_dim, 3, padding=1)
         self.fc = nn.Linear(width, c_dim)

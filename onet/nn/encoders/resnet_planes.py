@@ -73,7 +73,7 @@ class Resnet18PlanesEncoder(Resnet18Features):
         self.tokens, self.resolution, self.memory_gib = tokens, plane_resolution, memory_gib
         self._fits = 0.0  # bytes that were found to be there: what ran once runs again
         self.planes = nn.Parameter(torch.randn(len(PLANES) * tokens**2, hidden_dim))
-        self.fc_features = nn.Linear(self.features.out_features, hidden_dim)
+        self.fc_features = nn.Linear(self.width, hidden_dim)
         self.place = PointEmbedding(hidden_dim)
         self.to_picture = nn.ModuleList(
             AttentionBlock(hidden_dim, heads, cross=True) for _ in range(layers)
