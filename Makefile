@@ -1,0 +1,25 @@
+# The five usual commands. PYTHON is the interpreter of the virtual environment.
+PYTHON ?= .venv/bin/python
+
+.PHONY: setup test test-all lint fuzz
+
+setup:  ## a virtual environment with the package as it stands here, tests, lint and hooks
+	python3 -m venv .venv
+	$(PYTHON) -m pip install -c constraints.txt -e ".[test,lint]"
+	$(PYTHON) -m pre_commit install
+
+test:  ## the tests for every day, under three minutes of processor time
+	$(PYTHON) -m pytest
+
+test-all:  ## all tests, as CI runs them
+	$(PYTHON) -m pytest -m "slow or not slow"
+
+lint:  ## style and types
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m clang_format --dry-run --Werror $$(git ls-files 'csrc/*.cpp' 'csrc/*.h' 'csrc/*.cu' 'csrc/*.cuh' 'tests/native/*.h' 'tests/native/*.cpp')
+	$(PYTHON) -m mypy
+
+fuzz:  ## random cases of every operation under sanitizers, mutated files through every reader
+	$(PYTHON) tests/native/fuzz.py --cases 10000
+	$(PYTHON) tests/fuzzing/readers.py --cases 10000
