@@ -172,8 +172,8 @@ def extract_mesh(
     short, long = min(tree.resolution), max(tree.resolution)
     if short < _FEW and long > _FEW * short:
         logger.warning(
-            "the box is %d times as long as it is wide, and %d cells cover its shortest side: give a "
-            "higher resolution, or extract it piece by piece", long // short, short,
+            "the box is %d times as long as it is wide, and %d cells cover its shortest side: give "
+            "a higher resolution, or extract it piece by piece", long // short, short,
         )  # fmt: skip
     if tree.box_contacts:
         logger.warning(

@@ -143,15 +143,21 @@ def points_ply(
 
     moved = float(np.abs(_single(points) - points).max(initial=0.0))
     extent = float(np.ptp(points, axis=0).max(initial=0.0)) if len(points) else 0.0
-    data: bytes = trimesh.PointCloud(points).export(file_type="ply")
+    data = _exported(trimesh.PointCloud(points), "ply")
     return _with_doubles(data, points) if moved > 1e-6 * extent else data
+
+
+def _exported(shape: Any, kind: str, **options: Any) -> bytes:
+    """A shape of trimesh as the bytes of a file."""
+    with np.errstate(over="ignore"):  # refused afterwards
+        data: Any = shape.export(file_type=kind, **options)
+    return data.encode() if isinstance(data, str) else bytes(data)
 
 
 def _ply(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     rounding = Rounding.of(mesh, _single(vertices))
-    with np.errstate(over="ignore"):
-        data: bytes = mesh.export(file_type=kind)
+    data = _exported(mesh, kind)
     if rounding.harmless:
         return data, rounding
     return _with_doubles(data, vertices), Rounding(0.0, rounding.edge, 0)
@@ -198,7 +204,7 @@ def _glb(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     rounding = Rounding.of(mesh, _single(vertices))
     if rounding.harmless:
-        return mesh.export(file_type=kind), rounding
+        return _exported(mesh, kind), rounding
     middle = vertices.min(axis=0) / 2 + vertices.max(axis=0) / 2
     rounding = Rounding.of(mesh, _single(vertices - middle) + middle)
     local = mesh.copy()
@@ -207,28 +213,26 @@ def _glb(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
         local.vertex_normals = mesh.vertex_normals  # type: ignore[method-assign]
     scene = trimesh.Scene()
     scene.add_geometry(local, transform=trimesh.transformations.translation_matrix(middle))
-    return scene.export(file_type=kind), rounding
+    return _exported(scene, kind), rounding
 
 
 def _text(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
     """OBJ or OFF, which count decimals: enough for the size of the object and for its edges."""
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     if not len(vertices):
-        return str(mesh.export(file_type=kind)).encode(), Rounding(0.0, 0.0, 0)
+        return _exported(mesh, kind), Rounding(0.0, 0.0, 0)
     size = float(np.ptp(vertices, axis=0).max()) or 1.0
     digits = usual = max(0, 8 - math.floor(math.log10(size)))
     rounding = Rounding.of(mesh, np.round(vertices, digits))
     while not rounding.harmless and digits < usual + _MORE_DIGITS:
         digits += 2
         rounding = Rounding.of(mesh, np.round(vertices, digits))
-    text: Any = mesh.export(file_type=kind, digits=digits)
-    return text.encode() if isinstance(text, str) else text, rounding
+    return _exported(mesh, kind, digits=digits), rounding
 
 
 def _stl(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
     rounding = Rounding.of(mesh, _single(np.asarray(mesh.vertices, dtype=np.float64)))
-    with np.errstate(over="ignore"):
-        return mesh.export(file_type=kind), rounding
+    return _exported(mesh, kind), rounding
 
 
 _EXPORTS = {".glb": _glb, ".ply": _ply, ".obj": _text, ".off": _text, ".stl": _stl}
