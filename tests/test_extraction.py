@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from onet.errors import FieldError
 from onet.geometry.extraction import UNIT_BOX, extract_mesh
 from onet.geometry.lattice import Lattice
+from onet.geometry.place import Cpu, Cuda
 from onet.geometry.topology import topology
 
 
@@ -478,3 +479,12 @@ def test_a_base_grid_without_a_point_inside_says_so():
         extract_mesh(
             lambda p: 1 - np.linalg.norm(p / [50, 1, 1], axis=1), box, 512, base_resolution=32
         )
+
+
+def test_both_places_ask_at_the_same_far_points():
+    lattice = Lattice.over([UTM - 1.3, UTM + 1.3], 32)
+    places = np.random.default_rng(0).integers(0, 33, (100, 3)).astype(np.int32)
+    here = Cpu(1).positions(places, lattice.origin, lattice.cell)
+    there = Cuda("cpu").positions(torch.from_numpy(places), lattice.origin, lattice.cell)
+    assert lattice.dtype is np.float64 and there.dtype == torch.float64
+    np.testing.assert_array_equal(there.numpy(), here)

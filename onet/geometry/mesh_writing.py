@@ -32,7 +32,7 @@ MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off", ".stl")
 TOLERANCE = 1e-4
 """Part of the median edge by which rounding may move a vertex."""
 
-_FLAT = 1e-12
+_FLAT = 1e-12  # of its longest side: the height of a face without area
 _MORE_DIGITS = 8  # of OBJ and OFF, at most, where the usual ones merge vertices
 
 
@@ -57,13 +57,18 @@ class Rounding:
         faces = np.asarray(mesh.faces, dtype=np.int64).reshape(-1, 3)
         if not len(faces):
             return cls(0.0, 0.0, 0)
-        edge = median_edge(mesh)
+        sides, height = _shape(vertices, faces)
+        edge = float(np.median(sides))
         if not np.isfinite(rounded).all():
             return cls(np.inf, edge, len(faces))
-        moved = float(np.linalg.norm(rounded - vertices, axis=1)[np.unique(faces)].max())
-        if moved == 0:
-            return cls(0.0, edge, 0)
-        lost = _flat(rounded, faces) & ~_flat(vertices, faces)
+        used = np.zeros(len(vertices), dtype=np.bool_)
+        used[faces] = True
+        moved = float(np.linalg.norm(rounded - vertices, axis=1)[used].max())
+        longest = sides.max(axis=0)
+        # No face can be flattened whose height is above the way of its corners.
+        low = faces[(height > _FLAT * longest) & (height <= 4 * moved)]
+        sides, height = _shape(rounded, low)
+        lost = height <= _FLAT * sides.max(axis=0)
         return cls(moved, edge, int(np.count_nonzero(lost)))
 
     @property
@@ -74,18 +79,23 @@ class Rounding:
 
 def median_edge(mesh: trimesh.Trimesh) -> float:
     """Median length of the sides of all faces; 0 without faces."""
-    corners = np.asarray(mesh.triangles, dtype=np.float64)
-    lengths = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    return float(np.median(lengths)) if lengths.size else 0.0
+    if not len(mesh.faces):
+        return 0.0
+    return float(np.median(_shape(np.asarray(mesh.vertices), np.asarray(mesh.faces))[0]))
 
 
-def _flat(vertices: NDArray[np.float64], faces: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which faces have no area, that is a height of less than 1e-12 of their longest side."""
+def _shape(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lengths of the sides (3, F) of faces, and their heights (F,) over the longest."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    sides = np.stack([b - a, c - b, a - c])
-    area = np.linalg.norm(np.cross(sides[0], sides[2]), axis=1)
-    flat: NDArray[np.bool_] = area <= _FLAT * (sides**2).sum(axis=2).max(axis=0)
-    return flat
+    first, last = b - a, c - a
+    normal = np.cross(first, last)
+    squares = np.stack([np.einsum("ij,ij->i", side, side) for side in (first, last, c - b)])
+    sides = np.sqrt(squares)
+    longest = sides.max(axis=0)
+    area = np.sqrt(np.einsum("ij,ij->i", normal, normal))
+    return sides, area / np.where(longest > 0, longest, 1.0)
 
 
 def _single(vertices: NDArray[np.float64]) -> NDArray[np.float64]:
