@@ -14,6 +14,8 @@ namespace {
 constexpr double kSmooth = 3e-4;  // weight of staying near the edge; decides where all is flat
 constexpr double kTurn = 0.2;     // cosine of the largest turn of a triangle
 constexpr double kTiny = 0.01;    // of the surroundings' area: a triangle whose normal says little
+constexpr double kKept = 0.1;     // part of the enclosed volume that stays enclosed
+constexpr double kFlat = 1e-12;   // of area^1.5 or of all parts' volumes: encloses nothing
 
 // Sum of weighted squared distances to planes, x'Ax + 2b'x + c.
 struct Quadric {
@@ -50,6 +52,16 @@ struct Candidate {
 
 double squared(Vec3 v) { return dot(v, v); }
 
+// Six times a signed volume, and how little of it, with the same sign, is allowed.
+struct Volume {
+  double now = 0, least = 0;  // `least` has the sign of what was enclosed at first; 0: no limit
+
+  void keep(double flat) { least = std::abs(now) > flat ? kKept * now : 0; }
+  bool allows(double change) const {
+    return least == 0 || (least > 0 ? now + change >= least : now + change <= least);
+  }
+};
+
 // Half-edge 3 f + k runs from corner k of face f to the next corner.
 class Collapser {
  public:
@@ -70,6 +82,7 @@ class Collapser {
     }
     age_.assign(vertex_count, 0);
     mark_.assign(vertex_count, 0);
+    measure();
   }
 
   void run(int64_t target) {
@@ -86,6 +99,11 @@ class Collapser {
         if (start_[top.edge] < 0 || top.age != age(top.edge)) continue;
         const Vec3 place = best(top.edge).first;
         if (!allowed(top.edge, place)) continue;
+        const double change = swept(top.edge, place);
+        Volume& part = part_[part_of_[start_[top.edge]]];
+        if (!part.allows(change) || !whole_.allows(change)) continue;
+        part.now += change;
+        whole_.now += change;
         collapse(top.edge, place);
         progress = true;
       }
@@ -181,6 +199,51 @@ class Collapser {
       point_[v] = 1 / scale_ * (load(vertices + 3 * v) - center_);
   }
 
+  // The volumes of the parts, about a corner of each, and of the whole.
+  void measure() {
+    part_of_.assign(point_.size(), -1);
+    std::vector<int32_t> queue;
+    double sizes = 0;
+    for (int32_t first = 0; first < size(); first += 3) {
+      if (part_of_[start_[first]] >= 0) continue;
+      const int32_t part = static_cast<int32_t>(part_.size());
+      part_of_[start_[first]] = part;
+      queue.assign(1, start_[first]);
+      Volume volume;
+      double area = 0;
+      const Vec3 origin = point_[start_[first]];
+      for (size_t i = 0; i < queue.size(); ++i)
+        each_leaving(queue[i], [&](int32_t h) {
+          const Vec3 a = point_[start_[h]], b = point_[end(h)], c = point_[start_[previous(h)]];
+          volume.now += dot(a - origin, cross(b - origin, c - origin)) / 3;  // once a corner
+          area += std::sqrt(squared(normal(a, b, c))) / 6;
+          int32_t& other = part_of_[end(h)];
+          if (other < 0) other = part, queue.push_back(end(h));
+          return true;
+        });
+      volume.keep(kFlat * area * std::sqrt(area));
+      part_.push_back(volume);
+      whole_.now += volume.now;
+      sizes += std::abs(volume.now);
+    }
+    whole_.keep(kFlat * sizes);
+  }
+
+  // What collapsing an edge adds to six times the volume: the cones from the place to the faces
+  // around the edge leave it.
+  double swept(int32_t h, Vec3 place) const {
+    const int32_t u = start_[h], v = end(h);
+    double change = 0;
+    for (const int32_t w : {u, v})
+      each_leaving(w, [&](int32_t g) {
+        const int32_t a = end(g), b = start_[previous(g)];
+        if (w == v && (a == u || b == u)) return true;  // met around u
+        change -= dot(point_[w] - place, cross(point_[a] - place, point_[b] - place));
+        return true;
+      });
+    return change;
+  }
+
   // The point to collapse into, and the cost. The quadric is damped towards the middle of the edge:
   // where the surface is flat or straight, any point on it would do.
   std::pair<Vec3, double> best(int32_t h) const {
@@ -273,6 +336,9 @@ class Collapser {
   std::vector<Quadric> quadric_;
   std::vector<uint32_t> age_, mark_;
   uint32_t now_ = 0;
+  std::vector<int32_t> part_of_;  // of vertices: which connected part
+  std::vector<Volume> part_;
+  Volume whole_;
   std::vector<Candidate> heap_;
   Vec3 center_{0, 0, 0};
   double scale_ = 1;

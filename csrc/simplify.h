@@ -2,9 +2,12 @@
 //
 // The cheapest edge by quadric error (Garland and Heckbert 1997) is collapsed again and again, each
 // into the point of least error. A collapse is refused when it breaks the link condition (Dey et al.
-// 1999: the ends have other common neighbours than the two opposite corners) or turns a triangle over.
+// 1999: the ends have other common neighbours than the two opposite corners), turns a triangle by more
+// than 78 degrees, or leaves less than a tenth of the volume that a connected part, or all parts
+// together, enclosed at first. The test of triangles looks at one collapse: many small turns can add
+// up to a large one when few faces are left, and then only the volume tells outside from inside.
 // So a closed manifold stays closed, manifold and oriented, with the same number of components and
-// handles; the smallest component has four faces.
+// handles, and the volumes keep their signs; the smallest component has four faces.
 #pragma once
 
 #include <cstdint>

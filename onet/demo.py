@@ -73,8 +73,8 @@ def run_demo(out: Path, seed: int = 0) -> DemoReport:
         name = scan.relative_to(assets / "scans").with_suffix("")
         mesh = model.reconstruct(scan, seed=seed)
         truth = load_mesh((assets / "truth" / name).with_suffix(".ply"))
-        scores = evaluate(mesh, truth, seed=seed)
-        save_mesh(mesh, (out / "meshes" / name).with_suffix(".glb"))
+        written = load_mesh(save_mesh(mesh, (out / "meshes" / name).with_suffix(".glb")))
+        scores = evaluate(written, truth, seed=seed)
         rows.append(
             {
                 "scan": name.as_posix(),
@@ -82,7 +82,7 @@ def run_demo(out: Path, seed: int = 0) -> DemoReport:
                 "chamfer_l1": scores.chamfer_l1,
                 "normal_consistency": scores.normal_consistency,
                 "faces": len(mesh.faces),
-                "closed": topology(mesh).solid,
+                "closed": topology(written).solid,
                 "seconds": mesh.metadata["reconstruction"]["seconds"],
             }
         )

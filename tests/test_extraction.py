@@ -12,6 +12,8 @@ from scipy.spatial import cKDTree
 
 from onet.errors import FieldError
 from onet.geometry.extraction import UNIT_BOX, extract_mesh
+from onet.geometry.lattice import Lattice
+from onet.geometry.place import Cpu, Cuda
 from onet.geometry.topology import topology
 
 
@@ -380,3 +382,109 @@ def test_seeds_beyond_the_box_are_ignored(sphere):
     np.testing.assert_array_equal(plain.vertices, none.vertices)
     free = {"seconds": 0, "peak_bytes": 0}
     assert seeded.metadata["extraction"] | free == plain.metadata["extraction"] | free
+
+
+UTM = np.array([5e5, 5e6, 300.0])
+
+
+def far_ball(points: np.ndarray) -> np.ndarray:
+    """The unit ball around UTM."""
+    assert points.dtype == np.float64
+    return 1 - np.linalg.norm(points - UTM, axis=1)
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_far_from_the_origin_points_are_doubles(mode):
+    box = [UTM - 1.3, UTM + 1.3]
+    mesh = extract_mesh(far_ball, box, resolution=64, mode=mode, probes=100)
+    near = extract_mesh(lambda p: 1 - np.linalg.norm(p, axis=1), [[-1.3] * 3, [1.3] * 3], 64)
+    assert topology(mesh).solid and mesh.volume == pytest.approx(near.volume, rel=1e-6)
+    assert len(np.unique(mesh.vertices, axis=0)) == len(mesh.vertices)
+    distance, _ = cKDTree(near.vertices).query(mesh.vertices - UTM)
+    assert distance.max() < 5e-6
+
+
+@given(st.floats(0, 1e9), st.floats(1e-3, 1e3), st.integers(0, 2))
+def test_a_ball_anywhere_has_its_volume_or_is_refused(away, radius, axis):
+    centre = np.zeros(3)
+    centre[axis] = away
+
+    def ball(points):
+        return radius - np.linalg.norm(points.astype(np.float64) - centre, axis=1)
+
+    box = [centre - 1.3 * radius, centre + 1.3 * radius]
+    cell = 2.6 * radius / 16
+    if np.spacing(away + 1.3 * radius) > 1e-5 * cell:
+        with pytest.raises(ValueError, match="nearer to the origin"):
+            extract_mesh(ball, box, resolution=16)
+        return
+    mesh = extract_mesh(ball, box, resolution=16)
+    mesh.vertices = mesh.vertices - centre
+    assert mesh.volume == pytest.approx(4.12 * radius**3, rel=0.02)
+
+
+def test_a_field_that_rounds_far_points_is_told():
+    with pytest.warns(UserWarning, match="rounds points to single precision"):
+        extract_mesh(
+            lambda p: 1 - np.linalg.norm(p.astype(np.float32) - UTM, axis=1),
+            [UTM - 1.3, UTM + 1.3],
+            resolution=32,
+        )
+    with warnings.catch_warnings():  # of an occupancy it cannot be told
+        warnings.simplefilter("error")
+        extract_mesh(lambda p: far_ball(p) > 0, [UTM - 1.3, UTM + 1.3], resolution=32)
+
+
+@pytest.mark.parametrize(("ratio", "axis"), [(8, 0), (20, 1), (50, 0), (50, 1), (50, 2), (200, 2)])
+def test_long_boxes_are_extracted(ratio, axis):
+    radii = np.ones(3)
+    radii[axis] = ratio
+
+    def ellipsoid(points):
+        return 1 - np.linalg.norm(points / radii, axis=1)
+
+    mesh = extract_mesh(ellipsoid, [-1.1 * radii, 1.1 * radii], resolution=128)
+    assert topology(mesh).solid
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * ratio, rel=0.01)
+    assert mesh.metadata["extraction"]["evaluations"] < 1_200_000
+
+
+def test_flat_boxes_are_extracted_as_far_as_affordable(caplog, monkeypatch):
+    monkeypatch.setattr("onet.geometry.lattice.MOST_SIDES", 2**14)
+    radii = np.array([50.0, 40.0, 1.0])
+    with caplog.at_level(logging.WARNING):
+        mesh = extract_mesh(
+            lambda p: 1 - np.linalg.norm(p / radii, axis=1), [-1.1 * radii, 1.1 * radii], 32
+        )
+    assert mesh.volume == pytest.approx(4 / 3 * np.pi * radii.prod(), rel=0.25)
+    assert "times as long as it is wide" in caplog.text
+
+
+def test_boxes_that_are_not_long_keep_their_lattice():
+    for extent, resolution, base, cells in [
+        ((1, 1, 1), 128, 32, (128, 128, 128)),
+        ((1, 2, 4), 100, 50, (26, 50, 100)),
+        ((8, 1, 1), 64, 32, (64, 8, 8)),
+        ((8, 8, 1), 512, 32, (512, 512, 64)),
+    ]:
+        lattice = Lattice.over([[0, 0, 0], extent], resolution)
+        assert tuple(n * 2**lattice.levels for n in lattice.base) == cells
+        assert max(lattice.base) == base
+        assert lattice.dtype is np.float32
+
+
+def test_a_base_grid_without_a_point_inside_says_so():
+    box = [[-55, -1.1, -1.1], [55, 1.1, 1.1]]
+    with pytest.warns(UserWarning, match="sides of the box along y and z"):
+        extract_mesh(
+            lambda p: 1 - np.linalg.norm(p / [50, 1, 1], axis=1), box, 512, base_resolution=32
+        )
+
+
+def test_both_places_ask_at_the_same_far_points():
+    lattice = Lattice.over([UTM - 1.3, UTM + 1.3], 32)
+    places = np.random.default_rng(0).integers(0, 33, (100, 3)).astype(np.int32)
+    here = Cpu(1).positions(places, lattice.origin, lattice.cell)
+    there = Cuda("cpu").positions(torch.from_numpy(places), lattice.origin, lattice.cell)
+    assert lattice.dtype is np.float64 and there.dtype == torch.float64
+    np.testing.assert_array_equal(there.numpy(), here)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import trimesh
@@ -9,8 +11,10 @@ from scipy.optimize import brentq
 from test_extraction import noise_field
 
 from onet.errors import FieldError
+from onet.geometry.dual_contouring import dual_contouring
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.mesh_lattice import MARGIN, MeshLattice
+from onet.geometry.normals import with_field_normals
 from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify
 from onet.geometry.topology import topology
@@ -68,7 +72,9 @@ def test_no_vertex_leaves_its_edge_whatever_the_field(seed, bias, resolution, ki
         "spikes": lambda points: np.tan(waves(points)),
     }[kind]
     mesh = extract_mesh(field, resolution=resolution, threshold=0.25)
-    fine = refine_roots(field, mesh)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="the field jumps")
+        fine = refine_roots(field, mesh)
     lattice = MeshLattice.of(mesh)
     before, after = lattice.edges(mesh.vertices), lattice.edges(fine.vertices)
     np.testing.assert_array_equal(after[0], before[0])
@@ -85,7 +91,8 @@ def test_a_step_is_found_by_bisection(sphere):
         return sphere(points) > 0
 
     mesh = extract_mesh(occupancy, resolution=32, threshold=0.5)
-    fine = refine_roots(occupancy, mesh, tolerance=1e-3)
+    with pytest.warns(UserWarning, match="jumps over the threshold at"):
+        fine = refine_roots(occupancy, mesh, tolerance=1e-3)
     assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.4).max() > 0.01
     assert np.abs(np.linalg.norm(fine.vertices, axis=1) - 0.4).max() < 2e-3 * 1.1 / 32
     assert fine.metadata["refinement"]["rounds"] <= 12
@@ -113,7 +120,9 @@ def test_evaluations_are_counted_and_batched(torus):
 def test_a_field_that_changed_its_mind_does_no_harm(torus):
     mesh = extract_mesh(torus, resolution=32)
     for value in (1.0, -1.0):
-        fine = refine_roots(lambda points, value=value: np.full(len(points), value), mesh)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="the field jumps")
+            fine = refine_roots(lambda points, value=value: np.full(len(points), value), mesh)
         assert topology(fine) == topology(mesh)
         MeshLattice.of(mesh).edges(fine.vertices)
 
@@ -144,3 +153,84 @@ def test_other_meshes_are_refused(sphere):
     with pytest.warns(UserWarning, match="no surface"):
         empty = extract_mesh(lambda points: -np.ones(len(points)), resolution=8)
     assert len(refine_roots(sphere, empty).faces) == 0
+
+
+def radius(points):
+    return np.linalg.norm(points.astype(np.float64), axis=1)
+
+
+JUMPS = {
+    "boolean": (lambda p: radius(p) < 0.4, 0.0, 1.0),
+    "labels": (lambda p: np.where(radius(p) < 0.4, 3, 0), 0.0, 3.0),
+    "half": (lambda p: radius(p) < 0.4, 0.5, 0.5),
+    "density": (lambda p: np.where(radius(p) < 0.4, np.exp(-radius(p)), 0.0), 0.0, np.exp(-0.4)),
+    "almost": (lambda p: np.where(radius(p) < 0.4, 1.0, -1e-6), 0.0, 1.0),
+    "inside": (lambda p: np.where(radius(p) < 0.4, 1e-9, -1.0), 0.0, 1.0),
+    "slopes": (lambda p: np.where(radius(p) < 0.4, 2 + radius(p), 1 - radius(p)), 1.0, 1.4),
+}
+
+
+@pytest.mark.parametrize("kind", JUMPS)
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_vertices_go_to_the_jump_and_it_is_told(kind, mode):
+    field, threshold, height = JUMPS[kind]
+    mesh = extract_mesh(field, resolution=32, threshold=threshold, mode=mode)
+    with pytest.warns(UserWarning, match="jumps over the threshold"):
+        fine = refine_roots(field, mesh)
+    assert np.abs(radius(fine.vertices) - 0.4).max() < 1e-3 * 1.1 / 32
+    told = fine.metadata["refinement"]
+    assert told["jumps"] == len(mesh.vertices) and topology(fine) == topology(mesh)
+    assert told["residual_after"] == pytest.approx(height, abs=1e-3)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_field_that_only_touches_the_threshold_does_not_jump(threshold, power):
+    """Rectified: the threshold itself everywhere outside, or everywhere inside."""
+    for side in (1, -1):
+        inside = 1e-12 * (side < 0)  # of the second, which is never above the threshold else
+
+        def field(points, side=side, inside=inside):
+            return side * np.maximum(0, side * (0.4 - radius(points))) ** power + threshold + inside
+
+        mesh = extract_mesh(field, resolution=32, threshold=threshold)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fine = refine_roots(field, mesh)
+        if side > 0 or power == 1:  # flat over 1e-6 for the square
+            assert np.abs(radius(fine.vertices) - 0.4).max() < 1e-3 * 1.1 / 32
+        assert fine.metadata["refinement"]["jumps"] == 0
+        assert 0 < fine.metadata["refinement"]["residual_after"] < 1e-5
+
+
+def test_smooth_fields_do_not_jump_however_steep(sphere, torus):
+    for field in (sphere, torus, steep, lambda p: np.tanh(500 * sphere(p))):
+        mesh = extract_mesh(field, resolution=32)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert refine_roots(field, mesh).metadata["refinement"]["jumps"] == 0
+
+
+def test_the_field_is_not_asked_out_of_the_box():
+    def field(points):
+        assert np.abs(points).max() <= 0.55
+        return radius(points) < 0.549
+
+    with pytest.warns(UserWarning, match="jumps"):
+        refine_roots(field, extract_mesh(field, resolution=32))
+
+
+@pytest.mark.parametrize("away", [1e3, 1e5, 5e6])
+def test_far_from_the_origin_the_root_is_as_exact(away):
+    centre = np.array([0.1 * away, away, 0.0])
+
+    def ball(points):
+        return 1 - radius(points.astype(np.float64) - centre)
+
+    mesh = extract_mesh(ball, [centre - 1.3, centre + 1.3], resolution=64)
+    fine = refine_roots(ball, mesh)
+    assert np.abs(radius(fine.vertices - centre) - 1).max() < 1e-4 * 2.6 / 64 + 1e-8
+    sharp = dual_contouring(fine, ball)
+    assert topology(sharp).solid and np.abs(radius(sharp.vertices - centre) - 1).max() < 2e-3
+    normals = with_field_normals(ball, fine).vertex_normals
+    np.testing.assert_allclose(normals, fine.vertices - centre, atol=2e-3)

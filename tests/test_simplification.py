@@ -61,6 +61,73 @@ def test_noise_stays_a_solid_of_the_same_kind(seed, share):
     assert after.faces <= before.faces and after.vertices == len(small.vertices)
 
 
+def solid(kind: str, rng: np.random.Generator) -> trimesh.Trimesh:
+    """A random closed mesh of some 30 to 500 faces, thin or bent as it comes."""
+    stretch = np.exp(rng.uniform(-3, 0, 3))
+    match kind:
+        case "hull":
+            return trimesh.convex.convex_hull(rng.normal(size=(rng.integers(8, 60), 3)) * stretch)
+        case "star":
+            ball = trimesh.creation.icosphere(subdivisions=int(rng.integers(1, 3)))
+            radius = np.exp(rng.normal(size=(len(ball.vertices), 1)) * rng.uniform(0, 0.6))
+            return trimesh.Trimesh(ball.vertices * radius * stretch, ball.faces, process=False)
+        case "torus":
+            sections = [int(n) for n in rng.integers([6, 3], [24, 12])]
+            ring = trimesh.creation.torus(1.0, rng.uniform(0.05, 0.6), *sections)
+            return trimesh.Trimesh(ring.vertices * stretch, ring.faces, process=False)
+        case "slab":
+            slab = trimesh.creation.box(stretch**2).subdivide().subdivide()
+            return slab.apply_transform(
+                trimesh.transformations.random_rotation_matrix(rng.random(3))
+            )
+        case "shell":
+            outer, inner = (trimesh.creation.icosphere(subdivisions=2) for _ in range(2))
+            inner.apply_scale(rng.uniform(0.3, 0.98))
+            inner.invert()
+            return trimesh.util.concatenate([outer, inner])
+    return noise_mesh(tuple(rng.integers(3, 8, 3)), int(rng.integers(2**32)))
+
+
+def volumes(mesh: trimesh.Trimesh) -> np.ndarray:
+    """Signed, of the connected parts by the order of their signs, and of all together."""
+    part, count = _C.face_components(np.asarray(mesh.faces, dtype=np.int64), len(mesh.vertices))
+    a, b, c = np.transpose(mesh.triangles - mesh.vertices.mean(axis=0), (1, 0, 2))
+    each = np.bincount(part, np.einsum("ij,ij->i", a, np.cross(b, c)) / 6, minlength=count)
+    return np.append(np.sort(np.sign(np.where(np.abs(each) > 1e-12, each, 0.0))), each.sum())
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(["hull", "star", "torus", "slab", "shell", "noise"]),
+    st.integers(0, 2**32 - 1),
+    st.integers(4, 12),
+    st.booleans(),
+    st.sampled_from([0.0, 5e6]),
+)
+def test_no_solid_is_turned_inside_out(kind, seed, faces, cavity, away):
+    mesh = solid(kind, np.random.default_rng(seed))
+    if len(mesh.faces) == 0:
+        return
+    if cavity:
+        mesh.invert()
+    mesh.vertices = mesh.vertices + np.array([away, 0.1 * away, 0.0])
+    small = simplify(mesh, faces)
+    after = topology(small)
+    assert after.watertight and after.manifold and after.oriented
+    before, left = volumes(mesh), volumes(small)
+    np.testing.assert_array_equal(left[:-1], before[:-1])
+    assert left[-1] / before[-1] > 0.09
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed"), [("torus", 42), ("star", 173), ("slab", 10), ("noise", 296)]
+)
+def test_turns_that_add_up_do_not_turn_a_solid(kind, seed):
+    """No collapse turned a triangle by as much as 78 degrees, all together turned the solid."""
+    mesh = solid(kind, np.random.default_rng(seed))
+    assert simplify(mesh, 4).volume >= 0.09 * mesh.volume > 0
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_waves_that_cross_the_box(seed):
     mesh = extract_mesh(noise_field(seed, 0.0), resolution=48)

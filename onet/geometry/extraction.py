@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 UNIT_BOX = ((-0.55, -0.55, -0.55), (0.55, 0.55, 0.55))
 
+_FEW = 8  # cells across the shortest side
+_CHECKED = 1000  # points at which a field is asked whether it rounds
+
 logger = logging.getLogger(__name__)
 
 
@@ -63,18 +66,23 @@ def extract_mesh(
     Args:
         field: callable that takes points (N, 3) float32, in the frame of `bounds`, and returns N
             real values as a NumPy array or torch tensor of shape (N,) or (N, 1). Larger values are
-            inside.
+            inside. The points are float64 where the box is so far from the origin, or so fine, that
+            single precision would move them by more than 1/1024 of a cell; a warning tells if the
+            field then rounds them itself.
         bounds: corners of an axis-aligned box, any frame and unit.
         resolution: cells along the longest side of the box, at least: rounded up to a multiple of
             the power of two that leaves the base grid. Cells are cubes; a shorter side is covered
-            by whole base cells, centred on it, so it may be exceeded slightly.
+            by whole base cells, centred on it, so it may be exceeded slightly. The shortest side of
+            a box more than 8 times as long gets some cells too, by a higher resolution if need be:
+            see `onet.geometry.lattice.Lattice.over`.
         threshold: value of the field on the surface; default 0.
         probability: instead of `threshold`, for a field of occupancy logits: the probability t on
             the surface, that is the value log(t / (1 - t)).
         mode: see above.
         margin: of `mode="fast"`: points whose predicted value is nearer to the threshold than this
             are evaluated too.
-        base_resolution: cells of the base grid along the longest side; default 32 to 63.
+        base_resolution: cells of the base grid along the longest side; default 32 to 63, or more
+            for a long box.
         seeds: points in the frame of `bounds` around which the finest cells are always evaluated.
         probes: number of random points of the box at which the field is compared with the surface
             found; where they disagree the search begins anew.
@@ -99,7 +107,8 @@ def extract_mesh(
         `evaluations`.
 
     Raises:
-        ValueError: an argument that cannot be used; the message names it.
+        ValueError: an argument that cannot be used; the message names it. Among them a box so far
+            from the origin that double precision cannot tell the points of a cell apart.
         FieldError: the field returned NaN, complex or non-numeric values or the wrong shape.
         MissingDependency: `device` without the CUDA module or without such a device.
     """
@@ -130,10 +139,17 @@ def extract_mesh(
     with search.timed("marching_cubes"):
         vertices, faces = place.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
         _, components = _C.face_components(faces, len(vertices))
+    if lattice.dtype is np.float64 and search.is_rounded(vertices):
+        warnings.warn(
+            "the field rounds points to single precision, which moves them by up to "
+            f"{lattice.rounding:.2g} cells here: let it compute in float64, or move it nearer to "
+            "the origin",
+            stacklevel=2,
+        )
     if len(faces) == 0:
         warnings.warn(
             f"no surface: the field is nowhere above the threshold {level:g}, asked at "
-            f"{search.evaluations} points; the mesh is empty",
+            f"{search.evaluations} points{_overlooked(lattice)}; the mesh is empty",
             stacklevel=2,
         )
     mesh = trimesh.Trimesh(vertices, faces, process=False)
@@ -153,6 +169,12 @@ def extract_mesh(
     }
     if seed_report:
         mesh.metadata["extraction"]["seeds"] = seed_report
+    short, long = min(tree.resolution), max(tree.resolution)
+    if short < _FEW and long > _FEW * short:
+        logger.warning(
+            "the box is %d times as long as it is wide, and %d cells cover its shortest side: give "
+            "a higher resolution, or extract it piece by piece", long // short, short,
+        )  # fmt: skip
     if tree.box_contacts:
         logger.warning(
             "the surface leaves the box and was closed there (%d points of the box are inside)",
@@ -183,13 +205,19 @@ class _Search:
 
     def finish(self, tree: Any) -> None:
         """Answers until nothing is pending."""
-        origin, cell = self.lattice.origin.tolist(), self.lattice.cell
+        lattice = self.lattice
+        origin, single = lattice.origin.tolist(), lattice.dtype is np.float32
         while tree.pending:
             values = self.place.empty(tree.pending)
+            places = None if single else tree.pending_points()
             for start in range(0, len(values), self.batch_size):
                 count = min(self.batch_size, len(values) - start)
                 with self.timed("octree"):
-                    points = tree.pending_positions(origin, cell, start, count)
+                    if places is None:
+                        points = tree.pending_positions(origin, lattice.cell, start, count)
+                    else:
+                        part = places[start : start + count]
+                        points = self.place.positions(part, lattice.origin, lattice.cell)
                 values[start : start + count] = self.evaluate(points)
             with self.timed("octree"):
                 tree.update(values)
@@ -214,7 +242,7 @@ class _Search:
         truth = self.place.empty(len(points))
         for start in range(0, len(points), self.batch_size):
             part = slice(start, start + self.batch_size)
-            truth[part] = self.evaluate(self.place.array(points[part].astype(np.float32)))
+            truth[part] = self.evaluate(self.place.array(points[part].astype(self.lattice.dtype)))
         inside = self.place.numpy(truth) > 0
         wrong = (self.place.numpy(tree.interpolate(self.place.array(at))) > 0) != inside
         before = int(wrong.sum())
@@ -223,6 +251,23 @@ class _Search:
             self.finish(tree)
             wrong = (self.place.numpy(tree.interpolate(self.place.array(at))) > 0) != inside
         return {"count": len(at), "wrong_side": int(wrong.sum()), "wrong_side_before": before}
+
+    def is_rounded(self, vertices: NDArray[np.float64]) -> bool:
+        """Whether the field is the same at points of the surface and at their float32 neighbours.
+
+        Of a field with two values only, an occupancy for instance, it cannot be told.
+        """
+        count = min(_CHECKED, self.batch_size)
+        points = vertices[:: max(1, len(vertices) // count)][:count]
+        rounded = points.astype(np.float32).astype(np.float64)
+        different = (points != rounded).any(axis=1)
+        if not different.any():
+            return False
+        here, there = (
+            self.place.numpy(self.evaluate(self.place.array(at[different])))
+            for at in (points, rounded)
+        )
+        return bool((here == there).all()) and len(np.unique(here)) > 2
 
     def timed(self, stage: str) -> _Timed:
         return _Timed(self.seconds, stage)
@@ -239,6 +284,17 @@ class _Timed:
 
     def __exit__(self, *error: object) -> None:
         self.seconds[self.stage] += time.perf_counter() - self.start
+
+
+def _overlooked(lattice: Lattice) -> str:
+    """What the base grid cannot see, for a message."""
+    axes = " and ".join(name for name, cells in zip("xyz", lattice.base, strict=True) if cells == 1)
+    if not axes:
+        return ""
+    return (
+        f", none of them between the sides of the box along {axes}, where the base grid has one "
+        "cell; raise base_resolution or give seeds"
+    )
 
 
 def _threshold(threshold: float | None, probability: float | None) -> float:

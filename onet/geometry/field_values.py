@@ -13,7 +13,7 @@ from onet.errors import FieldError
 if TYPE_CHECKING:
     import torch
 
-Field = Callable[[NDArray[np.float32]], Any]  # (N, 3) points -> (N,) values
+Field = Callable[[NDArray[Any]], Any]  # (N, 3) points, float32 as a rule -> (N,) values
 
 # Range of values that single precision holds with room for their differences.
 _TINY, _HUGE = 1e-30, 1e30
@@ -21,7 +21,7 @@ _TINY, _HUGE = 1e-30, 1e30
 
 def evaluate_field_on_device(
     field: Callable[[torch.Tensor], Any],
-    points: torch.Tensor,  # (N, 3) float32 on a device
+    points: torch.Tensor,  # (N, 3) float32 or float64 on a device
     threshold: float,
 ) -> torch.Tensor:  # (N,) float32 on that device
     """`evaluate_field` for a field of tensors: nothing leaves the device.
@@ -58,7 +58,7 @@ def evaluate_field_on_device(
 
 def evaluate_field(
     field: Field,
-    points: NDArray[np.float32],  # (N, 3)
+    points: NDArray[np.floating],  # (N, 3)
     threshold: float,
 ) -> NDArray[np.float32]:  # (N,)
     """Values relative to the threshold in single precision: positive exactly where inside.
@@ -96,12 +96,13 @@ def evaluate_in_batches(
     points: ArrayLike,  # (N, 3)
     threshold: float = 0.0,
     batch_size: int = 65536,
+    dtype: type[np.floating] = np.float32,
 ) -> NDArray[np.float64]:  # (N,)
     """`field(points) - threshold`, rounded to single precision; never 0, which counts as outside.
 
-    Points are handed to the field as float32, in batches; errors are those of `extract_mesh`.
+    Points are handed to the field as `dtype`, in batches; errors are those of `extract_mesh`.
     """
-    queries = np.ascontiguousarray(points, dtype=np.float32)
+    queries = np.ascontiguousarray(points, dtype=dtype)
     values = np.empty(len(queries))
     for start in range(0, len(queries), batch_size):
         part = slice(start, start + batch_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onet.errors import DataError
-from onet.files import replacing
-from onet.geometry.normalization import without_loose_vertices
+from onet.geometry.mesh_writing import MESH_SUFFIXES, save_mesh
 
 if TYPE_CHECKING:
     import trimesh
 
-MESH_SUFFIXES = (".glb", ".ply", ".obj", ".off", ".stl")
-"""Formats that `save_mesh` writes."""
+__all__ = ["MESH_SUFFIXES", "load_mesh", "readable_suffixes", "save_mesh"]
 
 _UNPAINTED = np.array([184, 184, 184, 255], dtype=np.uint8)
 
@@ -112,31 +109,3 @@ def _merge_equal_vertices(mesh: trimesh.Trimesh) -> None:
     vertices, inverse = np.unique(mesh.vertices, axis=0, return_inverse=True)
     faces = inverse.reshape(-1)[mesh.faces]
     mesh.vertices, mesh.faces = vertices, faces
-
-
-def save_mesh(mesh: trimesh.Trimesh, path: str | os.PathLike[str]) -> Path:
-    """Write `mesh` in the format of the suffix (one of `MESH_SUFFIXES`), atomically.
-
-    Vertices keep the mesh's own frame. GLB, PLY and STL store float32, OBJ and OFF nine significant
-    digits of the object's size; STL repeats the vertices for each face.
-
-    Raises:
-        DataError: a suffix that is not one of `MESH_SUFFIXES`.
-    """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in MESH_SUFFIXES:
-        raise DataError(
-            f"{path}: cannot write the format {suffix!r}; use one of {', '.join(MESH_SUFFIXES)}"
-        )
-    options: dict[str, Any] = {}
-    if len(mesh.faces):
-        mesh = without_loose_vertices(mesh)  # they would set the number of digits
-    if suffix in (".obj", ".off") and len(mesh.vertices):
-        # These count decimals, which would merge the vertices of an object measured in light years.
-        size = float(np.ptp(mesh.vertices, axis=0).max()) or 1.0
-        options["digits"] = max(0, 8 - math.floor(math.log10(size)))
-    data: Any = mesh.export(file_type=suffix[1:], **options)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
-    return path

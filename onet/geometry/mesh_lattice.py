@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.geometry.lattice import point_dtype
+
 if TYPE_CHECKING:
     import trimesh
 
 # In cells. No vertex is nearer to a lattice point than MARGIN (kMargin of csrc/marching_cubes.h).
 MARGIN = 1e-4
-_ROUNDING = 1e-6  # of coordinates computed back from a mesh
+_ROUNDING = 1e-6  # of coordinates computed back from a mesh, near the origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +48,19 @@ class MeshLattice:
             np.asarray(told["resolution"], dtype=np.int64),
         )
 
-    def points(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+    @property
+    def dtype(self) -> type[np.float32] | type[np.float64]:
+        """Of the points at which the field is asked: that of the extraction."""
+        return point_dtype(self._furthest, self.cell)
+
+    @property
+    def _furthest(self) -> float:
+        corners = [self.origin, self.origin + self.cell * self.resolution]
+        return float(np.abs(corners).max())
+
+    def points(self, indices: NDArray[np.int64]) -> NDArray[np.floating]:
         """Lattice points (N, 3), to the last bit those at which `extract_mesh` asks the field."""
-        return (self.origin + self.cell * indices).astype(np.float32)
+        return (self.origin + self.cell * indices).astype(self.dtype)
 
     def coordinates(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points (N, 3) of the mesh's frame in units of cells."""
@@ -69,9 +81,10 @@ class MeshLattice:
         rows = np.arange(len(found))
         along = found[rows, axis]
         off[rows, axis] = 0
-        if len(found) and off.max() > _ROUNDING:
+        rounding = max(_ROUNDING, 4 * float(np.spacing(self._furthest)) / self.cell)
+        if len(found) and off.max() > rounding:
             raise ValueError(
-                f"{np.count_nonzero(off.max(axis=1) > _ROUNDING)} of {len(found)} vertices lie on "
+                f"{np.count_nonzero(off.max(axis=1) > rounding)} of {len(found)} vertices lie on "
                 "no edge of the lattice; give the mesh as extract_mesh made it"
             )
         start = whole.astype(np.int64)

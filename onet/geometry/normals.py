@@ -40,7 +40,9 @@ def vertex_normals(
     """
     lattice = MeshLattice.of(mesh)
     vertices = np.asarray(mesh.vertices)
-    _, gradient = value_and_gradient(field, vertices, STEP * lattice.cell, batch_size=batch_size)
+    _, gradient = value_and_gradient(
+        field, vertices, STEP * lattice.cell, batch_size=batch_size, dtype=lattice.dtype
+    )
     length = np.linalg.norm(gradient, axis=1)
     unusable = (length == 0) | lattice.beyond(vertices).any(axis=1)
     normals = -gradient / np.where(unusable, 1.0, length)[:, None]

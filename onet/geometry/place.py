@@ -26,6 +26,14 @@ class Cpu:
 
         return _C.marching_cubes(tree, origin, cell)
 
+    def positions(
+        self,
+        places: Any,  # (N, 3) int32 on the lattice
+        origin: NDArray[np.float64],
+        cell: float,
+    ) -> Any:  # (N, 3) float64
+        return origin + cell * places
+
     def empty(self, count: int) -> Any:
         return np.empty(count, dtype=np.float32)
 
@@ -53,6 +61,14 @@ class Cuda:
     def marching_cubes(self, tree: Any, origin: list[float], cell: float) -> tuple[Any, Any]:
         vertices, faces = tree.marching_cubes(origin, cell)
         return self.numpy(vertices), self.numpy(faces)
+
+    def positions(
+        self,
+        places: Any,  # (N, 3) int32 on the lattice
+        origin: NDArray[np.float64],
+        cell: float,
+    ) -> Any:  # (N, 3) float64
+        return self.array(origin) + cell * places.double()
 
     def empty(self, count: int) -> Any:
         import torch

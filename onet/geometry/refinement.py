@@ -8,6 +8,7 @@ there in a few evaluations and cannot leave the edge, so the mesh stays closed a
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,11 @@ from onet.geometry.mesh_lattice import MARGIN, MeshLattice
 if TYPE_CHECKING:
     import trimesh
 
+# A jump is more than this part of the difference between two points around it, WIDE cells away on
+# each side.
+JUMP, WIDE = 0.5, 0.125
+# Values so near to the threshold are the threshold itself; see `evaluate_field`.
+ZERO = 1e-29
 # Bisection alone gets below any useful tolerance in this number of rounds.
 MAX_ROUNDS = 50
 
@@ -48,8 +54,9 @@ def refine_roots(
         New mesh with the same faces, closed, manifold and oriented as before, since no vertex comes
         nearer than 1e-4 of a cell to the end of its edge. Its metadata are those of `mesh` and
         `refinement`: `method`, `evaluations` (also `per_vertex`), `rounds`, `residual_before` and
-        `residual_after` (largest |field - threshold| over the vertices), `fixed` (vertices on flat
-        ends), `seconds`.
+        `residual_after` (largest |field - threshold| over the vertices), `jumps` (vertices at which
+        the field jumps over the threshold, within the tolerance; `residual_after` counts the
+        larger side of a jump), `fixed` (vertices on flat ends), `seconds`. Jumps get a warning.
 
     Raises:
         ValueError: the mesh is not one that `extract_mesh` made, or tolerance is not positive.
@@ -71,11 +78,21 @@ def refine_roots(
     def function(t: NDArray[np.float64], which: NDArray[np.int64]) -> NDArray[np.float64]:
         points = vertices[moved[which]]
         axes = along[which]
-        rows = np.arange(len(points))
-        points[rows, axes] = lattice.origin[axes] + lattice.cell * (lower[which, axes] + t)
-        return evaluate_in_batches(field, points, threshold, batch_size)
+        at = np.clip(lower[which, axes] + t, 0, lattice.resolution[axes])  # not out of the box
+        points[np.arange(len(points)), axes] = lattice.origin[axes] + lattice.cell * at
+        return evaluate_in_batches(field, points, threshold, batch_size, lattice.dtype)
 
     roots = _find_roots(function, place[moved], ends, tolerance)
+    roots = _past_flat_parts(function, place[moved], ends, tolerance, roots)
+    roots, jumping = _at_jumps(function, ends, roots)
+    jumps = int(jumping.sum())
+    if jumps:
+        warnings.warn(
+            f"the field jumps over the threshold at {jumps} of {len(moved)} vertices, from "
+            f"{np.abs(roots.residual[jumping]).max():.3g} away from it: they lie at the jump, but "
+            "the field's values say nothing else about the surface, such as its normals",
+            stacklevel=2,
+        )
     t = np.clip(roots.place, MARGIN, 1 - MARGIN)
     rows = np.arange(len(moved))
     vertices[moved, along] = lattice.origin[along] + lattice.cell * (lower[rows, along] + t)
@@ -90,10 +107,14 @@ def refine_roots(
         "rounds": roots.rounds,
         "residual_before": float(np.abs(roots.first).max(initial=0.0)),
         "residual_after": float(np.abs(roots.residual).max(initial=0.0)),
+        "jumps": jumps,
         "fixed": len(vertices) - len(moved),
         "seconds": round(time.perf_counter() - clock, 6),
     }
     return result
+
+
+_Function = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
 
 
 def _values_at_ends(
@@ -113,20 +134,21 @@ def _values_at_ends(
     size = lattice.resolution + 1
     keys, inverse = np.unique(np.ravel_multi_index(lower.T, size), return_inverse=True)
     points = lattice.points(np.stack(np.unravel_index(keys, size), axis=1))
-    values = evaluate_in_batches(field, points, threshold, batch_size)[inverse]
+    values = evaluate_in_batches(field, points, threshold, batch_size, lattice.dtype)[inverse]
     return np.stack([values, values * (place - 1) / place]), len(keys)
 
 
 class _Roots(NamedTuple):
     place: NDArray[np.float64]  # (N,) the end of the last bracket with the value nearer to 0
     residual: NDArray[np.float64]  # (N,) that value
+    other: NDArray[np.float64]  # (N,) value at the other end, if it is within the tolerance, else 0
     first: NDArray[np.float64]  # (N,) value at the first guess
     evaluations: int
     rounds: int
 
 
 def _find_roots(
-    function: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]],
+    function: _Function,
     guess: NDArray[np.float64],  # (N,) in (0, 1)
     ends: NDArray[np.float64],  # (2, N) values at 0 and 1, of different sign
     tolerance: float,
@@ -140,6 +162,7 @@ def _find_roots(
     which: NDArray[np.int64] = np.arange(len(guess))
     a, fa = guess, function(guess, which)
     first, root, residual = fa, guess.copy(), fa.copy()
+    other = np.zeros(len(guess))
     evaluations, rounds = len(guess), 1
     low = (fa > 0) == (ends[0] > 0)
     b, fb = np.where(low, 1.0, 0.0), np.where(low, ends[1], ends[0])
@@ -153,7 +176,9 @@ def _find_roots(
         x = a + np.where(safe, parabola, 0.5) * (b - a)
         nearer = np.abs(fa) <= np.abs(fb)
         root[which], residual[which] = np.where(nearer, a, b), np.where(nearer, fa, fb)
-        ready = (np.abs(b - a) <= 2 * tolerance) | (rounds == MAX_ROUNDS)
+        narrow = np.abs(b - a) <= 2 * tolerance
+        other[which] = np.where(narrow, np.where(nearer, fb, fa), 0.0)
+        ready = narrow | (rounds == MAX_ROUNDS)
         ready |= safe & (np.abs(x - root[which]) <= tolerance)
         rest = ~ready
         which = which[rest]
@@ -165,4 +190,76 @@ def _find_roots(
             c, fc = np.where(same, a, b), np.where(same, fa, fb)
             b, fb = np.where(same, b, a), np.where(same, fb, fa)
             a, fa = x, fx
-    return _Roots(root, residual, first, evaluations, rounds)
+    return _Roots(root, residual, other, first, evaluations, rounds)
+
+
+def _past_flat_parts(
+    function: _Function,
+    guess: NDArray[np.float64],  # (N,) where the search began
+    ends: NDArray[np.float64],  # (2, N) values at 0 and 1, of different sign
+    tolerance: float,
+    roots: _Roots,
+) -> _Roots:
+    """The roots, those mended that a field which is flat next to the threshold only seems to have.
+
+    Outside of an occupancy, a density or a rectified field the value may be the threshold itself,
+    which looks like a root though the surface is where the inside begins. And of a vertex that
+    marching cubes had to keep off the end of its edge, the value at the upper end is a guess. Such
+    vertices are looked at again: where the sign is still the same a little further towards the
+    other side, the change of sign is found by bisection.
+    """
+    clipped = (guess < 2 * MARGIN) | (guess > 1 - 2 * MARGIN)
+    which = np.flatnonzero(clipped | (np.abs(roots.residual) <= ZERO))
+    sign = roots.residual[which] > 0
+    end = np.where((ends[0, which] > 0) == sign, 1.0, 0.0)  # of the other sign
+    near = roots.place[which] + np.clip(end - roots.place[which], -2 * tolerance, 2 * tolerance)
+    evaluations, rounds = roots.evaluations, roots.rounds
+
+    def ask(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal evaluations, rounds
+        evaluations, rounds = evaluations + len(which), rounds + (len(which) > 0)
+        return function(t, which)
+
+    f_near = ask(near)
+    wrong = ((f_near > 0) == sign) & (near != end)
+    which, sign, near, far, f_near = (
+        which[wrong],
+        sign[wrong],
+        near[wrong],
+        end[wrong],
+        f_near[wrong],
+    )
+    f_far = ask(far)
+    while np.abs(far - near).max(initial=0.0) > 2 * tolerance:
+        middle = (near + far) / 2
+        value = ask(middle)
+        same = (value > 0) == sign
+        near, f_near = np.where(same, middle, near), np.where(same, value, f_near)
+        far, f_far = np.where(same, far, middle), np.where(same, f_far, value)
+    place, residual, other = roots.place.copy(), roots.residual.copy(), roots.other.copy()
+    larger = np.abs(f_near) > np.abs(f_far)
+    place[which], residual[which] = (near + far) / 2, np.where(larger, f_near, f_far)
+    other[which] = np.where(larger, f_far, f_near)
+    return _Roots(place, residual, other, roots.first, evaluations, rounds)
+
+
+def _at_jumps(
+    function: _Function, ends: NDArray[np.float64], roots: _Roots
+) -> tuple[_Roots, NDArray[np.bool_]]:
+    """Which roots are jumps of the field (N,); the residual of these is the larger of both sides.
+
+    A jump is as large within the tolerance as it is WIDE around; of a continuous field next to
+    nothing is left there. Only edges are looked at of which that can be true.
+    """
+    jumps = np.zeros(len(roots.place), dtype=np.bool_)
+    gap = np.abs(roots.other - roots.residual)
+    sides = np.abs(ends[0] - ends[1])
+    which = np.flatnonzero((roots.other != 0) & (gap > JUMP * sides))
+    if not len(which):
+        return roots, jumps
+    around = [function(roots.place[which] + step, which) for step in (-WIDE, WIDE)]
+    jumps[which] = gap[which] > JUMP * np.abs(around[1] - around[0])
+    larger = np.where(np.abs(roots.other) > np.abs(roots.residual), roots.other, roots.residual)
+    residual = np.where(jumps, larger, roots.residual)
+    asked = roots.evaluations + 2 * len(which)
+    return roots._replace(residual=residual, evaluations=asked, rounds=roots.rounds + 1), jumps

@@ -24,8 +24,10 @@ def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
     """The mesh with at most `faces` faces, closed, manifold and oriented as before.
 
     Components and handles stay too, and with them the four faces that the smallest component needs.
-    Where no further collapse is possible without breaking the surface or turning a triangle over,
-    more faces than asked for remain, and a warning is logged.
+    What a component encloses, and all together, keeps its sign and at least a tenth of its size: a
+    solid is never turned inside out. Where no further collapse is possible without that, without
+    breaking the surface or turning a triangle over, more faces than asked for remain, and a warning
+    is logged.
 
     Args:
         mesh: closed, manifold and consistently oriented, as `extract_mesh` returns it; any frame.
@@ -56,7 +58,10 @@ def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
         except ValueError as error:
             raise ValueError(f"mesh cannot be simplified: {error}; close it first") from None
     if len(triangles) > faces:
-        logger.warning("%d faces remain of %d asked for", len(triangles), faces)
+        logger.warning(
+            "%d faces remain of %d asked for: fewer would break the surface, or turn the solid or "
+            "a part of it inside out", len(triangles), faces,
+        )  # fmt: skip
     result = trimesh.Trimesh(vertices, triangles, process=False)
     result.metadata.update(mesh.metadata)
     result.metadata["simplification"] = {

@@ -42,7 +42,11 @@ def vertex_uncertainty(
     """
     lattice = MeshLattice.of(mesh)
     _, gradient = value_and_gradient(
-        field, np.asarray(mesh.vertices), STEP * lattice.cell, batch_size=batch_size
+        field,
+        np.asarray(mesh.vertices),
+        STEP * lattice.cell,
+        batch_size=batch_size,
+        dtype=lattice.dtype,
     )
     widest = lattice.cell * float(lattice.resolution.max())
     steepness = np.maximum(np.linalg.norm(gradient, axis=1), _LOGITS / widest)

@@ -24,9 +24,8 @@ from onet.data.inputs.several import check_several_of_item, evenly, sample_sever
 from onet.data.photographs import Photograph, find_photographs
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
-from onet.geometry.mesh_io import save_mesh
 from onet.geometry.normalization import UnitFrame
-from onet.geometry.topology import topology
+from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Reconstructor, check_several, load
@@ -267,8 +266,7 @@ def _generate_one(
         reason = f"no surface: nowhere above probability {settings['threshold']:g}"
         return _failed(target, reason) | measured
     path = Path(folder.MESHES) / target.category / f"{target.model}.{settings['format']}"
-    save_mesh(frame.mesh_to_source(mesh), out / path)
-    shape = topology(mesh).as_dict()
+    shape = save_and_examine(frame.mesh_to_source(mesh), out / path).as_dict()
     return {
         "category": target.category,
         "model": target.model,

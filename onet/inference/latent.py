@@ -27,8 +27,7 @@ from torch import Tensor
 from onet import __version__
 from onet.errors import ConfigError
 from onet.files import remove
-from onet.geometry.mesh_io import save_mesh
-from onet.geometry.topology import topology
+from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Observation, Reconstructor, load
@@ -296,8 +295,7 @@ def _walk(
         if len(mesh.faces) == 0:
             return dict.fromkeys(COLUMNS[2:], "")
         path = Path(folder.MESHES) / f"{_place_name(place)}.{surface.format}"
-        save_mesh(mesh, out / path)
-        shape = topology(mesh).as_dict()
+        shape = save_and_examine(mesh, out / path).as_dict()
         return {"mesh": path.as_posix(), **{key: shape[key] for key in COLUMNS[3:]}}
 
     rows: list[Row] = []

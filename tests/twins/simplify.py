@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 SMOOTH, TURN, TINY = 3e-4, 0.2, 0.01
+KEPT = 0.1  # part of the volume
 
 Edge = tuple[int, int]
 
@@ -31,6 +32,21 @@ class Mesh:
         for face in self.faces:
             for v in face:
                 self.quadric[v] = self.quadric[v] + face_quadric(*(self.point[w] for w in face))
+        self.part: dict[int, int] = {}
+        for v in self.point:
+            reached = [v] if v not in self.part else []
+            while reached:
+                w = reached.pop()
+                self.part[w] = v
+                reached += [n for n in self.neighbours(w) if n not in self.part]
+        self.first_volumes = self.volumes(self.faces, self.point)
+
+    def volumes(self, faces: set[tuple[int, int, int]], point: dict[int, np.ndarray]) -> np.ndarray:
+        """Of every connected part, and of all together."""
+        volume = dict.fromkeys(sorted(set(self.part.values())), 0.0)
+        for a, b, c in faces:
+            volume[self.part[a]] += point[a] @ np.cross(point[b], point[c]) / 6
+        return np.array([*volume.values(), sum(volume.values())])
 
     def around(self, *ends: int) -> list[tuple[int, int, int]]:
         return [face for face in self.faces if set(face) & set(ends)]
@@ -68,7 +84,13 @@ class Mesh:
             up = total if tiny else before
             if up @ after <= TURN * np.linalg.norm(up) * np.linalg.norm(after):
                 return False
-        return True
+        return self.keeps_volume(edge, place)
+
+    def keeps_volume(self, edge: Edge, place: np.ndarray) -> bool:
+        u, v = edge
+        moved = self.volumes(self.faces, {**self.point, u: place, v: place})
+        enclosing = np.abs(self.first_volumes) > 1e-12
+        return bool((moved / self.first_volumes >= KEPT)[enclosing].all())
 
     def collapse(self, edge: Edge, place: np.ndarray) -> None:
         u, v = edge

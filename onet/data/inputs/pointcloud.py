@@ -14,6 +14,7 @@ from onet.data.store import POINTCLOUD, Item
 from onet.errors import ConfigError
 from onet.files import replacing
 from onet.geometry.extraction import UNIT_BOX
+from onet.geometry.mesh_writing import points_ply
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import (
     POINT_SUFFIXES,
@@ -114,12 +115,9 @@ class PointCloudInput:
 
     def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> Path:
         """A PLY file in the source frame."""
-        import trimesh
-
         file = path.with_name(f"{path.name}.ply")
-        cloud = trimesh.PointCloud(frame.to_source(observation)).export(file_type="ply")
         with replacing(file) as temporary:
-            temporary.write_bytes(cloud)
+            temporary.write_bytes(points_ply(frame.to_source(observation)))
         return file
 
 
