@@ -26,10 +26,13 @@ from onet.data.sources import (
     DEFAULT_GROUP_PATTERN,
     Listed,
     Source,
+    Unread,
     find_meshes,
+    find_unread,
     group_sources,
     limit_per_category,
     read_listing,
+    summary,
 )
 from onet.data.store import (
     MESH,
@@ -119,6 +122,7 @@ class PrepareReport:
         prepared: items made in this run.
         kept: items that an earlier run had finished with the same mesh and settings.
         failures: meshes that could not be used.
+        skipped: files of formats that are not read, with what to do about each.
         splits: number of items of each category and split.
         seconds: wall time.
     """
@@ -127,13 +131,14 @@ class PrepareReport:
     prepared: int = 0
     kept: int = 0
     failures: list[Failure] = field(default_factory=list)
+    skipped: list[Unread] = field(default_factory=list)
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
         """Whether every mesh is in the store."""
-        return not self.failures
+        return not self.failures and not self.skipped
 
 
 def prepare(
@@ -174,10 +179,11 @@ def prepare(
     An item is finished when its `item.json` is there, which is written last; finished items are
     kept if mesh and settings are the same. Pictures, grids and near-surface points can be added to
     a store later: only they are made then. Meshes that fail cost only themselves: they are logged,
-    listed in `failures.csv` and in the report, and left out of the split lists.
+    listed in `failures.csv` and in the report, and left out of the split lists. So are files that
+    may be meshes, but have a format that is not read, unless a listing says which files to take.
 
     Args:
-        meshes: folder of meshes in any format that trimesh reads.
+        meshes: folder of meshes in the formats that `docs/data.md` lists.
         out: the store to make or extend. Split lists of the categories in this run are rewritten.
         workers, scheduler: see `onet.parallel.run_tasks`.
         points, surface, padding, resolution, thickness, stored_faces, seed: see `Settings`.
@@ -204,12 +210,16 @@ def prepare(
     split = split_lists.check_fractions(split)
     root, store = Path(meshes), Path(out)
     listed = None if listing is None else read_listing(Path(listing))
+    categories = None if categories is None else list(categories)
     sources = find_meshes(root, categories, listed)
     if max_per_category is not None:
         sources = limit_per_category(sources, max_per_category, seed)
     groups = group_sources(sources, split_by, group_pattern, listed or {})
     store.mkdir(parents=True, exist_ok=True)
     report = PrepareReport(store)
+    report.skipped = find_unread(root, categories) if listed is None else []
+    if report.skipped:
+        logger.warning("%s: %s", root, summary(report.skipped))
     tasks = [
         Task(source, store / source.category / source.model, settings, more, overwrite)
         for source in sources
@@ -227,7 +237,7 @@ def prepare(
         else:
             report.prepared += 1
     report.failures.sort(key=lambda failure: failure.file)
-    _write_failures(store / FAILURES, report.failures)
+    _write_failures(store / FAILURES, [*report.failures, *report.skipped])
     failed = {failure.file for failure in report.failures}
     report.splits = _write_lists(store, sources, failed, groups, listed or {}, split, seed)
     report.seconds = time.monotonic() - start
@@ -408,7 +418,7 @@ def _write_lists(
     return result
 
 
-def _write_failures(path: Path, failures: list[Failure]) -> None:
+def _write_failures(path: Path, failures: Sequence[Failure | Unread]) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return
