@@ -264,7 +264,7 @@ def _polygon_kinds() -> list[Kind]:
         tilted = vertices @ angle.T
         box = tuple(np.ptp(tilted, axis=0))
         made.append(Kind(f"{name}_tilted.obj", obj(tilted, faces), volume, area, box))
-        far = tilted + [5e5, 5.4e6, 300]
+        far = tilted + np.array([5e5, 5.4e6, 300])
         made.append(Kind(f"{name}_far.obj", obj(far, faces), volume, area, box))
         body = ply(far, faces, real="double")
         made.append(Kind(f"{name}_far.ply", body, volume, area, box))
@@ -273,10 +273,8 @@ def _polygon_kinds() -> list[Kind]:
 
 def _obj_kinds() -> list[Kind]:
     plain = obj(CUBE, QUADS)
-    pair = "".join(
-        obj(CUBE + [5 * k, 0, 0], []) + "".join(f"f {' '.join(str(i - 8) for i in f)}\n" for f in QUADS)
-        for k in range(2)
-    )  # fmt: skip
+    relative = "".join(f"f {' '.join(str(i - 8) for i in f)}\n" for f in QUADS)
+    pair = obj(CUBE, []) + relative + obj(CUBE + np.array([5, 0, 0]), []) + relative
     slashes = "vt 0 0\nvn 0 0 1\n" + "".join(
         "f " + " ".join(f"{i + 1}{end}" for i in f) + "\n"
         for f, end in zip(QUADS, ("", "/1", "//1", "/1/1", "/", "/-1/-1"), strict=True)
@@ -344,7 +342,7 @@ def _ply_kinds() -> list[Kind]:
     strips = ply(CUBE, [], order="").decode().replace(
         "element face 0\nproperty list uchar int vertex_indices",
         "element tristrips 1\nproperty list int int vertex_indices",
-    ) + f"{len(strip)} {' '.join(strip)}\n"  # fmt: skip
+    ) + f"{len(strip)} {' '.join(map(str, strip))}\n"  # fmt: skip
     return _cubes(
         *((f"mixed_{name}.ply", ply(**plain, order=order))
           for name, order in (("little", "<"), ("big", ">"), ("text", ""))),
@@ -560,7 +558,8 @@ def _xml_kinds() -> list[Kind]:
         '<component objectid="1"/><component objectid="1" transform="1 0 0 0 1 0 0 0 1 4 0 0"/>'
     )
     pair = f'{thing}<object id="2"><components>{component}</components></object>'
-    production = 'xmlns:p="http://schemas.microsoft.com/3dmanufacturing/production/2015/06"'
+    space = "http://schemas.microsoft.com/3dmanufacturing/production/2015/06"
+    production = f'xmlns:p="{space}" requiredextensions="p"'
     other = '<item objectid="1" p:path="/3D/other.model"/>'
     mirror = "<matrix>-1 0 0 5 0 1 0 6 0 0 1 7 0 0 0 1</matrix>"
     polygons = '<polygons><input semantic="VERTEX" source="#v" offset="0"/>' + "".join(
@@ -568,6 +567,7 @@ def _xml_kinds() -> list[Kind]:
     ) + "</polygons>"  # fmt: skip
     plain = collada_polylist(QUADS)
     l_vertices, l_faces = prism(L_PLANE)
+    polylist_l = collada_polylist(l_faces)
     node = '<node><translate>3 0 0</translate><instance_node url="#n"/></node>'
     library = (
         f'<library_nodes><node id="n"><scale>2 2 2</scale>{NODE.format("")}</node></library_nodes>'
@@ -576,13 +576,13 @@ def _xml_kinds() -> list[Kind]:
     return [
         *_cubes(
             ("plain.3mf", threemf(threemf_model(thing, item))),
-            ("production.3mf", threemf(threemf_model("", other, f'{production} requiredextensions="p"'),
+            ("production.3mf", threemf(threemf_model("", other, production),
                                        other=threemf_model(thing, ""))),
             ("polylist.dae", collada(plain, NODE.format(""))),
             ("polygons.dae", collada(polygons, NODE.format(mirror))),
             ("rotated.dae", collada(plain, f"<node>{lens}{NODE.format('')}</node>")),
         ),
         Kind("components.3mf", threemf(threemf_model(pair, turned)), 16, 48, (2, 10, 2)),
-        Kind("l.dae", collada(collada_polylist(l_faces), NODE.format(""), l_vertices), 3, 14, (2, 2, 1)),
+        Kind("l.dae", collada(polylist_l, NODE.format(""), l_vertices), 3, 14, (2, 2, 1)),
         Kind("nodes.dae", collada(plain, NODE.format("") + node, more=library), 9, 30, (5, 2, 2)),
     ]  # fmt: skip

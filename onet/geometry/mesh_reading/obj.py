@@ -21,7 +21,7 @@ _FREE_FORM = (b"surf", b"curv", b"cstype")
 
 @dataclass
 class _Statements:
-    """The statements of a file that matter, as flat arrays."""
+    """The statements of a file that matter, as flat arrays; indices count from 1."""
 
     positions: array[float] = field(default_factory=lambda: array("d"))
     colors: array[float] = field(default_factory=lambda: array("d"))
@@ -46,7 +46,7 @@ def read_obj(files: MeshFiles, colors: bool) -> RawMesh:
     """
     found = _statements(files, colors)
     vertices = np.array(found.positions).reshape(-1, 3)
-    corners = np.array(found.corners, dtype=np.int64)
+    corners = np.array(found.corners, dtype=np.int64) - 1
     sizes = np.array(found.sizes, dtype=np.int64)
     mesh, places, polygons = from_polygons(files, vertices, corners, sizes, first=1)
     if colors:
@@ -74,8 +74,14 @@ def _statements(files: MeshFiles, colors: bool) -> _Statements:
             if keyword == b"v":
                 _vertex(found, words, colors)
             elif keyword == b"f" or keyword == b"fo":
-                if _face(found, words, colors):
-                    found.used.append(material)
+                if colors or b"-" in line:
+                    _face(found, words, material)
+                else:  # the usual one, read quickly
+                    if b"/" in line:
+                        words = [word.partition(b"/")[0] for word in words]
+                    if len(words) > 3:
+                        found.corners.extend(map(int, words[1:]))
+                        found.sizes.append(len(words) - 1)
             elif keyword == b"vt" and colors:
                 found.textures.extend((float(words[1]), float(words[2]) if words[2:] else 0.0))
             elif keyword == b"usemtl" and colors:
@@ -109,7 +115,7 @@ def _excerpt(line: bytes) -> str:
 def _vertex(found: _Statements, words: list[bytes], colors: bool) -> None:
     if len(words) < 4:
         raise ValueError("a vertex needs x, y and z")
-    found.positions.extend((float(words[1]), float(words[2]), float(words[3])))
+    found.positions.extend(map(float, words[1:4]))
     if colors and (len(words) >= 7 or len(found.colors)):
         # Vertices before the first coloured one are white, and so are those without a colour.
         found.colors.extend([1.0] * (len(found.positions) - 3 - len(found.colors)))
@@ -118,25 +124,22 @@ def _vertex(found: _Statements, words: list[bytes], colors: bool) -> None:
         found.colors.extend(map(float, shade) if len(shade) == 3 else (1.0, 1.0, 1.0))
 
 
-def _face(found: _Statements, words: list[bytes], colors: bool) -> bool:
-    """Add a face; returns whether it has an area to speak of."""
+def _face(found: _Statements, words: list[bytes], material: int) -> None:
+    """Add a face with its textures; fewer than three corners have no area."""
     del words[0]
     if len(words) < 3:
-        return False
-    known = len(found.positions) // 3
+        return
+    known, coordinates = len(found.positions) // 3, len(found.textures) // 2
     for word in words:
         parts = word.split(b"/")
         index = int(parts[0])
-        if index == 0 or index < -known:
+        if index < -known:
             raise ValueError(f"a face names the vertex {index}, but {known} come before it")
-        found.corners.append(index - 1 if index > 0 else known + index)
-        if colors:
-            texture = int(parts[1]) if len(parts) > 1 and parts[1] else 0
-            if texture < 0:
-                texture += len(found.textures) // 2 + 1
-            found.corner_textures.append(texture - 1)
+        found.corners.append(index if index >= 0 else known + index + 1)
+        texture = int(parts[1]) if len(parts) > 1 and parts[1] else 0
+        found.corner_textures.append(texture if texture >= 0 else coordinates + texture + 1)
     found.sizes.append(len(words))
-    return True
+    found.used.append(material)
 
 
 def _material_colors(
@@ -151,7 +154,7 @@ def _material_colors(
     colors = np.tile(UNPAINTED, (len(places), 1))
     used = np.array(found.used, dtype=np.int64)[polygons]
     coordinates = np.array(found.textures).reshape(-1, 2)
-    textures = np.array(found.corner_textures, dtype=np.int64)[places]
+    textures = np.array(found.corner_textures, dtype=np.int64)[places] - 1
     for name, number in found.materials.items():
         chosen = np.flatnonzero(used == number)
         if name not in materials or not len(chosen):

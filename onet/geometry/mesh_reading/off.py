@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,7 @@ def read_off(files: MeshFiles, colors: bool) -> RawMesh:
     keyword = _KEYWORD.match(text)
     kind = decoded(keyword[1]) if keyword else ""
     text = text[keyword.end() :] if keyword else text
-    lines = [words for line in text.split(b"\n") if (words := line.split())]
+    lines = [line for line in text.split(b"\n") if line and not line.isspace()]
     try:
         return _read(files, lines, kind, colors)
     except (ValueError, IndexError, OverflowError) as error:
@@ -43,7 +42,7 @@ def read_off(files: MeshFiles, colors: bool) -> RawMesh:
         ) from error
 
 
-def _read(files: MeshFiles, lines: list[list[bytes]], kind: str, colors: bool) -> RawMesh:
+def _read(files: MeshFiles, lines: list[bytes], kind: str, colors: bool) -> RawMesh:
     counts, at = _counts(lines, "n" in kind)
     if counts.pop(0) != 3:
         raise files.error("is not three-dimensional; export it with three coordinates a vertex")
@@ -54,36 +53,36 @@ def _read(files: MeshFiles, lines: list[list[bytes]], kind: str, colors: bool) -
             f"{len(files.data)} bytes can hold; the file is cut or damaged, export it again"
         )
     width = 4 if "4" in kind else 3
-    rows, at = _vertex_rows(lines, at, vertex_count, width)
-    numbers = chain.from_iterable(row[:width] for row in rows)
-    vertices = np.fromiter(map(float, numbers), dtype=np.float64).reshape(-1, width)
+    first = at
+    numbers, at = _vertices(lines, at, vertex_count, width)
+    vertices = numbers.reshape(-1, width)
     if width == 4:
         with np.errstate(all="ignore"):  # what becomes infinite is refused later
             vertices = vertices[:, :3] / vertices[:, 3:]
-    corners, sizes, shades, at = _faces(lines, at, face_count)
+    corners, sizes, shades, at = _faces(lines, at, face_count, colors)
     if at < len(lines):
         raise ValueError(f"{len(lines) - at} lines more than declared")
     mesh, _, polygons = from_polygons(files, vertices, corners, sizes)
     if colors:
         mesh.colors = _face_shades(shades, polygons)
         if mesh.colors is None and "C" in kind:
-            table = _shades([_color_words(row, kind) for row in rows])
+            table = _shades([_color_words(line.split(), kind) for line in lines[first:at]])
             mesh.colors = None if table is None else face_colors(table, mesh.faces)
     return mesh
 
 
-def _counts(lines: list[list[bytes]], any_dimension: bool) -> tuple[list[int], int]:
+def _counts(lines: list[bytes], any_dimension: bool) -> tuple[list[int], int]:
     """Return dimension and counts, on one line or several, and the line behind."""
     head: list[bytes] = []
     at = 0
-    if any_dimension and len(lines[0]) == 1:  # the dimension has a line of its own
-        head, at = lines[0][:], 1
+    if any_dimension and len(lines[0].split()) == 1:  # the dimension has a line of its own
+        head, at = lines[0].split(), 1
     elif not any_dimension:
         head = [b"3"]
-    head += lines[at]
+    head += lines[at].split()
     at += 1
-    while len(head) < 4 and len(lines[at - 1]) == 1:  # each number has
-        head += lines[at]
+    while len(head) < 4 and len(lines[at - 1].split()) == 1:  # each number has
+        head += lines[at].split()
         at += 1
     return [int(word) for word in head[:4]], at
 
@@ -99,43 +98,46 @@ def _color_words(row: list[bytes], kind: str) -> list[bytes]:
     return rest[:-3] if kind.index("N") < kind.index("C") else rest[3:]
 
 
-def _vertex_rows(
-    lines: list[list[bytes]], at: int, count: int, width: int
-) -> tuple[list[list[bytes]], int]:
-    """Return the words of each vertex, and the line behind; vertices may share or span lines."""
-    rows = lines[at : at + count]
-    if len(rows) == count and all(len(row) >= width for row in rows):
-        return rows, at + count
+def _vertices(
+    lines: list[bytes], at: int, count: int, width: int
+) -> tuple[NDArray[np.float64], int]:
+    """Return the coordinates, and the line behind; vertices may also share or span lines."""
+    numbers = array("d")
+    for line in lines[at : at + count]:
+        numbers.extend(map(float, line.split()[:width]))
+    if len(numbers) == count * width:
+        return np.array(numbers), at + count
     words: list[bytes] = []
     while len(words) < count * width:
-        words += lines[at]
+        words += lines[at].split()
         at += 1
     if len(words) > count * width:
         raise ValueError("the vertices are not one a line")
-    return [words[k : k + width] for k in range(0, len(words), width)], at
+    return np.array([float(word) for word in words]), at
 
 
 def _faces(
-    lines: list[list[bytes]], at: int, count: int
+    lines: list[bytes], at: int, count: int, colors: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[list[bytes]], int]:
     """Return the corners, their number in each face, what follows them, and the line behind."""
     corners, sizes, shades = array("q"), array("q"), []
     for number in range(count):
         if at >= len(lines):
             raise ValueError(f"{count} faces are declared, but only {number} follow")
-        words = lines[at]
+        words = lines[at].split()
         at += 1
         size = int(words[0])
         if size < 0:
             raise ValueError(f"a face has {size} corners")
         while len(words) <= size and at < len(lines):  # a long face may span lines
-            words = words + lines[at]
+            words += lines[at].split()
             at += 1
         if len(words) <= size:
             raise ValueError(f"face {number} has fewer corners than it says")
         corners.extend(map(int, words[1 : size + 1]))
         sizes.append(size)
-        shades.append(words[size + 1 :])
+        if colors:
+            shades.append(words[size + 1 :])
     return np.array(corners, dtype=np.int64), np.array(sizes, dtype=np.int64), shades, at
 
 

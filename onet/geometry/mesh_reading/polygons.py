@@ -39,7 +39,9 @@ def cut_polygons(
         sizes = np.bincount(owners, minlength=len(sizes))
     starts = np.cumsum(sizes) - sizes
     triangles, polygons = [np.zeros((0, 3), dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    for size in np.unique(sizes[sizes >= 3]):
+    for size in np.flatnonzero(np.bincount(sizes)):
+        if size < 3:
+            continue
         chosen = np.flatnonzero(sizes == size)
         group = places[starts[chosen][:, None] + np.arange(size)]
         if size == 3:

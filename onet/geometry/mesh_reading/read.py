@@ -45,11 +45,10 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
             f"cannot be read as a mesh ({type(error).__name__}: {error}); the file is damaged, "
             "export it again"
         ) from error
+    raw.vertices, raw.faces = _without_loose(raw.vertices, raw.faces)
     _check(raw, files)
     if module == "stl":
         raw.vertices, raw.faces = _merged(raw.vertices, raw.faces)
-    else:
-        raw.vertices, raw.faces = _without_loose(raw.vertices, raw.faces)
     mesh: Any = trimesh.Trimesh(vertices=raw.vertices, faces=raw.faces, process=False)
     if raw.colors is not None:
         mesh.visual.face_colors = raw.colors
@@ -61,13 +60,12 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
 def _check(raw: RawMesh, files: MeshFiles) -> None:
     if not len(raw.faces):
         raise files.error("has no faces; export it as a surface, not as points or curves")
-    used = raw.vertices[np.unique(raw.faces)]
-    bad = int((~np.isfinite(used).all(axis=1)).sum())
+    bad = int((~np.isfinite(raw.vertices).all(axis=1)).sum())
     if bad:
         raise files.error(
-            f"{bad} of {len(used)} vertices are NaN or infinite; repair and export it again"
+            f"{bad} of {len(raw.vertices)} vertices are NaN or infinite; repair and export it again"
         )
-    if not np.ptp(used, axis=0).max() > 0:
+    if not np.ptp(raw.vertices, axis=0).max() > 0:
         raise files.error("has zero extent, all vertices coincide; export it again")
 
 
@@ -89,8 +87,8 @@ def _merged(
 
     Rows are numbered axis by axis, which is several times faster than `np.unique(axis=0)`.
     """
-    numbers = np.zeros(len(vertices), dtype=np.int64)
-    for axis in range(3):
+    _, numbers = np.unique(vertices[:, 0], return_inverse=True)
+    for axis in (1, 2):
         _, ranks = np.unique(vertices[:, axis], return_inverse=True)
         numbers = numbers * (int(ranks.max()) + 1) + ranks
         _, first, numbers = np.unique(numbers, return_index=True, return_inverse=True)
