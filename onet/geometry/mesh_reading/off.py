@@ -54,19 +54,19 @@ def _read(files: MeshFiles, lines: list[bytes], kind: str, colors: bool) -> RawM
         )
     width = 4 if "4" in kind else 3
     first = at
-    numbers, at = _vertices(lines, at, vertex_count, width)
+    numbers, behind = _vertices(lines, at, vertex_count, width)
     vertices = numbers.reshape(-1, width)
     if width == 4:
         with np.errstate(all="ignore"):  # what becomes infinite is refused later
             vertices = vertices[:, :3] / vertices[:, 3:]
-    corners, sizes, shades, at = _faces(lines, at, face_count, colors)
+    corners, sizes, shades, at = _faces(lines, behind, face_count, colors)
     if at < len(lines):
         raise ValueError(f"{len(lines) - at} lines more than declared")
     mesh, _, polygons = from_polygons(files, vertices, corners, sizes)
     if colors:
         mesh.colors = _face_shades(shades, polygons)
         if mesh.colors is None and "C" in kind:
-            table = _shades([_color_words(line.split(), kind) for line in lines[first:at]])
+            table = _shades([_color_words(line.split(), kind) for line in lines[first:behind]])
             mesh.colors = None if table is None else face_colors(table, mesh.faces)
     return mesh
 

@@ -8,6 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_CORNERS = 20_000
+"""Concave faces with more are refused: where they cross themselves, time grows with the square."""
+
 _FLAT = 1e-12
 """Share of a polygon's area below which a triangle of a fan counts as having none."""
 
@@ -30,6 +33,9 @@ def cut_polygons(
 
     Returns:
         (M, 3) places in `corners`; (M,) polygons of the triangles.
+
+    Raises:
+        ValueError: a concave polygon of more than `MOST_CORNERS` corners.
     """
     places = np.arange(len(corners))
     owners = np.repeat(np.arange(len(sizes)), sizes)
@@ -73,12 +79,15 @@ def _cut_equal(
     count, size = group.shape
     points = vertices[corners[group]]
     with np.errstate(all="ignore"):  # not finite: any cut will do, the mesh is refused later
+        far = np.abs(points).max(axis=(1, 2))
         points = points - points[:, :1]
         across = np.cross(points[:, 1:-1], points[:, 2:])
         normals = across.sum(axis=1)
         areas = np.einsum("gik,gk->gi", across, normals)
         total = np.einsum("gk,gk->g", normals, normals)
-        good = (areas > _FLAT * total[:, None]).all(axis=1) | ~(total > 0) | ~np.isfinite(total)
+        rounding = 8 * np.finfo(np.float64).eps * far * np.abs(points).max(axis=(1, 2))
+        flat = _FLAT * total + rounding * np.sqrt(total)
+        good = (areas > flat[:, None]).all(axis=1) | ~(total > 0) | ~np.isfinite(total)
     fan = np.stack([np.zeros(size - 2, dtype=np.int64), np.arange(1, size - 1), np.arange(2, size)])
     local = np.broadcast_to(fan.T, (count, size - 2, 3)).copy()
     if size == 4 and not good.all():
@@ -92,7 +101,7 @@ def _cut_equal(
         return whole, owner
     pieces, owners = [whole[np.repeat(good, size - 2)]], [owner[np.repeat(good, size - 2)]]
     for i in rest:
-        found = _cut_by_ears(points[i], normals[i])
+        found = _cut_by_ears(points[i], normals[i], float(flat[i]))
         pieces.append(group[i][local[i] if found is None else found])
         owners.append(np.full(len(pieces[-1]), i))
     return np.concatenate(pieces), np.concatenate(owners)
@@ -110,15 +119,19 @@ def _other_diagonal(
 
 
 def _cut_by_ears(
-    points: NDArray[np.float64], normal: NDArray[np.float64]
+    points: NDArray[np.float64], normal: NDArray[np.float64], flat: float
 ) -> NDArray[np.int64] | None:
     """Return the (M, 3) corners of the triangles of one polygon (n, 3), or None if none is found.
+
+    Triangles whose cross product along `normal` is at most `flat` are avoided.
 
     The polygon is projected along an axis, not the normal: that keeps corners on straight edges
     exactly there, and which corners are ears does not depend on it.
     """
     from mapbox_earcut import triangulate_float64
 
+    if len(points) > MOST_CORNERS:
+        raise ValueError(f"a concave face has {len(points)} corners, too many to be cut in time")
     axis = int(np.abs(normal).argmax())
     plane = np.delete(points, axis, axis=1)
     # Scaled by a power of two, which changes no digit, against underflow in tiny polygons.
@@ -131,7 +144,7 @@ def _cut_by_ears(
     areas = np.cross(b - a, c - a) @ normal
     if areas.sum() < 0:
         found, areas = found[:, ::-1], -areas
-    solid = found[areas > _FLAT * areas.sum()]
+    solid = found[areas > flat]
     if len(solid) == len(points) - 2:
         return solid
     mended = _with_left_out(solid, points)
