@@ -372,6 +372,7 @@ def _off_kinds() -> list[Kind]:
     return _cubes(
         ("plain.off", plain),
         ("one_line.off", "OFF " + numbers),
+        ("glued.off", "  OFF" + numbers),
         ("no_keyword.off", numbers),
         ("comments.off", "# first\nOFF # here\n# there\n" + numbers.replace("\n", " # x\n")),
         ("face_colors.off", off(CUBE, QUADS, tail=" 3 255 0 0")),

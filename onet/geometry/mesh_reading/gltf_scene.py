@@ -87,9 +87,12 @@ def _tops(asset: Asset) -> list[Any]:
 
 
 def _world_transforms(asset: Asset, roots: list[Any]) -> dict[int, NDArray[np.float64]]:
-    """Return the transform to the scene of each node below the roots, depth first."""
+    """Return the transform to the scene of each node below the roots, depth first.
+
+    Of siblings the last comes first, the order in which earlier versions joined the parts.
+    """
     result: dict[int, NDArray[np.float64]] = {}
-    waiting = [(root, np.eye(4)) for root in reversed(roots)]
+    waiting = [(root, np.eye(4)) for root in roots]
     while waiting:
         number, above = waiting.pop()
         node = asset.entry("nodes", number)
@@ -97,7 +100,7 @@ def _world_transforms(asset: Asset, roots: list[Any]) -> dict[int, NDArray[np.fl
             raise asset.files.error(f"node {number} has two parents; export it again")
         result[number] = above @ _local(asset, node)
         children = asset.list_of(node, "children")
-        waiting += [(child, result[number]) for child in reversed(children)]
+        waiting += [(child, result[number]) for child in children]
     return result
 
 

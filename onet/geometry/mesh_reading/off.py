@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onet.geometry.mesh_reading.files import MeshFiles, decoded, plain_text
 from onet.geometry.mesh_reading.raw import RawMesh, as_bytes, face_colors, from_polygons
 
-_KEYWORD = re.compile(rb"((?:ST|C|N|4|n)*)(?:OFF|off)(?=\s|$)")
+_KEYWORD = re.compile(rb"((?:ST|C|N|4|n)*)(?:OFF|off)(?=[\s\d]|$)")
 _BINARY = re.compile(rb"(?:ST)?C?N?4?n?OFF[ \t]+BINARY[^\n]*\n")
 
 
