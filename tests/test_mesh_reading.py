@@ -99,6 +99,21 @@ def test_polygons_anywhere_keep_area_outline_and_corners(parts, seed):
     assert np.isclose(areas.sum(), area, rtol=1e-6)
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(4, 14), st.floats(0.01, 0.3), st.integers(0, 2**32 - 1))
+def test_polygons_that_are_not_plane_keep_all_corners(count, height, seed):
+    rng = np.random.default_rng(seed)
+    angles, radii = np.sort(rng.uniform(0, 2 * np.pi, count)), rng.uniform(0.3, 1, count)
+    points = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+    points = np.c_[points, rng.normal(size=count) * height]
+    places, _ = cut_polygons(points, np.arange(count), np.array([count]))
+    edges = {(int(t[k - 1]), int(t[k])) for t in places for k in range(3)}
+    assert len(places) == count - 2
+    assert {e for e in edges if e[::-1] not in edges} == {
+        (i, (i + 1) % count) for i in range(count)
+    }
+
+
 def test_double_precision_is_kept(tmp_path):
     far = CUBE * 1e-3 + [450000.125, 5400000.25, 320.5]
     for name, content in (

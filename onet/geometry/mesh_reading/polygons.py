@@ -123,25 +123,49 @@ def _cut_by_ears(
 ) -> NDArray[np.int64] | None:
     """Return the (M, 3) corners of the triangles of one polygon (n, 3), or None if none is found.
 
-    Triangles whose cross product along `normal` is at most `flat` are avoided.
+    A plane polygon is projected along an axis, which keeps corners on straight edges exactly there,
+    and has the same ears. One that is not plane is seen along its mean normal.
 
-    The polygon is projected along an axis, not the normal: that keeps corners on straight edges
-    exactly there, and which corners are ears does not depend on it.
+    Args:
+        points: corners, relative to one of them.
+        normal: the cross product of the polygon, twice its area long.
+        flat: triangles with a cross product times the length of `normal` of at most this are
+            avoided.
     """
-    from mapbox_earcut import triangulate_float64
-
     if len(points) > MOST_CORNERS:
         raise ValueError(f"a concave face has {len(points)} corners, too many to be cut in time")
-    axis = int(np.abs(normal).argmax())
-    plane = np.delete(points, axis, axis=1)
+    length = float(np.linalg.norm(normal))
+    planes = [np.delete(points, int(np.abs(normal).argmax()), axis=1)]
+    plane = np.abs(points @ normal).max() <= 1e-6 * length * np.abs(points).max()
+    if not plane:
+        planes.insert(0, points @ _across(normal / length))
+    cut = [_ears(flattened, flat / length) for flattened in planes]
+    for found in cut:
+        if len(found) == len(points) - 2:
+            return found
+    # A plane polygon may touch itself along a line, which has no area and is rightly left out.
+    return cut[0] if plane and len(cut[0]) else None
+
+
+def _across(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (3, 2) unit vectors across a unit normal and each other."""
+    first = np.cross(normal, np.eye(3)[int(np.abs(normal).argmin())])
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(normal, first)], axis=1)
+
+
+def _ears(points: NDArray[np.float64], flat: float) -> NDArray[np.int64]:
+    """Return the (M, 3) corners of the triangles of a polygon (n, 2), oriented as it is."""
+    from mapbox_earcut import triangulate_float64
+
     # Scaled by a power of two, which changes no digit, against underflow in tiny polygons.
-    plane = np.ldexp(plane, -math.frexp(float(np.abs(plane).max()))[1])
-    ends = np.array([len(plane)], dtype=np.uint32)
-    found = triangulate_float64(np.ascontiguousarray(plane), ends).astype(np.int64).reshape(-1, 3)
-    if not len(found):
-        return None
-    a, b, c = (points[found[:, k]] for k in range(3))
-    areas = np.cross(b - a, c - a) @ normal
+    scaled = np.ldexp(points, -math.frexp(float(np.abs(points).max()))[1])
+    ends = np.array([len(points)], dtype=np.uint32)
+    found = triangulate_float64(np.ascontiguousarray(scaled), ends).astype(np.int64).reshape(-1, 3)
+    x, y = points.T
+    turn = np.sign(x @ np.roll(y, -1) - y @ np.roll(x, -1))
+    u, v = points[found[:, 1]] - points[found[:, 0]], points[found[:, 2]] - points[found[:, 0]]
+    areas = turn * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
     if areas.sum() < 0:
         found, areas = found[:, ::-1], -areas
     solid = found[areas > flat]
