@@ -18,6 +18,8 @@ QUADS = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [
 TRIANGLES = [t for a, b, c, d in QUADS for t in ([a, b, c], [a, c, d])]
 MIXED = [*QUADS[:2], *TRIANGLES[4:]]
 
+STRIP = "-1 0 2 1 3 5 7 4 6 0 2 -1 1 5 0 4 -1 2 6 3 7 -1"
+
 L_PLANE = np.array([[0, 0], [2, 0], [2, 1], [1, 1], [1, 2], [0, 2]], dtype=float)
 DART = np.array([[0, 0], [2, 1], [0, 2], [0.5, 1]], dtype=float)
 WINDOW = np.array(
@@ -315,30 +317,15 @@ def _ply_kinds() -> list[Kind]:
     plain: dict[str, Any] = {"vertices": CUBE, "faces": MIXED}
     other = ("element other 2\nproperty list ushort double a\nproperty char b",
              struct.pack("<HddbHb", 2, 1.5, 2.5, 7, 0, 8))  # fmt: skip
-    strip = [
-        "-1",
-        "0",
-        "2",
-        "1",
-        "3",
-        "5",
-        "7",
-        "4",
-        "6",
-        "0",
-        "2",
-        "-1",
-        "1",
-        "5",
-        "0",
-        "4",
-        "-1",
-        "2",
-        "6",
-        "3",
-        "7",
-        "-1",
-    ]
+    lists = ply(CUBE, [], order=">").replace(
+        b"element face 0\nproperty list uchar int vertex_indices",
+        b"element face 10\nproperty uchar group\nproperty list uchar float texcoord\n"
+        b"property list ushort uint vertex_indices\nproperty list int uchar seen",
+    ) + b"".join(
+        struct.pack(f">BB{2 * k}fH{len(f)}IiB", k, 2 * k, *[0.5] * (2 * k), len(f), *f, 1, 7)
+        for k, f in enumerate(MIXED)
+    )  # fmt: skip
+    strip = [int(word) for word in STRIP.split()]
     strips = ply(CUBE, [], order="").decode().replace(
         "element face 0\nproperty list uchar int vertex_indices",
         "element tristrips 1\nproperty list int int vertex_indices",
@@ -359,6 +346,7 @@ def _ply_kinds() -> list[Kind]:
         ("crlf_text.ply", ply(**plain, order="", newline="\r\n")),
         ("cr.ply", ply(**plain, newline="\r")),
         ("padded.ply", ply(**plain) + b"\0" * 40),
+        ("lists.ply", lists),
         ("strips.ply", strips),
     )  # fmt: skip
 

@@ -137,6 +137,15 @@ def _changed(text: str, **top) -> str:
     return json.dumps({**json.loads(text), **top})
 
 
+def _compressed() -> str:
+    """A file whose plain data are only declared, and which does not say that it needs more."""
+    text = json.loads(CUBE_NODE)
+    text["buffers"] = [{"byteLength": 1000}]
+    for view in text["bufferViews"]:
+        view["extensions"] = {"EXT_meshopt_compression": {"buffer": 0}}
+    return json.dumps(text)
+
+
 def _huge_accessor() -> str:
     text = json.loads(gltf_nodes({"mesh": 0}))
     text["accessors"][0]["count"] = 10**9
@@ -207,6 +216,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("draco.gltf", _requires("KHR_draco_mesh_compression"), "KHR_draco"),
     ("meshopt.gltf", _requires("EXT_meshopt_compression"), "EXT_mesh"),
     ("unknown.gltf", _requires("ACME_shapes"), "requires ACME_shapes"),
+    ("compressed.gltf", _compressed(), "uses EXT_meshopt_compression"),
     ("version.gltf", _changed(CUBE_NODE, asset={"version": "1.0"}), "version 1.0"),
     ("accessor.gltf", _huge_accessor(), "declares 1000000000 elements"),
     ("empty.gltf", _empty_accessor(), "without data"),

@@ -151,8 +151,7 @@ class Asset:
     ) -> NDArray[Any]:
         """Return (count, size) numbers of a part of a buffer, which may be interleaved."""
         view = self.entry("bufferViews", index)
-        if "EXT_meshopt_compression" in self.mapping(view.get("extensions", {})):
-            raise self.files.error(f"uses EXT_meshopt_compression; {self.remedy}")
+        self._check_uncompressed(view)
         data = self.buffer_view(index)
         offset = self.whole(entry, "byteOffset", 0)
         width = size * code.itemsize
@@ -170,6 +169,15 @@ class Asset:
         raw = np.frombuffer(data, dtype=np.uint8, offset=offset)
         rows = np.lib.stride_tricks.as_strided(raw, (count, width), (step, 1), writeable=False)
         return np.ascontiguousarray(rows).view(code).reshape(count, size)
+
+    def _check_uncompressed(self, view: dict[str, Any]) -> None:
+        """Raise a DataError if a buffer view has only compressed data, no plain ones beside."""
+        for name in self.mapping(view.get("extensions", {})):
+            if not name.endswith("meshopt_compression"):
+                continue
+            buffer = self.entry("buffers", view.get("buffer"))
+            if "uri" not in buffer and (view.get("buffer") != 0 or self._binary is None):
+                raise self.files.error(f"uses {name}; {self.remedy}")
 
     def buffer_view(self, index: object) -> memoryview:
         """Return the bytes of a buffer view."""
