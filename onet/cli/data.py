@@ -80,9 +80,10 @@ def prepare(
     """Turn a folder of meshes, in any condition, into training data.
 
     Each mesh is made watertight and sampled. Finished shapes are kept when the command is repeated.
-    Exits with 1 when a mesh failed; the others are there.
+    Exits with 1 when a mesh failed, or a file has a format that is not read; the others are there.
     """
     from onet.data.prepare import prepare
+    from onet.data.sources import summary
     from onet.report.tables import print_table
 
     report = prepare(
@@ -113,10 +114,13 @@ def prepare(
     print_table(rows, f"{report.out}: shapes per split")
     typer.echo(
         f"{report.prepared} prepared, {report.kept} kept from before, "
-        f"{len(report.failures)} failed, {report.seconds:.0f} s"
+        f"{len(report.failures)} failed, {len(report.skipped)} of formats that are not read, "
+        f"{report.seconds:.0f} s"
     )
     for failure in report.failures:
         typer.echo(f"failed: {printable(failure.file)}: {failure.reason}", err=True)
+    if report.skipped:
+        typer.echo(f"skipped: {summary(report.skipped)}; see failures.csv", err=True)
     if not report.ok:
         raise typer.Exit(1)
 

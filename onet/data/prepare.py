@@ -28,11 +28,14 @@ from onet.data.sources import (
     FAILURES,
     Listed,
     Source,
+    Unread,
     find_meshes,
+    find_unread,
     group_sources,
     limit_per_category,
     read_listing,
     refused,
+    summary,
 )
 from onet.data.store import (
     MESH,
@@ -123,6 +126,7 @@ class PrepareReport:
         prepared: items made in this run.
         kept: items that an earlier run had finished with the same mesh and settings.
         failures: meshes that could not be used.
+        skipped: files of formats that are not read, with what to do about each.
         splits: number of items of each category and split.
         seconds: wall time.
     """
@@ -131,13 +135,14 @@ class PrepareReport:
     prepared: int = 0
     kept: int = 0
     failures: list[Failure] = field(default_factory=list)
+    skipped: list[Unread] = field(default_factory=list)
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
         """Whether every mesh is in the store."""
-        return not self.failures
+        return not self.failures and not self.skipped
 
 
 @writer
@@ -179,10 +184,11 @@ def prepare(
     An item is finished when its `item.json` is there, which is written last; finished items are
     kept if mesh and settings are the same. Pictures, grids and near-surface points can be added to
     a store later: only they are made then. Meshes that fail cost only themselves: they are logged,
-    listed in `failures.csv` and in the report, and left out of the split lists.
+    listed in `failures.csv` and in the report, and left out of the split lists. So are files that
+    may be meshes, but have a format that is not read, unless a listing says which files to take.
 
     Args:
-        meshes: folder of meshes in any format that trimesh reads.
+        meshes: folder of meshes in the formats that `docs/data.md` lists.
         out: the store to make or extend. Split lists of the categories in this run are rewritten.
         workers, scheduler: see `onet.parallel.run_tasks`.
         points, surface, padding, resolution, thickness, stored_faces, seed: see `Settings`.
@@ -210,9 +216,13 @@ def prepare(
     split = split_lists.check_fractions(split)
     root, store = Path(meshes), Path(out)
     listed = None if listing is None else read_listing(Path(listing), root)
+    categories = None if categories is None else list(categories)
     hold(store)
     sources = find_meshes(root, categories, listed, store)
     report = PrepareReport(store)
+    report.skipped = find_unread(root, categories) if listed is None else []
+    if report.skipped:
+        logger.warning("%s: %s", root, summary(report.skipped))
     impossible = refused(sources, root, store)
     report.failures += [Failure(printable(file), why) for file, why in impossible.items()]
     for failure in report.failures:
@@ -238,7 +248,7 @@ def prepare(
         else:
             report.prepared += 1
     report.failures.sort(key=lambda failure: failure.file)
-    _write_failures(store / FAILURES, report.failures)
+    _write_failures(store / FAILURES, [*report.failures, *report.skipped])
     failed = {failure.file for failure in report.failures}
     report.splits = _write_lists(store, sources, failed, groups, listed or {}, split, seed)
     report.seconds = time.monotonic() - start
@@ -419,7 +429,7 @@ def _write_lists(
     return result
 
 
-def _write_failures(path: Path, failures: list[Failure]) -> None:
+def _write_failures(path: Path, failures: Sequence[Failure | Unread]) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from onet.data.splits import SPLITS
 from onet.data.store import METADATA, RECORD
 from onet.errors import DataError
 from onet.geometry.mesh_io import readable_suffixes
+from onet.geometry.mesh_reading.formats import advice, unread_format
 from onet.locks import OWN
 from onet.names import checked_path, name_problem, portable_key, printable, told_apart
 from onet.registry import nearest
@@ -85,14 +87,62 @@ def find_meshes(
                 )
         found = [source for source in found if source.category in wanted]
     if not found:
+        unread = summary(find_unread(root))
         raise DataError(
             f"{root}: no meshes in it; looked for {', '.join(sorted(readable_suffixes()))}"
+            + (f"; {unread}" if unread else "")
         )
     return found
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A file that may be a mesh, of a format that is not read."""
+
+    file: str  # relative to the folder of meshes
+    format: str
+
+    @property
+    def reason(self) -> str:
+        return f"the format {self.format} is not read; {advice(self.format)}"
+
+
+def find_unread(root: Path, categories: Iterable[str] | None = None) -> list[Unread]:
+    """All files below `root` that may be meshes and are not read, sorted by name."""
+    found = [
+        (path, suffix) for path in _files(root) if (suffix := unread_format(path.name)) is not None
+    ]
+    wanted = None if categories is None else {*categories}
+    return [
+        Unread(printable(path.relative_to(root).as_posix()), suffix)
+        for path, suffix in sorted(found)
+        if wanted is None or _source(root, path).category in wanted
+    ]
+
+
+def summary(unread: list[Unread]) -> str:
+    """One line that says how many files of which formats are not read; empty without any."""
+    if not unread:
+        return ""
+    formats = [
+        f"{suffix} ({count}: {', '.join(_first(u.file for u in unread if u.format == suffix))})"
+        for suffix, count in sorted(Counter(u.format for u in unread).items())
+    ]
+    return f"{len(unread)} files have a format that is not read: {', '.join(formats)}"
+
+
+def _first(names: Iterable[str], count: int = 3) -> list[str]:
+    listed = list(names)
+    return listed if len(listed) <= count else [*listed[:count], "..."]
+
+
 def _mesh_files(root: Path) -> list[Path]:
     suffixes = readable_suffixes()
+    return [path for path in _files(root) if path.suffix.lower() in suffixes]
+
+
+def _files(root: Path) -> list[Path]:
+    """All files below a folder, hidden ones and those in hidden folders left out."""
     visited = set()
     paths = []
     for folder, children, files in os.walk(root, followlinks=True):
@@ -102,11 +152,7 @@ def _mesh_files(root: Path) -> list[Path]:
             continue
         visited.add(real)
         children[:] = sorted(name for name in children if not name.startswith("."))
-        paths += [
-            Path(folder, name)
-            for name in files
-            if Path(name).suffix.lower() in suffixes and not name.startswith(".")
-        ]
+        paths += [Path(folder, name) for name in files if not name.startswith(".")]
     return paths
 
 

@@ -1,14 +1,13 @@
-"""Meshes from and to files of any format that trimesh knows, validated on the way in."""
+"""Meshes from and to files, validated on the way in."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from onet.errors import DataError
+from onet.geometry.mesh_reading.formats import READERS
+from onet.geometry.mesh_reading.read import read_mesh
 from onet.geometry.mesh_writing import MESH_SUFFIXES, save_mesh
 
 if TYPE_CHECKING:
@@ -16,96 +15,35 @@ if TYPE_CHECKING:
 
 __all__ = ["MESH_SUFFIXES", "load_mesh", "readable_suffixes", "save_mesh"]
 
-_UNPAINTED = np.array([184, 184, 184, 255], dtype=np.uint8)
-
 
 def readable_suffixes() -> frozenset[str]:
-    """Suffixes of files that `load_mesh` may be able to read, `.stl` for instance."""
-    from trimesh.exchange.load import mesh_formats
-
-    return frozenset(f".{name}" for name in mesh_formats())
+    """Suffixes of files that `load_mesh` reads, `.stl` for instance."""
+    return frozenset(READERS)
 
 
-def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Trimesh:
-    """Read the geometry of one mesh file; scenes are concatenated with their transforms applied.
+def load_mesh(
+    path: str | os.PathLike[str], colors: bool = False, data: bytes | None = None
+) -> trimesh.Trimesh:
+    """Read the geometry of one mesh file; scenes become one mesh, with their transforms applied.
 
     Colours and textures are left out, or with `colors` become one colour a face, where the file
     has any (then `mesh.visual.defined`); parts without stay grey. Polygons become triangles.
-    Vertices stay as the file lists them (`process=False`), except that STL, which has no shared
-    vertices, gets equal ones merged.
+    Vertices stay as the file lists them, in its precision, except that those without a face are
+    dropped, and that STL, which has no shared vertices, gets equal ones merged.
+
+    What the file refers to is read from inside its own folder only. `metadata["sources"]` of the
+    mesh holds the SHA-256 of each file that was read, by its name relative to that folder.
+
+    Args:
+        path: the file; its suffix is the format, see `docs/data.md`.
+        colors: whether to read colours.
+        data: the content to parse in place of the file's.
 
     Returns:
         A mesh in the frame of the file, with at least one face and finite vertices.
 
     Raises:
-        DataError: a missing or unreadable file, no faces, NaN vertices, or zero extent.
+        DataError: a missing, damaged or unreadable file, a format or extension that is not read, no
+            faces, NaN vertices, or zero extent.
     """
-    import trimesh
-
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; check the path")
-    try:
-        loaded = trimesh.load(path, process=False)
-        parts = loaded.dump() if isinstance(loaded, trimesh.Scene) else [loaded]
-    except Exception as error:  # the readers of the many formats raise whatever they like
-        raise DataError(
-            f"{path}: cannot be read as a mesh ({type(error).__name__}: {error}); "
-            f"export it again as one of {', '.join(MESH_SUFFIXES)}"
-        ) from error
-    solid = [part for part in parts if isinstance(part, trimesh.Trimesh) and len(part.faces) > 0]
-    meshes = [
-        trimesh.Trimesh(vertices=part.vertices, faces=part.faces, process=False) for part in solid
-    ]
-    if not meshes:
-        raise DataError(f"{path}: has no faces; export it as a surface, not as points or curves")
-    if colors:
-        _paint(meshes, solid)
-    mesh: Any = meshes[0] if len(meshes) == 1 else trimesh.util.concatenate(meshes)
-    _check(mesh, path)
-    mesh.remove_unreferenced_vertices()  # loose vertices would widen the bounding box
-    if path.suffix.lower() == ".stl":
-        _merge_equal_vertices(mesh)
-    return mesh
-
-
-def _paint(meshes: list[Any], parts: list[Any]) -> None:
-    """Give the meshes the face colours of their originals; none where no original has any."""
-    if not any(part.visual.defined for part in parts):
-        return
-    for mesh, part in zip(meshes, parts, strict=True):
-        visual = part.visual
-        if not visual.defined:
-            colors = np.tile(_UNPAINTED, (len(part.faces), 1))
-        elif visual.kind == "texture":  # in the middle of each face
-            middles = None if visual.uv is None else visual.uv[part.faces].mean(axis=1)
-            shades = visual.material.to_color(middles)
-            if shades is None:
-                shades = visual.material.main_color
-            colors = np.broadcast_to(shades, (len(part.faces), 4))
-        else:
-            colors = visual.face_colors
-        mesh.visual.face_colors = colors
-
-
-def _check(mesh: trimesh.Trimesh, path: Path) -> None:
-    count = len(mesh.vertices)
-    if mesh.faces.min() < 0 or mesh.faces.max() >= count:
-        raise DataError(
-            f"{path}: a face names a vertex outside 0..{count - 1}; the file is damaged, "
-            "export it again"
-        )
-    used = mesh.vertices[np.unique(mesh.faces)]
-    bad = int((~np.isfinite(used).all(axis=1)).sum())
-    if bad:
-        raise DataError(
-            f"{path}: {bad} of {len(used)} vertices are NaN or infinite; repair and export it again"
-        )
-    if not np.ptp(used, axis=0).max() > 0:
-        raise DataError(f"{path}: has zero extent, all vertices coincide; export it again")
-
-
-def _merge_equal_vertices(mesh: trimesh.Trimesh) -> None:
-    vertices, inverse = np.unique(mesh.vertices, axis=0, return_inverse=True)
-    faces = inverse.reshape(-1)[mesh.faces]
-    mesh.vertices, mesh.faces = vertices, faces
+    return read_mesh(Path(path), colors, data)
