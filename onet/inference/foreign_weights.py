@@ -68,7 +68,8 @@ def plain_keys(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Names that wrappers put into keys are taken out, and so is what stands before the network's own
     keys. Where two networks are in one state, the one that is no moving average is taken, and the
-    log says so. Missing counters of batch normalisations, which only training looks at, are 0.
+    log says so. Counters beside the network are left out. Missing ones of batch normalisations,
+    which only training looks at, are 0.
     """
     bare = {".".join(p for p in key.split(".") if p not in _WRAPPERS): key for key in state}
     names = bare if len(bare) == len(state) else {key: key for key in state}
@@ -90,7 +91,8 @@ def plain_keys(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
                 chosen,
                 len(state) - len(names),
             )
-    plain = {name: state[key] for name, key in names.items()}
+    counters = {name for name, key in names.items() if "." not in name and state[key].numel() == 1}
+    plain = {name: state[key] for name, key in names.items() if not roots or name not in counters}
     for name in [name for name in plain if name.endswith(".running_mean")]:
         plain.setdefault(f"{name.removesuffix('running_mean')}num_batches_tracked", torch.tensor(0))
     return plain

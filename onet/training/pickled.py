@@ -12,9 +12,11 @@ import _compat_pickle
 import codecs
 import io
 import logging
+import pickle
 import pickletools
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -42,15 +44,16 @@ _TAKES_MEMORY = {
 _RUNS_MODULES = {"os", "posix", "nt", "sys", "subprocess", "runpy", "importlib", "pty", "socket"}
 _RUNS = {f"builtins.{name}" for name in ("eval", "exec", "compile", "__import__", "open")}
 
-_NUMPY_NUMBERS = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64"
-
 
 class LeftOut:
-    """What stands for an object of a class that plain weights do not need: it holds nothing."""
+    """What stands for an object of a class that plain weights do not need: it holds nothing.
+
+    Subclasses have the `name` of such a class or function.
+    """
 
     name = ""
 
-    def __new__(cls, *_: Any, **__: Any) -> LeftOut:
+    def __new__(cls, *_: Any, **__: Any) -> Any:
         return object.__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -63,10 +66,19 @@ class LeftOut:
         return id(self)
 
 
+class _LeftOutMapping(LeftOut):
+    """The same for classes that are dictionaries: what is put into it is kept, in a plain one."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        return OrderedDict()
+
+
 def is_pickled(path: Path) -> bool:
     """Whether the file begins as those of `torch.save`, in its present or its first format."""
     with path.open("rb") as file:
-        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))
+        beginning = file.read(9)
+    # safetensors begin with any 8 bytes, the length of what the bracket opens
+    return beginning.startswith((b"PK\x03\x04", b"\x80")) and beginning[8:] != b"{"
 
 
 def read_pickled(path: Path) -> Any:
@@ -82,10 +94,7 @@ def read_pickled(path: Path) -> Any:
     if what := mistaken_for(path):
         raise CheckpointError(f"{path}: {what}")
     try:
-        names = _names(path)
-        places = {full: type(full, (LeftOut,), {"name": full}) for full in sorted(names)}
-        with torch.serialization.safe_globals([*_numbers(), *((c, n) for n, c in places.items())]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content, left = _unpickled(path, _names(path))
     except CheckpointError:
         raise
     except Exception as error:  # torch raises errors of many kinds on damaged files
@@ -95,27 +104,57 @@ def read_pickled(path: Path) -> Any:
             "torch.save({'model': model.state_dict()}, 'weights.pt')"
         ) from None
     _check_tensors(path, content)
-    left = sorted({value.name for value in _walk(content) if isinstance(value, LeftOut)})
     if left:
         logger.warning(
-            "%s: holds objects of %s beside the weights; they are left out, and no code of theirs "
-            "has run",
+            "%s: holds objects of %s beside the weights; what they are is left out, and no code of "
+            "theirs has run",
             path,
-            ", ".join(left[:5]) + (", ..." if len(left) > 5 else ""),
+            ", ".join(sorted(left)[:5]) + (", ..." if len(left) > 5 else ""),
         )
     return content
 
 
-def _numbers() -> list[Any]:
-    """What numbers of NumPy are pickled with; files name it by where it was when they were made."""
-    rebuild = np.float64(0).__reduce__()[0]
-    return [
-        (rebuild, "numpy.core.multiarray.scalar"),
-        (rebuild, "numpy._core.multiarray.scalar"),
-        np.dtype,
-        *{type(np.dtype(name)) for name in _NUMPY_NUMBERS.split()},
-        codecs.encode,
-    ]
+def _unpickled(path: Path, names: set[str]) -> tuple[Any, set[str]]:
+    """The content, with placeholders for `names`, and which of them have left something out.
+
+    They are mappings where only those can be filled.
+    """
+    for placeholder in (LeftOut, _LeftOutMapping):
+        places = [(type(n, (placeholder,), {"name": n}), n) for n in sorted(names)]
+        try:
+            with (
+                torch.serialization.safe_globals([*_NUMBERS, *places]),
+                path.open("rb") as file,  # given a name, torch would go by its suffix
+            ):
+                content = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            if placeholder is _LeftOutMapping or "Can only SETITEM" not in str(error):
+                raise
+            continue
+        if placeholder is _LeftOutMapping:
+            return content, names
+        made = {value.name for value in _walk(content) if isinstance(value, LeftOut)}
+        return content, made - {""}
+    raise AssertionError("one of the two has returned or raised")
+
+
+def _scalar(kind: Any, data: bytes = b"") -> Any:
+    """A number of NumPy from its pickle; nothing for types that may be of any size."""
+    if not isinstance(kind, np.dtype) or kind.hasobject or kind.itemsize > _LARGEST_NUMBER:
+        return LeftOut()
+    return _REBUILD(kind, data)
+
+
+_LARGEST_NUMBER = 256  # bytes; text counts as one
+_REBUILD: Any = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    (_scalar, "numpy.core.multiarray.scalar"),
+    (_scalar, "numpy._core.multiarray.scalar"),
+    np.dtype,
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    codecs.encode,
+]
+"""What numbers of NumPy are pickled with; files name it by where it was when they were made."""
 
 
 def _names(path: Path) -> set[str]:
@@ -124,8 +163,7 @@ def _names(path: Path) -> set[str]:
     Raises:
         CheckpointError: see `read_pickled`.
     """
-    known = {f"{f.__module__}.{f.__qualname__}" for f in _numbers() if not isinstance(f, tuple)}
-    known |= {entry[1] for entry in _numbers() if isinstance(entry, tuple)}
+    known = {"_codecs.encode", "numpy.dtype", *(e[1] for e in _NUMBERS if isinstance(e, tuple))}
     names: set[str] = set()
     with _pickles(path) as file:
         for module, name in _globals(path, file):
@@ -233,4 +271,6 @@ def _walk(content: Any) -> Iterator[Any]:
 def _plain(error: Exception) -> str:
     """The first line of an error's message, without colours."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    inner = re.search(r"WeightsUnpickler error: (.*)", text)
+    text = inner[1] if inner else text
     return text.splitlines()[0][:200] if text else type(error).__name__
