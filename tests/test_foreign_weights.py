@@ -354,11 +354,12 @@ def put_together(path: Path, changes: dict[str, Any], **metadata: str) -> Path:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("model.decoder.hidden_size", 10**7, "another architecture than its configuration"),
+        ("model.decoder.hidden_size", 10**7, "GiB of memory"),
+        ("model.decoder.hidden_size", 8192, "another architecture"),
         ("model.decoder.hidden_size", 2**31 - 1, "no network can be made"),
         ("model.decoder.hidden_size", -1, "no network can be made"),
         ("model.decoder.hidden_size", 10**30, "is more than"),
-        ("model.c_dim", 10**9, "another architecture"),
+        ("model.c_dim", 10**9, "GiB of memory"),
         ("model.decoder", {"type": "cbatchnorm2", "n_blocks": 10**9}, "is more than"),
         ("model.decoder", {"type": "cbatchnorm2", "n_blocks": 1000}, "more than 20,000"),
         ("model.encoder", {"type": "idx", "count": 10**6}, "another architecture"),

@@ -29,9 +29,9 @@ from onet.models import build_model, fit_to_data, model_layout
 from onet.training.checkpoints import (
     Checkpoint,
     load_checkpoint,
-    load_into,
     read_safetensors,
     resolve_checkpoint,
+    restored,
     save_checkpoint,
     weight_problems,
 )
@@ -172,9 +172,7 @@ def convert(
 
 
 def _filled(checkpoint: Checkpoint) -> nn.Module:
-    model = build_model(checkpoint.config.model)
-    load_into(model, checkpoint)
-    return model
+    return restored(checkpoint, build_model)
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
+from torch.overrides import TorchFunctionMode
 
 from onet.errors import ConfigError, OnetError
 from onet.nn.memory import free_memory, gib
@@ -29,7 +30,7 @@ def without_memory(make: Callable[[], nn.Module]) -> nn.Module:
     """
     with _counted():
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), _WithoutNumbers():
                 return make()
         except OnetError:
             raise
@@ -61,6 +62,21 @@ def require_memory(network: nn.Module) -> None:
             f"part is {name} of shape {tuple(tensors[name].shape)}: lower the sizes of model and "
             "its parts"
         )
+
+
+class _WithoutNumbers(TorchFunctionMode):
+    """Initial numbers are not drawn: there is no memory for them, and torch loads a compiler."""
+
+    _FILL = frozenset({"normal_", "uniform_", "trunc_normal_", "fill_", "zero_", "copy_"})
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.randn:
+            return torch.empty(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in self._FILL and args and isinstance(args[0], Tensor):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from onet.config import Config, parse_config
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.mistaken import mistaken_for
-from onet.models import model_layout
+from onet.models.sizes import without_memory
 from onet.training.pickled import read_pickled
 
 FOLDER = "checkpoints"
@@ -66,12 +66,8 @@ def save_checkpoint(
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint file, or the best one of a run folder.
 
-    The tensors are read only if they are those of the network that the configuration describes, so
-    that a file does not take more memory than it has bytes.
-
     Raises:
-        CheckpointError: nothing there, unreadable, not written by this package, or weights that do
-            not fit its configuration.
+        CheckpointError: nothing there, unreadable, or not written by this package.
         ConfigError: its configuration is not valid in this version.
     """
     path = resolve_checkpoint(path)
@@ -87,7 +83,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         metadata = {key: json.loads(value) for key, value in header.items() if key != "config"}
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
-    _check_weights(path, config, file.shapes)
     return Checkpoint(config, file.tensors(), metadata, path)
 
 
@@ -148,14 +143,25 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
     )
 
 
-def _check_weights(path: Path, config: Config, found: Mapping[str, Tensor]) -> None:
-    """Refuse weights that are not those of the network in the configuration."""
-    problems = weight_problems(model_layout(config.model), found)
-    if problems:
-        raise CheckpointError(
-            f"{path}: weights of another architecture than its configuration describes: "
-            f"{problems}; the file was put together from two, or damaged: copy or train it again"
-        )
+def restored(checkpoint: Checkpoint, build: Callable[[dict[str, Any]], nn.Module]) -> nn.Module:
+    """The model of a checkpoint with its weights.
+
+    It is first built without memory, so that a configuration that asks for more than the weights of
+    the file takes none.
+
+    Args:
+        checkpoint: what was read.
+        build: makes the model of a section `model`, such as `onet.models.build_model`.
+
+    Raises:
+        ConfigError: no model can be made of the configuration.
+        CheckpointError: keys are missing or unexpected, or shapes differ; it names them.
+    """
+    section = checkpoint.config.model
+    _check_weights(checkpoint, without_memory(lambda: build(section)))
+    model = build(section)
+    load_into(model, checkpoint)
+    return model
 
 
 def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
@@ -164,13 +170,17 @@ def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: keys are missing or unexpected, or shapes differ; it names them.
     """
+    _check_weights(checkpoint, model)
+    model.load_state_dict(checkpoint.state)
+
+
+def _check_weights(checkpoint: Checkpoint, model: nn.Module) -> None:
     problems = weight_problems(model.state_dict(), checkpoint.state)
     if problems:
         raise CheckpointError(
             f"{checkpoint.path}: weights of another architecture: {problems}; use the "
             "configuration it was trained with"
         )
-    model.load_state_dict(checkpoint.state)
 
 
 def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
@@ -274,7 +284,9 @@ def load_training_state(
     try:
         state = read_pickled(path)
     except CheckpointError as error:
-        raise CheckpointError(f"{error}; so the run cannot be resumed; {remedy}") from None
+        raise CheckpointError(
+            f"unreadable, so the run cannot be resumed: {error}; {remedy}"
+        ) from None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path}: not the state of a training; {remedy}")
     if WEIGHTS in state:
