@@ -108,7 +108,16 @@ CUDA_SOURCES = [f"csrc/{name}.cu" for name in [*CUDA_OPERATIONS, "cuda_backend"]
 
 
 class Build(build_ext):
-    """Compiles the .cu files with nvcc, at the same time as the compiler is busy with the rest."""
+    """Compiles the .cu files with nvcc, at the same time as the compiler is busy with the rest.
+
+    What was compiled is also left in the source tree, where Python looks first when it is started
+    in the clone: `pip install .` then serves commands inside of it as an editable one does.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if not self.inplace:  # where it is, that is what has just been done
+            self.copy_extensions_to_source()
 
     def build_extensions(self) -> None:
         if NVCC is None:

@@ -12,6 +12,7 @@ Importing `onet` is cheap: submodules, torch and trimesh are imported when somet
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +54,24 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "_C":
+        return _compiled()
     if name not in _HOME:
         raise AttributeError(f"module 'onet' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def _compiled() -> Any:
+    """The compiled module; where a folder of sources has none, the remedy."""
+    from onet.errors import MissingDependency
+
+    try:
+        return importlib.import_module("onet._C")
+    except ModuleNotFoundError as error:
+        if error.name != "onet._C":
+            raise
+        folder = os.path.dirname(os.path.abspath(__file__))
+        raise MissingDependency(
+            f"onet._C: the compiled part is not in {folder} for this Python; in the clone run "
+            "`pip install -e .`, or outside of it use the installed package"
+        ) from None

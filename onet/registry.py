@@ -17,6 +17,24 @@ from onet.errors import ConfigError
 
 T = TypeVar("T", bound=type)
 
+MOST: dict[str, int] = {
+    # how often something is repeated, in a loop that nothing else ends
+    "blocks": 1000,
+    "n_blocks": 1000,
+    "layers": 1000,
+    "unet_depth": 12,
+    # cells or pixels along an edge
+    "resolution": 512,
+    "grid_resolution": 512,
+    "plane_resolution": 4096,
+    "map_resolution": 4096,
+    "size": 8192,
+    # points of an observation
+    "count": 10**7,
+}
+"""Largest values of options, by their names: a configuration comes from anywhere, and a number in
+it must not take all time and memory before anybody looks at it. Other numbers are below 2^31."""
+
 
 def nearest(name: str, valid: list[str]) -> str:
     """A remedy for a misspelt name: `did you mean 'x'?`, or the list of valid names."""
@@ -24,6 +42,10 @@ def nearest(name: str, valid: list[str]) -> str:
     if match:
         return f"did you mean {match[0]!r}?"
     return f"valid here: {', '.join(sorted(valid)) or 'nothing'}"
+
+
+def _digits(value: int) -> str:
+    return f"{value:,}" if abs(value) < 10**15 else f"a number of {value.bit_length()} bits"
 
 
 class Registry:
@@ -93,4 +115,11 @@ class Registry:
                 hint = f"unknown option; {nearest(key, list(schema.model_fields))}"
             raise ConfigError(f"{where}.{key} ({self.kind} {name!r}): {hint}") from None
         arguments = {key: getattr(checked, key) for key in schema.model_fields}
+        for key, value in arguments.items():
+            most = MOST.get(key, 2**31 - 1)
+            if isinstance(value, int) and abs(value) > most:
+                raise ConfigError(
+                    f"{where}.{key} ({self.kind} {name!r}): {_digits(value)} is more than the "
+                    f"{most:,} that are possible"
+                )
         return self[name](**arguments, **given)

@@ -182,6 +182,54 @@ def test_several_parents_are_laid_over_one_another_in_their_order(tmp_path: Path
         assert training.threads == threads
 
 
+def test_parents_are_found_as_the_command_line_finds_them(tmp_path: Path) -> None:
+    small = load_config("pointcloud_small")
+    for name in ("pointcloud_small", "pointcloud_small.yaml"):
+        assert load_config(name) == small
+        path = write(tmp_path / "mine.yaml", f"inherit: {name}")
+        assert load_config(path) == small
+    for name in ("pointcloud_small", "pointcloud_small.yaml"):  # of the file's own name
+        assert load_config(write(tmp_path / "pointcloud_small.yaml", f"inherit: {name}")) == small
+    write(tmp_path / "pointcloud_small.yaml", "training: {seed: 5}")
+    write(tmp_path / "base.yaml", "training: {batch_size: 6}")
+    path = write(tmp_path / "mine.yaml", "inherit: [pointcloud_small, base]")
+    training = load_config(path).training  # a file beside it comes before a packaged one
+    assert (training.seed, training.batch_size) == (5, 6)
+    path = write(tmp_path / "mine.yaml", "inherit: pointclod_small")
+    with pytest.raises(
+        ConfigError, match=r"did you mean 'pointcloud_small'\?; packaged are .*demo"
+    ):
+        load_config(path)
+
+
+def test_long_and_branching_inheritance_ends(tmp_path: Path) -> None:
+    write(tmp_path / "a0.yaml", "training: {seed: 7}")
+    for i in range(1, 40):  # 2^40 ways from the last one to the first
+        write(tmp_path / f"a{i}.yaml", f"inherit: [a{i - 1}, a{i - 1}.yaml, ./a{i - 1}.yaml]")
+    assert load_config(tmp_path / "a39.yaml").training.seed == 7
+    for i in range(300):
+        write(tmp_path / f"b{i}.yaml", f"inherit: b{i + 1}")
+    with pytest.raises(ConfigError, match="more than 50 files"):
+        load_config(tmp_path / "b0.yaml")
+
+
+def test_messages_stay_short(tmp_path: Path) -> None:
+    long = "x" * 100_000
+    for override in (
+        f"training={long}",
+        f"training.seed={long}",
+        f"model={long}",
+        ".".join("a" * 99),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load_config("pointcloud", [override])
+        assert len(str(caught.value)) < 1000
+    with pytest.raises(ConfigError, match="the key 3 is no name"):
+        load_config(write(tmp_path / "a.yaml", "model: {encoder: {3: 4}}"))
+    with pytest.raises(ConfigError, match="web page"):
+        load_config(write(tmp_path / "b.yaml", "<!DOCTYPE html><html><b>: x: y</b>"))
+
+
 def test_the_recipe_adds_training_keys_alone() -> None:
     changed = differences("pointcloud_recipe_small", "pointcloud_small")
     assert changed == differences("recipe", "pointcloud")

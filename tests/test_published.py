@@ -340,13 +340,13 @@ def test_files_that_are_something_else(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(CheckpointError, match="something else than weights under 'a'"):
         read_checkpoint(path)
     torch.save({"model": {}, "other": _Danger()}, path)
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="'model' is empty"):
         read_checkpoint(path)
     assert "code ran" not in capsys.readouterr().out
     whole = write_published(path, random_state(published_layout("unconditional"))).read_bytes()
     for content in (b"", b"no weights", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match="cannot be read"):
+        with pytest.raises(CheckpointError, match=r"cannot be read|is empty"):
             read_checkpoint(path)
     with pytest.raises(CheckpointError, match="no such file"):
         read_checkpoint(tmp_path / "none.pt")

@@ -122,7 +122,7 @@ def test_broken_stores_say_what_is_missing(root, tmp_path_factory):
     with pytest.raises(DataError, match=r"train\.lst: 1 of 4 models .*/ghost;"):
         Store(root).items("train")
     (root / "metadata.yaml").write_text("a: [")
-    with pytest.raises(DataError, match="not YAML"):
+    with pytest.raises(DataError, match="not valid YAML"):
         Store(root)
 
 

@@ -7,20 +7,27 @@ the one it is laid over replaces it, since the old options belong to the old typ
 
 from __future__ import annotations
 
+import os
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from onet.config.schema import Config
 from onet.errors import ConfigError
+from onet.mistaken import mistaken_for
 from onet.registry import nearest
+from onet.safe_yaml import DEEPEST, read_yaml, read_yaml_file
 
 S = TypeVar("S", bound=BaseModel)
 
 _INHERIT = "inherit"
+_GENERATIONS = 50
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 200
+_repr.maxdict = _repr.maxlist = 20
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -28,8 +35,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Args:
         path: a YAML file, or the name of a packaged configuration without suffix (`pointcloud`).
-            Its key `inherit` names another file, relative to its own folder, that it builds on, or
-            a list of files, of which the later ones are laid over the earlier ones.
+            Its key `inherit` names another file, relative to its own folder, with or without the
+            suffix, or a packaged configuration, that it builds on; or a list of them, of which the
+            later ones are laid over the earlier ones.
         overrides: `section.key=value` with the value in YAML (`training.batch_size=32`,
             `data.categories=[chair, table]`), applied in order after the files.
 
@@ -38,7 +46,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
             value. The message names the file, the dotted key and the nearest valid key.
     """
     tree = Config().model_dump()
-    for source, layer in [*_chain(_find(path), ()), *map(_override, overrides)]:
+    for source, layer in [*_chain(_find(path), (), {}), *map(_override, overrides)]:
         _check_keys(layer, source)
         tree = _merge(tree, layer)
         try:
@@ -71,77 +79,150 @@ def with_changes(section: S, changes: dict[str, Any], source: str) -> S:
 
 
 def _find(path: str | Path) -> Path:
-    from onet.resources import config_path, configs_dir
-
+    """The file that is meant on the command line: as named, or a packaged one."""
     path = Path(path)
     if path.is_file():
         return path
-    packaged = sorted(p.stem for p in configs_dir().glob("*.yaml"))
+    packaged = _packaged(os.fspath(path))
+    if packaged is not None:
+        return packaged
     if path.suffix or len(path.parts) > 1:
         raise ConfigError(
             f"{path}: no such configuration file; give a YAML file or one of the packaged "
-            f"configurations {', '.join(packaged)}"
+            f"configurations {', '.join(_names())}"
         )
-    if path.name not in packaged:
+    raise ConfigError(
+        f"{path}: neither a file nor a packaged configuration; {nearest(path.name, _names())}"
+    )
+
+
+def _names() -> list[str]:
+    from onet.resources import configs_dir
+
+    return sorted(path.stem for path in configs_dir().glob("*.yaml"))
+
+
+def _packaged(name: str) -> Path | None:
+    """The packaged configuration called `name` (`pointcloud` or `pointcloud.yaml`)."""
+    from onet.resources import configs_dir
+
+    stem = name.removesuffix(".yaml")
+    return configs_dir() / f"{stem}.yaml" if stem in _names() else None
+
+
+def _parent(name: str, heir: Path) -> Path:
+    """The file that `heir` inherits from: beside it, with or without the suffix, or packaged.
+
+    A file that inherits from its own name means the packaged configuration of that name.
+    """
+    packaged = _packaged(name)
+    for candidate in (heir.parent / name, heir.parent / f"{name}.yaml"):
+        if candidate.is_file() and not (packaged and candidate.resolve() == heir):
+            return candidate
+    if packaged is None:
         raise ConfigError(
-            f"{path}: neither a file nor a packaged configuration; {nearest(path.name, packaged)}"
+            f"{heir}: {_INHERIT} names {name}, which does not exist: there is no file "
+            f"{heir.parent / name}, nor with .yaml after it, and no packaged configuration of that "
+            f"name; {nearest(name, _names())}; packaged are {', '.join(_names())}"
         )
-    return config_path(path.name)
+    return packaged
 
 
-def _chain(path: Path, seen: tuple[Path, ...]) -> list[tuple[str, dict[str, Any]]]:
-    """The layers of `path` and of what it inherits from, the most basic first."""
+_Layers = dict[str, dict[str, Any]]
+
+
+def _chain(
+    path: Path, seen: tuple[Path, ...], done: dict[Path, _Layers]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The layers of `path` and of what it inherits from, the most basic first.
+
+    Args:
+        path: a file.
+        seen: what is being read because it inherits from `path`.
+        done: the layers of the files that were read before; a file is read once.
+    """
     path = path.resolve()
     if path in seen:
         names = " -> ".join(p.name for p in (*seen, path))
         raise ConfigError(f"{path}: {_INHERIT} goes in a circle ({names}); remove one of them")
-    if not path.is_file():
-        raise ConfigError(f"{seen[-1]}: {_INHERIT} names {path}, which does not exist")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
-    layer = _parse(text, str(path))
+    if path in done:
+        return [*done[path].items()]
+    if len(seen) >= _GENERATIONS:
+        raise ConfigError(
+            f"{seen[0]}: {_INHERIT} goes through more than {_GENERATIONS} files; write them into "
+            "fewer"
+        )
+    layer = _read(path)
     parents = layer.pop(_INHERIT, None) or []
     if isinstance(parents, str):
         parents = [parents]
     if not isinstance(parents, list) or not all(isinstance(name, str) for name in parents):
         raise ConfigError(
             f"{path}: {_INHERIT} must be the name of a YAML file, or a list of names, not "
-            f"{parents!r}"
+            f"{_short(parents)}"
         )
-    layers: dict[str, dict[str, Any]] = {}
+    layers: _Layers = {}
     for parent in parents:
-        for source, below in _chain(path.parent / parent, (*seen, path)):
+        for source, below in _chain(_parent(parent, path), (*seen, path), done):
             layers.setdefault(source, below)  # what two parents build on is laid down once
-    return [*layers.items(), (str(path), layer)]
+    layers[str(path)] = layer
+    done[path] = layers
+    return [*layers.items()]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = read_yaml_file(path)
+    except ValueError as error:
+        what = mistaken_for(path)
+        raise ConfigError(f"{path}: {what or error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return _checked(tree, str(path))
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not valid YAML: {error}") from None
+        tree = read_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    return _checked(tree, source)
+
+
+def _checked(tree: Any, source: str) -> dict[str, Any]:
+    """A mapping whose keys are text all the way down."""
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{source}: must contain `section: ...` lines, not {type(tree).__name__}")
+    todo: list[Any] = [tree]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str):
+                    raise ConfigError(
+                        f"{source}: the key {key!r} is no name but {type(key).__name__}; keys are "
+                        "those of the configuration"
+                    )
+        if isinstance(value, dict | list):
+            todo += value.values() if isinstance(value, dict) else value
     return tree
 
 
 def _override(text: str) -> tuple[str, dict[str, Any]]:
-    source = f"override {text!r}"
+    source = f"override {_short(text)}"
     key, equals, value = text.partition("=")
     keys = key.strip().split(".")
-    if not equals or not all(keys):
+    if not equals or not all(keys) or len(keys) > DEEPEST:
         raise ConfigError(f"{source}: write it as section.key=value")
     try:
-        layer: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: the value is not valid YAML: {error}") from None
+        layer: Any = read_yaml(value)
+    except ValueError as error:
+        raise ConfigError(f"{source}: the value {error}") from None
     for part in reversed(keys):
         layer = {part: layer}
-    return source, layer
+    return source, _checked(layer, source)
 
 
 def _check_keys(layer: dict[str, Any], source: str) -> None:
@@ -156,7 +237,9 @@ def _check_keys(layer: dict[str, Any], source: str) -> None:
             annotation = schema.model_fields[key].annotation
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):
                 if not isinstance(value, dict):
-                    raise ConfigError(f"{source}: {dotted} is a section, not a value: {value!r}")
+                    raise ConfigError(
+                        f"{source}: {dotted} is a section, not a value: {_short(value)}"
+                    )
                 walk(value, annotation, f"{dotted}.")
 
     walk(layer, Config, "")
@@ -194,4 +277,9 @@ def _explain(error: ValidationError, source: str) -> str:
     loc = first["loc"][:2]  # section and key; what follows says where in the key's value
     messages = dict.fromkeys(e["msg"] for e in error.errors() if e["loc"][:2] == loc)
     key = ".".join(str(part) for part in loc)
-    return f"{source}: {key}: {' or '.join(messages)}, not {first['input']!r}"
+    return f"{source}: {key}: {' or '.join(messages)}, not {_short(first['input'])}"
+
+
+def _short(value: Any) -> str:
+    """The value as Python writes it, of long ones the beginning and the end."""
+    return _repr.repr(value)

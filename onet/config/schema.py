@@ -16,7 +16,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 Section = dict[str, Any]
-PositiveInt = Annotated[int, Field(gt=0)]
+PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
+"""A number of things; the bounds further down keep what a file asks for within what there is."""
+
+Processes = Annotated[int, Field(gt=0, le=4096)]
 
 
 class _Strict(BaseModel):
@@ -78,7 +81,10 @@ class DataConfig(_Strict):
     )
     cache: bool = Field(default=True, description="Keep loaded items in memory.")
     workers: int = Field(
-        default=0, ge=0, description="Processes that load training data; 0 for the main one."
+        default=0,
+        ge=0,
+        le=4096,
+        description="Processes that load training data; 0 for the main one.",
     )
 
 
@@ -94,13 +100,22 @@ class TrainingConfig(_Strict):
         "published GANs, sgd plain gradient descent.",
     )
     learning_rate: float = Field(
-        default=1e-4, gt=0, description="Learning rate, after warm-up and before it falls."
+        default=1e-4,
+        gt=0,
+        allow_inf_nan=False,
+        description="Learning rate, after warm-up and before it falls.",
     )
     weight_decay: float = Field(
-        default=0.0, ge=0, description="Weight decay of adamw, on matrices and kernels only."
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight decay of adamw, on matrices and kernels only.",
     )
     warmup: int = Field(
-        default=0, ge=0, description="Iterations over which the learning rate rises from 0."
+        default=0,
+        ge=0,
+        lt=2**63,
+        description="Iterations over which the learning rate rises from 0.",
     )
     schedule: Literal["constant", "cosine"] = Field(
         default="constant",
@@ -146,20 +161,22 @@ class TrainingConfig(_Strict):
     selection_mode: Literal["max", "min"] = Field(
         default="max", description="Whether a larger or a smaller selection metric is better."
     )
-    seed: int = Field(default=0, ge=0, description="Seed of weights, data order and sampling.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Seed of weights, data order and sampling."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where to train; auto takes a GPU if there is one."
     )
-    devices: PositiveInt = Field(
+    devices: Processes = Field(
         default=1, description="Processes per machine, each with its device (DDP if over 1)."
     )
-    nodes: PositiveInt = Field(default=1, description="Machines (DDP when over 1).")
+    nodes: Processes = Field(default=1, description="Machines (DDP when over 1).")
     precision: Literal["32-true", "bf16-mixed", "auto"] = Field(
         default="32-true",
         description="Arithmetic of forward and backward passes; auto takes bf16-mixed where the "
         "processor has instructions for it.",
     )
-    threads: PositiveInt | None = Field(
+    threads: Processes | None = Field(
         default=None, description="CPU threads of each process; null for all cores."
     )
 
@@ -168,7 +185,9 @@ class GenerationConfig(_Strict):
     """How surfaces are taken from a trained field. Validation uses the same threshold."""
 
     resolution: PositiveInt = Field(
-        default=128, description="Cells along each edge of the extraction grid at its finest level."
+        default=128,
+        le=2**14,
+        description="Cells along each edge of the extraction grid at its finest level.",
     )
     threshold: float = Field(
         default=0.2, gt=0, lt=1, description="Probability above which a point counts as inside."
@@ -176,6 +195,7 @@ class GenerationConfig(_Strict):
     padding: float = Field(
         default=0.1,
         ge=0,
+        le=100,
         description="Margin of the extraction box around the unit cube, both sides together.",
     )
     format: Literal["ply", "glb", "obj", "off", "stl"] = Field(
@@ -204,7 +224,7 @@ class GenerationConfig(_Strict):
         default=False,
         description="Dual contouring: sharp edges and corners, from the gradients of the field.",
     )
-    simplify: Annotated[int, Field(ge=4)] | None = Field(
+    simplify: Annotated[int, Field(ge=4, lt=2**31)] | None = Field(
         default=None, description="Faces to simplify to; the mesh stays closed. null keeps all."
     )
     normals: bool = Field(
@@ -226,8 +246,8 @@ class GenerationConfig(_Strict):
 class EvaluationConfig(_Strict):
     """How reconstructions are compared with the truth."""
 
-    samples: PositiveInt = Field(default=100000, description="Surface samples per mesh.")
-    seed: int = Field(default=0, ge=0, description="Seed of the surface samples.")
+    samples: PositiveInt = Field(default=100000, le=10**8, description="Surface samples per mesh.")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of the surface samples.")
 
 
 class Config(_Strict):

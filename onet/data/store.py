@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from onet.archives import read_member
@@ -41,6 +40,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import read_voxels
 from onet.names import checked_path, printable
 from onet.registry import nearest
+from onet.safe_yaml import read_yaml_file
 
 POINTS = "points.npz"
 POINTCLOUD = "pointcloud.npz"
@@ -55,6 +55,7 @@ SPLITS = ("train", "val", "test")
 
 NAMED = 10  # absent models, in an error message
 _PREPARE_AGAIN = "delete it and prepare the item again with `onet prepare`"
+_METADATA_BYTES, _METADATA_VALUES = 2**23, 500_000
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -408,9 +409,9 @@ def read_metadata(root: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not YAML ({error}); correct or delete it") from error
+        content = read_yaml_file(path, _METADATA_BYTES, _METADATA_VALUES)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: {error}; correct or delete it") from None
     if not isinstance(content, dict):
         raise DataError(
             f"{path}: expected 'category: {{id: ..., name: ...}}' entries; correct or delete it"

@@ -6,14 +6,13 @@ belong to: that is read off their keys and shapes, or given as a configuration. 
 other names and shapes in their conditional batch normalisation (`fc_gamma` (F, C) for `conv_gamma`
 (F, C, 1), likewise beta).
 
-Files are unpickled without running code of theirs (`weights_only`).
+Files of other programs are read as far as their weights are those of such a network; see
+`onet.inference.foreign_weights`. None runs code of its own; see `onet.training.pickled`.
 """
 
 from __future__ import annotations
 
-import codecs
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +23,22 @@ from torch import Tensor, nn
 from onet.config import Config, load_config
 from onet.errors import CheckpointError, ConfigError
 from onet.files import replacing
-from onet.models import build_model, fit_to_data
+from onet.inference.foreign_weights import find_weights, plain_keys
+from onet.mistaken import mistaken_for
+from onet.models import build_model, fit_to_data, model_layout
 from onet.training.checkpoints import (
     Checkpoint,
     load_checkpoint,
-    load_into,
+    read_safetensors,
     resolve_checkpoint,
+    restored,
     save_checkpoint,
     weight_problems,
 )
+from onet.training.pickled import is_pickled, read_pickled
 
 SUFFIXES = (".pt", ".pth")
+"""Of files in the published layout that are written; what is read is known by its content."""
 RECOGNISED = (
     "img",
     "pointcloud",
@@ -52,19 +56,29 @@ _LEGACY = {"fc_gamma": "conv_gamma", "fc_beta": "conv_beta"}
 def read_checkpoint(
     path: str | os.PathLike[str], config: Config | str | os.PathLike[str] | None = None
 ) -> Checkpoint:
-    """Read a checkpoint of this package or a published file.
+    """Read a checkpoint of this package, a published file, or weights as others save them.
 
     Args:
-        path: a checkpoint file, a run folder, or a published file (`.pt`, `.pth`).
+        path: a checkpoint file, a run folder, or a published file: what `torch.save` writes, under
+            any name, or safetensors without a configuration.
         config: what a published file belongs to: a configuration, or the name or file of one; by
             default the one of `RECOGNISED` that the keys and shapes of the weights agree with.
 
     Raises:
-        CheckpointError: nothing there, unreadable, or of another architecture; it names the keys.
+        CheckpointError: nothing there, something else, unreadable, or of another architecture; it
+            names the keys.
         ConfigError: `config` does not exist, or is given for a checkpoint that has its own.
     """
     path = resolve_checkpoint(path)
-    if path.suffix in SUFFIXES:
+    if what := mistaken_for(path):
+        raise CheckpointError(f"{path}: {what}")
+    pickled = is_pickled(path)
+    if not pickled and path.suffix.lower() in SUFFIXES and not _is_safetensors(path):
+        raise CheckpointError(
+            f"{path}: cannot be read as a published file (it does not begin as files of torch.save "
+            "do); it may be another kind of file, or damaged: copy it again"
+        )
+    if pickled or "config" not in read_safetensors(path).header:
         if config is not None and not isinstance(config, Config):
             config = load_config(os.fspath(config))
         return read_published(path, config)
@@ -75,19 +89,23 @@ def read_checkpoint(
 
 def read_published(path: Path, config: Config | None = None) -> Checkpoint:
     """Read a published file; see `read_checkpoint`."""
-    content = _unpickle(path)
-    state = _current_names(content["model"])
+    if is_pickled(path):
+        content = read_pickled(path)
+        state = _current_names(find_weights(path, content))
+    else:
+        content, file = {}, read_safetensors(path)
+        state = _current_names(plain_keys(path, file.tensors()))
     config = _recognise(path, state) if config is None else _completed(config, state)
-    problems = weight_problems(_layout(config), state)
+    problems = weight_problems(model_layout(config.model), state)
     if problems:
         raise CheckpointError(
             f"{path}: weights of another architecture: {problems}; give the configuration that "
             "they were trained with"
         )
     metadata = {
-        "iteration": _number(content, "it", int),
-        "epoch": _number(content, "epoch_it", int),
-        "loss_val_best": _number(content, "loss_val_best", float),
+        "iteration": int(_number(content, "it", "global_step", "iteration") or 0),
+        "epoch": int(_number(content, "epoch_it", "epoch") or 0),
+        "loss_val_best": _number(content, "loss_val_best"),
         "published": path.name,
     }
     return Checkpoint(config, state, metadata, path)
@@ -141,12 +159,12 @@ def convert(
         CheckpointError: see `read_checkpoint`.
     """
     target = Path(target)
-    if target.suffix not in (*SUFFIXES, ".safetensors"):
+    if target.suffix.lower() not in (*SUFFIXES, ".safetensors"):
         raise ConfigError(
             f"{target}: name the result .safetensors (of this package) or .pt (published layout)"
         )
     checkpoint = read_checkpoint(source, config)
-    if target.suffix in SUFFIXES:
+    if target.suffix.lower() in SUFFIXES:
         write_published(target, checkpoint)
     else:
         save_checkpoint(target, _filled(checkpoint), checkpoint.config, checkpoint.metadata)
@@ -154,48 +172,24 @@ def convert(
 
 
 def _filled(checkpoint: Checkpoint) -> nn.Module:
-    model = build_model(checkpoint.config.model)
-    load_into(model, checkpoint)
-    return model
+    return restored(checkpoint, build_model)
 
 
-def _unpickle(path: Path) -> dict[str, Any]:
-    """The dictionary in the file, with tensors on the CPU."""
-    # What numbers of NumPy are pickled with. Files name the first by where it was in the release
-    # that wrote them.
-    rebuild = np.float64(0).__reduce__()[0]
-    allowed: list[Any] = [
-        (rebuild, "numpy.core.multiarray.scalar"),
-        (rebuild, "numpy._core.multiarray.scalar"),
-        np.dtype,
-        *{type(np.dtype(name)) for name in ("float32", "float64", "int64")},
-        codecs.encode,
-    ]
-    try:
-        with torch.serialization.safe_globals(allowed):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path}: cannot be read as a published file ({reason}); it may be cut short: copy it "
-            "again"
-        ) from None
-    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
-        found = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else content
-        raise CheckpointError(
-            f"{path}: not in the published layout: has no dictionary 'model' (found: "
-            f"{str(found)[:200]})"
-        )
-    odd = [key for key, value in content["model"].items() if not isinstance(value, Tensor)]
-    if odd:
-        raise CheckpointError(f"{path}: 'model' holds something else than weights under {odd[0]!r}")
-    return content
+def _is_safetensors(path: Path) -> bool:
+    """Whether the file begins as safetensors: the length of a JSON header, and the header."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
-def _number(content: dict[str, Any], key: str, kind: type[int] | type[float]) -> Any:
-    """The entry as a plain number; without it 0 for a counter, None for a score."""
-    value = content.get(key)
-    return (0 if kind is int else None) if value is None else kind(value)
+def _number(content: Any, *keys: str) -> float | None:
+    """The first of the entries that is a finite number, or None."""
+    for key in keys:
+        value = content.get(key) if isinstance(content, dict) else None
+        if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
+            value = value.item()
+        if isinstance(value, int | float) and abs(value) < 2**63:
+            return value
+    return None
 
 
 def _current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -218,12 +212,6 @@ def _completed(config: Config, state: dict[str, Tensor]) -> Config:
     return config.model_copy(update={"model": fit_to_data(config.model, items)})
 
 
-def _layout(config: Config) -> dict[str, Tensor]:
-    """Keys and shapes of the model's weights, without memory behind them."""
-    with torch.device("meta"):
-        return build_model(config.model).state_dict()
-
-
 def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
     """The configuration whose model has these keys and shapes.
 
@@ -233,7 +221,7 @@ def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
     differences: dict[int, tuple[str, str]] = {}  # by the number of keys that differ
     for name in RECOGNISED:
         config = _completed(load_config(name), state)
-        layout = _layout(config)
+        layout = model_layout(config.model)
         problems = weight_problems(layout, state)
         if not problems:
             return config

@@ -34,7 +34,7 @@ from onet.inference.surface import (
 )
 from onet.models import build_model
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
-from onet.training.checkpoints import load_into
+from onet.training.checkpoints import restored
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,7 @@ def load(
     checkpoint = read_checkpoint(path, config)
     calibration = read_calibration(checkpoint.path)
     checkpoint = with_applied_threshold(path, checkpoint)
-    model = build_model(checkpoint.config.model)
-    load_into(model, checkpoint)
+    model = restored(checkpoint, build_model)
     loaded = Reconstructor(
         model.to(place),
         checkpoint.config,

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 from onet.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 MODELS: Registry = Registry("model")
 
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork  # noqa: E402
 from onet.models.occupancy import OccupancyNetwork  # noqa: E402
+from onet.models.sizes import require_memory, without_memory  # noqa: E402
 
 __all__ = [
     "MODELS",
@@ -28,6 +29,7 @@ __all__ = [
     "build_model",
     "fit_to_data",
     "load_pretrained",
+    "model_layout",
 ]
 
 
@@ -35,10 +37,21 @@ def build_model(section: dict[str, Any]) -> nn.Module:
     """The model that the configuration's section `model` describes, with fresh weights.
 
     Raises:
-        ConfigError: unknown type or option of the model or one of its parts.
+        ConfigError: unknown type or option of the model or one of its parts, sizes with which no
+            network can be made, or one that does not fit into the memory that is free.
     """
+    require_memory(without_memory(lambda: MODELS.build(section, "model")))
     model: nn.Module = MODELS.build(section, "model")
     return model
+
+
+def model_layout(section: dict[str, Any]) -> dict[str, Tensor]:
+    """Keys and shapes of the weights that such a model has, without memory behind them.
+
+    Raises:
+        ConfigError: as `build_model`, but for the memory.
+    """
+    return without_memory(lambda: MODELS.build(section, "model")).state_dict()
 
 
 def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:

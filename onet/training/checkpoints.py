@@ -13,8 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,9 @@ from torch import Tensor, nn
 from onet.config import Config, parse_config
 from onet.errors import CheckpointError
 from onet.files import replacing
+from onet.mistaken import mistaken_for
+from onet.models.sizes import without_memory
+from onet.training.pickled import read_pickled
 
 FOLDER = "checkpoints"
 BEST = "best.safetensors"
@@ -69,27 +71,97 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         ConfigError: its configuration is not valid in this version.
     """
     path = resolve_checkpoint(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: not a readable safetensors file ({error}); it may be cut short: copy "
-            "or train it again"
-        ) from None
+    file = read_safetensors(path)
+    header = file.header
     if "config" not in header:
         raise CheckpointError(
             f"{path}: holds weights without a configuration; only checkpoints written by "
             "`onet train` can be loaded"
         )
-    try:
-        metadata = {key: json.loads(value) for key, value in header.items()}
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
     config = parse_config(header["config"], str(path))
-    del metadata["config"]
-    return Checkpoint(config, state, metadata, path)
+    try:
+        metadata = {key: json.loads(value) for key, value in header.items() if key != "config"}
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
+    return Checkpoint(config, file.tensors(), metadata, path)
+
+
+@dataclass(frozen=True)
+class SafetensorsFile:
+    """The header of a safetensors file; tensors are read when they are asked for.
+
+    Attributes:
+        path: of the file.
+        header: its metadata, text by name.
+        shapes: tensors of the shapes of those in the file, without memory behind them.
+    """
+
+    path: Path
+    header: dict[str, str]
+    shapes: dict[str, Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors, on the CPU.
+
+        Raises:
+            CheckpointError: the file has changed or cannot be read.
+        """
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in self.shapes}
+        except (SafetensorError, OSError) as error:
+            raise _unreadable(self.path, error) from None
+
+
+def read_safetensors(path: Path) -> SafetensorsFile:
+    """Read the header of a safetensors file.
+
+    Raises:
+        CheckpointError: another kind of file, or one that is cut short.
+    """
+    if what := mistaken_for(path):
+        raise CheckpointError(f"{path}: {what}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            slices = {name: file.get_slice(name) for name in names}
+            shapes = {name: _shape(s.get_shape(), s.get_dtype()) for name, s in slices.items()}
+            return SafetensorsFile(path, file.metadata() or {}, shapes)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _shape(shape: list[int], kind: str) -> Tensor:
+    floating = kind.startswith(("F", "BF"))
+    return torch.empty(shape, dtype=torch.float32 if floating else torch.int64, device="meta")
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: not a readable safetensors file ({error}); it may be cut short: copy "
+        "or train it again"
+    )
+
+
+def restored(checkpoint: Checkpoint, build: Callable[[dict[str, Any]], nn.Module]) -> nn.Module:
+    """The model of a checkpoint with its weights.
+
+    It is first built without memory, so that a configuration that asks for more than the weights of
+    the file takes none.
+
+    Args:
+        checkpoint: what was read.
+        build: makes the model of a section `model`, such as `onet.models.build_model`.
+
+    Raises:
+        ConfigError: no model can be made of the configuration.
+        CheckpointError: keys are missing or unexpected, or shapes differ; it names them.
+    """
+    section = checkpoint.config.model
+    _check_weights(checkpoint, without_memory(lambda: build(section)))
+    model = build(section)
+    load_into(model, checkpoint)
+    return model
 
 
 def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
@@ -98,17 +170,21 @@ def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: keys are missing or unexpected, or shapes differ; it names them.
     """
+    _check_weights(checkpoint, model)
+    model.load_state_dict(checkpoint.state)
+
+
+def _check_weights(checkpoint: Checkpoint, model: nn.Module) -> None:
     problems = weight_problems(model.state_dict(), checkpoint.state)
     if problems:
         raise CheckpointError(
             f"{checkpoint.path}: weights of another architecture: {problems}; use the "
             "configuration it was trained with"
         )
-    model.load_state_dict(checkpoint.state)
 
 
 def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """How weights differ from those wanted: keys missing, unexpected or of another shape.
+    """How weights differ from those wanted: keys missing, unexpected, of another shape or type.
 
     Empty where they fit. Of each kind the first three keys are named.
     """
@@ -119,6 +195,13 @@ def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
             f"{key} {tuple(found[key].shape)} for {tuple(wanted[key].shape)}"
             for key in wanted
             if key in found and found[key].shape != wanted[key].shape
+        ],
+        "of another type": [
+            f"{key} {found[key].dtype}"
+            for key in wanted
+            if key in found
+            and wanted[key].is_floating_point()
+            and not found[key].is_floating_point()
         ],
     }
     return "; ".join(
@@ -135,10 +218,10 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
         CheckpointError: there is none.
     """
     path = Path(path)
-    if path.is_file():
-        return path
     if not path.exists():
         raise CheckpointError(f"{path}: no such file or run folder")
+    if not path.is_dir():
+        return path
     for name in (BEST, LAST):
         candidate = path / FOLDER / name
         if candidate.is_file():
@@ -198,12 +281,16 @@ def load_training_state(
         raise CheckpointError(f"{folder / LAST}: its iteration {iteration!r} is not a number")
     path = folder / OPTIMIZER.format(iteration=iteration)
     remedy = "give another run folder to start anew"
+    if not path.is_file():
+        raise CheckpointError(f"{path}: missing, so the run cannot be resumed; {remedy}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: missing, so the run cannot be resumed; {remedy}") from None
-    except Exception as error:  # torch.load raises errors of many kinds on corrupt files
-        raise CheckpointError(f"{path}: unreadable ({error}); {remedy}") from error
+        state = read_pickled(path)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"unreadable, so the run cannot be resumed: {error}; {remedy}"
+        ) from None
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: not the state of a training; {remedy}")
     if WEIGHTS in state:
         model.load_state_dict(state.pop(WEIGHTS))
     more: dict[str, Any] = state.pop(STEP, {})
@@ -218,17 +305,3 @@ def load_training_state(
     for group, decay in zip(optimizer.param_groups, decays, strict=True):
         group["weight_decay"] = decay
     return more
-
-
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and cleanliness of the git repository that `folder` is in; None if there is none."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-        return done.stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
-    except (FileNotFoundError, subprocess.SubprocessError):
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 import torch
@@ -15,15 +16,19 @@ from onet.training.precision import Precision, choose_precision
 def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
     """The launched processes of a run, and the precision that `auto` stands for there.
 
+    Under `torchrun` the processes are there already, and their number is torchrun's.
+
     Raises:
-        ConfigError: the items of a batch cannot be shared evenly.
+        ConfigError: the items of a batch cannot be shared evenly, or training.devices and
+            training.nodes name other numbers than torchrun has started.
     """
+    devices, nodes = _processes(settings)
     device = settings.device if settings.device != "auto" else _best_device()
     precision = choose_precision(device) if settings.precision == "auto" else settings.precision
     fabric = Fabric(
         accelerator=device,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
+        devices=devices,
+        num_nodes=nodes,
         precision=precision,
     )
     fabric.launch()
@@ -33,6 +38,24 @@ def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
             f"{fabric.world_size} processes; choose a multiple"
         )
     return fabric, precision
+
+
+def _processes(settings: TrainingConfig) -> tuple[int, int]:
+    """Processes per machine, and machines."""
+    if not torch.distributed.is_torchelastic_launched():
+        return settings.devices, settings.nodes
+    devices = int(os.environ["LOCAL_WORLD_SIZE"])
+    nodes = int(os.environ["WORLD_SIZE"]) // devices
+    for key, told, started in (
+        ("devices", settings.devices, devices),
+        ("nodes", settings.nodes, nodes),
+    ):
+        if told not in (1, started):
+            raise ConfigError(
+                f"training.{key}: {told}, but torchrun has started {started}; leave it out, or "
+                "give torchrun the same number"
+            )
+    return devices, nodes
 
 
 def _best_device() -> Literal["cuda", "mps", "cpu"]:

@@ -40,6 +40,7 @@ from onet.training.fabric import build_fabric
 from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
+from onet.training.repository import git_state
 from onet.training.result import TrainingResult
 from onet.training.resumption import checkpoint_to_resume
 from onet.training.schedule import LearningRate
@@ -150,7 +151,7 @@ class _Run:
         self.agreed: float | None = None
         self.best: dict[str, float] | None = None
         self.last: dict[str, float] | None = None
-        self.git = checkpoints.git_state(Path.cwd())
+        self.git = git_state(Path.cwd())
         if resuming:
             checkpoint = self._read_checkpoint()
         self.learning_rate = LearningRate(settings)

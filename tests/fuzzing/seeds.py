@@ -181,7 +181,7 @@ def _text_cloud() -> list[bytes]:
         (" ", ""),
         (",", "index,x,y,z,nx,ny,nz"),
         (";", "//X;Y;Z;R;G;B;A"),
-        ("\t", "# a\n# x y z"),
+        ("\t", "# a\n# t x y z i j k"),
     ):
         lines = [separator.join(map(str, row)) for row in rows]
         result.append("\n".join([*([heading] if heading else []), *lines, ""]).encode())

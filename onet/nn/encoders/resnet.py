@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError
+from onet.mistaken import mistaken_for
 from onet.nn.encoders import ENCODERS
 
 IMAGENET = "imagenet"
@@ -160,8 +161,10 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"model.encoder.pretrained: {path}: no such file; give {IMAGENET!r}, a file with "
             "torchvision's weights, or null"
         )
+    if what := mistaken_for(path):
+        raise CheckpointError(f"{path}: {what}")
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
