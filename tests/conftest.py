@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Benchmarks are no part of the installed package. They come last, lest the sources beside them,
+# which hold no compiled modules, are taken for the package.
+sys.path.append(str(Path(__file__).parents[1]))
 
 # The same examples in every run: a test that passes keeps passing until the code changes.
 settings.register_profile("onet", derandomize=True, deadline=None, max_examples=25, database=None)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from onet.adversarial.dynamics import (
+from onet.errors import ConfigError
+from onet.gan_theory.dynamics import (
     SCHEMES,
     distances,
     spectral_radius,
@@ -14,15 +15,14 @@ from onet.adversarial.dynamics import (
     trajectory,
     update_jacobian,
 )
-from onet.adversarial.games.bilinear import Bilinear
-from onet.adversarial.games.catalogue import dirac_methods
-from onet.adversarial.games.dirac import DiracGan
-from onet.adversarial.games.ellipse import Ellipse
-from onet.adversarial.games.energy import SquareDirac
-from onet.adversarial.games.finite_mass import MASSES, FiniteMassDirac
-from onet.adversarial.games.four_points import FourPoints
-from onet.adversarial.games.modified import Consensus
-from onet.errors import ConfigError
+from onet.gan_theory.games.bilinear import Bilinear
+from onet.gan_theory.games.catalogue import dirac_methods
+from onet.gan_theory.games.dirac import DiracGan
+from onet.gan_theory.games.ellipse import Ellipse
+from onet.gan_theory.games.energy import SquareDirac
+from onet.gan_theory.games.finite_mass import MASSES, FiniteMassDirac
+from onet.gan_theory.games.four_points import FourPoints
+from onet.gan_theory.games.modified import Consensus
 
 START = np.array([1.0, -1.0])  # (1, 1) where positive logits mean fake, as in the thesis
 STEPS = 500

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
-from onet.adversarial.augmentations import (
+from onet.errors import ConfigError, DataError
+from onet.gan_theory.augmentations import (
     AUGMENTATIONS,
     parse_augmentations,
     rank_augmentations,
 )
-from onet.adversarial.games.function_space import (
+from onet.gan_theory.games.function_space import (
     LocalGan,
     discrete_operator,
     euler_moduli,
@@ -23,11 +24,10 @@ from onet.adversarial.games.function_space import (
     lgan_spectrum,
     spectral_abscissa,
 )
-from onet.adversarial.mixtures import bridged, gaussian, two_modes
-from onet.adversarial.poincare import FourierFeatures, Polynomials, advise, ritz
-from onet.adversarial.poincare_network import poincare_network
-from onet.adversarial.weighted_laplacian import WeightedLaplacian
-from onet.errors import ConfigError, DataError
+from onet.gan_theory.mixtures import bridged, gaussian, two_modes
+from onet.gan_theory.poincare import FourierFeatures, Polynomials, advise, ritz
+from onet.gan_theory.poincare_network import poincare_network
+from onet.gan_theory.weighted_laplacian import WeightedLaplacian
 
 SAMPLES = 20_000
 

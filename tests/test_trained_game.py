@@ -16,8 +16,8 @@ from test_every_config import COMMON, shrunk
 
 from onet.config import load_config
 from onet.errors import CheckpointError, ConfigError
+from onet.gan_theory.trained_game import load_game
 from onet.training.loop import train
-from onet.training.trained_game import load_game
 
 DATA = {"train": Spheres(), "val": Spheres(2)}
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onet import __version__
+from onet._version import __version__
 from onet.errors import ConfigError
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.topology import topology

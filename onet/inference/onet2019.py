@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.store import Store
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder

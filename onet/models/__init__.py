@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from onet.registry import Registry
+from onet.models._registry import MODELS
 
 if TYPE_CHECKING:
     from torch import nn
 
-MODELS: Registry = Registry("model")
-
-from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork  # noqa: E402
-from onet.models.occupancy import OccupancyNetwork  # noqa: E402
+from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.occupancy import OccupancyNetwork
 
 __all__ = [
     "MODELS",

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onet import __version__
+from onet._version import __version__
 from onet.config import Config
 from onet.errors import ConfigError, DataError, TrainingError
 from onet.files import replacing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from onet.errors import ConfigError, DataError
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 
 
 @ENCODERS.register("idx")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from onet.errors import DataError
 from onet.nn.code import CodeKind
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.local_features import Plane
 

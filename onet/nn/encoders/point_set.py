@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from onet.nn.code import CodeKind
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.latent_set import LatentSet, Queries
 
 

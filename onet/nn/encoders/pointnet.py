@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.layers import ResnetBlock, embed_points, split_linear
 
 

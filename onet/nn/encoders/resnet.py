@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 
 IMAGENET = "imagenet"
 _URL = "https://download.pytorch.org/models/{file}"

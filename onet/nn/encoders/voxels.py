@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError, DataError
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 
 
 @ENCODERS.register("voxel_simple")
