@@ -1,10 +1,10 @@
 """Encoders, from an observation to a code (B, C), by name.
 
 An encoder is a module in this folder: a class `__init__(self, c_dim, **options)` with
-`forward(inputs) -> (B, c_dim)`, decorated with `@ENCODERS.register(name)` and imported below. One
-that makes codes of another kind has `makes`, see `onet.nn.code`. One that can start from weights
-trained elsewhere offers `load_pretrained()`, called when training starts, not when a trained model
-is loaded.
+`forward(inputs) -> (B, c_dim)`, decorated with `@ENCODERS.register(name)` and imported below. It
+says what it `observes`, and one that makes codes of another kind what it `makes`, see
+`onet.nn.code`. One that can start from weights trained elsewhere offers `load_pretrained()`, called
+when training starts, not when a trained model is loaded.
 """
 
 from onet.nn.encoders._registry import ENCODERS

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import ClassVar
 from urllib.error import URLError
 
 import torch
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError
+from onet.nn.code import ObservationKind
 from onet.nn.encoders._registry import ENCODERS
 
 IMAGENET = "imagenet"
@@ -114,6 +116,8 @@ class ResnetFeatures(nn.Module):
             IMAGENET1K_V1, downloaded when training starts), a file (`.pth` or `.safetensors`) with
             torchvision's keys, or null for random ones.
     """
+
+    observes: ClassVar[ObservationKind] = "image"
 
     block: type[_BasicBlock | _Bottleneck]
     depths: tuple[int, ...]
