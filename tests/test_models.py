@@ -137,9 +137,12 @@ def test_loss_is_summed_over_points_and_averaged_over_items() -> None:
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 def test_validation_measures_iou_at_the_threshold(threshold: float) -> None:
     model, batch = build_model(small()).eval(), make_batch()
-    model.decoder.fc_out.weight.data.mul_(20)  # so that the thresholds differ in effect
+    head, codes = model.decoder.fc_out, model.encode(batch["inputs"])
+    with torch.no_grad():  # logits on both sides of each threshold, whatever the weights
+        head.weight.mul_(3 / model.decode(batch["points"], codes).std())
+        head.bias.sub_(model.decode(batch["points"], codes).median())
     settings = GenerationConfig(threshold=threshold)
-    inside = torch.sigmoid(model.decode(batch["points"], model.encode(batch["inputs"]))) > threshold
+    inside = torch.sigmoid(model.decode(batch["points"], codes)) > threshold
     assert 0 < inside.sum() < inside.numel()
     truth = batch["occupancies"] > 0.5
     expected = (inside & truth).sum(1) / (inside | truth).sum(1)
