@@ -32,6 +32,7 @@ def test_solid_for_every_field(seed, bias, resolution):
     assert np.abs(mesh.vertices).max() <= half
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.sampled_from([33, 64, 100]))
 def test_fast_is_solid_for_every_field(seed, bias, resolution):
     mesh = extract_mesh(noise_field(seed, bias), resolution=resolution, mode="fast")

@@ -175,6 +175,7 @@ def test_iou_of_two_empty_shapes_is_one() -> None:
     assert model.validate(batch)["iou"].tolist() == [0, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_single_shape_can_be_learned() -> None:
     torch.manual_seed(0)
     model = build_model(small(decoder={"type": "cbatchnorm", "hidden_size": 32}))
@@ -382,6 +383,7 @@ TWO_SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWO_SHAPES)
 def test_a_variational_model_learns_two_shapes(name: str) -> None:
     torch.manual_seed(0)
@@ -434,6 +436,7 @@ def reduced(section: dict[str, Any]) -> dict[str, Any]:
     return {**changed, "z_dim": section["z_dim"] * 8 // latents} if latents else changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(NAMES))
 @pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
 def test_packaged_configurations_train(name: str, bf16: bool) -> None:

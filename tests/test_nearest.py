@@ -82,6 +82,7 @@ def test_threads_and_batches_change_nothing():
     np.testing.assert_array_equal(tree.query(queries[order])[1], index[order])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [k for k in CLOUDS if k != "sphere"])
 def test_no_input_is_slow(kind):
     """The exhaustive search would take minutes for 60,000 points."""

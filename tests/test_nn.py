@@ -159,6 +159,7 @@ def test_saved_and_reloaded_computes_the_same(part: Part, tmp_path: Path) -> Non
         assert torch.equal(call(part, fresh), call(part, module))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
 def test_items_do_not_influence_one_another_in_eval_mode(part: Part) -> None:
     module = randomise(build(part)).eval()

@@ -94,6 +94,7 @@ def test_ritz_on_mixtures():
     assert 0.115 < ritz(four, FourierFeatures(four)).xi_min < 0.14
 
 
+@pytest.mark.slow
 def test_a_network_finds_the_constant():
     for data, steps, low, high in (
         (gaussian(0.7), 150, 0.95 / 0.49, 1.1 / 0.49),
@@ -128,6 +129,7 @@ def by_cosines(samples):
     return ritz(samples, FourierFeatures(samples)).xi_min
 
 
+@pytest.mark.slow
 def test_augmentations_that_connect_the_modes_come_first():
     samples = two_modes(6.0).sample(4000, 0)
     ranked = rank_augmentations(samples, {"mixup": 0.5, "mirror": 0.1}, sweeps=2)

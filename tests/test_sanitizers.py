@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from native import fuzz
 
+pytestmark = pytest.mark.slow
+
 CASES = {"address": (200, 1), "thread": (40, 3)}  # cases of each operation, threads
 
 

@@ -190,6 +190,7 @@ def test_one_item(run):
     assert report.settings["items"] == 1 and report.best == 0.4
 
 
+@pytest.mark.slow
 def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_path, caplog):
     checkpoint = run / "checkpoints" / "best.safetensors"
     before = generate(run, data=store, categories=["ball"], split="test")
@@ -237,6 +238,7 @@ def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_pat
     assert "another checkpoint" in caplog.text and "applied_threshold" not in kept.metadata
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "error"),
     [

@@ -35,6 +35,7 @@ def refuse(*_: object) -> None:
     raise AssertionError("a finished run was made again")
 
 
+@pytest.mark.slow
 def test_the_suite_measures_every_method_and_goes_on(
     benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_the_suite_measures_every_method_and_goes_on(
         run(suite, *words, "--batch", 12)
 
 
+@pytest.mark.slow
 def test_clusters_are_recorded_for_both_losses(benchmark: Any, tmp_path: Path) -> None:
     clusters = benchmark("clusters")
     chosen = ["two clusters 2:1", "five Gaussians"]

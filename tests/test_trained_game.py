@@ -75,6 +75,7 @@ def test_what_is_no_game_is_refused(tmp_path: Path) -> None:
         load_game(tmp_path / "vae", datasets=DATA)
 
 
+@pytest.mark.slow
 def test_the_command(sample_store: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     settings = load_config("gan_small", [*COMMON, f"data.path={sample_store}"])
     settings = settings.model_copy(update={"model": shrunk(settings.model)})

@@ -197,6 +197,7 @@ def test_every_option_of_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert rates == [LearningRate(config(**RECIPE).training)(step, 0.0) for step in range(7)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(RECIPE.keys() - {"weight_decay"}))
 def test_each_option_of_the_recipe_changes_the_course(
     finished: Path, tmp_path: Path, key: str
@@ -207,6 +208,7 @@ def test_each_option_of_the_recipe_changes_the_course(
     assert not torch.equal(same, weights(tmp_path)["decoder.fc_out.weight"])
 
 
+@pytest.mark.slow
 def test_the_average_is_validated_and_saved(tmp_path: Path) -> None:
     """A run that is not told to average, with the same steps, gives the weights to average."""
     decay, averaged = 0.25, None
@@ -528,6 +530,7 @@ def test_killed_between_the_writes_of_a_checkpoint_resumes(
     assert len(list((tmp_path / "checkpoints").glob("optimizer-*.pt"))) == 1
 
 
+@pytest.mark.slow
 def test_model_and_task_are_unknown_to_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -626,6 +629,7 @@ def section(**changes: Any) -> dict[str, Any]:
     return {**config().model, **changes}
 
 
+@pytest.mark.slow
 def test_codes_of_training_shapes_are_counted_and_kept(tmp_path: Path) -> None:
     indexed = section(encoder={"type": "idx"})
     datasets = {"train": Indexed(5), "val": Indexed(5)}
@@ -677,6 +681,7 @@ def test_variational_training_resumes_with_the_same_noise(tmp_path: Path) -> Non
             assert "iou_prior_mean" not in row
 
 
+@pytest.mark.slow
 def test_pretrained_weights_start_a_run_and_are_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
