@@ -95,6 +95,7 @@ def test_products_are_differences_of_the_field() -> None:
     np.testing.assert_allclose(field.product(direction), expected, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["LM", "LR", "LI"])
 def test_arnoldi_finds_the_eigenvalues_of_the_dense_matrix(which: Any) -> None:
     players, batch = networks()

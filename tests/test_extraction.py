@@ -129,6 +129,7 @@ def test_statistics(torus):
     assert sum(found["seconds"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (1, 0, 2)])
 def test_turning_the_axes_turns_the_surface(order):
     field = noise_field(3, -2.0)

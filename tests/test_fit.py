@@ -169,6 +169,7 @@ def test_a_network_of_its_own(mesh_file: Path, tmp_path: Path) -> None:
         onet.fit(mesh_file, config=network(max_iterations=2), out=tmp_path / "a", closed=True)
 
 
+@pytest.mark.slow
 def test_the_seed_decides(mesh_file: Path) -> None:
     results = [
         onet.fit(

@@ -137,6 +137,7 @@ def test_forward_and_backward(part: Part, bf16: bool) -> None:
     assert all(name.endswith("bias") for name in still), still
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
 def test_bf16_is_close_to_fp32(part: Part) -> None:
     module = randomise(build(part)).eval()
@@ -256,6 +257,7 @@ def test_images_are_normalised_inside() -> None:
     torch.testing.assert_close(seen[1], torch.ones_like(seen[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_pretrained_trunk_from_a_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"weights{suffix}"

@@ -310,6 +310,7 @@ def test_the_camera_is_part_of_the_loss(store: Store) -> None:
 # -- from a store or a photograph to a mesh --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_from_a_store_and_a_photograph_to_meshes(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

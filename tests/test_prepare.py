@@ -151,6 +151,7 @@ def test_bad_meshes_cost_only_themselves(meshes, tmp_path, caplog):
     assert not (tmp_path / "out" / "failures.csv").exists()
 
 
+@pytest.mark.slow
 def test_repairing_a_mesh_moves_no_other_to_another_split(tmp_path):
     root, out = tmp_path / "meshes", tmp_path / "out"
     for k in range(6):

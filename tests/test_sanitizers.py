@@ -10,6 +10,8 @@ from native import fuzz
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 CASES = {"address": (200, 1), "thread": (40, 3)}  # cases of each operation, threads
 
 

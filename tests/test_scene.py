@@ -167,6 +167,7 @@ def test_scenes_know_what_surfaces_know() -> None:
     np.testing.assert_allclose(np.median(widths[1]), 4 * np.median(widths[0]), rtol=0.01)
 
 
+@pytest.mark.slow
 def test_calibration_moves_no_scene() -> None:
     network, points = model(generation={"threshold": 0.3}), room(2000)
     known = Familiarity([0.0], [1.0], 9.0, 0.99)

@@ -91,6 +91,7 @@ def build_datasets_of(config):
     return build_datasets(config.model_copy(update={"data": training}))["val"]
 
 
+@pytest.mark.slow
 def test_iou_is_that_of_validation_at_every_threshold(run):
     report = search_threshold(run, thresholds=[0.1, 0.35, 0.8])
     assert [row["threshold"] for row in report.rows] == [0.1, 0.2, 0.35, 0.8]  # 0.2: configured

@@ -26,6 +26,7 @@ def flat(parameters: Any) -> torch.Tensor:
     return torch.cat([p.detach().float().flatten() for p in parameters])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gan", "everything"])
 def test_the_game_is_the_one_in_training(name: str, tmp_path: Path) -> None:
     settings = config(VARIATIONAL if name == "everything" else SECTION, **RECIPES[name])

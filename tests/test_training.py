@@ -396,6 +396,7 @@ def test_validation_sees_the_same_points_every_time(epoch: int) -> None:
     np.testing.assert_array_equal(torch.cat(seen).numpy(), expected)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     run(tmp_path, max_iterations=60, validate_every=60, checkpoint_every=60)
     losses = [r["loss"] for r in read_metrics(tmp_path / "metrics.csv") if r["split"] == "train"]
@@ -514,6 +515,7 @@ def test_resume_refuses_another_model_and_a_mismatched_optimizer(tmp_path: Path)
         run(tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_between_the_writes_of_a_checkpoint_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -653,6 +655,7 @@ def test_codes_of_training_shapes_are_counted_and_kept(tmp_path: Path) -> None:
         part("whole", 9)
 
 
+@pytest.mark.slow
 def test_variational_training_resumes_with_the_same_noise(tmp_path: Path) -> None:
     variational = section(
         c_dim=0,
