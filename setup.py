@@ -160,7 +160,7 @@ def architectures() -> list[str]:
 
 
 NVCC = find_nvcc()
-VERSION = re.search(r'__version__ = "(.+?)"', Path("onet/__init__.py").read_text())[1]
+VERSION = re.search(r'__version__ = "(.+?)"', Path("onet/_version.py").read_text())[1]
 
 setup(
     version=VERSION,

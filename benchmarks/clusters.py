@@ -119,7 +119,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _data(experiment: Experiment, rng: np.random.Generator) -> Array:
     """Points (N, D)."""
-    from onet.adversarial.planar import ring
+    from benchmarks._planar import ring
 
     if not experiment.two:
         return ring(10_000, rng)
@@ -131,7 +131,7 @@ def _data(experiment: Experiment, rng: np.random.Generator) -> Array:
 
 def _centres(experiment: Experiment) -> tuple[Array, float]:
     """Centres (M, D) and radius of the modes."""
-    from onet.adversarial.planar import ring_centres
+    from benchmarks._planar import ring_centres
 
     if experiment.two:
         return np.array([[0.15], [4.15]]), 0.5
@@ -144,10 +144,10 @@ def _learn(settings: Row, curves: Path) -> Row:
     import torch
     from torch import Tensor, nn
 
+    from benchmarks._replicas import Replicas
     from onet.adversarial.collapse import mode_shares
     from onet.adversarial.losses import find_loss
     from onet.adversarial.players import ModulePlayers
-    from onet.adversarial.replicas import Replicas
     from onet.adversarial.trainer import AdversarialTrainer, Rules
     from onet.files import replacing
 
@@ -275,7 +275,7 @@ def _number(iterations: float) -> str:
 
 def predicted(shares: tuple[float, ...], loss: str) -> float:
     """Loss of the best discriminator while all samples lie on the largest mode."""
-    from onet.adversarial.landscape import imbalanced_value
+    from onet.gan_theory.landscape import imbalanced_value
 
     if loss == "paired":
         # Only pairs with a real sample of the same mode cannot be told apart.

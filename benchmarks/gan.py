@@ -85,10 +85,10 @@ def learn(method: str, options: argparse.Namespace) -> tuple[Any, dict[str, Any]
     """Radii of 1000 samples after training, and what there is to say about it."""
     import torch
 
-    from onet.adversarial.settings import AdversarialSettings
-    from onet.adversarial.step import rules_of
     from onet.adversarial.trainer import AdversarialTrainer
+    from onet.config import AdversarialSettings
     from onet.models import build_model
+    from onet.training.adversarial_step import rules_of
     from onet.training.averaging import AveragedModel
 
     torch.manual_seed(options.seed)

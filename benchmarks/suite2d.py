@@ -10,7 +10,7 @@ architectures, gamma = 10 (as gamma/2 E||grad D||^2), and the same for all metho
 lie are not published, so only the order of the methods can be compared. All steps of the
 discriminator in one iteration see the same real points.
 
-The runs of all distributions and seeds are made side by side (`onet.adversarial.replicas`), for a
+The runs of all distributions and seeds are made side by side (`benchmarks._replicas`), for a
 method at a time, and take one file of results together. A folder that holds finished runs is
 completed.
 
@@ -125,10 +125,10 @@ def _learn(settings: Row, pictures: Path) -> Row:
     import torch
     from torch import nn
 
+    from benchmarks._planar import PLANAR
+    from benchmarks._replicas import Replicas
     from onet.adversarial.penalties import input_gradients, named_penalty
-    from onet.adversarial.planar import PLANAR
     from onet.adversarial.players import ModulePlayers
-    from onet.adversarial.replicas import Replicas
     from onet.adversarial.trainer import AdversarialTrainer, Rules
     from onet.files import replacing
     from onet.geometry.distribution_distances import wasserstein1
@@ -231,7 +231,7 @@ def _learn(settings: Row, pictures: Path) -> Row:
 
 def _floor(distribution: str, points: int) -> float:
     """W1 between draws of the data, mean of ten."""
-    from onet.adversarial.planar import PLANAR
+    from benchmarks._planar import PLANAR
     from onet.geometry.distribution_distances import wasserstein1
 
     rng = np.random.default_rng(0)

@@ -105,13 +105,26 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _reached(arguments: argparse.Namespace, rows: list[Row], first: str) -> None:
-    """Note in each row when it was as good as the first configuration in the end."""
-    goals = {row["seed"]: row["val"] for row in rows if row["config"] == first}
+    """Note in each row when it was as good as the first configuration in the end, by its metric."""
+    goals = {row["seed"]: row for row in rows if row["config"] == first}
     for row in rows:
         goal = goals[row["seed"]]
-        values = _training.curve(arguments, row, row["metric"])
-        when = [(minutes, steps) for minutes, steps, value in values if value >= goal]
+        sign = 1 if _mode(arguments, goal) == "max" else -1
+        values = _training.curve(arguments, row, goal["metric"])
+        when = [
+            (minutes, steps)
+            for minutes, steps, value in values
+            if goal["val"] is not None and sign * value >= sign * goal["val"]
+        ]
         row["minutes_to_reach"], row["steps_to_reach"] = when[0] if when else (None, None)
+
+
+def _mode(arguments: argparse.Namespace, row: Row) -> str:
+    """Whether more (`max`) or less (`min`) of the metric that selects checkpoints is better."""
+    from onet.config import load_config
+
+    folder = arguments.out / "runs" / row["config"] / str(row["seed"])
+    return load_config(folder / "config.yaml").training.selection_mode
 
 
 def _draw_shapes(arguments: argparse.Namespace) -> None:

@@ -15,6 +15,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from onet._version import __version__
+
 if TYPE_CHECKING:
     from onet.geometry.dual_contouring import dual_contouring
     from onet.geometry.extraction import extract_mesh
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from onet.inference.reconstructor import load
     from onet.inference.scene import reconstruct_scene
 
-__version__ = "0.1.0"
 __all__ = [
     "__version__",
     "contains",

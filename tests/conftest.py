@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Benchmarks are no part of the installed package. They come last, lest the sources beside them,
+# which hold no compiled modules, are taken for the package.
+sys.path.append(str(Path(__file__).parents[1]))
 
 # The same examples in every run: a test that passes keeps passing until the code changes.
 settings.register_profile("onet", derandomize=True, deadline=None, max_examples=25, database=None)
 settings.load_profile("onet")
 
+THREADS = torch.get_num_threads()
+
 Field = Callable[[np.ndarray], np.ndarray]
+
+
+@pytest.fixture(autouse=True)
+def whatever_ran_before() -> None:
+    """Give every test the same global random numbers, and the threads of a fresh process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    if torch.get_num_threads() != THREADS:  # training sets it
+        torch.set_num_threads(THREADS)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from torch import Tensor
 import onet
 from onet.adversarial.collapse import CollapseWatch, Snapshot, collapsed_part
 from onet.adversarial.discriminators import DISCRIMINATORS, GridDiscriminator
-from onet.adversarial.landscape import separable_value
 from onet.adversarial.losses import LOSSES
 from onet.adversarial.penalties import named_penalty, require_no_batch_norm
+from onet.adversarial.separable import separable_value
 from onet.config import Config, GenerationConfig, load_config
 from onet.errors import ConfigError
 from onet.models import build_model

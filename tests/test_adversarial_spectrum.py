@@ -10,13 +10,13 @@ import torch
 from dirac_networks import Linear, Point
 from torch import Tensor, nn
 
-from onet.adversarial.blocks import block_values, game_blocks
-from onet.adversarial.games.dirac import DiracGan
 from onet.adversarial.penalties import GradientPenalty
 from onet.adversarial.players import ModulePlayers
-from onet.adversarial.spectrum import GameField, stability_report
 from onet.adversarial.trainer import AdversarialTrainer, Rules
 from onet.errors import ConfigError
+from onet.gan_theory.blocks import block_values, game_blocks
+from onet.gan_theory.games.dirac import DiracGan
+from onet.gan_theory.spectrum import GameField, stability_report
 
 
 def trainer(players: ModulePlayers, **rules: Any) -> AdversarialTrainer:
@@ -95,6 +95,7 @@ def test_products_are_differences_of_the_field() -> None:
     np.testing.assert_allclose(field.product(direction), expected, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["LM", "LR", "LI"])
 def test_arnoldi_finds_the_eigenvalues_of_the_dense_matrix(which: Any) -> None:
     players, batch = networks()

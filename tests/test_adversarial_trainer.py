@@ -10,10 +10,7 @@ import torch
 from dirac_networks import Linear, Point
 from torch import Tensor, nn
 
-from onet.adversarial.dynamics import trajectory
-from onet.adversarial.games.activations import PAIRS, Activation, ActivationPair
-from onet.adversarial.games.dirac import DiracGan
-from onet.adversarial.games.modified import Consensus, NagarajanKolter
+from onet.adversarial.activations import PAIRS, Activation, ActivationPair
 from onet.adversarial.losses import LOSSES, find_loss, pair_loss
 from onet.adversarial.penalties import (
     NAMED,
@@ -26,6 +23,9 @@ from onet.adversarial.penalties import (
 from onet.adversarial.players import ModulePlayers
 from onet.adversarial.trainer import INTEGRATORS, AdversarialTrainer, Rules
 from onet.errors import ConfigError, DataError, TrainingError
+from onet.gan_theory.dynamics import trajectory
+from onet.gan_theory.games.dirac import DiracGan
+from onet.gan_theory.games.modified import Consensus, NagarajanKolter
 
 H_G, H_D = 0.11, 0.07
 STEPS = 3

@@ -294,6 +294,7 @@ def test_flat_fields_are_as_uncertain_as_the_box_is_wide():
     np.testing.assert_allclose(flat, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["ply", "glb"])
 def test_files_keep_the_uncertainty_in_units_of_the_source(tmp_path, suffix):
     model = Reconstructor(blob_model(), CONFIG, {})

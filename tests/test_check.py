@@ -38,6 +38,7 @@ def test_the_sample_is_good():
     assert check_store(assets_dir() / "sample") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "field", "damage", "says"),
     [

@@ -39,7 +39,12 @@ def emulated(request: pytest.FixtureRequest) -> ModuleType:
     return emulation.load(emulation.build(request.config.cache.mkdir("onet-emulation")))
 
 
-@pytest.fixture(params=["emulated", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.fixture(
+    params=[
+        pytest.param("emulated", marks=pytest.mark.slow),  # it is compiled first
+        pytest.param("cuda", marks=pytest.mark.gpu),
+    ]
+)
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "cuda":
         if not torch.cuda.is_available():
@@ -247,6 +252,7 @@ def test_out_of_memory_is_named(device, monkeypatch):
         cuda.Octree((32, 32, 32), 1, device=device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
 def test_no_finding_by_sanitizers(sanitizer, request):
     """Bounds and undefined behaviour; and data races between the threads of a kernel."""

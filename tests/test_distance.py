@@ -35,6 +35,7 @@ def check(triangles: np.ndarray, points: np.ndarray) -> None:
     np.testing.assert_allclose(closest[clear], expected[clear], atol=1e-6 * scale)
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(2, 60))
 def test_equals_the_twin_on_random_soup(seed, count):
     rng = np.random.default_rng(seed)
@@ -43,6 +44,7 @@ def test_equals_the_twin_on_random_soup(seed, count):
     check(triangles * 10.0 ** rng.integers(-2, 3), rng.normal(size=(30, 3)))
 
 
+@pytest.mark.slow
 @given(seeds)
 def test_equals_the_twin_where_coordinates_coincide(seed):
     """Integer corners and queries: Voronoi regions, their borders, degenerate triangles, ties."""

@@ -66,6 +66,7 @@ def test_vertices_are_the_least_squares_of_the_twin(seed):
         np.testing.assert_allclose(dual[p], expected, atol=1e-7)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.sampled_from([9, 33]))
 def test_solid_for_every_field(seed, bias, resolution):

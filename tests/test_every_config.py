@@ -24,6 +24,10 @@ from onet.training.checkpoints import load_checkpoint
 from onet.training.logs import read_metrics
 from onet.training.loop import train
 
+pytestmark = pytest.mark.slow
+
+pytestmark = pytest.mark.slow
+
 NAMES = [path.stem for path in sorted(configs_dir().glob("*.yaml"))]
 SMALL = {
     **{"c_dim": 16, "z_dim": 8, "hidden_dim": 16, "hidden_size": 16},

@@ -34,6 +34,7 @@ def test_solid_for_every_field(seed, bias, resolution):
     assert np.abs(mesh.vertices).max() <= half
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.sampled_from([33, 64, 100]))
 def test_fast_is_solid_for_every_field(seed, bias, resolution):
     mesh = extract_mesh(noise_field(seed, bias), resolution=resolution, mode="fast")
@@ -130,6 +131,7 @@ def test_statistics(torus):
     assert sum(found["seconds"].values()) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (1, 0, 2)])
 def test_turning_the_axes_turns_the_surface(order):
     field = noise_field(3, -2.0)

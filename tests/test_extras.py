@@ -119,6 +119,7 @@ def test_only_what_is_missing_or_differs_is_made(meshes, tmp_path):
     assert list(record["extras"]) == [VOXELS]
 
 
+@pytest.mark.slow
 def test_a_part_that_was_interrupted_is_made_again(meshes, tmp_path, monkeypatch):
     out = tmp_path / "out"
     prepare(meshes, out, **SMALL, voxels=16)

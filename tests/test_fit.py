@@ -104,6 +104,7 @@ def queries(count: int = 4000) -> np.ndarray:
     return np.random.default_rng(5).uniform(-0.55, 0.55, (count, 3)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [{"c": 3}, {"z": 3}, {"c": 2, "z": 2}], ids=str)
 def test_labels_that_a_code_explains_are_explained_by_the_code_found(sizes: dict[str, int]) -> None:
     torch.manual_seed(0)
@@ -168,6 +169,7 @@ def test_a_network_of_its_own(mesh_file: Path, tmp_path: Path) -> None:
         onet.fit(mesh_file, config=network(max_iterations=2), out=tmp_path / "a", closed=True)
 
 
+@pytest.mark.slow
 def test_the_seed_decides(mesh_file: Path) -> None:
     results = [
         onet.fit(
@@ -181,6 +183,7 @@ def test_the_seed_decides(mesh_file: Path) -> None:
     assert results[0].out is None
 
 
+@pytest.mark.slow
 def test_a_code_under_a_trained_decoder(mesh_file: Path, trained: Path, tmp_path: Path) -> None:
     options = {"closed": True, "steps": 150, "learning_rate": 0.05, "device": "cpu"}
     result = onet.fit(mesh_file, trained, out=tmp_path / "a", **options)

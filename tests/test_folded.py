@@ -101,6 +101,7 @@ def test_logits_equal_the_module(name, hidden, z_dim):
                 assert 0 < (logits - expected).square().mean() < allowed.square().mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FOLDING)
 @pytest.mark.parametrize(("hidden", "z_dim"), [(20, 0), (64, 8), (256, 0)])
 @pytest.mark.parametrize("count", [0, 1, CPU_TILE + 1, 3000])
@@ -163,6 +164,7 @@ def test_a_part_of_the_points_gives_a_part_of_the_logits():
     torch.testing.assert_close(field(points[1500:1700]), logits[1500:1700])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(
     ("name", "hidden"), [("cbatchnorm", 64), ("cbatchnorm", 256), ("local", 32)]

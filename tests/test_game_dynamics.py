@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from onet.adversarial.dynamics import (
+from onet.errors import ConfigError
+from onet.gan_theory.dynamics import (
     SCHEMES,
     distances,
     spectral_radius,
@@ -14,15 +15,14 @@ from onet.adversarial.dynamics import (
     trajectory,
     update_jacobian,
 )
-from onet.adversarial.games.bilinear import Bilinear
-from onet.adversarial.games.catalogue import dirac_methods
-from onet.adversarial.games.dirac import DiracGan
-from onet.adversarial.games.ellipse import Ellipse
-from onet.adversarial.games.energy import SquareDirac
-from onet.adversarial.games.finite_mass import MASSES, FiniteMassDirac
-from onet.adversarial.games.four_points import FourPoints
-from onet.adversarial.games.modified import Consensus
-from onet.errors import ConfigError
+from onet.gan_theory.games.bilinear import Bilinear
+from onet.gan_theory.games.catalogue import dirac_methods
+from onet.gan_theory.games.dirac import DiracGan
+from onet.gan_theory.games.ellipse import Ellipse
+from onet.gan_theory.games.energy import SquareDirac
+from onet.gan_theory.games.finite_mass import MASSES, FiniteMassDirac
+from onet.gan_theory.games.four_points import FourPoints
+from onet.gan_theory.games.modified import Consensus
 
 START = np.array([1.0, -1.0])  # (1, 1) where positive logits mean fake, as in the thesis
 STEPS = 500
@@ -47,6 +47,7 @@ def norms(game, start=START, steps=STEPS, scheme="simultaneous", **options):
     return distances(trajectory(game, start, steps, scheme, **options), game.equilibrium)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENDS)
 def test_methods_end_where_published_code_does(name):
     game = dirac_methods()[name]
@@ -110,6 +111,7 @@ def test_optimal_steps_of_alternating_descent_are_nilpotent():
     assert distance[-1] < 1e-6
 
 
+@pytest.mark.slow
 def test_non_saturating_loss_converges_like_one_over_time():
     game = DiracGan(non_saturating=True)
     found = solve_ivp(
@@ -214,6 +216,7 @@ def test_alternating_descent_leaves_the_unit_circle_at_two():
         assert (np.ptp(moduli) < 1e-6) == (radius == 1)  # both on the circle
 
 
+@pytest.mark.slow
 def test_ellipse_converges_and_four_points_have_no_linear_rate():
     start = np.array([0.7, 0.4, 0.0, 0.0])
 
@@ -244,6 +247,7 @@ def pixel_errors(game, start, scheme, steps):
     return result
 
 
+@pytest.mark.slow
 def test_image_sized_dirac_needs_the_penalty():
     """[M] 4.3: x0 and theta_0 are random pictures, and all that follows is in their plane."""
     rng = np.random.default_rng(0)
@@ -293,6 +297,7 @@ def test_mass_of_the_penalty_measure_decides_the_basin():
     assert beyond @ bump.field(beyond) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "end"),
     [((1, 1), -0.922), ((0.2, 0.5), -0.446), ((1, -1), -1.1115), ((1, -3), -2.959), ((1, -2), -2)],

@@ -7,10 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from onet.adversarial.dynamics import spectral_radius, update_jacobian
-from onet.adversarial.games.dirac import DiracGan
-from onet.adversarial.games.game import block_jacobian
-from onet.adversarial.rates import (
+from onet.errors import ConfigError
+from onet.gan_theory.dynamics import spectral_radius, update_jacobian
+from onet.gan_theory.games.dirac import DiracGan
+from onet.gan_theory.games.game import block_jacobian
+from onet.gan_theory.rates import (
     Extremes,
     alternating_rate,
     eigenvalue_bounds,
@@ -22,7 +23,6 @@ from onet.adversarial.rates import (
     simultaneous_floor,
     simultaneous_rate,
 )
-from onet.errors import ConfigError
 
 TOLERANCE = 1e-7  # of square roots of rounding errors, at double eigenvalues
 

@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from twins import gan_games
 
-from onet.adversarial.games.activations import JS, PAIRS, Activation, ActivationPair, find_pair
-from onet.adversarial.games.bilinear import Bilinear
-from onet.adversarial.games.catalogue import GAMES, build_game, dirac_methods
-from onet.adversarial.games.dirac import PENALTIES, DiracGan
-from onet.adversarial.games.energy import EnergyDirac
-from onet.adversarial.games.feature_game import FeatureGame
-from onet.adversarial.games.four_points import FourPoints
-from onet.adversarial.games.function_space import LocalGan, lgan_spectrum
-from onet.adversarial.games.game import complex_step, gamma_of_reg_param
-from onet.adversarial.games.linear_quadratic import LinearQuadratic
-from onet.adversarial.games.measures import measure
-from onet.adversarial.games.modified import Consensus, NagarajanKolter
+from onet.adversarial.activations import JS, PAIRS, Activation, ActivationPair, find_pair
+from onet.adversarial.factors import gamma_of_reg_param
 from onet.errors import ConfigError
+from onet.gan_theory.games.bilinear import Bilinear
+from onet.gan_theory.games.catalogue import GAMES, build_game, dirac_methods
+from onet.gan_theory.games.dirac import PENALTIES, DiracGan
+from onet.gan_theory.games.energy import EnergyDirac
+from onet.gan_theory.games.feature_game import FeatureGame
+from onet.gan_theory.games.four_points import FourPoints
+from onet.gan_theory.games.function_space import LocalGan, lgan_spectrum
+from onet.gan_theory.games.game import complex_step
+from onet.gan_theory.games.linear_quadratic import LinearQuadratic
+from onet.gan_theory.games.measures import measure
+from onet.gan_theory.games.modified import Consensus, NagarajanKolter
 
 # (rho1, rho2), corrected where the printed table fails its own definition.
 CONSTANTS = {

@@ -55,6 +55,7 @@ def store(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_items_of_a_store(run, store, tmp_path):
     out = tmp_path / "out"
     report = generate(run, data=store, out=out, seed=1)

@@ -65,6 +65,7 @@ def test_sizes_that_do_not_fit(options: dict[str, Any], message: str) -> None:
         encoder(**options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradients", [False, True])
 def test_more_tokens_than_memory_are_refused_with_the_number_that_fits(gradients: bool) -> None:
     def planes(tokens: int, pictures: int = 1) -> Any:

@@ -12,18 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from onet.adversarial.landscape import (
+from onet.adversarial.separable import SEPARABLE, separable_value
+from onet.errors import ConfigError
+from onet.gan_theory.landscape import (
     RELATIVISTIC,
-    SEPARABLE,
     bad_basins,
     imbalanced_value,
     relativistic_census,
     relativistic_value,
     separable_census,
-    separable_value,
     two_point_table,
 )
-from onet.errors import ConfigError
 
 H = {  # h1(t), h2(t), and h(t) of the paired loss
     "js": lambda t: -np.logaddexp(0, -t),

@@ -90,6 +90,7 @@ def test_no_case_draws_a_diagonal_on_a_face_of_the_cell():
             assert not squares(a) & squares(b), corners
 
 
+@pytest.mark.slow
 def test_cases_turn_with_the_cube():
     """All 48 symmetries: the same number of triangles, on the same edges, with the same sides."""
     for corners in range(256):

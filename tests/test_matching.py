@@ -7,22 +7,38 @@ from typing import Any
 import pytest
 import torch
 from random_weights import randomise
-from test_nn import SIMILAR, SMALL, B, C, T, observations
+from test_nn import SIMILAR, B, C, T, observations, small
 
 from onet.errors import ConfigError
 from onet.models import build_model
-from onet.nn.code import as_batch, code_of
+from onet.nn.code import as_batch, code_of, kind_made, kinds_taken
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
 
-MAPS = {"local_pointnet", "local_voxels", "resnet18_planes"}
-GLOBAL = {*ENCODERS} - MAPS - {"resnet18_pixel", "point_set"}
-FITTING = dict.fromkeys(DECODERS, GLOBAL) | {
-    "local": MAPS,
-    "pixel_aligned": {"resnet18_pixel"},
-    "cross_attention": GLOBAL | {"point_set"},
+MADE = {  # kinds of the codes of some encoders; of others they say it themselves
+    "local_pointnet": "maps",
+    "local_voxels": "maps",
+    "resnet18_planes": "maps",
+    "resnet18_pixel": "picture",
+    "point_set": "set",
+    "pointnet_resnet": "global",
 }
+TAKEN = {  # by some decoders
+    "local": {"maps"},
+    "pixel_aligned": {"picture"},
+    "cross_attention": {"global", "set"},
+    "cbatchnorm": {"global"},
+}
+
+
+def fitting(decoder: str) -> set[str]:
+    """Return the encoders whose codes a decoder takes."""
+    taken = TAKEN.get(decoder, kinds_taken(DECODERS[decoder]))
+    return {name for name in ENCODERS if MADE.get(name, kind_made(ENCODERS[name])) in taken}
+
+
+FITTING = {decoder: fitting(decoder) for decoder in DECODERS}
 PAIRS = [(encoder, decoder) for encoder in ENCODERS for decoder in DECODERS]
 
 
@@ -30,8 +46,8 @@ def section(encoder: str, decoder: str, **more: Any) -> dict[str, Any]:
     return {
         "type": "occupancy",
         "c_dim": C,
-        "encoder": {"type": encoder, **SMALL.get(encoder, {})},
-        "decoder": {"type": decoder, **SMALL[decoder]},
+        "encoder": small(ENCODERS, encoder),
+        "decoder": small(DECODERS, decoder),
         **more,
     }
 
@@ -56,7 +72,7 @@ def test_pairs(encoder: str, decoder: str) -> None:
     model = randomise(build_model(section(encoder, decoder))).eval()
     points = torch.rand(B, T, 3) - 0.5
     with torch.no_grad():
-        codes = model.encode(observations(encoder))
+        codes = model.encode(observations(model.encoder))
         logits = model.decode(points, codes)
         assert logits.shape == (B, T) and torch.isfinite(logits).all()
         fold = getattr(model.decoder, "fold", None)
@@ -78,7 +94,7 @@ def test_latent_encoders(encoder: str, decoder: str, latent: str) -> None:
     if (encoder, latent) == ("point_set", "point_set"):
         points, occupancies = torch.rand(B, T, 3) - 0.5, torch.ones(B, T)
         built = build_model(model)
-        posterior = built.infer_z(points, occupancies, built.encode(observations(encoder)))
+        posterior = built.infer_z(points, occupancies, built.encode(observations(built.encoder)))
         assert posterior.mean.shape == (B, 4)
         return
     with torch.device("meta"), pytest.raises(ConfigError) as caught:

@@ -137,9 +137,12 @@ def test_loss_is_summed_over_points_and_averaged_over_items() -> None:
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 def test_validation_measures_iou_at_the_threshold(threshold: float) -> None:
     model, batch = build_model(small()).eval(), make_batch()
-    model.decoder.fc_out.weight.data.mul_(20)  # so that the thresholds differ in effect
+    head, codes = model.decoder.fc_out, model.encode(batch["inputs"])
+    with torch.no_grad():  # logits on both sides of each threshold, whatever the weights
+        head.weight.mul_(3 / model.decode(batch["points"], codes).std())
+        head.bias.sub_(model.decode(batch["points"], codes).median())
     settings = GenerationConfig(threshold=threshold)
-    inside = torch.sigmoid(model.decode(batch["points"], model.encode(batch["inputs"]))) > threshold
+    inside = torch.sigmoid(model.decode(batch["points"], codes)) > threshold
     assert 0 < inside.sum() < inside.numel()
     truth = batch["occupancies"] > 0.5
     expected = (inside & truth).sum(1) / (inside | truth).sum(1)
@@ -172,6 +175,7 @@ def test_iou_of_two_empty_shapes_is_one() -> None:
     assert model.validate(batch)["iou"].tolist() == [0, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_single_shape_can_be_learned() -> None:
     torch.manual_seed(0)
     model = build_model(small(decoder={"type": "cbatchnorm", "hidden_size": 32}))
@@ -379,6 +383,7 @@ TWO_SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWO_SHAPES)
 def test_a_variational_model_learns_two_shapes(name: str) -> None:
     torch.manual_seed(0)
@@ -431,6 +436,7 @@ def reduced(section: dict[str, Any]) -> dict[str, Any]:
     return {**changed, "z_dim": section["z_dim"] * 8 // latents} if latents else changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(NAMES))
 @pytest.mark.parametrize("bf16", [False, True], ids=["fp32", "bf16"])
 def test_packaged_configurations_train(name: str, bf16: bool) -> None:

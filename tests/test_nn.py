@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.error import URLError
 
 import pytest
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError, DataError
-from onet.nn.code import Code, as_batch, code_of
+from onet.nn.code import Code, ObservationKind, as_batch, code_of, kind_made, kinds_taken
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Encoder
@@ -26,52 +26,28 @@ from onet.nn.layers import (
     embed_points,
 )
 from onet.nn.projection import published_projection
+from onet.registry import Registry
 
 B, N, T, C = 3, 20, 17, 6
 M = 5  # latents of a set
 
-SMALL: dict[str, dict[str, Any]] = {
-    "pointnet_resnet": {"hidden_dim": 8},
-    "pointnet_simple": {"hidden_dim": 8},
-    "voxel_simple": {"resolution": 16},
-    "idx": {"count": B},
-    "point_set": {"latents": M, "hidden_dim": 8, "heads": 2, "layers": 1},
-    "resnet18_planes": {
-        "plane_resolution": 8,
-        "tokens": 4,
-        "hidden_dim": 8,
-        "heads": 2,
-        "layers": 1,
-    },
-    "resnet18_pixel": {"map_resolution": 8},
-    "local_pointnet": {
-        "hidden_dim": 8,
-        "plane_resolution": 8,
-        "grid_resolution": 8,
-        "unet_depth": 2,
-        "unet_width": 4,
-    },
-    "local_voxels": {
-        "resolution": 16,
-        "plane_resolution": 8,
-        "grid_resolution": 8,
-        "unet_depth": 2,
-        "unet_width": 4,
-    },
-    **{name: {"hidden_size": 8} for name in DECODERS},
-    "cross_attention": {"hidden_size": 8, "heads": 2, "layers": 1, "blocks": 2},
+LEAST: dict[str, Any] = {  # of every option of this name, whatever part has it
+    "count": B,
+    "hidden_dim": 8,
+    "hidden_size": 8,
+    "resolution": 16,
+    "map_resolution": 8,
+    "plane_resolution": 8,
+    "grid_resolution": 8,
+    "unet_depth": 2,
+    "unet_width": 4,
+    "latents": M,
+    "tokens": 4,
+    "heads": 2,
+    "layers": 1,
+    "blocks": 2,
 }
-IMAGE = (3, 48, 40)
-INPUTS = {
-    "pointnet_resnet": (N, 3),
-    "pointnet_simple": (N, 3),
-    "voxel_simple": (16, 16, 16),
-    "local_pointnet": (N, 3),
-    "local_voxels": (16, 16, 16),
-    "idx": (),
-    "point_set": (N, 3),
-}
-SIZES = {  # of the codes that encoders make, flattened, where it is not C
+SIZES = {  # of the codes of some encoders, flattened, where it is not C
     "point_set": M * C,
     "local_pointnet": C * (3 * 8**2 + 8**3),
     "local_voxels": C * (3 * 8**2 + 8**3),
@@ -86,47 +62,57 @@ PARTS = [("encoder", name) for name in ENCODERS if name not in SIMILAR] + [
 ]
 
 
+def small(registry: Registry, name: str) -> dict[str, Any]:
+    """Return the section of a small part."""
+    return {"type": name} | {k: LEAST[k] for k in registry.options(name).model_fields if k in LEAST}
+
+
 def build(part: Part) -> nn.Module:
     kind, name = part
     torch.manual_seed(0)
-    section = {"type": name, **SMALL.get(name, {})}
     if kind == "encoder":
-        return ENCODERS.build(section, "model.encoder", c_dim=C)
-    return DECODERS.build(section, "model.decoder", c_dim=C, z_dim=0)
+        return ENCODERS.build(small(ENCODERS, name), "model.encoder", c_dim=C)
+    return DECODERS.build(small(DECODERS, name), "model.decoder", c_dim=C, z_dim=0)
 
 
-def observations(name: str) -> Tensor:
-    if name == "idx":
+def observations(encoder: Any) -> Tensor:
+    """Return a batch of what an encoder observes."""
+    kind: ObservationKind = encoder.observes
+    if kind == "index":
         return torch.tensor([2, 0, 1])
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(B, *INPUTS.get(name, IMAGE), generator=generator) - 0.5
+    shape = {"points": (N, 3), "image": (3, 48, 40), "voxels": (LEAST["resolution"],) * 3}[kind]
+    return torch.rand(B, *shape, generator=torch.Generator().manual_seed(1)) - 0.5
 
 
-def codes(name: str, generator: torch.Generator) -> Code:
-    """What a decoder of this name takes."""
-    if name == "local":
+def codes(decoder: Any, generator: torch.Generator) -> Code:
+    """Return a batch of codes of a kind that a decoder takes, a set rather than a global one."""
+    taken = kinds_taken(decoder)
+    if "maps" in taken:
         maps = {"xz": (4, 4), "yz": (6, 6), "grid": (5, 5, 5)}
         return {key: torch.randn(B, C, *size, generator=generator) for key, size in maps.items()}
-    if name == "pixel_aligned":
+    if "picture" in taken:
         numbers = torch.rand(3, B, 2, generator=generator) + 0.1
         camera = published_projection(numbers[0], numbers[1, :, 0], 1 + numbers[2, :, 0])
         code = {"image": torch.randn(B, C, 5, 5, generator=generator), "camera": camera}
         return code | {"global": torch.randn(B, C, generator=generator)}
-    size = (B, M, C) if name == "cross_attention" else (B, C)
-    return torch.randn(size, generator=generator)
+    return torch.randn((B, M, C) if "set" in taken else (B, C), generator=generator)
 
 
 def call(part: Part, module: nn.Module) -> Tensor:
     """Logits (B, T) of a decoder; all numbers of an encoder's code, (B, ...)."""
     generator = torch.Generator().manual_seed(1)
-    kind, name = part
-    if kind == "encoder":
-        code = module(observations(name))
+    if part[0] == "encoder":
+        code = module(observations(module))
         if isinstance(code, dict):
             code = torch.cat([features.flatten(1) for features in code.values()], 1)
         return code.flatten(1)
     points = torch.rand(B, T, 3, generator=generator) - 0.5
-    return module(points, None, codes(name, generator))
+    return module(points, None, codes(module, generator))
+
+
+@pytest.mark.parametrize("name", list(ENCODERS))
+def test_every_encoder_says_what_it_observes(name: str) -> None:
+    assert ENCODERS[name].observes in get_args(ObservationKind)
 
 
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
@@ -135,7 +121,12 @@ def test_forward_and_backward(part: Part, bf16: bool) -> None:
     module = randomise(build(part))
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         output = call(part, module)
-    assert output.shape == (B, SIZES.get(part[1], C) if part[0] == "encoder" else T)
+    if part[0] == "decoder":
+        assert output.shape == (B, T)
+    elif part[1] in SIZES or kind_made(module) == "global":
+        assert output.shape == (B, SIZES.get(part[1], C))
+    else:
+        assert len(output) == B and output.numel() > 0
     assert torch.isfinite(output).all()
     output.float().square().sum().backward()
     for name, parameter in module.named_parameters():
@@ -146,6 +137,7 @@ def test_forward_and_backward(part: Part, bf16: bool) -> None:
     assert all(name.endswith("bias") for name in still), still
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
 def test_bf16_is_close_to_fp32(part: Part) -> None:
     module = randomise(build(part)).eval()
@@ -168,15 +160,16 @@ def test_saved_and_reloaded_computes_the_same(part: Part, tmp_path: Path) -> Non
         assert torch.equal(call(part, fresh), call(part, module))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS, ids="-".join)
 def test_items_do_not_influence_one_another_in_eval_mode(part: Part) -> None:
     module = randomise(build(part)).eval()
     generator = torch.Generator().manual_seed(2)
     if part[0] == "encoder":
-        arguments: tuple[Any, ...] = (observations(part[1]),)
+        arguments: tuple[Any, ...] = (observations(module),)
     else:
         points = torch.rand(B, T, 3, generator=generator)
-        arguments = (points, None, codes(part[1], generator))
+        arguments = (points, None, codes(module, generator))
     with torch.no_grad():
         together = module(*arguments)
         for i in range(B):
@@ -266,6 +259,7 @@ def test_images_are_normalised_inside() -> None:
     torch.testing.assert_close(seen[1], torch.ones_like(seen[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_pretrained_trunk_from_a_file(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"weights{suffix}"

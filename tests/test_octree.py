@@ -77,6 +77,7 @@ def test_does_not_prefer_an_axis_or_a_direction(case):
     assert point_set(turned) == set(map(tuple, points[:, order].tolist()))
 
 
+@pytest.mark.slow
 @given(cases, st.integers(2, 4))
 def test_threads_change_nothing(case, threads):
     base, levels, seed = case

@@ -246,6 +246,7 @@ def test_pictures_of_any_size(size: tuple[int, int]) -> None:
         ENCODERS.build({**section, "map_resolution": 1}, "model.encoder", c_dim=5)
 
 
+@pytest.mark.slow
 def test_a_map_shows_what_is_where_in_the_picture() -> None:
     section = {"type": "resnet18_pixel", "map_resolution": 8}
     image = torch.ones(1, 3, 64, 64)
@@ -309,6 +310,7 @@ def test_the_camera_is_part_of_the_loss(store: Store) -> None:
 # -- from a store or a photograph to a mesh --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_from_a_store_and_a_photograph_to_meshes(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

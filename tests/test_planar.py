@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks._planar import PLANAR, ring, ring_centres
+from benchmarks._replicas import Replicas
 from onet.adversarial.collapse import mode_shares
 from onet.adversarial.penalties import named_penalty
-from onet.adversarial.planar import PLANAR, ring, ring_centres
 from onet.adversarial.players import ModulePlayers
-from onet.adversarial.replicas import Replicas
 from onet.adversarial.trainer import AdversarialTrainer, Rules
 from onet.errors import ConfigError
 

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import expm
 
-from onet.adversarial.augmentations import (
+from onet.errors import ConfigError, DataError
+from onet.gan_theory.augmentations import (
     AUGMENTATIONS,
     parse_augmentations,
     rank_augmentations,
 )
-from onet.adversarial.games.function_space import (
+from onet.gan_theory.games.function_space import (
     LocalGan,
     discrete_operator,
     euler_moduli,
@@ -23,11 +24,10 @@ from onet.adversarial.games.function_space import (
     lgan_spectrum,
     spectral_abscissa,
 )
-from onet.adversarial.mixtures import bridged, gaussian, two_modes
-from onet.adversarial.poincare import FourierFeatures, Polynomials, advise, ritz
-from onet.adversarial.poincare_network import poincare_network
-from onet.adversarial.weighted_laplacian import WeightedLaplacian
-from onet.errors import ConfigError, DataError
+from onet.gan_theory.mixtures import bridged, gaussian, two_modes
+from onet.gan_theory.poincare import FourierFeatures, Polynomials, advise, ritz
+from onet.gan_theory.poincare_network import poincare_network
+from onet.gan_theory.weighted_laplacian import WeightedLaplacian
 
 SAMPLES = 20_000
 
@@ -94,6 +94,7 @@ def test_ritz_on_mixtures():
     assert 0.115 < ritz(four, FourierFeatures(four)).xi_min < 0.14
 
 
+@pytest.mark.slow
 def test_a_network_finds_the_constant():
     for data, steps, low, high in (
         (gaussian(0.7), 150, 0.95 / 0.49, 1.1 / 0.49),
@@ -128,6 +129,7 @@ def by_cosines(samples):
     return ritz(samples, FourierFeatures(samples)).xi_min
 
 
+@pytest.mark.slow
 def test_augmentations_that_connect_the_modes_come_first():
     samples = two_modes(6.0).sample(4000, 0)
     ranked = rank_augmentations(samples, {"mixup": 0.5, "mirror": 0.1}, sweeps=2)

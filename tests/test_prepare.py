@@ -94,6 +94,7 @@ def test_labels_belong_to_the_rounded_points(meshes, tmp_path):
         assert differ.mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_result_depends_on_neither_workers_nor_order(meshes, tmp_path):
     prepare(meshes, tmp_path / "one", **SMALL)
     prepare(meshes, tmp_path / "two", **SMALL | {"workers": 2})
@@ -108,6 +109,7 @@ def test_result_depends_on_neither_workers_nor_order(meshes, tmp_path):
     assert contents(Store(tmp_path / "seed"))[key] != one[key]
 
 
+@pytest.mark.slow
 def test_finished_items_are_kept_and_the_others_made_again(meshes, tmp_path):
     out = tmp_path / "out"
     prepare(meshes, out, **SMALL)
@@ -149,6 +151,7 @@ def test_bad_meshes_cost_only_themselves(meshes, tmp_path, caplog):
     assert not (tmp_path / "out" / "failures.csv").exists()
 
 
+@pytest.mark.slow
 def test_repairing_a_mesh_moves_no_other_to_another_split(tmp_path):
     root, out = tmp_path / "meshes", tmp_path / "out"
     for k in range(6):

@@ -82,6 +82,7 @@ def test_layout_and_size(name: str) -> None:
     assert sum(p.numel() for p in model.decoder.parameters()) == decoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECOGNISED)
 def test_logits_in_evaluation_mode(name: str) -> None:
     model, batch = build(name)
@@ -100,6 +101,7 @@ def test_logits_in_evaluation_mode(name: str) -> None:
         close(model.decode(batch["points"], code, z if z is None else z.float()), logits, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECOGNISED)
 def test_loss_and_gradients_in_training_mode(name: str) -> None:
     """Statistics of the batch, sum over points, mean over items.
@@ -156,6 +158,7 @@ def test_decoders(kind: str, training: bool, z_dim: int, leaky: bool) -> None:
     close(decoder(points, z, c).detach(), exact, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("kind", PUBLISHED_ENCODERS)
 def test_encoders(kind: str, training: bool) -> None:
@@ -231,6 +234,7 @@ def logits_of(checkpoint: Any, kind: str) -> Tensor:
         return model.decode(batch["points"], model.encode(batch["inputs"]), z)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old"), [*((name, False) for name in PUBLISHED), ("img", True), ("voxels", True)]
 )

@@ -58,6 +58,7 @@ def test_every_vertex_is_the_root_that_brent_finds(torus):
         assert vertex[along] == pytest.approx(brentq(value, *ends, xtol=1e-12), abs=5e-7)
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 2**32 - 1),
     st.floats(-2, 2),

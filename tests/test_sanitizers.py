@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from native import fuzz
 
+pytestmark = pytest.mark.slow
+
+pytestmark = pytest.mark.slow
+
 CASES = {"address": (200, 1), "thread": (40, 3)}  # cases of each operation, threads
 
 

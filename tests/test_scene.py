@@ -86,6 +86,7 @@ def test_windows_see_their_own_points_in_their_own_frame() -> None:
     assert all(np.abs(own).max() <= 0.5501 for own in seen)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 99), windows=st.integers(1, 40), most=st.integers(5, 60))
 @settings(max_examples=15, deadline=None)
 def test_memory_changes_nothing_but_the_work(seed: int, windows: int, most: int) -> None:
@@ -153,6 +154,7 @@ def test_a_scene_becomes_one_closed_mesh_in_its_own_frame() -> None:
     assert topology(finer).solid and len(finer.faces) <= 500
 
 
+@pytest.mark.slow
 def test_scenes_know_what_surfaces_know() -> None:
     network, points = model(), room(2000)
     options = {"window": 2.0, "resolution": 8, "threshold": 0.5}
@@ -165,6 +167,7 @@ def test_scenes_know_what_surfaces_know() -> None:
     np.testing.assert_allclose(np.median(widths[1]), 4 * np.median(widths[0]), rtol=0.01)
 
 
+@pytest.mark.slow
 def test_calibration_moves_no_scene() -> None:
     network, points = model(generation={"threshold": 0.3}), room(2000)
     known = Familiarity([0.0], [1.0], 9.0, 0.99)

@@ -64,6 +64,7 @@ def test_emd_is_a_metric_with_its_lower_bounds(seed):
     assert (emd >= nearest.mean(axis=2) - 1e-12).all()
 
 
+@pytest.mark.slow
 def test_processes_change_nothing():
     left, right = shapes(0, 3), shapes(1, 4)
     np.testing.assert_array_equal(

@@ -60,6 +60,7 @@ def test_same_command_same_files(tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_samples_of_ones_own(tmp_path, capsys):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "wide.npy", 2 * rng.standard_normal((3000, 2)))

@@ -91,6 +91,7 @@ def build_datasets_of(config):
     return build_datasets(config.model_copy(update={"data": training}))["val"]
 
 
+@pytest.mark.slow
 def test_iou_is_that_of_validation_at_every_threshold(run):
     report = search_threshold(run, thresholds=[0.1, 0.35, 0.8])
     assert [row["threshold"] for row in report.rows] == [0.1, 0.2, 0.35, 0.8]  # 0.2: configured
@@ -120,6 +121,7 @@ def test_generative_models_are_measured_by_their_reconstructions(tmp_path, store
         }
     )
     run = tmp_path / "run"
+    torch.manual_seed(3)  # of the biases, to which random numbers are added
     model = randomise(build_model(config.model), seed=10)
     config = with_data(config, store)
     save_checkpoint(run / "checkpoints/best.safetensors", model, config, {})
@@ -195,6 +197,7 @@ def test_one_item(run):
     assert report.settings["items"] == 1 and report.best == 0.4
 
 
+@pytest.mark.slow
 def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_path, caplog):
     checkpoint = run / "checkpoints" / "best.safetensors"
     before = generate(run, data=store, categories=["ball"], split="test")
@@ -242,6 +245,7 @@ def test_applied_threshold_goes_with_the_run_folder(run, network, store, tmp_pat
     assert "another checkpoint" in caplog.text and "applied_threshold" not in kept.metadata
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "error"),
     [

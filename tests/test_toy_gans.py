@@ -15,9 +15,8 @@ import torch
 
 
 @pytest.fixture
-def benchmark(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Name -> module; they are no part of the installed package."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+def benchmark() -> Any:
+    """Return what takes a name to its module."""
     return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
@@ -36,6 +35,7 @@ def refuse(*_: object) -> None:
     raise AssertionError("a finished run was made again")
 
 
+@pytest.mark.slow
 def test_the_suite_measures_every_method_and_goes_on(
     benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +61,7 @@ def test_the_suite_measures_every_method_and_goes_on(
         run(suite, *words, "--batch", 12)
 
 
+@pytest.mark.slow
 def test_clusters_are_recorded_for_both_losses(benchmark: Any, tmp_path: Path) -> None:
     clusters = benchmark("clusters")
     chosen = ["two clusters 2:1", "five Gaussians"]

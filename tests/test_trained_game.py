@@ -16,8 +16,8 @@ from test_every_config import COMMON, shrunk
 
 from onet.config import load_config
 from onet.errors import CheckpointError, ConfigError
+from onet.gan_theory.trained_game import load_game
 from onet.training.loop import train
-from onet.training.trained_game import load_game
 
 DATA = {"train": Spheres(), "val": Spheres(2)}
 
@@ -26,6 +26,7 @@ def flat(parameters: Any) -> torch.Tensor:
     return torch.cat([p.detach().float().flatten() for p in parameters])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["gan", "everything"])
 def test_the_game_is_the_one_in_training(name: str, tmp_path: Path) -> None:
     settings = config(VARIATIONAL if name == "everything" else SECTION, **RECIPES[name])
@@ -75,6 +76,7 @@ def test_what_is_no_game_is_refused(tmp_path: Path) -> None:
         load_game(tmp_path / "vae", datasets=DATA)
 
 
+@pytest.mark.slow
 def test_the_command(sample_store: Path, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     settings = load_config("gan_small", [*COMMON, f"data.path={sample_store}"])
     settings = settings.model_copy(update={"model": shrunk(settings.model)})

@@ -6,10 +6,11 @@ import json
 import logging
 import os
 import signal
+import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import count, islice, pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,14 @@ from onet.models import OccupancyNetwork, build_model
 from onet.training import checkpoints, loop
 from onet.training.checkpoints import load_checkpoint, resolve_checkpoint
 from onet.training.convergence import loss_improving, validation_improving
+from onet.training.fabric import build_fabric
 from onet.training.logs import read_metrics
 from onet.training.loop import TrainingError, train
 from onet.training.optimizer import build_optimizer
 from onet.training.precision import choose_precision
 from onet.training.schedule import LearningRate
 from onet.training.stream import StreamSampler, training_batches
+from onet.training.validation import validate
 
 
 class Spheres(torch.utils.data.Dataset):
@@ -83,9 +86,15 @@ def config(**training: Any) -> Config:
     return Config.model_validate({"model": small, "training": {**defaults, **training}})
 
 
-def run(run_dir: Path, resume: bool = True, datasets: Any = None, **training: Any) -> Any:
+def run(
+    run_dir: Path,
+    resume: bool = True,
+    datasets: Any = None,
+    clock: Callable[[], float] = time.monotonic,
+    **training: Any,
+) -> Any:
     datasets = datasets or {"train": Spheres(), "val": Spheres(3, seed=1, ragged=True)}
-    return train(config(**training), run_dir, resume=resume, datasets=datasets)
+    return train(config(**training), run_dir, resume=resume, datasets=datasets, clock=clock)
 
 
 def weights(run_dir: Path, name: str = "last") -> dict[str, torch.Tensor]:
@@ -188,6 +197,7 @@ def test_every_option_of_the_recipe_resumes_bit_for_bit(tmp_path: Path) -> None:
     assert rates == [LearningRate(config(**RECIPE).training)(step, 0.0) for step in range(7)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(RECIPE.keys() - {"weight_decay"}))
 def test_each_option_of_the_recipe_changes_the_course(
     finished: Path, tmp_path: Path, key: str
@@ -198,6 +208,7 @@ def test_each_option_of_the_recipe_changes_the_course(
     assert not torch.equal(same, weights(tmp_path)["decoder.fc_out.weight"])
 
 
+@pytest.mark.slow
 def test_the_average_is_validated_and_saved(tmp_path: Path) -> None:
     """A run that is not told to average, with the same steps, gives the weights to average."""
     decay, averaged = 0.25, None
@@ -245,14 +256,16 @@ def test_learning_rate_rises_and_falls() -> None:
     assert not plain.timed and both.timed
 
 
-def test_time_limit_alone_lets_the_rate_fall_to_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ticks = count()  # a clock that is not disturbed by what else the machine does
-    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)))
-    monkeypatch.setattr("onet.training.loop.time", clock)
+def ticking() -> Callable[[], float]:
+    """Return a clock of one run alone, a second further at every look: no machine disturbs it."""
+    ticks = count()
+    return lambda: float(next(ticks))
+
+
+def test_time_limit_alone_lets_the_rate_fall_to_nothing(tmp_path: Path) -> None:
     limit = {"max_iterations": None, "max_minutes": 2.0, "schedule": "cosine"}
-    run(tmp_path, learning_rate=1.0, **limit)
+    result = run(tmp_path, learning_rate=1.0, clock=ticking(), **limit)
+    assert result.stopped == "max_minutes" and 2.0 <= result.minutes < 2.2
     rows = read_metrics(tmp_path / "metrics.csv")
     rates = [row["learning_rate"] for row in rows if row["split"] == "train"]
     assert rates[0] > 0.9 and rates[-1] < 0.2
@@ -364,6 +377,26 @@ def test_validation_weighs_items_equally(finished: Path) -> None:
         assert checkpoint.metadata["metrics"][key] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("epoch", [0, 7])
+def test_validation_sees_the_same_points_every_time(epoch: int) -> None:
+    """Whatever epoch the dataset was at: training and validation may share one."""
+    fabric, _ = build_fabric(config().training)
+    model, source = build_model(config().model), Spheres(3)
+    seen = []
+
+    class Model(torch.nn.Module):
+        def validate(self, batch: Any, settings: Any) -> dict[str, torch.Tensor]:
+            seen.append(batch["points"])
+            return model.validate(batch, settings)
+
+    source.set_epoch(epoch)
+    validate(fabric, Model(), source, config().generation)
+    source.set_epoch(0)
+    expected = [source[index]["points"] for index in range(3)]
+    np.testing.assert_array_equal(torch.cat(seen).numpy(), expected)
+
+
+@pytest.mark.slow
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     run(tmp_path, max_iterations=60, validate_every=60, checkpoint_every=60)
     losses = [r["loss"] for r in read_metrics(tmp_path / "metrics.csv") if r["split"] == "train"]
@@ -411,12 +444,19 @@ def test_trains_on_a_prepared_store(tmp_path: Path) -> None:
 
 
 def test_max_minutes_stops(tmp_path: Path) -> None:
-    result = run(tmp_path, max_iterations=None, max_minutes=0.5 / 60)
+    limit = {"max_iterations": None, "max_minutes": 0.5}
+    result = run(tmp_path, clock=ticking(), **limit)
     assert result.stopped == "max_minutes"
     assert result.iterations > 0
     assert result.last["iteration"] == result.iterations
-    again = run(tmp_path, max_iterations=None, max_minutes=0.5 / 60)
+    again = run(tmp_path, clock=ticking(), **limit)
     assert again.iterations == result.iterations
+
+
+def test_minutes_are_those_of_the_clock_on_the_wall_unless_another_is_given(tmp_path: Path) -> None:
+    start = time.monotonic()
+    minutes = run(tmp_path, max_iterations=3).minutes
+    assert 0 < minutes <= (time.monotonic() - start) / 60 + 1e-3
 
 
 def test_nan_loss_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
@@ -475,6 +515,7 @@ def test_resume_refuses_another_model_and_a_mismatched_optimizer(tmp_path: Path)
         run(tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_between_the_writes_of_a_checkpoint_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +532,7 @@ def test_killed_between_the_writes_of_a_checkpoint_resumes(
     assert len(list((tmp_path / "checkpoints").glob("optimizer-*.pt"))) == 1
 
 
+@pytest.mark.slow
 def test_model_and_task_are_unknown_to_the_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -589,6 +631,7 @@ def section(**changes: Any) -> dict[str, Any]:
     return {**config().model, **changes}
 
 
+@pytest.mark.slow
 def test_codes_of_training_shapes_are_counted_and_kept(tmp_path: Path) -> None:
     indexed = section(encoder={"type": "idx"})
     datasets = {"train": Indexed(5), "val": Indexed(5)}
@@ -612,6 +655,7 @@ def test_codes_of_training_shapes_are_counted_and_kept(tmp_path: Path) -> None:
         part("whole", 9)
 
 
+@pytest.mark.slow
 def test_variational_training_resumes_with_the_same_noise(tmp_path: Path) -> None:
     variational = section(
         c_dim=0,
@@ -640,6 +684,7 @@ def test_variational_training_resumes_with_the_same_noise(tmp_path: Path) -> Non
             assert "iou_prior_mean" not in row
 
 
+@pytest.mark.slow
 def test_pretrained_weights_start_a_run_and_are_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

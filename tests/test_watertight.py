@@ -57,6 +57,7 @@ def damaged_box(damage: str) -> trimesh.Trimesh:
     return soup(triangles[rng.permutation(len(triangles))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     ["none", "flipped", "inside out", "doubled", "inner walls", "degenerate faces", "intersecting"],

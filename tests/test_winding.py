@@ -70,6 +70,7 @@ def test_exact_sum_equals_the_twin(seed, whole):
     np.testing.assert_allclose(found, direct_sum(triangles, points), atol=1e-11)
 
 
+@pytest.mark.slow
 @given(seeds, st.sampled_from([(1.5, 0.1), (2.0, 0.03), (4.0, 3e-3), (8.0, 3e-4), (32.0, 2e-5)]))
 def test_expansions_are_as_accurate_as_beta_asks(seed, accuracy):
     """On parts of closed meshes, where nothing cancels."""

@@ -1,6 +1,6 @@
-"""Adversarial training: the analytic games on which its claims are proved. Import from the modules.
+"""What trains two networks against one another. Import from the modules.
 
-Conventions, everywhere in this folder: a logit above 0 means real. `gamma` is the factor of
+Conventions, here and in `onet.gan_theory`: a logit above 0 means real. `gamma` is the factor of
 gamma/2 * E||grad D||^2. Mescheder's thesis ("Stability and Expressiveness of Deep Generative
 Models", cited as [M]) calls positive logits fake: its psi is -psi here, and nothing else differs.
 Further sources: Khrulkov et al., "Functional Space Analysis of Local GAN Convergence" [K]; "Local

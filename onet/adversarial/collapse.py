@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onet.adversarial.landscape import separable_value
 from onet.adversarial.losses import AdversarialLoss, find_loss
+from onet.adversarial.separable import separable_value
 from onet.errors import ConfigError
 
 # The closed form that the best discriminator's loss follows, where there is one.
@@ -144,7 +144,7 @@ def collapsed_part(modes: int, family: str = "js") -> float:
 
     Args:
         modes: equal ones of the data.
-        family: a key of `onet.adversarial.landscape.SEPARABLE`.
+        family: a key of `onet.adversarial.separable.SEPARABLE`.
     """
     return separable_value((modes,), modes, family) / separable_value((1,), 1, family)
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onet.adversarial.games.activations import PAIRS, ActivationPair
+from onet.adversarial.activations import PAIRS, ActivationPair
 from onet.errors import ConfigError, DataError
 from onet.registry import nearest
 

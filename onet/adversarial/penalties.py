@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from onet.adversarial.games.game import gamma_of_reg_param, require_non_negative
+from onet.adversarial.factors import gamma_of_reg_param, require_non_negative
 from onet.errors import ConfigError, DataError
 from onet.registry import nearest
 

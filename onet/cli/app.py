@@ -33,7 +33,7 @@ INTERRUPTED = 130  # exit status of a command that Ctrl-C ended, as shells have 
 
 def _version(show: bool) -> None:
     if show:
-        from onet import __version__
+        from onet._version import __version__
 
         typer.echo(f"onet {__version__}")
         raise typer.Exit

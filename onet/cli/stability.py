@@ -11,7 +11,7 @@ from onet.cli.app import Seed, app
 from onet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onet.report.stability.study import Study
+    from onet.gan_theory.studies.study import Study
 
 stability = typer.Typer(
     help="What makes adversarial training converge: games, spectra, data and losses as pictures "
@@ -44,7 +44,7 @@ def dirac(
     out: Out = None,
 ) -> None:
     """The Dirac-GAN under every method: vector fields, trajectories, eigenvalues."""
-    from onet.report.stability.dirac import dirac_study
+    from onet.gan_theory.studies.dirac import dirac_study
 
     weight = _gamma(gamma, reg_param)
     _show(dirac_study(pair, weight, noise, start, step, steps), out or Path("stability/dirac"))
@@ -61,7 +61,7 @@ def games(
     out: Out = None,
 ) -> None:
     """Every analytic game under every scheme, with and without a penalty."""
-    from onet.report.stability.games import games_study
+    from onet.gan_theory.studies.games import games_study
 
     weight = _gamma(gamma, reg_param)
     _show(games_study(names or (), pair, weight, step, steps), out or Path("stability/games"))
@@ -82,7 +82,7 @@ def spectrum(
     out: Out = None,
 ) -> None:
     """Eigenvalues of a game, their bounds, and the best step sizes."""
-    from onet.report.stability.spectrum import spectrum_study
+    from onet.gan_theory.studies.spectrum import spectrum_study
 
     study = spectrum_study(game, pair, _gamma(gamma, reg_param), measure, step, count)
     _show(study, out or Path("stability/spectrum") / game)
@@ -102,7 +102,7 @@ def networks(
     out: Out = None,
 ) -> None:
     """The game between the networks of a run: eigenvalues, damping, coupling, step sizes."""
-    from onet.report.stability.networks import networks_study
+    from onet.gan_theory.studies.networks import networks_study
 
     study = networks_study(run, shapes, points, count, which, data, seed)
     _show(study, out or Path("stability/networks") / run.stem)
@@ -130,8 +130,8 @@ def poincare(
     out: Out = None,
 ) -> None:
     """How hard a distribution is for a GAN, and the penalty that it asks for."""
-    from onet.adversarial.augmentations import parse_augmentations
-    from onet.report.stability.poincare import poincare_study, samples_study
+    from onet.gan_theory.augmentations import parse_augmentations
+    from onet.gan_theory.studies.poincare import poincare_study, samples_study
 
     if samples:
         ranked = parse_augmentations(augment or [])
@@ -153,20 +153,20 @@ def landscape(
     out: Out = None,
 ) -> None:
     """Exact loss values of collapsed generators: where mode collapse is a minimum."""
-    from onet.report.stability.landscape import landscape_study
+    from onet.gan_theory.studies.landscape import landscape_study
 
     _show(landscape_study(n, loss, paired), out or Path("stability/landscape"))
 
 
 def _gamma(gamma: float, reg_param: float | None) -> float:
-    from onet.adversarial.games.game import gamma_of_reg_param
+    from onet.adversarial.factors import gamma_of_reg_param
 
     return gamma if reg_param is None else gamma_of_reg_param(reg_param)
 
 
 def _show(study: Study, out: Path) -> None:
     """Write a study, and print its tables."""
-    from onet.report.stability.study import shown
+    from onet.gan_theory.studies.study import shown
     from onet.report.tables import print_table
 
     page = study.write(out)

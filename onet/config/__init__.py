@@ -1,5 +1,6 @@
 """Typed configuration: YAML in, dotted overrides, unknown keys refused."""
 
+from onet.config.adversarial import AdversarialSettings
 from onet.config.loader import load_config, parse_config, with_changes
 from onet.config.schema import (
     Config,
@@ -11,6 +12,7 @@ from onet.config.schema import (
 )
 
 __all__ = [
+    "AdversarialSettings",
     "Config",
     "DataConfig",
     "EvaluationConfig",

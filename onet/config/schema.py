@@ -135,7 +135,7 @@ class TrainingConfig(_Strict):
     adversarial: Section | None = Field(
         default=None,
         description="How a model with a discriminator is trained: the options of "
-        "onet.adversarial.settings.AdversarialSettings, such as {loss: non_saturating, penalty: "
+        "onet.config.adversarial.AdversarialSettings, such as {loss: non_saturating, penalty: "
         "{type: r1, gamma: 10}}; null for their defaults.",
     )
     max_iterations: PositiveInt | None = Field(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.store import NEAR_SURFACE, POINTS, Item, Store
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.inference.calibration import (

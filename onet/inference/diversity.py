@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.store import POINTCLOUD, Item, Store
 from onet.errors import ConfigError, DataError
 from onet.geometry.birthday import birthday_test

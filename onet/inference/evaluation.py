@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.store import POINTCLOUD, POINTS, Item, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh

@@ -30,7 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from onet import __version__
+from onet._version import __version__
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
 from onet.data.solid import Solid, close_mesh, label_points, trust_mesh

@@ -17,7 +17,7 @@ from typing import Any, Unpack, cast
 
 import numpy as np
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.inputs import ImageInput
 from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.inputs.several import check_several_of_item, evenly, sample_several

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onet import __version__
+from onet._version import __version__
 from onet.errors import ConfigError
 from onet.files import remove
 from onet.geometry.written import save_and_examine

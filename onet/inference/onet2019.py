@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.store import Store
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onet import __version__
+from onet._version import __version__
 from onet.data.dataset import ShapeDataset
 from onet.data.store import Store
 from onet.errors import ConfigError

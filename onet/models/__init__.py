@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from onet.registry import Registry
+from onet.models._registry import MODELS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MODELS: Registry = Registry("model")
-
-from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork  # noqa: E402
-from onet.models.occupancy import OccupancyNetwork  # noqa: E402
-from onet.models.sizes import require_memory, without_memory  # noqa: E402
+from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.occupancy import OccupancyNetwork
+from onet.models.sizes import require_memory, without_memory
 
 __all__ = [
     "MODELS",

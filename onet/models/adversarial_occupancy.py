@@ -13,7 +13,7 @@ from onet.adversarial.discriminators import DISCRIMINATORS
 from onet.adversarial.penalties import spectrally_normalised
 from onet.config import GenerationConfig
 from onet.errors import ConfigError
-from onet.models import MODELS
+from onet.models._registry import MODELS
 from onet.models.occupancy import OccupancyNetwork
 from onet.nn.precision import at_least_single
 
@@ -35,7 +35,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
     the prior. There is no observation.
 
     A batch is that of `OccupancyNetwork` with `distances` (B, T), unsigned, in the unit frame
-    (`data.distances`). Trained by `onet.adversarial.step.AdversarialStep`.
+    (`data.distances`). Trained by `onet.training.adversarial_step.AdversarialStep`.
 
     Args:
         decoder: section of a decoder.

@@ -15,7 +15,7 @@ from torch.distributions import Normal, kl_divergence
 
 from onet.config import GenerationConfig
 from onet.errors import ConfigError, FieldError
-from onet.models import MODELS
+from onet.models._registry import MODELS
 from onet.models.matching import check_match
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code
 from onet.nn.decoders import DECODERS

@@ -3,8 +3,9 @@
 The code of a global encoder is one tensor. One with local features has several: planes or grids,
 by name. Batches of observations are tensors, or several by name, in the same way.
 
-An encoder whose code is not global says so in its class: `makes`, one of `CodeKind`. A decoder, or
-a latent encoder, that takes other codes than global ones has `takes`, a set of them.
+An encoder says in its class what it observes: `observes`, one of `ObservationKind`; and, if its
+code is not global, what it makes: `makes`, one of `CodeKind`. A decoder, or a latent encoder, that
+takes other codes than global ones has `takes`, a set of them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ CAMERA = "camera"
 
 ESTIMATED_CAMERA = "estimated_camera"
 """Of a code: what the encoder takes for the camera, from the picture alone."""
+
+ObservationKind = Literal["points", "image", "voxels", "index"]
+"""Points (B, N, 3) of a cloud in the unit frame; pictures (B, 3, H, W) in [0, 1], with or without
+cameras; occupancies (B, R, R, R) of a grid; or the number (B,) of a training shape."""
 
 CodeKind = Literal["global", "set", "maps", "picture"]
 """One vector (C,); a set of latents (M, C); maps of features on planes and grids; a picture's

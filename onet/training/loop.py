@@ -25,7 +25,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from onet import __version__
+from onet._version import __version__
 from onet.config import Config
 from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing

@@ -89,7 +89,7 @@ def build_step(fabric: Fabric, model: nn.Module, settings: TrainingConfig) -> St
             with the step.
     """
     if hasattr(model, "discriminator_module"):
-        from onet.adversarial.step import AdversarialStep
+        from onet.training.adversarial_step import AdversarialStep
 
         return AdversarialStep(fabric, model, settings)
     if settings.adversarial is not None:

@@ -19,7 +19,8 @@ from onet.data.images import (
     read_image,
     resize_image,
 )
-from onet.data.inputs import INPUTS, UNIT, Arrays
+from onet.data.inputs._protocol import UNIT, Arrays
+from onet.data.inputs._registry import INPUTS
 from onet.data.store import CAMERAS, RENDERINGS, Item
 from onet.errors import ConfigError, DataError
 from onet.files import replacing

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.inputs import INPUTS, UNIT
+from onet.data.inputs._protocol import UNIT
+from onet.data.inputs._registry import INPUTS
 from onet.data.store import Item
 from onet.errors import DataError
 from onet.geometry.normalization import UnitFrame

@@ -7,7 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from onet.data.inputs import Arrays, ImageInput, Input, PointCloudInput
+from onet.data.inputs._protocol import Arrays, Input
+from onet.data.inputs.image import ImageInput
+from onet.data.inputs.pointcloud import PointCloudInput
 from onet.data.store import Item
 from onet.errors import ConfigError, DataError
 

@@ -7,18 +7,15 @@ evaluated faster for a fixed code offers `fold(c, z, dtype)`: a callable that ta
 values (N,), with a method `value_and_gradient`.
 """
 
-from onet.registry import Registry
-
-DECODERS: Registry = Registry("decoder")
-
-from onet.nn.decoders.batchnorm import BatchNormDecoder  # noqa: E402
-from onet.nn.decoders.cbatchnorm import CBatchNormDecoder  # noqa: E402
-from onet.nn.decoders.cbatchnorm2 import CBatchNorm2Decoder  # noqa: E402
-from onet.nn.decoders.cbatchnorm_noresnet import CBatchNormNoResnetDecoder  # noqa: E402
-from onet.nn.decoders.cross_attention import CrossAttentionDecoder  # noqa: E402
-from onet.nn.decoders.local import LocalDecoder  # noqa: E402
-from onet.nn.decoders.pixel_aligned import PixelAlignedDecoder  # noqa: E402
-from onet.nn.decoders.simple import SimpleDecoder  # noqa: E402
+from onet.nn.decoders._registry import DECODERS
+from onet.nn.decoders.batchnorm import BatchNormDecoder
+from onet.nn.decoders.cbatchnorm import CBatchNormDecoder
+from onet.nn.decoders.cbatchnorm2 import CBatchNorm2Decoder
+from onet.nn.decoders.cbatchnorm_noresnet import CBatchNormNoResnetDecoder
+from onet.nn.decoders.cross_attention import CrossAttentionDecoder
+from onet.nn.decoders.local import LocalDecoder
+from onet.nn.decoders.pixel_aligned import PixelAlignedDecoder
+from onet.nn.decoders.simple import SimpleDecoder
 
 __all__ = [
     "DECODERS",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from onet.nn.decoders import DECODERS
-from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
+from onet.nn.decoders._registry import DECODERS
+from onet.nn.decoders.folded import ResidualLayers
+from onet.nn.decoders.residual import ResidualDecoder, added_code
 from onet.nn.layers import (
     ConditionalBatchNorm,
     ConditionalResnetBlock,

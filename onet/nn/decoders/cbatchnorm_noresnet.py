@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from onet.nn.decoders import DECODERS
+from onet.nn.decoders._registry import DECODERS
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv, embed_points, rectifier
 
 

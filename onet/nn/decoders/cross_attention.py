@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,9 @@ from torch import Tensor, nn
 from onet.errors import ConfigError
 from onet.nn.attention import AttentionBlock, PointEmbedding, code_tokens
 from onet.nn.code import Code, CodeKind, as_batch
-from onet.nn.decoders import DECODERS
+from onet.nn.decoders._registry import DECODERS
+from onet.nn.decoders.folded_attention import AttentionLayers, FoldedCrossAttention
 from onet.nn.latent_set import numbers_of_a_latent
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.folded_attention import FoldedCrossAttention
 
 
 @DECODERS.register("cross_attention")
@@ -124,7 +122,6 @@ class CrossAttentionDecoder(nn.Module):
             ValueError: another dtype, or no latent code for a decoder that needs one.
             ConfigError: the code is neither a set nor global.
         """
-        from onet.nn.decoders.folded_attention import FoldedCrossAttention
-
         tokens = self.tokens(None if z is None else z[None], as_batch(c))
-        return FoldedCrossAttention(self, tokens, dtype=dtype)
+        layers = AttentionLayers(self.embedding.fc, self.blocks, self.norm, self.fc_out, tokens)
+        return FoldedCrossAttention(layers, dtype=dtype)

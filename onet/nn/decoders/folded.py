@@ -27,7 +27,7 @@ Points go through all layers in tiles, so that activations stay in the processor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -37,15 +37,39 @@ from torch import Tensor, nn
 
 from onet.nn.decoders.constant_linear import Linear, constant_linear
 from onet.nn.decoders.folded_local import FoldedFeatures
-from onet.nn.decoders.residual import ResidualLayers
 from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
+from onet.nn.local_features import FeatureSampler
 
 # Points in a tile; 256 channels of float32 make 1 MiB. Logits do not depend on it.
 CPU_TILE = 1024
 SHARED_TILE = 256  # in float32 on several threads, whose arrays have to share a cache
 LOCAL_TILE = 4096  # of decoders on local features: with 32 channels, calls cost more than memory
 GPU_TILE = 65536
+
+
+class ResidualLayers(NamedTuple):
+    """A residual decoder for fixed codes, layer by layer.
+
+    Attributes:
+        first: layer from coordinates to H features.
+        added: (H,) each, what codes add to those features.
+        blocks: residual blocks with layers `fc_0` and `fc_1` and, or not, norms `bn_0` and `bn_1`
+            in front of them.
+        norm: in front of the last rectifier, or None.
+        last: layer from features to the logit.
+        c: (C,) code that conditional norms depend on.
+        local: features by place, and of each block the layer from them to what is added in front
+            of it; or None.
+    """
+
+    first: nn.Linear | PointwiseConv
+    added: list[Tensor]
+    blocks: Iterable[nn.Module]
+    norm: nn.Module | None
+    last: nn.Linear | PointwiseConv
+    c: Tensor
+    local: tuple[FeatureSampler, Iterable[nn.Module]] | None = None
 
 
 class _Block(NamedTuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +13,29 @@ from onet.nn.attention import waves
 from onet.nn.decoders.constant_linear import Linear, constant_linear
 from onet.nn.decoders.tiles import map_tiles
 
-if TYPE_CHECKING:
-    from onet.nn.decoders.cross_attention import CrossAttentionDecoder
-
 # Points in a tile, so that activations stay in the processor's cache.
 CPU_TILE = 1024
 GPU_TILE = 65536
 
 Norm = Callable[[Tensor], Tensor]
+
+
+class AttentionLayers(NamedTuple):
+    """A cross attention decoder for fixed latents, layer by layer.
+
+    Attributes:
+        first: layer from the waves of a point to H features.
+        blocks: of cross attention, `onet.nn.attention.AttentionBlock`.
+        norm: in front of the last layer.
+        last: layer from features to the logit.
+        tokens: (1, M, H) float32, what query points attend to.
+    """
+
+    first: nn.Linear
+    blocks: Iterable[nn.Module]
+    norm: nn.LayerNorm
+    last: nn.Linear
+    tokens: Tensor
 
 
 class _Block(NamedTuple):
@@ -42,8 +57,7 @@ class FoldedCrossAttention:
     rounded; the residual stream and the norms stay in float32. Autograd gives gradients, by tiles.
 
     Args:
-        decoder: whose weights are copied.
-        tokens: (1, M, F) float32, what query points attend to.
+        layers: of the decoder for these latents; their weights are copied.
         dtype: float32 or bfloat16.
 
     Raises:
@@ -51,16 +65,14 @@ class FoldedCrossAttention:
     """
 
     @torch.no_grad()
-    def __init__(
-        self, decoder: CrossAttentionDecoder, tokens: Tensor, *, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, layers: AttentionLayers, *, dtype: torch.dtype = torch.float32) -> None:
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype is {dtype}; a decoder folds to torch.float32 or bfloat16")
         self.dtype = dtype
-        self._entry = _weights(decoder.embedding.fc)
-        self._blocks = [self._fold(block, tokens) for block in decoder.blocks]
-        self._norm = _norm(decoder.norm)
-        self._exit = _weights(decoder.fc_out)
+        self._entry = _weights(layers.first)
+        self._blocks = [self._fold(block, layers.tokens) for block in layers.blocks]
+        self._norm = _norm(layers.norm)
+        self._exit = _weights(layers.last)
 
     def _fold(self, block: Any, tokens: Tensor) -> _Block:
         attention, feed_forward = block.attention, block.feed_forward

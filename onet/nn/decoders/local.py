@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.code import Code, CodeKind, as_batch
-from onet.nn.decoders import DECODERS
-from onet.nn.decoders.residual import ResidualDecoder, ResidualLayers, added_code
+from onet.nn.decoders._registry import DECODERS
+from onet.nn.decoders.folded import ResidualLayers
+from onet.nn.decoders.residual import ResidualDecoder, added_code
 from onet.nn.layers import ResnetBlock, embed_points
 from onet.nn.local_features import AXES, FeatureSampler, FeatureTable
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.code import Code, CodeKind
-from onet.nn.decoders import DECODERS
+from onet.nn.decoders._registry import DECODERS
 from onet.nn.decoders.local import LocalDecoder
 from onet.nn.local_features import FeatureSampler
 from onet.nn.projection import PixelFeatures

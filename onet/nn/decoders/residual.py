@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from onet.nn.code import Code
-from onet.nn.layers import LEAKY_SLOPE, PointwiseConv, rectifier
-from onet.nn.local_features import FeatureSampler
-
-if TYPE_CHECKING:
-    from onet.nn.decoders.folded import FoldedDecoder
-
-
-class ResidualLayers(NamedTuple):
-    """A residual decoder for fixed codes, layer by layer.
-
-    Attributes:
-        first: layer from coordinates to H features.
-        added: (H,) each, what codes add to those features.
-        blocks: residual blocks with layers `fc_0` and `fc_1` and, or not, norms `bn_0` and `bn_1`
-            in front of them.
-        norm: in front of the last rectifier, or None.
-        last: layer from features to the logit.
-        c: (C,) code that conditional norms depend on.
-        local: features by place, and of each block the layer from them to what is added in front
-            of it; or None.
-    """
-
-    first: nn.Linear | PointwiseConv
-    added: list[Tensor]
-    blocks: Iterable[nn.Module]
-    norm: nn.Module | None
-    last: nn.Linear | PointwiseConv
-    c: Tensor
-    local: tuple[FeatureSampler, Iterable[nn.Module]] | None = None
+from onet.nn.decoders.folded import FoldedDecoder, ResidualLayers
+from onet.nn.layers import LEAKY_SLOPE, rectifier
 
 
 class ResidualDecoder(nn.Module):
@@ -78,8 +50,6 @@ class ResidualDecoder(nn.Module):
         Raises:
             ValueError: another dtype, or no latent code for a decoder that needs one.
         """
-        from onet.nn.decoders.folded import FoldedDecoder
-
         return FoldedDecoder(self.layers(c, z), slope=self.slope, dtype=dtype)
 
 

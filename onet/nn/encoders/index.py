@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from onet.errors import ConfigError, DataError
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 
 
 @ENCODERS.register("idx")
@@ -19,6 +22,8 @@ class IndexEncoder(nn.Embedding):
     Raises:
         ConfigError: no shapes, or their number is not known.
     """
+
+    observes: ClassVar[ObservationKind] = "index"
 
     def __init__(self, c_dim: int, count: int | None = None) -> None:
         if count is None or count < 1:

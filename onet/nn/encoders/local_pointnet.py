@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import CodeKind
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import CodeKind, ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.layers import ResnetBlock, embed_points
 from onet.nn.local_features import EXTENT, CellGroups, Plane
@@ -40,6 +40,7 @@ class LocalPointNetEncoder(nn.Module):
         ConfigError: sizes that do not fit; see `LocalMaps`.
     """
 
+    observes: ClassVar[ObservationKind] = "points"
     makes: ClassVar[CodeKind] = "maps"
 
     def __init__(

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import DataError
-from onet.nn.code import CodeKind
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import CodeKind, ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.local_features import Plane
 
@@ -31,6 +31,7 @@ class LocalVoxelEncoder(nn.Module):
         ConfigError: sizes that do not fit; see `LocalMaps`.
     """
 
+    observes: ClassVar[ObservationKind] = "voxels"
     makes: ClassVar[CodeKind] = "maps"
 
     def __init__(

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from onet.nn.code import CodeKind
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import CodeKind, ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.latent_set import LatentSet, Queries
 
 
@@ -32,6 +32,7 @@ class PointSetEncoder(nn.Module):
         ConfigError: sizes that do not fit together or into memory.
     """
 
+    observes: ClassVar[ObservationKind] = "points"
     makes: ClassVar[CodeKind] = "set"
 
     def __init__(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.layers import ResnetBlock, embed_points, split_linear
 
 
@@ -16,6 +19,8 @@ class PointNetResnetEncoder(nn.Module):
     Independent of the order and the number of the points. Source: Occupancy Networks,
     supplementary material 1.1, point cloud completion.
     """
+
+    observes: ClassVar[ObservationKind] = "points"
 
     def __init__(self, c_dim: int, hidden_dim: int = 512) -> None:
         super().__init__()
@@ -44,6 +49,8 @@ class PointNetSimpleEncoder(nn.Module):
 
     Source: published code of Occupancy Networks.
     """
+
+    observes: ClassVar[ObservationKind] = "points"
 
     def __init__(self, c_dim: int, hidden_dim: int = 128) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.error import URLError
 
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError
 from onet.mistaken import mistaken_for
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 
 IMAGENET = "imagenet"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in [0, 1]
@@ -45,6 +46,8 @@ class ResnetFeatures(nn.Module):
             IMAGENET1K_V1, downloaded when training starts), a file (`.pth` or `.safetensors`) with
             torchvision's keys, or null for random ones.
     """
+
+    observes: ClassVar[ObservationKind] = "image"
 
     network: str  # its name in torchvision
     mean: Tensor

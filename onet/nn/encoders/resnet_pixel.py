@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from onet.errors import ConfigError
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, CodeKind
-from onet.nn.encoders import ENCODERS
+from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Features
 from onet.nn.projection import published_projection
 

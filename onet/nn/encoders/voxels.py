@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError, DataError
-from onet.nn.encoders import ENCODERS
+from onet.nn.code import ObservationKind
+from onet.nn.encoders._registry import ENCODERS
 
 
 @ENCODERS.register("voxel_simple")
@@ -27,6 +29,8 @@ class VoxelEncoder(nn.Module):
     Raises:
         ConfigError: another resolution.
     """
+
+    observes: ClassVar[ObservationKind] = "voxels"
 
     def __init__(self, c_dim: int, resolution: int = 32) -> None:
         super().__init__()

@@ -5,11 +5,8 @@ A latent encoder is a module in this folder: a class `__init__(self, c_dim, z_di
 `@LATENT_ENCODERS.register(name)` and imported below.
 """
 
-from onet.registry import Registry
-
-LATENT_ENCODERS: Registry = Registry("latent encoder")
-
-from onet.nn.latent_encoders.point_set import PointSetLatentEncoder  # noqa: E402
-from onet.nn.latent_encoders.pointnet import PointNetLatentEncoder  # noqa: E402
+from onet.nn.latent_encoders._registry import LATENT_ENCODERS
+from onet.nn.latent_encoders.point_set import PointSetLatentEncoder
+from onet.nn.latent_encoders.pointnet import PointNetLatentEncoder
 
 __all__ = ["LATENT_ENCODERS", "PointNetLatentEncoder", "PointSetLatentEncoder"]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onet.nn.attention import code_tokens
 from onet.nn.code import Code, CodeKind
-from onet.nn.latent_encoders import LATENT_ENCODERS
+from onet.nn.latent_encoders._registry import LATENT_ENCODERS
 from onet.nn.latent_set import LatentSet, Queries, numbers_of_a_latent
 
 

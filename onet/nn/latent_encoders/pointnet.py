@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from onet.nn.latent_encoders import LATENT_ENCODERS
+from onet.nn.latent_encoders._registry import LATENT_ENCODERS
 from onet.nn.layers import embed_points, rectifier, split_linear
 
 

@@ -1,0 +1,240 @@
+"""The Jacobian of the game that two networks play, without ever writing it down.
+
+Close to an equilibrium its eigenvalues decide over convergence: real parts below 0 attract, a large
+imaginary part for a small real one makes the players circle and allows small steps only ([M] 2.3).
+Products with the Jacobian cost about three gradients, so Arnoldi's method finds its outermost
+eigenvalues for any network; `onet.gan_theory.blocks` looks at its blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from onet.adversarial.players import Batch
+from onet.adversarial.trainer import AdversarialTrainer
+from onet.errors import ConfigError, TrainingError
+from onet.gan_theory.rates import largest_step
+
+NULL = 1e-6  # eigenvalues below this part of the largest are directions in which nothing happens
+LARGEST_BLOCK = 20_000_000  # numbers of a matrix that is written down
+
+
+class GameField:
+    """v = (-grad_g L_g, -grad_d L_d) at the present parameters, and products with its Jacobian.
+
+    The graph of both losses stays in memory as long as this object.
+
+    Args:
+        loss_g, loss_d: scalars, functions of both players' parameters; twice differentiable.
+        parameters_g, parameters_d: of the players. Take them in double precision where small
+            eigenvalues matter.
+
+    Raises:
+        TrainingError: the field is not finite.
+    """
+
+    def __init__(
+        self,
+        loss_g: Tensor,
+        loss_d: Tensor,
+        parameters_g: Sequence[nn.Parameter],
+        parameters_d: Sequence[nn.Parameter],
+    ) -> None:
+        self.parameters = [*parameters_g, *parameters_d]
+        self._players = len(parameters_g)
+        self.generator = sum(p.numel() for p in parameters_g)
+        self.size = sum(p.numel() for p in self.parameters)
+        of_g = flat_gradient(loss_g, parameters_g, create_graph=True)
+        of_d = flat_gradient(loss_d, parameters_d, create_graph=True)
+        self._field = -torch.cat([of_g, of_d])
+        if not bool(torch.isfinite(self._field).all()):
+            raise TrainingError("the field of the game is NaN or infinite at these parameters")
+        # J^T u is linear in u, so its derivative by u in the direction x is J x.
+        self._dual = torch.zeros_like(self._field, requires_grad=True)
+        self._pulled = flat_gradient(
+            (self._field * self._dual).sum(), self.parameters, create_graph=True
+        )
+
+    @classmethod
+    def of_trainer(
+        cls, trainer: AdversarialTrainer, batch: Batch, latent: Tensor, iteration: int = 0
+    ) -> GameField:
+        """Of the losses and penalty that a trainer uses, on one batch; without what is added to
+        gradients (consensus optimisation, Nagarajan and Kolter's penalty).
+        """
+        loss_g, loss_d, _ = trainer.losses(batch, latent, iteration)
+        return cls(loss_g, loss_d, trainer.parameters_g, trainer.parameters_d)
+
+    def value(self) -> NDArray[np.float64]:
+        """v (n,)."""
+        values: NDArray[np.float64] = self._field.detach().double().cpu().numpy()
+        return values
+
+    def product(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """J x (n,) for x (n,)."""
+        direction = torch.as_tensor(np.ravel(x), dtype=self._field.dtype).to(self._field.device)
+        result = torch.zeros_like(direction)
+        if self._pulled.requires_grad:
+            (found,) = torch.autograd.grad(
+                self._pulled, self._dual, direction, retain_graph=True, allow_unused=True
+            )
+            result = result if found is None else found
+        values: NDArray[np.float64] = result.double().cpu().numpy()
+        return values
+
+    def damping_product(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Q y (m,) for y (m,): the Hessian of the discriminator's loss, minus its block of J."""
+        return self._pull(y, self.parameters[self._players :])
+
+    def coupling_gram_product(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """P^T P x (n,) for x (n,): P is what the discriminator's block of J has from theta."""
+        onto = self.product(np.append(x, np.zeros(self.size - self.generator)))
+        return -self._pull(onto[self.generator :], self.parameters[: self._players])
+
+    def _pull(self, y: NDArray[Any], onto: Sequence[nn.Parameter]) -> NDArray[np.float64]:
+        """Minus the derivative of y . v_d by some parameters."""
+        direction = torch.as_tensor(np.ravel(y), dtype=self._field.dtype).to(self._field.device)
+        slope = -(self._field[self.generator :] * direction).sum()
+        values = flat_gradient(slope, onto, retain_graph=True)
+        result: NDArray[np.float64] = values.double().cpu().numpy()
+        return result
+
+    def jacobian(self) -> NDArray[np.float64]:
+        """J (n, n), for small games.
+
+        Raises:
+            ConfigError: it would be too large.
+        """
+        require_small(self.size, self.size)
+        return np.stack([self.product(unit) for unit in np.eye(self.size)], axis=1)
+
+    def spectrum(
+        self,
+        count: int = 20,
+        which: Literal["LM", "LR", "LI"] = "LM",
+        seed: int = 0,
+        tolerance: float = 0.0,
+    ) -> NDArray[np.complex128]:
+        """The `count` outermost eigenvalues, sorted by real part.
+
+        Args:
+            count: how many.
+            which: of the largest modulus (LM), real part (LR) or imaginary part (LI).
+            seed: of the vector that the search starts from.
+            tolerance: relative one at which the search may stop; 0 for rounding.
+
+        Raises:
+            ConfigError: more eigenvalues than there are.
+            TrainingError: the search did not converge.
+        """
+        if not 1 <= count <= self.size:
+            raise ConfigError(
+                f"count: {count} eigenvalues asked for, and the game has {self.size} (one for each "
+                "parameter)"
+            )
+        if count >= self.size - 1:  # more than Arnoldi's method can find
+            values = np.linalg.eigvals(self.jacobian())
+            sizes = {"LM": np.abs(values), "LR": values.real, "LI": np.abs(values.imag)}[which]
+            return np.sort_complex(values[np.argsort(-sizes)[:count]]).astype(np.complex128)
+        from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+
+        operator = LinearOperator((self.size,) * 2, matvec=self.product, dtype=np.float64)
+        start = np.random.default_rng(seed).standard_normal(self.size)
+        try:
+            values = eigs(
+                operator, k=count, which=which, v0=start, tol=tolerance, return_eigenvectors=False
+            )
+        except ArpackNoConvergence as error:
+            raise TrainingError(
+                f"Arnoldi's method found {len(error.eigenvalues)} of {count} eigenvalues; ask for "
+                "fewer, or put the networks into double precision"
+            ) from None
+        return np.sort_complex(values)
+
+
+@dataclass(frozen=True)
+class StabilityReport:
+    """What eigenvalues say about training with plain gradient descent.
+
+    Attributes:
+        eigenvalues: those that were given.
+        largest_real: above 0 the equilibrium repels, at 0 it is circled.
+        rotation: largest |Im / Re| of eigenvalues that are not null.
+        largest_step: simultaneous steps below it converge, as far as these eigenvalues tell; 0 if
+            none do.
+    """
+
+    eigenvalues: NDArray[np.complex128]
+    largest_real: float
+    rotation: float
+    largest_step: float
+
+    def radius(self, step: float) -> float:
+        """Spectral radius of a simultaneous step: the error's factor where it is below 1."""
+        return float(np.abs(1 + step * self.eigenvalues).max())
+
+    def advice(self, step: float) -> str:
+        """What to do about a step size, in a sentence."""
+        if self.largest_step == 0:
+            return (
+                f"an eigenvalue has real part {self.largest_real:.3g}: no step size converges; add "
+                "a zero-centred penalty, or raise its gamma"
+            )
+        if step >= self.largest_step:
+            return (
+                f"a step of {step:.3g} is too long: take less than {self.largest_step:.3g}, or "
+                f"raise gamma (the fastest rotation has |Im/Re| = {self.rotation:.3g})"
+            )
+        return (
+            f"a step of {step:.3g} converges by a factor of {self.radius(step):.6g}; the limit is "
+            f"{self.largest_step:.3g}"
+        )
+
+
+def stability_report(eigenvalues: NDArray[Any]) -> StabilityReport:
+    """Of eigenvalues of the Jacobian at, or near, an equilibrium.
+
+    Those below `NULL` times the largest are left out: along them nothing happens, as the players
+    have parameters to spare.
+
+    Raises:
+        ConfigError: no eigenvalues.
+    """
+    values = np.asarray(eigenvalues, dtype=np.complex128)
+    if values.size == 0:
+        raise ConfigError("eigenvalues: there are none; ask for at least one")
+    moving = values[np.abs(values) > NULL * np.abs(values).max()]
+    if moving.size == 0:
+        return StabilityReport(values, 0.0, 0.0, 0.0)
+    real, imaginary = moving.real, np.abs(moving.imag)
+    still = np.abs(real) < NULL * np.abs(moving)
+    rotation = np.divide(imaginary, np.abs(real), where=~still, out=np.full(len(real), np.inf))
+    limit = 0.0 if still.any() else largest_step(moving)
+    return StabilityReport(values, float(real.max()), float(rotation.max()), limit)
+
+
+def flat_gradient(loss: Tensor, parameters: Sequence[nn.Parameter], **options: Any) -> Tensor:
+    """Gradient (n,) by all parameters one after the other; 0 where there is none."""
+    found: Sequence[Tensor | None] = [None] * len(parameters)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, parameters, allow_unused=True, **options)
+    parts = [
+        torch.zeros_like(p).flatten() if g is None else g.flatten()
+        for p, g in zip(parameters, found, strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def require_small(rows: int, columns: int) -> None:
+    if rows * columns > LARGEST_BLOCK:
+        raise ConfigError(
+            f"a matrix of {rows} x {columns} numbers is too large to write down; use "
+            "GameField.spectrum, which needs none, or smaller networks"
+        )

@@ -1,0 +1,145 @@
+"""The game between the networks of a run: its trainer as training left it, and a batch to look at.
+
+Eigenvalues of a game are those of one instant, so the weights are those in training, not their
+moving average, and both players' are of the same iteration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from onet.adversarial.trainer import AdversarialTrainer
+from onet.config import Config, with_changes
+from onet.errors import ConfigError
+from onet.gan_theory.spectrum import GameField
+from onet.models import build_model
+from onet.training import checkpoints
+from onet.training.adversarial_step import AdversarialStep
+from onet.training.schedule import LearningRate
+from onet.training.step import build_step
+from onet.training.stream import ItemSource, training_batches
+
+PER_POINT = {"points", "occupancies", "distances", "weights"}  # of a batch
+
+
+@dataclass(frozen=True)
+class TrainedGame:
+    """Networks in double precision, with what their losses are taken on.
+
+    Attributes:
+        config: of the run.
+        path: of the checkpoint.
+        iteration: when it was written.
+        trainer: takes the run's steps.
+        batch, latent: shapes of the training data, and as many codes of the prior.
+        rates: learning rates of generator and discriminator at that iteration.
+    """
+
+    config: Config
+    path: Path
+    iteration: int
+    trainer: AdversarialTrainer
+    batch: dict[str, Tensor]
+    latent: Tensor
+    rates: tuple[float, float]
+
+    def losses(self, penalty: bool = True) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What `AdversarialTrainer.losses` gives; the same noise is drawn in every call.
+
+        Args:
+            penalty: with that of the run.
+        """
+        trainer = self.trainer
+        if not penalty:
+            rules = replace(trainer.rules, penalty=None)
+            trainer = AdversarialTrainer(
+                trainer.players, trainer.optimizer_g, trainer.optimizer_d, rules
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.iteration)
+            return trainer.losses(self.batch, self.latent, self.iteration)
+
+    def field(self, penalty: bool = True) -> GameField:
+        """The field of the game, of the same losses.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        of_g, of_d, _ = self.losses(penalty)
+        return GameField(of_g, of_d, self.trainer.parameters_g, self.trainer.parameters_d)
+
+
+def load_game(
+    path: str | os.PathLike[str],
+    shapes: int = 4,
+    points: int | None = None,
+    seed: int = 0,
+    data: str | os.PathLike[str] | None = None,
+    datasets: Mapping[str, ItemSource] | None = None,
+) -> TrainedGame:
+    """Load the players of a run, on the CPU.
+
+    Args:
+        path: a run folder, for the weights in training at its last checkpoint; or a checkpoint, for
+            the weights in that file, which are averages where the run keeps some.
+        shapes: how many the losses are means over. Work and memory grow with it.
+        points: so many query points of each; default those of training.
+        seed: of the codes and the choice of points; the shapes are those of the next iteration.
+        data: prepared data, instead of the run's.
+        datasets: `train`, instead of what the configuration describes.
+
+    Raises:
+        CheckpointError: no checkpoint there, or one that cannot be read, or a run folder without
+            the state of training.
+        ConfigError: the run is not adversarial, or there are no shapes to look at.
+        DataError: the data is missing.
+    """
+    if shapes < 1 or (points is not None and points < 1):
+        raise ConfigError(f"shapes: {shapes}, points: {points}; losses are means over at least 1")
+    path = Path(path)
+    folder = path / checkpoints.FOLDER
+    whole = path.is_dir() and (folder / checkpoints.LAST).is_file()
+    checkpoint = checkpoints.load_checkpoint(folder / checkpoints.LAST if whole else path)
+    config, iteration = checkpoint.config, checkpoint.metadata["iteration"]
+    if data is not None:
+        section = with_changes(config.data, {"path": os.fspath(data)}, "data")
+        config = config.model_copy(update={"data": section})
+
+    model = build_model(config.model)
+    step = build_step(Fabric(accelerator="cpu", devices=1), model, config.training)
+    if not isinstance(step, AdversarialStep):
+        raise ConfigError(
+            f"{path}: not the run of a game: model.type={config.model['type']} has no "
+            "discriminator; train one with `onet train gan` or `onet train vae_gan`"
+        )
+    checkpoints.load_into(model, checkpoint)
+    if whole:
+        checkpoints.load_training_state(folder, model, step.optimizer, iteration)
+    model.double().train()
+
+    if datasets is None:
+        from onet.data.build import build_datasets
+
+        datasets = build_datasets(config)
+    batches = training_batches(datasets["train"], shapes, config.training.seed, iteration)
+    batch = {key: _double(value) for key, value in next(iter(batches)).items()}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        latent = step.trainer.players.latent(batch)
+        chosen = torch.randperm(batch["points"].shape[1])[:points]
+    batch |= {key: batch[key][:, chosen] for key in PER_POINT & batch.keys()}
+    rate = LearningRate(config.training)(iteration, checkpoint.metadata["minutes"])
+    rates = rate * step.factors[0], rate * step.factors[-1]
+    return TrainedGame(config, checkpoint.path, iteration, step.trainer, batch, latent, rates)
+
+
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value

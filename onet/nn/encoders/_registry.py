@@ -1,0 +1,7 @@
+"""Encoders by name; their classes register here, and the package imports them all."""
+
+from __future__ import annotations
+
+from onet.registry import Registry
+
+ENCODERS: Registry = Registry("encoder")

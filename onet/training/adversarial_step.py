@@ -1,0 +1,120 @@
+"""The adversarial step of the training loop: the trainer, with the watch for collapse."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from onet.adversarial.collapse import CollapseWatch, Snapshot
+from onet.adversarial.penalties import InstanceNoise, named_penalty
+from onet.adversarial.trainer import AdversarialTrainer, Rules
+from onet.config import AdversarialSettings, TrainingConfig, with_changes
+from onet.errors import ConfigError
+from onet.registry import nearest
+from onet.training.optimizer import build_optimizer
+
+logger = logging.getLogger(__name__)
+
+_WHERE = "training.adversarial"
+
+
+def rules_of(settings: AdversarialSettings, clip: float | None = None) -> Rules:
+    """The rules that the configuration's section states.
+
+    Raises:
+        ConfigError: unknown names or options, or values that they cannot have.
+    """
+    penalty = None
+    if settings.penalty is not None:
+        options = dict(settings.penalty)
+        name = options.pop("type", None)
+        if name is None:
+            raise ConfigError(f"{_WHERE}.penalty.type is missing; name a penalty, such as r1")
+        penalty = named_penalty(name, **options)
+    noise = None
+    if settings.noise is not None:
+        fields = list(InstanceNoise.__dataclass_fields__)
+        for key in settings.noise:
+            if key not in fields:
+                raise ConfigError(f"{_WHERE}.noise: unknown key {key!r}; {nearest(key, fields)}")
+        noise = InstanceNoise(**settings.noise)
+    return Rules(
+        loss=settings.loss,
+        penalty=penalty,
+        update=settings.update,
+        discriminator_steps=settings.discriminator_steps,
+        generator_steps=settings.generator_steps,
+        same_latent=settings.same_latent,
+        noise=noise,
+        consensus=settings.consensus,
+        nagarajan_kolter=settings.nagarajan_kolter,
+        weight=settings.weight,
+        clip=clip,
+    )
+
+
+class AdversarialStep:
+    """Takes steps of both players of a model that is `Players`; see `onet.training.step.Step`.
+
+    Args:
+        fabric: one process; the model is moved to its device.
+        model: an `nn.Module` that offers what `onet.adversarial.players.Players` says.
+        settings: optimiser, clipping, and `training.adversarial`.
+
+    Raises:
+        ConfigError: more than one process, or settings that cannot be.
+    """
+
+    def __init__(self, fabric: Fabric, model: Any, settings: TrainingConfig) -> None:
+        if fabric.world_size > 1:
+            raise ConfigError(
+                "training.devices: adversarial training takes gradients of gradients, which are "
+                "not shared between processes; train on one device"
+            )
+        section = with_changes(AdversarialSettings(), settings.adversarial or {}, _WHERE)
+        self.fabric, self.model = fabric, fabric.to_device(model)
+        discriminator = list(model.discriminator_module().parameters())
+        self.optimizer = build_optimizer(model.generator_parameters(), settings)
+        self.factors = [1.0] * len(self.optimizer.param_groups)
+        for group in build_optimizer(discriminator, settings).param_groups:
+            self.optimizer.add_param_group(group)
+            self.factors.append(section.discriminator_rate)
+        rules = rules_of(section, settings.clip)
+        self.trainer = AdversarialTrainer(model, self.optimizer, rules=rules)
+        self.watch = CollapseWatch(rules.loss, section.watch) if section.watch else None
+        self.snapshot = None
+        if section.rollback:
+            if self.watch is None:
+                raise ConfigError(f"{_WHERE}.rollback: needs the watch; give {_WHERE}.watch")
+            self.snapshot = Snapshot({"model": model, "optimizer": self.optimizer})
+
+    def __call__(self, batch: dict[str, Any], iteration: int, rate: float) -> dict[str, Tensor]:
+        for group, factor in zip(self.optimizer.param_groups, self.factors, strict=True):
+            group["lr"] = rate * factor
+        with self.fabric.autocast():
+            report = self.trainer.step(batch, iteration)
+        if self.watch is not None:
+            for alarm in self.watch.observe(report, iteration):
+                logger.warning("iteration %d: %s: %s", iteration, alarm.kind, alarm.message)
+                if alarm.kind == "saturation" and self.snapshot and self.snapshot.restore():
+                    logger.warning("went back to the weights of %d", self.snapshot.iteration)
+            if self.snapshot and iteration % self.watch.window == 0 and self.watch.healthy:
+                self.snapshot.take(iteration)
+        return report
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        if self.watch is not None:
+            state["watch"] = self.watch.state_dict()
+        if self.snapshot is not None:
+            state["snapshot"] = self.snapshot.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.watch is not None and "watch" in state:
+            self.watch.load_state_dict(state["watch"])
+        if self.snapshot is not None and "snapshot" in state:
+            self.snapshot.load_state_dict(state["snapshot"])
