@@ -6,26 +6,50 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from onet import machine
 from onet.config import TrainingConfig
 from onet.errors import ConfigError
 from onet.training.precision import Precision, choose_precision
+
+
+def choose_threads(settings: TrainingConfig) -> int:
+    """Threads of each process of a run: as configured, else those that torch would take.
+
+    These follow OMP_NUM_THREADS and `torch.set_num_threads`; without OMP_NUM_THREADS they are not
+    more than the cores that this process may use, which its processes of a run share.
+    """
+    if settings.threads is not None:
+        return settings.threads
+    given = torch.get_num_threads()
+    if machine.openmp_threads() is not None:
+        return given
+    return min(given, machine.threads(settings.devices))
 
 
 def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
     """The launched processes of a run, and the precision that `auto` stands for there.
 
     Raises:
-        ConfigError: the items of a batch cannot be shared evenly.
+        ConfigError: the device is not there, or too few of it, or the items of a batch cannot be
+            shared evenly.
     """
     device = settings.device if settings.device != "auto" else _best_device()
+    _check_device(device)
     precision = choose_precision(device) if settings.precision == "auto" else settings.precision
-    fabric = Fabric(
-        accelerator=device,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
-        precision=precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=device,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            precision=precision,
+        )
+    except MisconfigurationException as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"training.devices: {settings.devices} of {device} cannot be had ({text}); choose fewer"
+        ) from None
     fabric.launch()
     if settings.batch_size % fabric.world_size:
         raise ConfigError(
@@ -33,6 +57,15 @@ def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
             f"{fabric.world_size} processes; choose a multiple"
         )
     return fabric, precision
+
+
+def _check_device(device: str) -> None:
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(device, True):
+        raise ConfigError(
+            f"training.device: torch {torch.__version__} finds no {device} device on this machine; "
+            "choose auto or cpu"
+        )
 
 
 def _best_device() -> Literal["cuda", "mps", "cpu"]:

@@ -1,0 +1,35 @@
+"""What the system refuses, as one line that says what to do."""
+
+from __future__ import annotations
+
+import errno
+
+_FILE_IN_THE_WAY = "a file is where a folder should be: move it, or choose another folder"
+_PERMISSIONS = "change its permissions, or choose another folder"
+
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some of the quota",
+    errno.EFBIG: "choose another file system, or raise the limit of file sizes",
+    errno.EROFS: "choose another folder",
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
+    errno.ENOTDIR: _FILE_IN_THE_WAY,
+    errno.EEXIST: _FILE_IN_THE_WAY,
+    errno.EISDIR: "a folder is where a file should be: move it, or choose another name",
+    errno.ENOENT: "check the path",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EIO: "the disk or its connection fails: check it",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "use fewer workers, or a machine with more memory",
+}
+
+
+def explain(error: OSError) -> str:
+    """What the system refused, of which file, and the remedy."""
+    reason = error.strerror or str(error) or type(error).__name__
+    text = reason[:1].lower() + reason[1:]
+    if error.filename is not None:
+        text = f"{error.filename}: {text}"
+    remedy = REMEDIES.get(error.errno or 0)
+    return f"{text}; {remedy}" if remedy else text
