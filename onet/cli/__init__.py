@@ -25,9 +25,9 @@ from onet.cli import (  # noqa: F401
     training,
 )
 from onet.cli.app import app
-from onet.cli.refusals import explain
 from onet.errors import OnetError
 from onet.stopping import Stopped, stoppable
+from onet.storage import explain
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 import os
 from pathlib import Path
@@ -28,7 +30,9 @@ def readable_suffixes() -> frozenset[str]:
     return frozenset(f".{name}" for name in mesh_formats())
 
 
-def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Trimesh:
+def load_mesh(
+    path: str | os.PathLike[str], colors: bool = False, data: bytes | None = None
+) -> trimesh.Trimesh:
     """Read the geometry of one mesh file; scenes are concatenated with their transforms applied.
 
     Colours and textures are left out, or with `colors` become one colour a face, where the file
@@ -36,8 +40,15 @@ def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Tri
     Vertices stay as the file lists them (`process=False`), except that STL, which has no shared
     vertices, gets equal ones merged.
 
+    Args:
+        path: of the file.
+        colors: see above.
+        data: parsed in place of the file's content.
+
     Returns:
-        A mesh in the frame of the file, with at least one face and finite vertices.
+        A mesh in the frame of the file, with at least one face and finite vertices. Its metadata
+        have under `sources` the SHA-256 of each file read, by its name relative to the folder of
+        `path`, of the very bytes that were parsed.
 
     Raises:
         DataError: a missing or unreadable file, no faces, NaN vertices, or zero extent.
@@ -47,8 +58,16 @@ def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Tri
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; check the path")
+    if data is None:
+        data = path.read_bytes()
+    sources = {path.name: hashlib.sha256(data).hexdigest()}
     try:
-        loaded = trimesh.load(path, process=False)
+        loaded = trimesh.load(
+            io.BytesIO(data),
+            file_type=path.suffix[1:].lower(),
+            resolver=_resolver(path, sources),
+            process=False,
+        )
         parts = loaded.dump() if isinstance(loaded, trimesh.Scene) else [loaded]
     except Exception as error:  # the readers of the many formats raise whatever they like
         raise DataError(
@@ -68,7 +87,21 @@ def load_mesh(path: str | os.PathLike[str], colors: bool = False) -> trimesh.Tri
     mesh.remove_unreferenced_vertices()  # loose vertices would widen the bounding box
     if path.suffix.lower() == ".stl":
         _merge_equal_vertices(mesh)
+    mesh.metadata["sources"] = sources
     return mesh
+
+
+def _resolver(path: Path, sources: dict[str, str]) -> Any:
+    """Finds the files that a mesh file names, and notes what was read of them."""
+    from trimesh.resolvers import FilePathResolver
+
+    class Noting(FilePathResolver):
+        def get(self, name: str) -> bytes:
+            data: bytes = super().get(name)
+            sources[name] = hashlib.sha256(data).hexdigest()
+            return data
+
+    return Noting(str(path))
 
 
 def _paint(meshes: list[Any], parts: list[Any]) -> None:

@@ -1,8 +1,10 @@
-"""What the system refuses, as one line that says what to do."""
+"""What the system refuses to write or read, as one line that says what to do."""
 
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
 
 _FILE_IN_THE_WAY = "a file is where a folder should be: move it, or choose another folder"
 _PERMISSIONS = "change its permissions, or choose another folder"
@@ -23,6 +25,25 @@ REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "use fewer workers, or a machine with more memory",
 }
+
+GENERAL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What the next file would meet too."""
+
+
+def refusal(error: BaseException | None, folder: Path) -> OSError | None:
+    """The error, among `error` and what led to it, for which nothing more can be written.
+
+    A full disk comes to light as whatever a library makes of it while it cleans up. Errors of other
+    kinds count if they name `folder` or something in it.
+    """
+    while error is not None:
+        if isinstance(error, OSError):
+            name = error.filename
+            inside = isinstance(name, str | os.PathLike) and Path(name).is_relative_to(folder)
+            if error.errno in GENERAL or inside:
+                return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def explain(error: OSError) -> str:
