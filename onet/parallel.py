@@ -25,7 +25,7 @@ from typing import TypeVar
 
 from onet.errors import MissingDependency, OnetError
 from onet.machine import workers_for
-from onet.stopping import Stopped, stoppable
+from onet.stopping import Stopped, stoppable, uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,8 @@ def _run_in_processes(
             while running or (waiting and not broken):
                 try:
                     while waiting and not broken and len(running) < 2 * workers:
-                        future = pool.submit(_call, function, waiting[0])
+                        with _starting():
+                            future = pool.submit(_call, function, waiting[0])
                         running[future] = waiting.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -147,7 +148,9 @@ def _run_in_processes(
     for item in suspects:
         with _pool(1) as pool:
             try:
-                outcome = pool.submit(_call, function, item).result()
+                with _starting():
+                    future = pool.submit(_call, function, item)
+                outcome = future.result()
             except BrokenProcessPool:
                 outcome = WorkerDied()
             except Exception as error:
@@ -178,6 +181,19 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Processes that start here ignore Ctrl-C, and none is left half started by a signal."""
+    block = getattr(signal, "pthread_sigmask", None)
+    before = block(signal.SIG_BLOCK, _interrupts()) if block else ()
+    try:
+        with uninterrupted():
+            yield
+    finally:
+        if block:
+            block(signal.SIG_SETMASK, before)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
@@ -212,9 +228,14 @@ def _call(function: Callable[[T], R], item: T) -> R:
 
 def ignore_interrupts() -> None:
     """In a worker: leave Ctrl-C, and a terminal that closes, which reach all, to the parent."""
-    for name in ("SIGINT", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _interrupts():
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _interrupts())
+
+
+def _interrupts() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
 
 
 def in_main_thread() -> bool:

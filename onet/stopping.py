@@ -49,10 +49,31 @@ def stoppable(names: Sequence[str] = SIGNALS) -> Iterator[None]:
         stop.end()
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A short section at whose end, and not within it, `Stopped` is raised."""
+    stop = _Stop.current
+    if stop is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stop.held += 1
+    try:
+        yield
+    finally:
+        stop.held -= 1
+    if not stop.held and stop.pending is not None:
+        number, stop.pending = stop.pending, None
+        raise Stopped(number)
+
+
 class _Stop:
     """Handlers of the signals, and the thread that looks after them."""
 
+    current: _Stop | None = None
+
     def __init__(self) -> None:
+        self.held = 0  # sections that are not to be interrupted, one in another
+        self.pending: int | None = None  # signal that came meanwhile
         self.count = 0  # of signals from outside
         self.again = False  # the next one comes from here
         self.ended = False
@@ -66,10 +87,11 @@ class _Stop:
         for number in self.before:
             signal.signal(number, self.handle)
         self.wakeup = signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
+        self.outer, _Stop.current = _Stop.current, self
         threading.Thread(target=self.watch, name="onet-stop", daemon=True).start()
 
     def end(self) -> None:
-        self.ended = True
+        self.ended, _Stop.current = True, self.outer
         for number, old in self.before.items():
             if signal.getsignal(number) == self.handle:
                 signal.signal(number, old)  # type: ignore[arg-type]
@@ -77,13 +99,14 @@ class _Stop:
         os.close(self.writer)  # ends the thread, which closes the other end
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        if self.again:
-            self.again = False
+        self.count += not self.again
+        first, self.again = self.again or self.count == 1, False
+        if not first:
+            signal.signal(number, signal.SIG_DFL)
+        elif self.held:
+            self.pending = number
+        else:
             raise Stopped(number)
-        self.count += 1
-        if self.count == 1:
-            raise Stopped(number)
-        signal.signal(number, signal.SIG_DFL)
 
     def watch(self) -> None:
         """Woken by the system as soon as a signal is there, whatever the main thread does."""
