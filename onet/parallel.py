@@ -30,6 +30,7 @@ from onet.stopping import Stopped, stoppable, uninterrupted
 logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1  # of sys/prctl.h
+_pools: set[ProcessPoolExecutor] = set()
 _stop = ExitStack()  # of a worker process, as long as it lives
 
 T = TypeVar("T")
@@ -169,12 +170,14 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         initializer=_begin,
         initargs=(in_main_thread(),),
     )
+    _pools.add(pool)
     try:
         yield pool
     except BaseException:
         _end(pool)
         raise
     finally:
+        _pools.discard(pool)
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
             if value is None:
@@ -194,6 +197,12 @@ def _starting() -> Iterator[None]:
     finally:
         if block:
             block(signal.SIG_SETMASK, before)
+
+
+def end_processes() -> None:
+    """End the processes of iterators that an error left open; else Python waits for their tasks."""
+    for pool in [*_pools]:
+        _end(pool)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 _FILE_IN_THE_WAY = "a file is where a folder should be: move it, or choose another folder"
@@ -44,6 +45,23 @@ def refusal(error: BaseException | None, folder: Path) -> OSError | None:
                 return error
         error = error.__cause__ or error.__context__
     return None
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before long work whether its results can be written; `folder` may not exist yet.
+
+    Raises:
+        OSError: they cannot.
+    """
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        error.filename = str(folder)
+        raise
 
 
 def explain(error: OSError) -> str:

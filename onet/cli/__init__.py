@@ -51,6 +51,9 @@ def main() -> None:
         _fail(explain(error), error)
     except MemoryError as error:
         _fail("out of memory; use fewer workers, a lower resolution or smaller batches", error)
+    finally:
+        if parallel := sys.modules.get("onet.parallel"):
+            parallel.end_processes()
 
 
 def _fail(message: str, error: BaseException | None = None) -> NoReturn:

@@ -40,7 +40,10 @@ def scene(
     from onet.geometry.mesh_io import save_mesh
     from onet.inference.reconstructor import load
     from onet.inference.scene import reconstruct_scene
+    from onet.storage import check_writable
 
+    out = out or cloud.with_name(f"{cloud.stem}-mesh.ply")
+    check_writable(out.parent)
     mesh = reconstruct_scene(
         load(model),
         cloud,
@@ -54,7 +57,6 @@ def scene(
         precision=precision.value if precision else None,
         simplify=simplify,
     )
-    out = out or cloud.with_name(f"{cloud.stem}-mesh.ply")
     save_mesh(mesh, out)
     done = mesh.metadata["scene"]
     typer.echo(

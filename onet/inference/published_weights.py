@@ -31,6 +31,7 @@ from onet.training.checkpoints import (
     load_into,
     resolve_checkpoint,
     save_checkpoint,
+    torch_save,
     weight_problems,
 )
 
@@ -117,7 +118,7 @@ def write_published(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         content["loss_val_best"] = float(best)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        torch.save(content, temporary)
+        torch_save(content, temporary)
 
 
 def convert(
