@@ -119,7 +119,8 @@ def _run_in_processes(
 ) -> Generator[tuple[T, R | Exception], None, None]:
     """When a process dies its pool dies with it, and all items in it are under suspicion.
 
-    The others go on in a new pool; the suspects come last, each in a pool of its own.
+    The others go on in a new pool; the suspects come last, one after the other, so that the one
+    that brings its process down is known.
     """
     waiting = deque(items)
     suspects: list[T] = []
@@ -146,17 +147,20 @@ def _run_in_processes(
                     except Exception as error:
                         outcome = error
                     yield item, outcome
-    for item in suspects:
+    while suspects:
         with _pool(1) as pool:
-            try:
-                with _starting():
-                    future = pool.submit(_call, function, item)
-                outcome = future.result()
-            except BrokenProcessPool:
-                outcome = WorkerDied()
-            except Exception as error:
-                outcome = error
-        yield item, outcome
+            broken = False
+            while suspects and not broken:
+                item = suspects.pop(0)
+                try:
+                    with _starting():
+                        future = pool.submit(_call, function, item)
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    broken, outcome = True, WorkerDied()
+                except Exception as error:
+                    outcome = error
+                yield item, outcome
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def main() -> None:
 
 def _fail(message: str, error: BaseException | None = None) -> NoReturn:
     logger.debug("where it happened", exc_info=error)
-    _say(f"error: {message}")
+    _say("error: " + " ".join(line.strip() for line in message.splitlines()))
     sys.exit(1)
 
 

@@ -50,7 +50,7 @@ def threshold(
     from onet.report.tables import print_table
     from onet.storage import check_writable
 
-    check_writable(run)
+    check_writable(out or (run.parent if run.is_file() else run))
     report = search_threshold(
         run,
         data=data,

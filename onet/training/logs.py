@@ -32,8 +32,7 @@ def read_metrics(path: Path) -> list[Row]:
     """
     lines = path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
     if not "".join(lines).strip("\0\r\n "):
-        if lines:
-            logger.warning("%s: is empty; it starts anew", path)
+        logger.warning("%s: is empty; it starts anew", path)
         return []
     heading = lines[0].rstrip("\r\n").split(",")
     if not {"iteration", "split"} <= {*heading} or not lines[0].endswith("\n"):
