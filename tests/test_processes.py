@@ -24,7 +24,7 @@ SMALL = ("--resolution", "32", "--points", "2000", "--surface", "500")
 def meshes(tmp_path_factory):
     """Soups that take a worker a while."""
     root, rng = tmp_path_factory.mktemp("soups"), np.random.default_rng(0)
-    for number in range(8):
+    for number in range(4):
         corners = rng.uniform(-1, 1, (800, 1, 3)) + rng.normal(0, 0.15, (800, 3, 3))
         faces = np.arange(2400).reshape(-1, 3)
         soup = trimesh.Trimesh(corners.reshape(-1, 3), faces, process=False)
@@ -84,7 +84,7 @@ def test_a_killed_worker_costs_no_finished_item(meshes, tmp_path):
             worker.kill()
             break
     assert command.wait(60) == 0, command.stderr.read()
-    assert len([*out.glob("a/*/item.json")]) == 8
+    assert len([*out.glob("a/*/item.json")]) == 4
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
@@ -179,3 +179,69 @@ def test_a_section_is_not_interrupted():
     assert done == [True]
     assert stopped.value.code == 143
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+LOADER = """
+import sys, time
+from onet.training.interruption import Interruption
+from onet.training.stream import training_batches
+
+class Source:
+    def __len__(self): return 4
+    def __getitem__(self, index): return {"index": index}
+    def set_epoch(self, epoch): pass
+
+with Interruption() as interruption:
+    batches = iter(training_batches(Source(), 2, 0, 0, workers=2))
+    next(batches)
+    print("ready", flush=True)
+    while not interruption.requested:
+        time.sleep(0.05)
+        next(batches)
+print("orderly", next(batches)["index"].shape[0], flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_loaders_end_with_training_and_not_before(number):
+    """SIGTERM goes to the whole group, as from a batch system: training still stops in order."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", LOADER],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    assert command.stdout.readline() == "ready\n"
+    workers = psutil.Process(command.pid).children(recursive=True)
+    assert len(workers) >= 2
+    if number == signal.SIGKILL:
+        command.kill()
+    else:
+        os.killpg(command.pid, number)
+    told = command.communicate(timeout=20)[0]
+    assert told == ("" if number == signal.SIGKILL else "orderly 2\n")
+    assert command.returncode == (-9 if number == signal.SIGKILL else 0)
+    until(lambda: not alive(workers), 3)
+
+
+def test_threads_of_a_run_are_those_of_the_environment(monkeypatch):
+    import torch
+
+    from onet import machine
+    from onet.config import load_config
+    from onet.training.fabric import choose_threads
+
+    settings = load_config("pointcloud").training
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        monkeypatch.setenv("OMP_NUM_THREADS", "3")
+        assert choose_threads(settings) == 3
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        monkeypatch.setattr(machine, "cores", lambda: 2)
+        assert choose_threads(settings) == 2
+        assert choose_threads(settings.model_copy(update={"devices": 2})) == 1
+        assert choose_threads(settings.model_copy(update={"threads": 5})) == 5
+    finally:
+        torch.set_num_threads(before)
