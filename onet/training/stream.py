@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from onet.parallel import end_with_parent, ignore_interrupts, in_main_thread
 
+LINGER = 5
+"""Seconds that workers go on after SIGTERM, for the iteration after which training stops."""
+
 Key = tuple[int, int]  # epoch, index
 
 
@@ -91,7 +94,12 @@ def training_batches(
 
 
 def _begin_worker(by_main_thread: bool, number: int) -> None:
-    """Leave it to the process that trains when to end: signals to all reach the workers too."""
+    """Leave it to the process that trains when to end: signals to all reach the workers too.
+
+    SIGTERM may also come from that process, at its own end: it counts a little later.
+    """
     ignore_interrupts()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(LINGER))
     end_with_parent(by_main_thread)
