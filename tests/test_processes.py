@@ -193,6 +193,7 @@ class Source:
 
 with Interruption() as interruption:
     batches = iter(training_batches(Source(), 2, 0, 0, workers=2))
+    next(batches)  # of one worker, and then of the other
     next(batches)
     print("ready", flush=True)
     while not interruption.requested:
