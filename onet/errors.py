@@ -35,3 +35,7 @@ class MissingDependency(OnetError, ImportError):
 
 class TrainingError(OnetError, ArithmeticError):
     """Training that cannot go on because the loss or the weights are no longer finite."""
+
+
+class StorageError(OnetError, OSError):
+    """A disk that is full, or a folder that cannot be written: the next file would fail too."""

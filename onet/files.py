@@ -51,6 +51,10 @@ def replacing(path: Path) -> Iterator[Path]:
         _keep_permissions(target, temporary)
         _flush_path(temporary)
         os.replace(temporary, target)
+    except OSError as error:
+        if error.filename is None:  # as of a full disk
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _flush_folder(target.parent)

@@ -1,28 +1,37 @@
 """Many independent tasks over the cores of this machine or over a dask cluster.
 
-A task that raises, or whose process dies, costs its own item only. Scripts that call `run_tasks`
-with more than one worker need the usual `if __name__ == "__main__":` guard, because processes are
-spawned.
+A task that raises, or whose process dies, costs its own item only. Processes end with the one that
+started them, however that one ends. Scripts that call `run_tasks` with more than one worker need
+the usual `if __name__ == "__main__":` guard, because processes are spawned.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from multiprocessing import connection
 from typing import TypeVar
 
 from onet.errors import MissingDependency, OnetError
+from onet.machine import workers_for
+from onet.stopping import Stopped, stoppable, uninterrupted
 
 logger = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1  # of sys/prctl.h
+_pools: set[ProcessPoolExecutor] = set()
+_stop = ExitStack()  # of a worker process, as long as it lives
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,6 +41,12 @@ LOG_EVERY = 10.0
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment of worker processes: the cores are taken by the processes."""
+
+MEMORY = 5e8
+"""Bytes that a process may take where the caller does not say: NumPy, torch and small tasks."""
+
+GRACE = 5.0
+"""Seconds that processes get to remove unfinished files when the work is stopped."""
 
 
 class WorkerDied(OnetError, RuntimeError):
@@ -48,19 +63,24 @@ def run_tasks(
     scheduler: str | None = None,
     describe: Callable[[T], str] = str,
     title: str = "working",
-) -> Iterator[tuple[T, R | Exception]]:
+    memory: float = MEMORY,
+) -> Generator[tuple[T, R | Exception], None, None]:
     """Apply `function` to each item; yields (item, result or exception) as they finish.
 
     Progress with the time left is shown on a terminal, and logged every ten seconds elsewhere.
+    Processes are ended when the iterator is closed early: `contextlib.closing` does so whatever
+    happens in the loop over it.
 
     Args:
         function: called with one item; function, items and results are pickled.
         items: consumed before the first task starts.
-        workers: processes on this machine, one native thread each; None means one a core. One
-            worker means this very process, in order: a native crash ends it all.
+        workers: processes on this machine, one native thread each; None means as many as there are
+            cores and memory for, see `onet.machine`. One worker means this very process, in order:
+            a native crash ends it all.
         scheduler: address of a running dask scheduler (`tcp://host:8786`), in place of `workers`.
         describe: what to call an item in the progress display.
         title: what is being done.
+        memory: bytes that a process takes at its peak.
 
     Raises:
         MissingDependency: `scheduler` is given and dask is not installed.
@@ -68,17 +88,24 @@ def run_tasks(
     todo = list(items)
     if not todo:
         return
-    workers = min(workers or _cores(), len(todo))
     if scheduler is not None:
         results = _run_on_cluster(function, todo, scheduler)
-    elif workers == 1:
+    elif (count := _count(workers, len(todo), memory)) == 1:
         results = _run_here(function, todo)
     else:
-        results = _run_in_processes(function, todo, workers)
-    yield from _show_progress(results, len(todo), describe, title)
+        results = _run_in_processes(function, todo, count)
+    with closing(results), closing(_show_progress(results, len(todo), describe, title)) as shown:
+        yield from shown
 
 
-def _run_here(function: Callable[[T], R], items: list[T]) -> Iterator[tuple[T, R | Exception]]:
+def _count(workers: int | None, tasks: int, memory: float) -> int:
+    wanted = None if workers is None else min(workers, tasks)
+    return 1 if tasks == 1 or wanted == 1 else min(workers_for(memory, wanted), tasks)
+
+
+def _run_here(
+    function: Callable[[T], R], items: list[T]
+) -> Generator[tuple[T, R | Exception], None, None]:
     for item in items:
         try:
             outcome: R | Exception = function(item)
@@ -89,10 +116,11 @@ def _run_here(function: Callable[[T], R], items: list[T]) -> Iterator[tuple[T, R
 
 def _run_in_processes(
     function: Callable[[T], R], items: list[T], workers: int
-) -> Iterator[tuple[T, R | Exception]]:
+) -> Generator[tuple[T, R | Exception], None, None]:
     """When a process dies its pool dies with it, and all items in it are under suspicion.
 
-    The others go on in a new pool; the suspects come last, each in a pool of its own.
+    The others go on in a new pool; the suspects come last, one after the other, so that the one
+    that brings its process down is known.
     """
     waiting = deque(items)
     suspects: list[T] = []
@@ -103,7 +131,8 @@ def _run_in_processes(
             while running or (waiting and not broken):
                 try:
                     while waiting and not broken and len(running) < 2 * workers:
-                        future = pool.submit(function, waiting[0])
+                        with _starting():
+                            future = pool.submit(_call, function, waiting[0])
                         running[future] = waiting.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -118,15 +147,20 @@ def _run_in_processes(
                     except Exception as error:
                         outcome = error
                     yield item, outcome
-    for item in suspects:
+    while suspects:
         with _pool(1) as pool:
-            try:
-                outcome = pool.submit(function, item).result()
-            except BrokenProcessPool:
-                outcome = WorkerDied()
-            except Exception as error:
-                outcome = error
-        yield item, outcome
+            broken = False
+            while suspects and not broken:
+                item = suspects.pop(0)
+                try:
+                    with _starting():
+                        future = pool.submit(_call, function, item)
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    broken, outcome = True, WorkerDied()
+                except Exception as error:
+                    outcome = error
+                yield item, outcome
 
 
 @contextmanager
@@ -135,11 +169,19 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)  # read when NumPy and torch are imported: too late to set inside
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_ignore_interrupt
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(in_main_thread(),),
     )
+    _pools.add(pool)
     try:
         yield pool
+    except BaseException:
+        _end(pool)
+        raise
     finally:
+        _pools.discard(pool)
         pool.shutdown(cancel_futures=True)
         for name, value in before.items():
             if value is None:
@@ -148,21 +190,96 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ[name] = value
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Processes that start here ignore Ctrl-C, and none is left half started by a signal."""
+    block = getattr(signal, "pthread_sigmask", None)
+    before = block(signal.SIG_BLOCK, _interrupts()) if block else ()
+    try:
+        with uninterrupted():
+            yield
+    finally:
+        if block:
+            block(signal.SIG_SETMASK, before)
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C reaches all processes of a terminal; the parent decides what to do about it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def end_processes() -> None:
+    """End the processes of iterators that an error left open; else Python waits for their tasks."""
+    for pool in [*_pools]:
+        _end(pool)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, whatever they are doing."""
+    processes = list((pool._processes or {}).values())  # Python 3.14 has terminate_workers
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + GRACE
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+
+
+# -- in the worker processes ----------------------------------------------------------------------
+
+
+def _begin(by_main_thread: bool) -> None:
+    """Prepare a worker process: it is up to the parent to say when to end."""
+    ignore_interrupts()
+    _stop.enter_context(stoppable(["SIGTERM"]))  # so that unfinished files are removed
+    end_with_parent(by_main_thread)
+
+
+def _call(function: Callable[[T], R], item: T) -> R:
+    """`function(item)`; the executor would take `SystemExit` for a result."""
+    try:
+        return function(item)
+    except Stopped as stopped:
+        os._exit(128 + stopped.signal)
+
+
+def ignore_interrupts() -> None:
+    """In a worker: leave Ctrl-C, and a terminal that closes, which reach all, to the parent."""
+    for number in _interrupts():
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _interrupts())
+
+
+def _interrupts() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+
+
+def in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def end_with_parent(by_main_thread: bool) -> None:
+    """End this process, made by `multiprocessing`, as soon as the one that started it is gone.
+
+    Args:
+        by_main_thread: whether the parent's main thread started it. Linux ends a process with the
+            very thread that did, which may be gone long before its process.
+    """
+    if sys.platform == "linux" and by_main_thread:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_await_end, args=(parent.sentinel,), daemon=True).start()
+
+
+def _await_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+# -------------------------------------------------------------------------------------------------
 
 
 def _run_on_cluster(
     function: Callable[[T], R], items: list[T], scheduler: str
-) -> Iterator[tuple[T, R | Exception]]:
+) -> Generator[tuple[T, R | Exception], None, None]:
     try:
         from distributed import Client, KilledWorker, as_completed
     except ImportError:
@@ -186,7 +303,7 @@ def _show_progress(
     total: int,
     describe: Callable[[T], str],
     title: str,
-) -> Iterator[tuple[T, R | Exception]]:
+) -> Generator[tuple[T, R | Exception], None, None]:
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.markup import escape

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from onet import machine
+
 app = typer.Typer(
     help="Learned 3D reconstruction with implicit functions: from a folder of meshes to a trained "
     "network, and from an observation to a closed mesh.",
@@ -19,7 +21,12 @@ app = typer.Typer(
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random in this command.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes; default one a core. 1 works in this process.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes; default as many as there are cores and memory for. 1 works in this "
+        "process.",
+    ),
 ]
 Scheduler = Annotated[
     str | None,
@@ -55,6 +62,8 @@ def _options(
     logging.captureWarnings(True)
     # Threads that wait for each other by spinning make training ten times slower on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if (limit := machine.quota()) is not None:  # which OpenMP does not look at
+        os.environ.setdefault("OMP_NUM_THREADS", str(min(limit, machine.cores())))
     if not verbose:
         for name in ("distributed", "matplotlib", "PIL", "trimesh", "lightning", "asyncio"):
             logging.getLogger(name).setLevel(logging.WARNING)

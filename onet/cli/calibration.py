@@ -24,7 +24,9 @@ def calibrate(
     """
     from onet.inference.calibrate import PICTURE, calibrate
     from onet.report.tables import print_table
+    from onet.storage import check_writable
 
+    check_writable(run.parent if run.is_file() else run)
     result = calibrate(run, data=data, items=items, points=points, seed=seed)
     print_table(
         result.errors, "Held-out points; cross-entropy in nats, calibration error of 15 bins"

@@ -125,7 +125,9 @@ def evaluate(
     from onet.inference.onet2019 import evaluate_onet2019
     from onet.report.html import write_report
     from onet.report.tables import print_table
+    from onet.storage import check_writable
 
+    check_writable(results)
     if protocol is not None:
         table = evaluate_onet2019(results, data=data, samples=samples, seed=seed, workers=workers)
         print_table(table.rows, table.title)

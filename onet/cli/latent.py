@@ -148,7 +148,9 @@ def diversity(
     from onet.inference.diversity import evaluate_diversity
     from onet.report.nearest_sheet import nearest_sheet
     from onet.report.tables import print_table
+    from onet.storage import check_writable
 
+    check_writable(out or generated)
     report = evaluate_diversity(
         generated,
         data=data,

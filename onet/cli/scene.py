@@ -41,8 +41,10 @@ def scene(
     from onet.inference.reconstructor import load
     from onet.inference.scene import reconstruct_scene
     from onet.locks import writing_file
+    from onet.storage import check_writable
 
     out = out or cloud.with_name(f"{cloud.stem}-mesh.ply")
+    check_writable(out.parent)
     with writing_file(out):
         mesh = reconstruct_scene(
             load(model),

@@ -48,7 +48,9 @@ def threshold(
     """
     from onet.inference.threshold import GRID, MESH_GRID, search_threshold
     from onet.report.tables import print_table
+    from onet.storage import check_writable
 
+    check_writable(out or (run.parent if run.is_file() else run))
     report = search_threshold(
         run,
         data=data,

@@ -177,7 +177,9 @@ class TrainingConfig(_Strict):
         "processor has instructions for it.",
     )
     threads: Processes | None = Field(
-        default=None, description="CPU threads of each process; null for all cores."
+        default=None,
+        description="CPU threads of each process; null for OMP_NUM_THREADS, or the cores that the "
+        "process may use.",
     )
 
 

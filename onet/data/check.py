@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from onet.data import integrity
 from onet.data.lists import list_lines
+from onet.data.repair import remake
 from onet.data.store import (
     CAMERAS,
     NEAR_SURFACE,
@@ -38,6 +41,10 @@ OPTIONAL = {
     NEAR_SURFACE: ("--near-surface", float("inf")),
 }
 AGAIN = "prepare the item again with `onet prepare`"
+"""Stands for advice that `_advise` makes to fit the item."""
+COPY = "copy the item again from where the store came from"
+PART = "make it with `onet prepare"
+"""Begins the advice for a part that an item need not have."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,12 @@ class Problem:
 def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Problem]:
     """Look at every file of every item of a store.
 
-    Found are: missing files, arrays that are missing, damaged, of the wrong shape or length, or not
-    finite; occupancies that are all the same; query points outside the padded cube; normals that
-    are not unit; damaged pictures, cameras and grids; lists that name absent folders or a model
-    twice; folders in no list; unfinished files of an interrupted run. `item.json`, the mesh,
-    pictures, grid and near-surface points may be absent, unless the category has them for other
-    items.
+    Found are: files that are not as `onet prepare` wrote them; missing files; arrays that are
+    missing, damaged, of the wrong shape or length, or not finite; occupancies that are all the
+    same; query points outside the padded cube; normals that are not unit; damaged pictures, cameras
+    and grids; lists that name absent folders or a model twice; folders in no list; unfinished files
+    of an interrupted run. `item.json`, the mesh, pictures, grid and near-surface points may be
+    absent, unless the category has them for other items.
 
     Args:
         root: the store.
@@ -91,8 +98,15 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
         parts = {name for name in OPTIONAL if any((path / name).exists() for path in models)}
         for path in models:
             item = Item(category, path.name, path, cached=True)
-            problems += _check_item(item, own, padding)
-            problems += _check_parts(item, parts)
+            record = _read_record(item) if own else None
+            found = [*_check_hashes(item, record)]
+            known = {problem.file for problem in found}
+            found += [
+                problem
+                for problem in [*_check_item(item, own, padding), *_check_parts(item, parts)]
+                if not known & {problem.file, str(Path(problem.file).parent)}
+            ]
+            problems += _advise(found, item, record, store.root, own)
     for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
         if folder.name not in store.categories and any(folder.glob(f"*/{POINTS}")):
             remedy = "write the names of its models in them, or delete the folder"
@@ -142,6 +156,44 @@ def _check_lists(folder: Path, models: set[str]) -> Iterator[Problem]:
         yield Problem(str(folder / name), "", "is in no .lst file", remedy)
 
 
+def _read_record(item: Item) -> dict[str, Any] | None:
+    """`item.json`, or None where it is missing or damaged."""
+    try:
+        record: dict[str, Any] = json.loads((item.path / RECORD).read_text(encoding="utf-8"))
+        record["settings"]["padding"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return record
+
+
+def _check_hashes(item: Item, record: dict[str, Any] | None) -> Iterator[Problem]:
+    """Files whose sizes or hashes are not those that were recorded."""
+    for name in (record or {}).get(integrity.FILES, {}):
+        what = integrity.damage(item.path, name, record or {})
+        if what is not None:
+            yield Problem(str(item.path / name), "", what, AGAIN)
+
+
+def _advise(
+    problems: Iterable[Problem],
+    item: Item,
+    record: dict[str, Any] | None,
+    root: Path,
+    own: bool,
+) -> Iterator[Problem]:
+    """The problems of an item with remedies that mend them."""
+    for problem in problems:
+        name = Path(problem.file).relative_to(item.path).parts[0]
+        optional = record is not None and name not in [*integrity.CORE, *record.get("extras", {})]
+        if AGAIN in problem.remedy:
+            advice = remake(item, name, record, root) if own else COPY
+            yield replace(problem, remedy=problem.remedy.replace(AGAIN, advice))
+        elif own and problem.remedy.startswith(PART) and not optional:
+            yield replace(problem, remedy=remake(item, name, record, root))
+        else:
+            yield problem
+
+
 def _check_item(item: Item, own: bool, padding: float) -> Iterator[Problem]:
     if own:
         record = item.path / RECORD
@@ -169,7 +221,7 @@ def _check_parts(item: Item, parts: set[str]) -> Iterator[Problem]:
     """Parts that an item need not have, where others of its category have them."""
     for name in sorted(parts):
         path, (option, reach) = item.path / name, OPTIONAL[name]
-        remedy = f"make it with `onet prepare {option}`"
+        remedy = f"{PART} {option}`"
         if not path.exists():
             yield Problem(str(path), "", "is missing, other items of the category have it", remedy)
             continue

@@ -96,14 +96,6 @@ def needs_solid(part: str) -> bool:
     return part != RENDERINGS
 
 
-def is_there(folder: Path, part: str, settings: dict[str, Any]) -> bool:
-    """Whether the files of a part are in the folder of an item."""
-    if part != RENDERINGS:
-        return (folder / part).is_file()
-    pictures = sum(path.suffix in (".jpg", ".png") for path in (folder / part).glob("[0-9]*"))
-    return (folder / part / CAMERAS).is_file() and pictures == settings["count"]
-
-
 def remove_part(folder: Path, part: str) -> None:
     """Delete a part that belongs to another mesh or to other settings."""
     if part == RENDERINGS:

@@ -33,6 +33,7 @@ from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.locks import hold, writer
 from onet.names import printable, told_apart
 from onet.parallel import run_tasks
+from onet.storage import refusal
 from onet.training.checkpoints import checksum, resolve_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -215,7 +216,9 @@ def generate(
     try:
         tasks = run_tasks(one, todo, 1, describe=lambda t: t.name, title="reconstructing")
         for target, outcome in tasks:
-            if isinstance(outcome, ConfigError):
+            if isinstance(outcome, ConfigError) or (
+                isinstance(outcome, Exception) and refusal(outcome, out)
+            ):
                 raise outcome  # no other item would do better
             if isinstance(outcome, Exception):
                 outcome = _failed(target, f"{type(outcome).__name__}: {outcome}")

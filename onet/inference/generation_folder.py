@@ -24,6 +24,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
@@ -33,6 +34,8 @@ from typing import Any, TypeVar
 from onet.errors import ConfigError, DataError
 from onet.files import remove, replacing
 from onet.names import checked_path
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = "generation.json"
 RESULTS = "results.csv"
@@ -134,22 +137,46 @@ def read_results(folder: Path) -> dict[Key, Row]:
     """Rows of results.csv by (category, model); none where there is no file.
 
     Raises:
-        DataError: it has other columns than `COLUMNS`, or cells of another type.
+        DataError: it has other columns than `COLUMNS`, cells of another type, or a row that was
+            cut.
     """
-    path = folder / RESULTS
-    if not path.is_file():
-        return {}
-    rows: dict[Key, Row] = {}
-    for where, cells in read_csv(path):
-        try:
-            row = {key: kind(cells[key]) if cells[key] else "" for key, kind in COLUMNS.items()}
-        except (KeyError, ValueError) as error:
-            raise DataError(
-                f"{where}: is damaged ({error}); generate again with overwrite"
-            ) from None
-        check_names(row, where)
-        rows[row["category"], row["model"]] = row
+    rows, damaged = _read_rows(folder / RESULTS)
+    if damaged:
+        raise DataError(
+            f"{folder / RESULTS}: line {damaged[0]} was cut or damaged; run the same "
+            "`onet generate` again, which makes what is missing"
+        )
     return rows
+
+
+def _read_rows(path: Path) -> tuple[dict[Key, Row], list[int]]:
+    """Whole rows of a results.csv, and the numbers of lines that are not whole.
+
+    A last line without its end may have lost digits.
+    """
+    if not path.is_file():
+        return {}, []
+    text = path.read_bytes().decode("utf-8", "replace")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if text and not set(COLUMNS) <= {*(reader.fieldnames or [])}:
+        raise DataError(f"{path}: has another heading; generate again with overwrite")
+    rows: dict[Key, Row] = {}
+    damaged, end = [], reader.line_num
+    for row in reader:
+        end = reader.line_num
+        try:
+            if None in row.values() or None in row:
+                raise ValueError("too few or too many cells")
+            parsed = {key: kind(row[key]) if row[key] else "" for key, kind in COLUMNS.items()}
+        except ValueError:
+            damaged.append(end)
+            continue
+        check_names(parsed, f"{path}: line {end}")
+        rows[parsed["category"], parsed["model"]] = parsed
+    if rows and not text.endswith("\n") and end not in damaged:
+        rows.popitem()
+        damaged.append(end)
+    return rows, damaged
 
 
 def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -236,9 +263,15 @@ def finished(folder: Path, settings: dict[str, Any]) -> dict[Key, Row]:
             f"{folder}: was generated with other settings ({', '.join(differing)}); choose another "
             "folder, or overwrite it"
         )
+    rows, damaged = _read_rows(folder / RESULTS)
+    if damaged:
+        logger.warning(
+            "%s: line %s was cut or damaged; the item is made again",
+            *(folder / RESULTS, ", ".join(map(str, damaged))),
+        )
     return {
         key: row
-        for key, row in read_results(folder).items()
+        for key, row in rows.items()
         if row["status"] == OK and (folder / row["mesh"]).is_file()
     }
 

@@ -33,6 +33,7 @@ from onet.training.checkpoints import (
     resolve_checkpoint,
     restored,
     save_checkpoint,
+    torch_save,
     weight_problems,
 )
 from onet.training.pickled import is_pickled, read_pickled
@@ -135,7 +136,7 @@ def write_published(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         content["loss_val_best"] = float(best)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        torch.save(content, temporary)
+        torch_save(content, temporary)
 
 
 def convert(

@@ -260,11 +260,22 @@ def save_last(
     state = folder / OPTIMIZER.format(iteration=metadata["iteration"])
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(state) as temporary:
-        torch.save(training, temporary)
+        torch_save(training, temporary)
     save_checkpoint(folder / LAST, model, config, metadata)
     for other in folder.glob(OPTIMIZER.format(iteration="*")):
         if other != state:
             other.unlink()
+
+
+def torch_save(content: Any, path: Path) -> None:
+    """`torch.save`, except that the system's refusal to write is an `OSError` as everywhere."""
+    try:
+        with path.open("wb") as file:
+            torch.save(content, file)
+    except RuntimeError as error:  # of the archive that the refusal left unfinished
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load_training_state(

@@ -7,10 +7,26 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from onet import machine
 from onet.config import TrainingConfig
 from onet.errors import ConfigError
 from onet.training.precision import Precision, choose_precision
+
+
+def choose_threads(settings: TrainingConfig) -> int:
+    """Threads of each process of a run: as configured, else those that torch would take.
+
+    These follow OMP_NUM_THREADS and `torch.set_num_threads`; without OMP_NUM_THREADS they are not
+    more than the cores that this process may use, which its processes of a run share.
+    """
+    if settings.threads is not None:
+        return settings.threads
+    given = torch.get_num_threads()
+    if machine.openmp_threads() is not None:
+        return given
+    return min(given, machine.threads(settings.devices))
 
 
 def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
@@ -19,18 +35,26 @@ def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
     Under `torchrun` the processes are there already, and their number is torchrun's.
 
     Raises:
-        ConfigError: the items of a batch cannot be shared evenly, or training.devices and
-            training.nodes name other numbers than torchrun has started.
+        ConfigError: the device is not there, or too few of it, the items of a batch cannot be
+            shared evenly, or training.devices and training.nodes name other numbers than torchrun
+            has started.
     """
     devices, nodes = _processes(settings)
     device = settings.device if settings.device != "auto" else _best_device()
+    _check_device(device)
     precision = choose_precision(device) if settings.precision == "auto" else settings.precision
-    fabric = Fabric(
-        accelerator=device,
-        devices=devices,
-        num_nodes=nodes,
-        precision=precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=device,
+            devices=devices,
+            num_nodes=nodes,
+            precision=precision,
+        )
+    except MisconfigurationException as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"training.devices: {devices} of {device} cannot be had ({text}); choose fewer"
+        ) from None
     fabric.launch()
     if settings.batch_size % fabric.world_size:
         raise ConfigError(
@@ -56,6 +80,15 @@ def _processes(settings: TrainingConfig) -> tuple[int, int]:
                 "give torchrun the same number"
             )
     return devices, nodes
+
+
+def _check_device(device: str) -> None:
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present.get(device, True):
+        raise ConfigError(
+            f"training.device: torch {torch.__version__} finds no {device} device on this machine; "
+            "choose auto or cpu"
+        )
 
 
 def _best_device() -> Literal["cuda", "mps", "cpu"]:

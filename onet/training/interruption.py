@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop that is granted between two iterations."""
+"""Ctrl-C and other signals as a wish to stop that is granted between two iterations."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import threading
 from types import FrameType
 from typing import Any
 
-logger = logging.getLogger(__name__)
+from onet.stopping import SIGNALS
 
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+logger = logging.getLogger(__name__)
 
 
 class Interruption:
-    """Context in which the first such signal is noted; the second acts as it would outside.
+    """Context in which the first signal to stop is noted; the second acts as it would outside.
 
-    Outside of the main thread, which alone may handle signals, nothing is changed.
+    Signals that are ignored outside, as by `nohup`, stay ignored. Outside of the main thread, which
+    alone may handle signals, nothing is changed.
 
     Attributes:
         requested: a signal came.
@@ -28,14 +29,20 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in HANDLED}
+            for name in SIGNALS:
+                number = getattr(signal, name, None)
+                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._restore()
+        if self.requested:
+            self._restore()
+            signal.raise_signal(number)
+            return
         self.requested = True
         logger.info("%s: stopping after this iteration", signal.Signals(number).name)
 

@@ -4,29 +4,66 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from onet.errors import DataError
 from onet.files import flush, replacing
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, float | int | str]
 
+SPLITS = ("train", "val")
+_NUMBERS: dict[str, Callable[[str], float | int]] = {"iteration": int}
+
 
 def read_metrics(path: Path) -> list[Row]:
-    """Rows of a metrics.csv; empty cells are left out."""
-    with path.open(newline="") as file:
-        return [
-            {
-                key: value if key == "split" else int(value) if key == "iteration" else float(value)
-                for key, value in row.items()
-                if value
-            }
-            for row in csv.DictReader(file)
-        ]
+    """Rows of a metrics.csv; empty cells are left out.
+
+    A row that was cut, or never reached the disk, when the process or the machine went down is left
+    out with a warning: one without the end of its line may have lost digits.
+
+    Raises:
+        DataError: the heading is damaged, so that nobody can tell what the columns are.
+    """
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
+    if not "".join(lines).strip("\0\r\n "):
+        logger.warning("%s: is empty; it starts anew", path)
+        return []
+    heading = lines[0].rstrip("\r\n").split(",")
+    if not {"iteration", "split"} <= {*heading} or not lines[0].endswith("\n"):
+        if len(lines) == 1:
+            logger.warning("%s: holds no rows but a part of its heading; it starts anew", path)
+            return []
+        raise DataError(
+            f"{path}: its first line is no heading with the columns iteration and split; correct "
+            "it, or delete the file to go on without what it recorded"
+        )
+    rows = [_row(heading, line) for line in lines[1:]]
+    damaged = [number for number, row in enumerate(rows, 2) if row is None]
+    if damaged:
+        numbers = f"{', '.join(map(str, damaged[:5]))}{', ...' if len(damaged) > 5 else ''}"
+        logger.warning("%s: left out what was cut or damaged, line %s", path, numbers)
+    return [row for row in rows if row is not None]
+
+
+def _row(heading: list[str], line: str) -> Row | None:
+    """The cells of a line that are not empty; None if it is not whole."""
+    cells = line.rstrip("\r\n").split(",")
+    if not line.endswith("\n") or len(cells) != len(heading):
+        return None
+    row: Row = {}
+    try:
+        for key, cell in zip(heading, cells, strict=True):
+            if cell:
+                row[key] = cell if key == "split" else _NUMBERS.get(key, float)(cell)
+    except ValueError:
+        return None
+    return row if row.get("split") in SPLITS and "iteration" in row else None
 
 
 class RunLog:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -36,7 +35,7 @@ from onet.training import checkpoints
 from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.curves import draw_curves
-from onet.training.fabric import build_fabric
+from onet.training.fabric import build_fabric, choose_threads
 from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
@@ -84,7 +83,11 @@ def train(
         TrainingError: loss or weights became NaN or infinite; checkpoints are older than that.
         FolderInUse: another process writes to the run folder.
     """
-    return _Run(config, Path(run_dir), resume, datasets, clock).train()
+    threads = torch.get_num_threads()
+    try:
+        return _Run(config, Path(run_dir), resume, datasets, clock).train()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _hold_together(fabric: Fabric, run_dir: Path) -> None:
@@ -116,7 +119,7 @@ class _Run:
         self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
         self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
         keep_freed_memory()
-        self.threads = settings.threads or os.cpu_count() or 1
+        self.threads = choose_threads(settings)
         torch.set_num_threads(self.threads)
         self.fabric, self.precision = build_fabric(settings)
         if not self.fabric.is_global_zero:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from onet.config import Config
-from onet.errors import ConfigError
-from onet.training.checkpoints import Checkpoint, load_checkpoint
+from onet.errors import CheckpointError, ConfigError
+from onet.training.checkpoints import BEST, Checkpoint, load_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +16,14 @@ LIMITS = {"max_iterations", "max_minutes"}
 FREE = LIMITS | {"print_every", "checkpoint_every", "workers", "cache"}
 """Keys that may change between the parts of a run without changing its course; the limits do where
 the learning rate falls towards them."""
+
+
+def _readable(path: Path) -> bool:
+    try:
+        load_checkpoint(path)
+    except (CheckpointError, ConfigError):
+        return False
+    return True
 
 
 def checkpoint_to_resume(
@@ -34,7 +42,15 @@ def checkpoint_to_resume(
         ConfigError: it is of another model.
         CheckpointError: it cannot be read.
     """
-    checkpoint, run_dir = load_checkpoint(path), path.parent.parent
+    run_dir = path.parent.parent
+    try:
+        checkpoint = load_checkpoint(path)
+    except CheckpointError as error:
+        best = path.with_name(BEST)
+        use = f"; {best} can still be used" if _readable(best) else ""
+        raise CheckpointError(
+            f"{error}; the run cannot go on from it: give another run folder to start anew{use}"
+        ) from None
     if checkpoint.config.model != config.model:
         raise ConfigError(
             f"{run_dir}: was trained with another section `model`; choose another run folder, or "

@@ -8,11 +8,18 @@ its iteration.
 
 from __future__ import annotations
 
+import functools
+import signal
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+from onet.parallel import end_with_parent, ignore_interrupts, in_main_thread
+
+LINGER = 5
+"""Seconds that workers go on after SIGTERM, for the iteration after which training stops."""
 
 Key = tuple[int, int]  # epoch, index
 
@@ -82,4 +89,17 @@ def training_batches(
         batch_sampler=StreamSampler(len(source), batch_size, seed, start, rank, world),
         num_workers=workers,
         pin_memory=pin_memory,
+        worker_init_fn=functools.partial(_begin_worker, in_main_thread()) if workers else None,
     )
+
+
+def _begin_worker(by_main_thread: bool, number: int) -> None:
+    """Leave it to the process that trains when to end: signals to all reach the workers too.
+
+    SIGTERM may also come from that process, at its own end: it counts a little later.
+    """
+    ignore_interrupts()
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(LINGER))
+    end_with_parent(by_main_thread)
