@@ -92,7 +92,7 @@ class _Alarms(logging.Handler):
 
 def _train(arguments: argparse.Namespace) -> None:
     """One run in this process: training, samples, scores."""
-    from onet.inference import diversity
+    from onet.evaluation import diversity
     from onet.inference.generate import generate
 
     alarms = _Alarms()

@@ -241,7 +241,7 @@ def _sampling_trimesh(mesh: trimesh.Trimesh, data: Data) -> float:
 
 
 def _protocol_onet(mesh: trimesh.Trimesh, data: Data) -> float:
-    from onet.geometry.metrics import evaluate
+    from onet.metrics.scores import evaluate
 
     scores = evaluate(
         mesh,

@@ -131,7 +131,7 @@ def _learn(settings: Row, pictures: Path) -> Row:
     from onet.adversarial.players import ModulePlayers
     from onet.adversarial.trainer import AdversarialTrainer, Rules
     from onet.files import replacing
-    from onet.geometry.distribution_distances import wasserstein1
+    from onet.metrics.distribution_distances import wasserstein1
     from onet.training.averaging import AveragedModel
 
     width, batch, points = settings["width"], settings["batch"], settings["points"]
@@ -232,7 +232,7 @@ def _learn(settings: Row, pictures: Path) -> Row:
 def _floor(distribution: str, points: int) -> float:
     """W1 between draws of the data, mean of ten."""
     from benchmarks._planar import PLANAR
-    from onet.geometry.distribution_distances import wasserstein1
+    from onet.metrics.distribution_distances import wasserstein1
 
     rng = np.random.default_rng(0)
     draw = PLANAR[distribution]

@@ -28,7 +28,7 @@ from pathlib import Path
 from benchmarks import _training
 from benchmarks._runs import keep
 from benchmarks._training import Row
-from onet.geometry.penalties import RULE
+from onet.metrics.penalties import RULE
 
 QUALITY = {  # title and digits
     "val": ("val", 4),
@@ -82,9 +82,9 @@ def run(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     """One run in this process: training, threshold, meshes, scores."""
     from onet.config import load_config
-    from onet.inference.evaluation import evaluate_generation
+    from onet.evaluation.meshes import evaluate_generation
+    from onet.evaluation.threshold_search import search_threshold
     from onet.inference.generate import generate
-    from onet.inference.threshold import search_threshold
 
     folder, result, row = _training.train_single(arguments)
     threshold = search_threshold(folder, apply=True).best

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from benchmarks._memory import peak_mib
 from onet.data.inputs import PointCloudInput
 from onet.data.store import POINTCLOUD, Item, Store
-from onet.geometry.metrics import intersection_over_union
 from onet.inference.reconstructor import Reconstructor, load
+from onet.metrics.scores import intersection_over_union
 
 Cloud = NDArray[np.float32]
 CONTENDERS = ("mean code", "union", "all points")

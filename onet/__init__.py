@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from onet.geometry.dual_contouring import dual_contouring
     from onet.geometry.extraction import extract_mesh
     from onet.geometry.inside import contains
-    from onet.geometry.metrics import evaluate
     from onet.geometry.refinement import refine_roots
     from onet.geometry.simplification import simplify
     from onet.inference.fit import fit
     from onet.inference.reconstructor import load
     from onet.inference.scene import reconstruct_scene
+    from onet.metrics.scores import evaluate
 
 __all__ = [
     "__version__",
@@ -47,7 +47,7 @@ _HOME = {
     "extract_mesh": "onet.geometry.extraction",
     "contains": "onet.geometry.inside",
     "dual_contouring": "onet.geometry.dual_contouring",
-    "evaluate": "onet.geometry.metrics",
+    "evaluate": "onet.metrics.scores",
     "reconstruct_scene": "onet.inference.scene",
     "refine_roots": "onet.geometry.refinement",
     "simplify": "onet.geometry.simplification",

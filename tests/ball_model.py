@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import parse_config
 from onet.inference.reconstructor import Reconstructor
 from onet.models import MODELS, build_model
-from onet.training.checkpoints import save_checkpoint
 
 
 @MODELS.register("test_ball")

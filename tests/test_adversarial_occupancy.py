@@ -19,10 +19,10 @@ from onet.adversarial.discriminators import DISCRIMINATORS, GridDiscriminator
 from onet.adversarial.losses import LOSSES
 from onet.adversarial.penalties import named_penalty, require_no_batch_norm
 from onet.adversarial.separable import separable_value
+from onet.checkpoints.checkpoint import load_checkpoint
 from onet.config import Config, GenerationConfig, load_config
 from onet.errors import ConfigError
 from onet.models import build_model
-from onet.training.checkpoints import load_checkpoint
 from onet.training.logs import read_metrics
 from onet.training.loop import train
 

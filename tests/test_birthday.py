@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from onet.geometry.birthday import birthday_test, duplicate_probability
+from onet.metrics.birthday import birthday_test, duplicate_probability
 
 
 def repeats(numbers: np.ndarray) -> np.ndarray:

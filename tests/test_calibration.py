@@ -16,21 +16,21 @@ from test_reconstructor import CONFIG, blob_model
 from typer.testing import CliRunner
 
 import onet
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.cli import app
 from onet.data.store import NEAR_SURFACE, POINTS
 from onet.errors import CheckpointError, ConfigError
+from onet.evaluation.calibrate import calibrate
+from onet.evaluation.reliability import calibration_error, reliability
+from onet.evaluation.threshold_search import search_threshold
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.normalization import UNCERTAINTY, UnitFrame
 from onet.geometry.uncertainty import vertex_uncertainty
-from onet.inference.calibrate import calibrate
 from onet.inference.calibration import code_numbers
 from onet.inference.generate import generate
 from onet.inference.reconstructor import Reconstructor
-from onet.inference.reliability import calibration_error, reliability
 from onet.inference.scaling import Scaling, cross_entropy, fit_scaling
-from onet.inference.threshold import search_threshold
-from onet.training.checkpoints import save_checkpoint
 
 TOO_SURE, TOO_FULL = 3.0, 1.5
 

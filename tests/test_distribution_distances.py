@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from onet.geometry.distribution_distances import (
+from onet.metrics.distribution_distances import (
     energy_distance,
     frechet_distance,
     gaussian_frechet_distance,

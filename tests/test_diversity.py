@@ -15,13 +15,13 @@ from onet import cli
 from onet.config import load_config
 from onet.data.store import write_pointcloud, write_points
 from onet.errors import ConfigError, DataError
-from onet.geometry.distribution_distances import frechet_distance
+from onet.evaluation.diversity import AGAIN, GENERATED, TRAINING, evaluate_diversity
+from onet.evaluation.point_features import point_features
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.normalization import UnitFrame
-from onet.inference.diversity import AGAIN, GENERATED, TRAINING, evaluate_diversity
 from onet.inference.generate import generate
-from onet.inference.point_features import point_features
 from onet.inference.reconstructor import Reconstructor
+from onet.metrics.distribution_distances import frechet_distance
 from onet.models import build_model
 from onet.report.nearest_sheet import nearest_sheet
 
@@ -161,7 +161,7 @@ def test_features_need_a_point_cloud_network_with_global_codes(network, monkeypa
 
 
 def test_the_command(store, tmp_path, network, capsys):
-    from onet.training.checkpoints import save_checkpoint
+    from onet.checkpoints.checkpoint import save_checkpoint
 
     run = tmp_path / "points"
     path = run / "checkpoints" / "best.safetensors"

@@ -9,10 +9,10 @@ from test_reconstructor import CONFIG
 
 from onet.data.store import Store
 from onet.errors import DataError
+from onet.evaluation.meshes import COUNTS, SCORES, evaluate_generation
 from onet.geometry.mesh_io import save_mesh
-from onet.geometry.metrics import PENALTY
 from onet.inference import generation_folder as folder
-from onet.inference.evaluation import COUNTS, SCORES, evaluate_generation
+from onet.metrics.scores import PENALTY
 
 SAMPLES = 2000
 RADII = {("ball", "a"): 0.5, ("ball", "b"): 0.4, ("ball", "c"): 0.3, ("orb", "d"): 0.45}

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from onet.checkpoints.checkpoint import load_checkpoint
 from onet.config import load_config
+from onet.evaluation.meshes import evaluate_generation
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.topology import topology
-from onet.inference.evaluation import evaluate_generation
 from onet.inference.generate import generate
 from onet.inference.generation_folder import OK
 from onet.resources import configs_dir
-from onet.training.checkpoints import load_checkpoint
 from onet.training.logs import read_metrics
 from onet.training.loop import train
 

@@ -16,7 +16,8 @@ from onet.geometry.cameras import read_cameras
 from onet.geometry.distance import TriangleTree
 from onet.geometry.inside import contains
 from onet.geometry.mesh_io import load_mesh, save_mesh
-from onet.geometry.voxels import read_binvox, voxel_iou
+from onet.geometry.voxels import read_binvox
+from onet.metrics.voxel_iou import voxel_iou
 
 SMALL = {"workers": 1, "points": 4000, "surface": 500, "resolution": 32, "split": (1, 0, 0)}
 ALL = {"render": 3, "render_size": 40, "voxels": 16, "near_surface": 0.02}

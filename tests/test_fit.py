@@ -13,6 +13,7 @@ from random_weights import randomise
 
 import onet
 import onet.cli
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config, load_config
 from onet.data.inputs import INPUTS
 from onet.data.solid import close_mesh, label_points, trust_mesh
@@ -26,7 +27,6 @@ from onet.inference.auto_decoding import find_code
 from onet.inference.fit import Fit, load_fit
 from onet.inference.reconstructor import Reconstructor
 from onet.models import build_model
-from onet.training.checkpoints import save_checkpoint
 
 OBSERVING = load_config("pointcloud", ["training.max_iterations=1"])
 LOC, SIZE = np.array([30.0, -7.0, 2.0]), 5.0

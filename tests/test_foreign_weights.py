@@ -22,11 +22,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import onet
+from onet.checkpoints.checkpoint import load_checkpoint, save_checkpoint
+from onet.checkpoints.published_weights import convert, read_checkpoint
 from onet.config import load_config
 from onet.errors import CheckpointError, ConfigError
-from onet.inference.published_weights import convert, read_checkpoint
 from onet.models import build_model
-from onet.training.checkpoints import load_checkpoint, save_checkpoint
 
 NAME = "unconditional"
 

@@ -6,6 +6,7 @@ import trimesh
 from test_reconstructor import CONFIG, blob_model
 
 import onet
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.data.store import Store, write_pointcloud, write_points
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
@@ -19,7 +20,6 @@ from onet.inference.generation_folder import (
     read_settings,
     take_in_turn,
 )
-from onet.training.checkpoints import save_checkpoint
 
 FRAME = UnitFrame(np.array([10.0, -4.0, 2.0]), 3.0)
 

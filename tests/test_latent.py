@@ -14,6 +14,7 @@ from PIL import Image
 from random_weights import randomise
 
 from onet import cli
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import parse_config
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
@@ -23,7 +24,6 @@ from onet.inference.latent import blend, interpolate, sample_grid, sample_latent
 from onet.inference.reconstructor import load
 from onet.models import build_model
 from onet.report.latent_sheet import latent_sheet
-from onet.training.checkpoints import save_checkpoint
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 9), st.floats(0, 1))

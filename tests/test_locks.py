@@ -17,8 +17,8 @@ from onet.data.check import check_store
 from onet.data.prepare import prepare
 from onet.data.store import Store
 from onet.errors import DataError, FolderInUse
+from onet.evaluation.meshes import evaluate_generation
 from onet.files import replacing
-from onet.inference.evaluation import evaluate_generation
 from onet.inference.generate import generate
 from onet.locks import OWN, Writer, current_writer, hold, writer, writing, writing_file
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onet.errors import DataError
-from onet.geometry.metrics import (
+from onet.geometry.sampling import sample_surface
+from onet.metrics.scores import (
     PENALTY,
     SURFACE_PENALTY,
     evaluate,
@@ -13,7 +14,6 @@ from onet.geometry.metrics import (
     intersection_over_union,
     noise_floor,
 )
-from onet.geometry.sampling import sample_surface
 
 SAMPLES = 20_000
 EMPTY = trimesh.Trimesh(np.zeros((0, 3)), np.zeros((0, 3), int), process=False)

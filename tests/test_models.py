@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from random_weights import randomise
 from torch import Tensor
 
+from onet.checkpoints.checkpoint import load_checkpoint, load_into, save_checkpoint
 from onet.config import Config, GenerationConfig, load_config
 from onet.errors import CheckpointError, ConfigError, FieldError
 from onet.geometry.cameras import published_camera
@@ -19,7 +20,6 @@ from onet.models import MODELS, OccupancyNetwork, build_model, fit_to_data, load
 from onet.nn.code import Code
 from onet.nn.encoders import Resnet18Encoder
 from onet.resources import configs_dir
-from onet.training.checkpoints import load_checkpoint, load_into, save_checkpoint
 
 
 def small(**changes: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ball_model import save_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onet.checkpoints.checkpoint import load_training_state
 from onet.data.check import check_store
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import PointCloudInput
@@ -25,12 +26,11 @@ from onet.data.prepare import prepare
 from onet.data.sources import find_meshes, read_listing
 from onet.data.store import POINTCLOUD, POINTS, RECORD, Item, Store
 from onet.errors import CheckpointError, DataError
+from onet.evaluation.meshes import evaluate_generation
 from onet.inference import generation_folder
-from onet.inference.evaluation import evaluate_generation
 from onet.inference.generate import generate
 from onet.names import checked_path, name_problem, portable_key, printable, told_apart
 from onet.report.html import write_report
-from onet.training.checkpoints import load_training_state
 
 SMALL = {"workers": 1, "points": 2000, "surface": 300, "resolution": 32}
 POSIX_NAMES = pytest.mark.skipif(

@@ -10,11 +10,11 @@ from test_reconstructor import CONFIG
 
 from onet import cli
 from onet.errors import ConfigError, DataError
+from onet.evaluation import onet2019
+from onet.evaluation.meshes import COUNTS, evaluate_generation
+from onet.evaluation.onet2019 import CATEGORIES, EXTRACTION, evaluate_onet2019
 from onet.geometry.mesh_io import save_mesh
 from onet.inference import generation_folder as folder
-from onet.inference import onet2019
-from onet.inference.evaluation import COUNTS, evaluate_generation
-from onet.inference.onet2019 import CATEGORIES, EXTRACTION, evaluate_onet2019
 
 SAMPLES = 1000
 SHAPES = {
@@ -145,7 +145,7 @@ def test_command(results, capsys):
 
 
 def test_the_published_numbers():
-    from onet.inference.onet2019 import SAMPLES as published
+    from onet.evaluation.onet2019 import SAMPLES as published
 
     assert published == 100_000
     assert len(CATEGORIES) == 13 and list(CATEGORIES.values()) == sorted(CATEGORIES.values())

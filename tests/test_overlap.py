@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onet.geometry.closed import open_edges
-from onet.geometry.overlap import overlap
+from onet.metrics.overlap import overlap
 
 SAMPLES = 4000
 QUICK = settings(max_examples=25, deadline=None)

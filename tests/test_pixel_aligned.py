@@ -18,6 +18,7 @@ from PIL import Image
 from random_weights import randomise
 from torch.utils.data import DataLoader
 
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config, parse_config
 from onet.data.build import build_datasets
 from onet.data.extras import write_renderings
@@ -42,7 +43,6 @@ from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.local_features import FeatureTable
 from onet.nn.projection import PixelFeatures, camera_distances, published_projection
-from onet.training.checkpoints import save_checkpoint
 
 FRAME = UnitFrame(np.array([10.0, -4.0, 2.0]), 3.0)
 BOX = FRAME.to_source([[-0.5, -0.2, -0.3], [0.5, 0.2, 0.3]])

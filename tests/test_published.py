@@ -15,14 +15,14 @@ from twins import occupancy_network as twin
 from twins.published_layout import legacy, published_layout
 
 import onet
+from onet.checkpoints.checkpoint import load_checkpoint
+from onet.checkpoints.published_weights import RECOGNISED, convert, read_checkpoint
 from onet.config import load_config
 from onet.errors import CheckpointError, ConfigError
-from onet.inference.published_weights import RECOGNISED, convert, read_checkpoint
 from onet.models import build_model, fit_to_data
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
-from onet.training.checkpoints import load_checkpoint
 
 PUBLISHED = {  # parameters: all, of the decoder; keys
     "img": (13_414_465, 2_106_625, 223),

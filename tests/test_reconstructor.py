@@ -6,13 +6,13 @@ import torch
 import trimesh
 
 import onet
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.topology import topology
 from onet.inference.reconstructor import Reconstructor, choose_device
 from onet.models import build_model
-from onet.training.checkpoints import save_checkpoint
 
 CONFIG = Config.model_validate(
     {

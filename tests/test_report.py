@@ -9,9 +9,9 @@ from rich.console import Console
 from test_evaluation import results  # noqa: F401  (a fixture)
 
 from onet.errors import DataError
+from onet.evaluation.meshes import evaluate_generation
 from onet.geometry.rendering import render_mesh
 from onet.inference import generation_folder as folder
-from onet.inference.evaluation import evaluate_generation
 from onet.report.contact_sheet import contact_sheet, draw_grid
 from onet.report.html import write_report
 from onet.report.tables import build_table, format_cell, print_table

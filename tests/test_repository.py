@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from onet.training.repository import git_state
+from onet.checkpoints.repository import git_state
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 

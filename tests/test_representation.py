@@ -14,8 +14,9 @@ import onet
 from onet.config import load_config
 from onet.data.store import Store
 from onet.geometry.mesh_io import load_mesh
-from onet.geometry.metrics import intersection_over_union
-from onet.geometry.voxels import voxel_iou, voxelize
+from onet.geometry.voxels import voxelize
+from onet.metrics.scores import intersection_over_union
+from onet.metrics.voxel_iou import voxel_iou
 from onet.training.loop import train
 
 CONFIG = ["model.c_dim=16", "model.decoder.hidden_size=8", "training.max_iterations=2"]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from random_weights import randomise
 
 from onet import cli
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config
 from onet.errors import ConfigError, DataError
 from onet.geometry.topology import topology
@@ -22,7 +23,6 @@ from onet.inference.reconstructor import Reconstructor
 from onet.inference.scene import fitting_window, reconstruct_scene, scene_field
 from onet.inference.scene_field import EMPTY, FEWEST, SceneField
 from onet.models import build_model
-from onet.training.checkpoints import save_checkpoint
 
 Points = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onet.geometry.set_metrics import (
+from onet.metrics.set_metrics import (
     compare_sets,
     coverage,
     minimum_matching_distance,

@@ -11,6 +11,7 @@ from test_generate import write_item
 from test_reconstructor import CONFIG, blob_model
 from torch import nn
 
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import parse_config
 from onet.data.inputs import ImageInput, PointCloudInput, VoxelInput
 from onet.data.inputs.several import evenly, sample_several
@@ -24,7 +25,6 @@ from onet.inference.reconstructor import Reconstructor
 from onet.models import MODELS, build_model
 from onet.nn.code import mean_code
 from onet.report.contact_sheet import contact_sheet
-from onet.training.checkpoints import save_checkpoint
 
 
 @MODELS.register("test_brightness")

@@ -9,12 +9,12 @@ import torch
 import trimesh
 
 from onet import cli
+from onet.checkpoints.checkpoint import torch_save
 from onet.data.prepare import prepare
 from onet.data.store import POINTS, RECORD
 from onet.errors import StorageError
 from onet.geometry.mesh_io import save_mesh
 from onet.storage import check_writable, explain, refusal
-from onet.training.checkpoints import torch_save
 
 SMALL = {"workers": 1, "points": 500, "surface": 100, "resolution": 16}
 

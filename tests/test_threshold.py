@@ -16,16 +16,16 @@ from test_reconstructor import CONFIG, blob_model
 
 import onet
 from onet import cli
+from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config
 from onet.data.build import build_datasets
 from onet.errors import ConfigError, DataError
-from onet.geometry.metrics import evaluate, intersection_over_union
+from onet.evaluation.threshold_search import GRID, _best, iou_at_thresholds, search_threshold
 from onet.inference.calibration import Calibration, Familiarity, identity
 from onet.inference.generate import generate
 from onet.inference.generation_folder import read_settings
-from onet.inference.threshold import GRID, _best, iou_at_thresholds, search_threshold
+from onet.metrics.scores import evaluate, intersection_over_union
 from onet.models import build_model
-from onet.training.checkpoints import save_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from onet.geometry.voxels import (
     read_voxels,
     resample_voxels,
     voxel_centres,
-    voxel_iou,
     voxel_mesh,
     voxelize,
     write_binvox,
 )
+from onet.metrics.voxel_iou import voxel_iou
 
 UNIT = UnitFrame(np.zeros(3), 1.0)
 seeds = st.integers(0, 2**32 - 1)

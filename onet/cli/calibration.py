@@ -22,7 +22,7 @@ def calibrate(
 
     Reconstruction uses the result from then on, and warns of inputs unlike the training data.
     """
-    from onet.inference.calibrate import PICTURE, calibrate
+    from onet.evaluation.calibrate import PICTURE, calibrate
     from onet.report.tables import print_table
     from onet.storage import check_writable
 

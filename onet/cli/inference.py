@@ -24,7 +24,7 @@ from onet.cli.surface import (
 
 
 class Protocol(StrEnum):
-    """See `onet.inference.onet2019`."""
+    """See `onet.evaluation.onet2019`."""
 
     onet2019 = "onet2019"
 
@@ -121,8 +121,8 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure reconstructions against the truth."""
-    from onet.inference.evaluation import evaluate_generation
-    from onet.inference.onet2019 import evaluate_onet2019
+    from onet.evaluation.meshes import evaluate_generation
+    from onet.evaluation.onet2019 import evaluate_onet2019
     from onet.report.html import write_report
     from onet.report.tables import print_table
     from onet.storage import check_writable

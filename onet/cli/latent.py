@@ -145,7 +145,7 @@ def diversity(
     workers: Workers = None,
 ) -> None:
     """Compare a set of generated shapes with real ones: quality, diversity, copies."""
-    from onet.inference.diversity import evaluate_diversity
+    from onet.evaluation.diversity import evaluate_diversity
     from onet.report.nearest_sheet import nearest_sheet
     from onet.report.tables import print_table
     from onet.storage import check_writable

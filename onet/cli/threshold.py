@@ -46,7 +46,7 @@ def threshold(
 
     Writes threshold.json, threshold.csv and threshold.png.
     """
-    from onet.inference.threshold import GRID, MESH_GRID, search_threshold
+    from onet.evaluation.threshold_search import GRID, MESH_GRID, search_threshold
     from onet.report.tables import print_table
     from onet.storage import check_writable
 

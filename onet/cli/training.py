@@ -42,7 +42,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert weights between the published Occupancy Networks' files and this package's."""
-    from onet.inference.published_weights import convert
+    from onet.checkpoints.published_weights import convert
 
     checkpoint = convert(source, target, config)
     typer.echo(

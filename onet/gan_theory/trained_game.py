@@ -17,11 +17,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from onet.adversarial.trainer import AdversarialTrainer
+from onet.checkpoints import checkpoint as checkpoints
 from onet.config import Config, with_changes
 from onet.errors import ConfigError
 from onet.gan_theory.spectrum import GameField
 from onet.models import build_model
-from onet.training import checkpoints
 from onet.training.adversarial_step import AdversarialStep
 from onet.training.schedule import LearningRate
 from onet.training.step import build_step

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from onet.archives import members, read_npy, read_npz
 from onet.errors import DataError
@@ -127,25 +127,6 @@ def _touches(triangles: NDArray[np.float64]) -> NDArray[np.bool_]:
             reach = 0.5 * np.abs(direction).sum(axis=1)
             result &= (spread.min(axis=1) <= reach) & (spread.max(axis=1) >= -reach)
     return result
-
-
-def voxel_iou(
-    full: NDArray[np.bool_],  # (R, R, R)
-    points: NDArray[np.floating],  # (N, 3) in the unit frame
-    occupancies: ArrayLike,  # (N,) as `as_occupancies` takes them
-) -> float:
-    """IoU of a grid itself with labelled points, those outside its cube counted as empty.
-
-    The baseline of voxel super-resolution (the row `Input` of table 11.4 of the thesis).
-    """
-    from onet.geometry.metrics import intersection_over_union
-
-    resolution = len(full)
-    index = np.floor((np.asarray(points, dtype=np.float64) + 0.5) * resolution).astype(np.int64)
-    within = ((index >= 0) & (index < resolution)).all(axis=1)
-    filled = np.zeros(len(index), dtype=bool)
-    filled[within] = full[tuple(index[within].T)]
-    return intersection_over_union(filled, occupancies)
 
 
 def resample_voxels(

@@ -1,5 +1,5 @@
-"""From a trained model and observations to meshes, and from meshes to scores.
+"""From a trained model and observations to meshes.
 
-`reconstructor` is one observation, `generate` a whole split or folder of them, `evaluation`
-compares what `generate` wrote with the truth. Import from the modules.
+`reconstructor` is one observation, `generate` a whole split or folder of them. Import from the
+modules.
 """

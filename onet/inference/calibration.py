@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from onet.checkpoints.checkpoint import FOLDER, checksum
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.inference.scaling import Scaling
 from onet.nn.code import Code
-from onet.training.checkpoints import FOLDER, checksum
 
 logger = logging.getLogger(__name__)
 

@@ -38,7 +38,6 @@ from onet.data.solid_points import SolidPoints
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh, save_mesh
-from onet.geometry.metrics import intersection_over_union
 from onet.geometry.normalization import UnitFrame
 from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
@@ -46,6 +45,7 @@ from onet.inference.field import OccupancyField
 from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions, surface_settings
 from onet.locks import hold, writer
+from onet.metrics.scores import intersection_over_union
 from onet.training.loop import CHECKPOINTS, train
 
 logger = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from typing import Any, Unpack, cast
 import numpy as np
 
 from onet._version import __version__
+from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
 from onet.data.inputs import ImageInput
 from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.inputs.several import check_several_of_item, evenly, sample_several
@@ -34,7 +35,6 @@ from onet.locks import hold, writer
 from onet.names import printable, told_apart
 from onet.parallel import run_tasks
 from onet.storage import refusal
-from onet.training.checkpoints import checksum, resolve_checkpoint
 
 logger = logging.getLogger(__name__)
 

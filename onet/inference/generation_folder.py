@@ -14,7 +14,7 @@
     OUT/eval_onet2019.{csv,json}               the table of the publication, if asked for
     OUT/report.html, OUT/contact_sheet.png     for people
     OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
-                                               compared: see `onet.inference.diversity`
+                                               compared: see `onet.evaluation.diversity`
 
 The category of a scan is the folder that it lies in, seen from the input folder; empty at the top.
 """

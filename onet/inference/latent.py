@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from onet._version import __version__
+from onet.checkpoints.checkpoint import resolve_checkpoint
 from onet.errors import ConfigError
 from onet.files import remove
 from onet.geometry.written import save_and_examine
@@ -35,7 +36,6 @@ from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.locks import OWN, hold, writer
 from onet.nn.code import Code
 from onet.parallel import run_tasks
-from onet.training.checkpoints import resolve_checkpoint
 
 SETTINGS = "latent.json"
 TABLE = "latent.csv"

@@ -16,6 +16,8 @@ import trimesh
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from onet.checkpoints.checkpoint import restored
+from onet.checkpoints.published_weights import read_checkpoint
 from onet.config import Config, GenerationConfig
 from onet.data.inputs import INPUTS, Input, PointCloudInput
 from onet.data.inputs.tensors import to_tensors
@@ -23,7 +25,6 @@ from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
-from onet.inference.published_weights import read_checkpoint
 from onet.inference.run_threshold import with_applied_threshold
 from onet.inference.scaling import UNCHANGED, Scaling
 from onet.inference.surface import (
@@ -34,7 +35,6 @@ from onet.inference.surface import (
 )
 from onet.models import build_model
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
-from onet.training.checkpoints import restored
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from onet.checkpoints.checkpoint import Checkpoint, checksum
 from onet.config import with_changes
 from onet.errors import DataError
 from onet.inference.generation_folder import read_json
 from onet.inference.scaling import UNCHANGED, Scaling
-from onet.training.checkpoints import Checkpoint, checksum
 
 logger = logging.getLogger(__name__)
 

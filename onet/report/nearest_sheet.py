@@ -9,12 +9,12 @@ import numpy as np
 
 from onet.data.store import POINTCLOUD, Item, Store
 from onet.errors import DataError
+from onet.evaluation.diversity import NEAREST_COLUMNS
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.rendering import render_mesh, render_points
 from onet.inference import generation_folder as folder
-from onet.inference.diversity import NEAREST_COLUMNS
 from onet.locks import hold, writer
 from onet.report.contact_sheet import TRUTH_POINTS, Picture, draw_grid
 from onet.report.latent_sheet import common_bounds

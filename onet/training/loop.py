@@ -25,13 +25,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from onet._version import __version__
+from onet.checkpoints import checkpoint as checkpoints
+from onet.checkpoints.repository import git_state
 from onet.config import Config
 from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
 from onet.locks import hold, writer
 from onet.models import build_model, fit_to_data, load_pretrained
 from onet.registry import nearest
-from onet.training import checkpoints
 from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.curves import draw_curves
@@ -39,7 +40,6 @@ from onet.training.fabric import build_fabric, choose_threads
 from onet.training.interruption import Interruption
 from onet.training.logs import RunLog, duration, show
 from onet.training.memory import keep_freed_memory
-from onet.training.repository import git_state
 from onet.training.result import TrainingResult
 from onet.training.resumption import checkpoint_to_resume
 from onet.training.schedule import LearningRate

@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from onet.checkpoints.checkpoint import BEST, Checkpoint, load_checkpoint
 from onet.config import Config
 from onet.errors import CheckpointError, ConfigError
-from onet.training.checkpoints import BEST, Checkpoint, load_checkpoint
 
 logger = logging.getLogger(__name__)
 

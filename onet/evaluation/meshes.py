@@ -4,7 +4,7 @@ Each mesh is brought to the unit frame by its item's `loc` and `scale` and compa
 stored points (volume) and surface points (distances, normals).
 
 An item without a usable mesh counts in every mean with the worst of each score (see
-`onet.geometry.penalties`), none is left out; so the means tell accuracy and failures at once. Where
+`onet.metrics.penalties`), none is left out; so the means tell accuracy and failures at once. Where
 items failed, the tables say what each counts as, and a row more has the means without them.
 """
 
@@ -26,13 +26,13 @@ from onet._version import __version__
 from onet.data.store import POINTCLOUD, POINTS, Item, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
-from onet.geometry.metrics import check_mesh, evaluate
 from onet.geometry.normalization import UnitFrame
-from onet.geometry.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score_key
 from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
+from onet.metrics.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score_key
+from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from onet._version import __version__
+from onet.checkpoints.checkpoint import FOLDER, resolve_checkpoint
 from onet.data.store import NEAR_SURFACE, POINTS, Item, Store
 from onet.errors import CheckpointError, ConfigError, DataError
+from onet.evaluation.reliability import calibration_error, draw_reliability
 from onet.inference.calibration import (
     CALIBRATION,
     Calibration,
@@ -22,11 +24,9 @@ from onet.inference.calibration import (
     identity,
 )
 from onet.inference.reconstructor import Reconstructor, load
-from onet.inference.reliability import calibration_error, draw_reliability
 from onet.inference.scaling import UNCHANGED, Scaling, cross_entropy, fit_scaling
 from onet.locks import hold, writer
 from onet.parallel import run_tasks
-from onet.training.checkpoints import FOLDER, resolve_checkpoint
 
 logger = logging.getLogger(__name__)
 

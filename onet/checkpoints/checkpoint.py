@@ -23,12 +23,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from onet.checkpoints.pickled import read_pickled
 from onet.config import Config, parse_config
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.mistaken import mistaken_for
 from onet.models.sizes import without_memory
-from onet.training.pickled import read_pickled
 
 FOLDER = "checkpoints"
 BEST = "best.safetensors"

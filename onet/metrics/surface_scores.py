@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from onet.geometry.distance import closest_point
 from onet.geometry.nearest import NearestNeighbors
-from onet.geometry.penalties import f_score_key
 from onet.geometry.sampling import sample_surface
+from onet.metrics.penalties import f_score_key
 
 if TYPE_CHECKING:
     import trimesh

@@ -7,7 +7,7 @@ other names and shapes in their conditional batch normalisation (`fc_gamma` (F, 
 (F, C, 1), likewise beta).
 
 Files of other programs are read as far as their weights are those of such a network; see
-`onet.inference.foreign_weights`. None runs code of its own; see `onet.training.pickled`.
+`onet.checkpoints.foreign_weights`. None runs code of its own; see `onet.checkpoints.pickled`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onet.config import Config, load_config
-from onet.errors import CheckpointError, ConfigError
-from onet.files import replacing
-from onet.inference.foreign_weights import find_weights, plain_keys
-from onet.mistaken import mistaken_for
-from onet.models import build_model, fit_to_data, model_layout
-from onet.training.checkpoints import (
+from onet.checkpoints.checkpoint import (
     Checkpoint,
     load_checkpoint,
     read_safetensors,
@@ -36,7 +30,13 @@ from onet.training.checkpoints import (
     torch_save,
     weight_problems,
 )
-from onet.training.pickled import is_pickled, read_pickled
+from onet.checkpoints.foreign_weights import find_weights, plain_keys
+from onet.checkpoints.pickled import is_pickled, read_pickled
+from onet.config import Config, load_config
+from onet.errors import CheckpointError, ConfigError
+from onet.files import replacing
+from onet.mistaken import mistaken_for
+from onet.models import build_model, fit_to_data, model_layout
 
 SUFFIXES = (".pt", ".pth")
 """Of files in the published layout that are written; what is read is known by its content."""

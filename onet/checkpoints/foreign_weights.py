@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onet.checkpoints.pickled import LeftOut
 from onet.errors import CheckpointError
-from onet.training.pickled import LeftOut
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Quality and diversity of a set of generated shapes, against the shapes of a store.
 
 A sample of an unconditional model is not meant to resemble any item, so sets are compared: see
-`onet.geometry.set_metrics` for the scores, `onet.geometry.birthday` for the number of different
+`onet.metrics.set_metrics` for the scores, `onet.metrics.birthday` for the number of different
 shapes. Every score depends on the sizes of the sets and on the points that stand for a shape, so
 two more sets go through the same mill: shapes of the training split (what a perfect generator would
 score) and the reference shapes themselves with other points (what copies would score).
@@ -32,18 +32,18 @@ from numpy.typing import NDArray
 from onet._version import __version__
 from onet.data.store import POINTCLOUD, Item, Store
 from onet.errors import ConfigError, DataError
-from onet.geometry.birthday import birthday_test
-from onet.geometry.distribution_distances import frechet_distance
+from onet.evaluation.point_features import point_features, points_needed
 from onet.geometry.mesh_io import load_mesh, readable_suffixes
-from onet.geometry.metrics import check_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
-from onet.geometry.set_metrics import Distance, pairwise_distances, set_metrics
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.point_features import point_features, points_needed
 from onet.inference.reconstructor import load
 from onet.locks import hold, writer
+from onet.metrics.birthday import birthday_test
+from onet.metrics.distribution_distances import frechet_distance
+from onet.metrics.scores import check_mesh
+from onet.metrics.set_metrics import Distance, pairwise_distances, set_metrics
 from onet.parallel import run_tasks
 
 GENERATED, REFERENCE = "generated", "reference"

@@ -24,21 +24,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onet._version import __version__
+from onet.checkpoints.checkpoint import FOLDER, checksum, resolve_checkpoint
 from onet.data.dataset import ShapeDataset
 from onet.data.store import Store
 from onet.errors import ConfigError
 from onet.files import replacing
 from onet.geometry.field_values import evaluate_in_batches
-from onet.geometry.metrics import evaluate
-from onet.geometry.penalties import RULE
 from onet.geometry.sampling import surface_area
 from onet.inference import run_threshold
 from onet.inference.generation_folder import Row, take_in_turn, write_csv, write_json
 from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
+from onet.metrics.penalties import RULE
+from onet.metrics.scores import evaluate
 from onet.nn.code import Code, as_batch
 from onet.parallel import run_tasks
-from onet.training.checkpoints import FOLDER, checksum, resolve_checkpoint
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """How close a mesh is to the truth, by the published protocol of Occupancy Networks and exactly.
 
 Unlike there, samples are drawn with a seed, failed meshes keep their penalty in every column (see
-`onet.geometry.penalties`), and two empty sets have an IoU of 1.
+`onet.metrics.penalties`), and two empty sets have an IoU of 1.
 
 Distances are unsquared and in units of the longest edge of the reference's bounding box; the
 literature's tables show ten times the number. By the protocol both surfaces are sampled, so two
@@ -27,23 +27,23 @@ from onet.geometry.inside import contains
 from onet.geometry.labels import as_normals, as_occupancies
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame, without_loose_vertices
-from onet.geometry.overlap import overlap
-from onet.geometry.penalties import (
+from onet.geometry.point_cloud_io import check_points
+from onet.geometry.sampling import surface_area
+from onet.geometry.topology import Topology, topology
+from onet.metrics.overlap import overlap
+from onet.metrics.penalties import (
     F_SCORE_THRESHOLDS,
     PENALTY,
     SURFACE_PENALTY,
     f_score_key,
 )
-from onet.geometry.point_cloud_io import check_points
-from onet.geometry.sampling import surface_area
-from onet.geometry.surface_scores import (
+from onet.metrics.surface_scores import (
     Scores,
     SurfaceSamples,
     exact_scores,
     f_score,
     sampled_scores,
 )
-from onet.geometry.topology import Topology, topology
 
 __all__ = [
     "F_SCORE_THRESHOLDS",
@@ -159,10 +159,10 @@ def evaluate(
     `pointcloud` with `normals` for the surface. Without a reference mesh coordinates are taken as
     they are: give all of them in the unit frame. Vertices that no face uses count nowhere.
 
-    Without stored points the volumes of both meshes are compared by `onet.geometry.overlap`, on
+    Without stored points the volumes of both meshes are compared by `onet.metrics.overlap`, on
     about `samples` points where the surfaces are, wherever they lie and however small they are.
 
-    A mesh without surface gets the penalties of `onet.geometry.penalties`: distances sqrt(3),
+    A mesh without surface gets the penalties of `onet.metrics.penalties`: distances sqrt(3),
     squared ones 3, normals 0 (signed: -1), IoU 0 (1 where the reference is empty too), and F-scores
     of 0.
 

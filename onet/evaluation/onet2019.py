@@ -22,13 +22,13 @@ from typing import Any
 from onet._version import __version__
 from onet.data.store import Store
 from onet.errors import ConfigError, DataError
-from onet.inference import generation_folder as folder
-from onet.inference.evaluation import (
+from onet.evaluation.meshes import (
     MEAN,
     WITHOUT_FAILED,
     EvaluationReport,
     evaluate_generation,
 )
+from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 
