@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,17 +159,13 @@ def test_each_setting_has_an_option() -> None:
     assert all(parameter.help for parameter in command.params)
 
 
+@dataclass(frozen=True)
+class Bread:
+    grains: Annotated[int, Ge(1), doc("How many.")] = 3
+    hidden: Annotated[int, doc("For nobody.")] = 1
+
+
 def test_options_of_any_settings() -> None:
-    from dataclasses import dataclass
-
-    @dataclass(frozen=True)
-    class Bread:
-        grains: Annotated[int, Ge(1), doc("How many.")] = 3
-        hidden: Annotated[int, doc("For nobody.")] = 1
-
-    # the names of annotations are looked up in the module
-    Bread.__annotations__ = {name: eval(text) for name, text in Bread.__annotations__.items()}
-
     @with_options(Bread, names={"grains": "--corn"}, left_out=("hidden",))
     def bake(settings: Any, loud: bool = False) -> tuple[Any, bool]:
         return settings, loud

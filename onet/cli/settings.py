@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields
 from enum import Enum, StrEnum
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -33,23 +33,16 @@ def with_options(
         shared: annotations of options that other commands have too.
         left_out: fields that are no option and keep their default.
     """
-    hints = get_type_hints(settings, include_extras=True)
-    names, shared = names or {}, shared or {}
-    offered = [field for field in fields(settings) if field.name not in left_out]
     options = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=shared.get(field.name, _option(hints[field.name], names.get(field.name))),
-        )
-        for field in offered
+        option
+        for option in _options(settings, names or {}, shared or {})
+        if option.name not in left_out
     ]
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(command)
         def parsed(**given: Any) -> R:
-            chosen = {field.name: _plain(given.pop(field.name)) for field in offered}
+            chosen = {option.name: _plain(given.pop(option.name)) for option in options}
             return command(**given, settings=settings(**chosen))
 
         own = inspect.signature(command, eval_str=True).parameters.values()
@@ -59,6 +52,16 @@ def with_options(
         return parsed
 
     return decorate
+
+
+def _options(
+    settings: type[Any], names: Mapping[str, str], shared: Mapping[str, Any]
+) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(settings, include_extras=True)
+    for field in fields(settings):
+        name, kind = field.name, inspect.Parameter.KEYWORD_ONLY
+        annotation = shared.get(name, _option(hints[name], names.get(name)))
+        yield inspect.Parameter(name, kind, default=field.default, annotation=annotation)
 
 
 def _option(annotation: Any, name: str | None) -> Any:

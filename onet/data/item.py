@@ -43,7 +43,7 @@ class ItemPlan:
         wanted: the parts that are asked for besides.
         record: the `item.json` that an earlier run left; None if the item is to be made from the
             beginning.
-        missing: the parts to make.
+        missing: the parts to make; with a record and without these the item is finished.
         damaged: files that are not as they were written, with what is wrong.
     """
 
@@ -54,11 +54,6 @@ class ItemPlan:
     record: dict[str, Any] | None = None
     missing: list[Part] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.record is not None and not self.missing
 
     def anew(self) -> ItemPlan:
         """Return the plan to make all of the item."""

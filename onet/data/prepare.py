@@ -1,4 +1,18 @@
-"""From a folder of meshes to a store: find the meshes, plan, make the items, draw the splits."""
+"""From a folder of meshes to a store: find the meshes, plan, make the items, draw the splits.
+
+The first folder below that of the meshes is the category; deeper folders become part of the model's
+name, joined by `__`. Meshes directly in it get its name as their category. Each mesh is moved to
+the unit frame, made watertight, and normalised again, so that the watertight mesh has the longest
+edge 1. Query points are rounded to float16 before they are labelled. What is random about an item
+depends on the seed and its name alone.
+
+An item is finished when its `item.json` is there, which is written last; finished items are kept if
+mesh and settings are the same, and all files have the sizes and hashes that `item.json` tells
+(`onet.data.integrity`). Optional parts (`onet.data.parts`) can be added to a store later: only they
+are made then. Meshes that fail cost only themselves: they are logged, listed in `failures.csv` and
+in the report, and left out of the split lists. So are files that may be meshes, but have a format
+that is not read, unless a listing says which files to take.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +22,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -95,19 +109,6 @@ def prepare(
 ) -> PrepareReport:
     """Prepare all meshes below a folder for training; see `onet.data.store` for what is written.
 
-    The first folder below `meshes` is the category; deeper folders become part of the model's name,
-    joined by `__`. Meshes directly in `meshes` get its name as their category. Each mesh is moved
-    to the unit frame, made watertight, and normalised again, so that the watertight mesh has the
-    longest edge 1. Query points are rounded to float16 before they are labelled. What is random
-    about an item depends on the seed and its name alone.
-
-    An item is finished when its `item.json` is there, which is written last; finished items are
-    kept if mesh and settings are the same, and all files have the sizes and hashes that `item.json`
-    tells (`onet.data.integrity`). Pictures, grids and near-surface points can be added to a store
-    later: only they are made then. Meshes that fail cost only themselves: they are logged, listed
-    in `failures.csv` and in the report, and left out of the split lists. So are files that may be
-    meshes, but have a format that is not read, unless a listing says which files to take.
-
     Args:
         meshes: folder of meshes in the formats that `docs/data.md` lists.
         out: the store to make or extend. Split lists of the categories in this run are rewritten.
@@ -121,16 +122,17 @@ def prepare(
         StorageError: the disk is full, or `out` cannot be written; finished items are kept.
     """
     start = time.monotonic()
-    settings = replace(settings or PrepareSettings(), **changes)
+    settings = PrepareSettings(**changes) if settings is None else replace(settings, **changes)
     root, store = Path(meshes), Path(out)
     listed = None if settings.listing is None else read_listing(settings.listing, root)
     hold(store)
     selection = select_meshes(root, store, settings, listed)
     report = _begin(root, store, selection)
     plans = _plan_items(selection.sources, store, settings)
-    unfinished = [plan for plan in plans if not plan.finished]
-    report.kept = len(plans) - len(unfinished)
-    _make_items(unfinished, workers, scheduler, memory_needed(settings.resolution), report)
+    report.kept = len(selection.sources) - len(plans)
+    memory = memory_needed(settings.resolution)
+    outcomes = run_tasks(prepare_item, plans, workers, scheduler, _name, "prepare", memory)
+    _report_items(outcomes, report)
     _write_failures(store / FAILURES, [*report.failures, *report.skipped])
     report.splits = _write_lists(store, selection, settings, report.failures)
     report.seconds = time.monotonic() - start
@@ -157,7 +159,7 @@ def _begin(root: Path, store: Path, selection: Selection) -> PrepareReport:
 
 
 def _plan_items(sources: list[Source], store: Path, settings: PrepareSettings) -> list[ItemPlan]:
-    """Return what is to be done for each mesh; as many threads hash files as there are cores.
+    """Return what is to be done for items that are not finished; all cores hash their files.
 
     Records of earlier versions, without sizes and hashes, get them once the files are verified.
     """
@@ -171,35 +173,30 @@ def _plan_items(sources: list[Source], store: Path, settings: PrepareSettings) -
         plans = list(pool.map(plan, sources))
     finally:
         pool.shutdown(cancel_futures=True)
+    unfinished = []
     for item in plans:
         for name, what in item.damaged.items():
             logger.warning("%s: %s; it is made again", item.folder / name, what)
-        if item.finished and item.record is not None and not item.record.get(integrity.FILES):
+        if item.record is None or item.missing:
+            unfinished.append(item)
+        elif not item.record.get(integrity.FILES):
             write_record(item, item.record)
-    return plans
+    return unfinished
 
 
-def _make_items(
-    plans: list[ItemPlan],
-    workers: int | None,
-    scheduler: str | None,
-    memory: float,
+def _name(plan: ItemPlan) -> str:
+    return plan.source.name
+
+
+def _report_items(
+    outcomes: Generator[tuple[ItemPlan, dict[str, Any] | Exception], None, None],
     report: PrepareReport,
 ) -> None:
-    """Make the items on this machine or a cluster, and report each.
+    """Count the items as they are made, and list those that failed.
 
     Raises:
         StorageError: nothing more can be written.
     """
-    outcomes = run_tasks(
-        prepare_item,
-        plans,
-        workers,
-        scheduler,
-        lambda plan: plan.source.name,
-        "prepare",
-        memory,
-    )
     with closing(outcomes):
         for plan, outcome in outcomes:
             if isinstance(outcome, StorageError):
