@@ -59,7 +59,7 @@ def torus() -> Field:
 
 @pytest.fixture(scope="session")
 def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six shapes of the embedded sample prepared with all extras, each split one of a category."""
+    """Six shapes of the embedded sample prepared with all parts, each split one of a category."""
     from onet.data.prepare import prepare
     from onet.resources import assets_dir
 

@@ -15,9 +15,9 @@ import onet
 import onet.cli
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config, load_config
+from onet.data.closed_mesh import close_mesh, label_points, trust_mesh
 from onet.data.inputs import INPUTS
-from onet.data.solid import close_mesh, label_points, trust_mesh
-from onet.data.solid_points import SolidPoints
+from onet.data.labelled_points import LabelledPoints
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.topology import topology
@@ -235,12 +235,13 @@ def test_points_know_their_side() -> None:
     plain = abs(reach[:500].sum(1) - 1) > 0.05  # not between the facets and the ellipsoid
     np.testing.assert_array_equal(inside[:500][plain], (reach[:500].sum(1) < 1)[plain])
     assert abs(np.sqrt(reach[500:].sum(1)) - 1).max() < 0.2
-    data = SolidPoints(points, inside, INPUTS.build({"type": "index"}, ""), 50, seed=1)
+    data = LabelledPoints(points, inside, INPUTS.build({"type": "index"}, ""), 50, seed=1)
     first, again = data[0], data[0]
     assert torch.equal(first["points"], again["points"]) and first["inputs"].shape == ()
     data.set_epoch(1)
     assert not torch.equal(first["points"], data[0]["points"])
-    assert len(SolidPoints(points, inside, INPUTS.build({"type": "none"}, ""))[0]["points"]) == 1200
+    whole = LabelledPoints(points, inside, INPUTS.build({"type": "none"}, ""))
+    assert len(whole[0]["points"]) == 1200
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from onet.data.solid import close_mesh, trust_mesh
+from onet.data.closed_mesh import close_mesh, trust_mesh
 from onet.errors import DataError
 from onet.geometry.cameras import ring_cameras
 from onet.geometry.distance import closest_point

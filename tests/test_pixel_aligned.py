@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config, parse_config
 from onet.data.build import build_datasets
-from onet.data.extras import write_renderings
 from onet.data.inputs import ImageInput
 from onet.data.inputs.several import sample_several
+from onet.data.parts.renderings import write_renderings
 from onet.data.store import CAMERAS, RENDERINGS, Item, Store, write_pointcloud, write_points
 from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import (

@@ -41,7 +41,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from onet.data.extras import write_renderings
+from onet.data.parts.renderings import write_renderings
 from onet.data.prepare import prepare
 from onet.data.store import RENDERINGS, SPLITS, VOXELS, Store
 from onet.errors import DataError

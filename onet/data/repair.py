@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from onet.data import integrity
-from onet.data.prepare import Settings
-from onet.data.store import NEAR_SURFACE, RECORD, RENDERINGS, VOXELS, Item
-from onet.geometry.cameras import PUBLISHED_SIZE
+from onet.data.parts import PARTS
+from onet.data.settings import PrepareSettings
+from onet.data.store import RECORD, Item
 
 
 def remake(item: Item, name: str, record: dict[str, Any] | None, root: Path) -> str:
@@ -34,19 +34,15 @@ def command(record: dict[str, Any], root: Path) -> str:
 
     MESHES stands for the folder of meshes, which the record does not tell.
     """
+    names = ("points", "surface", "resolution", "thickness", "seed")
+    changes = {name: record["settings"].get(name) for name in names}
+    for part in PARTS:
+        changes |= part.settings_of(record)
     words = ["onet prepare MESHES", str(root)]
-    for option in ("points", "surface", "resolution", "thickness", "seed"):
-        value = record["settings"].get(option)
-        if value is not None and value != getattr(Settings(), option):
-            words.append(f"--{option} {value}")
-    extras = record.get("extras", {})
-    if pictures := extras.get(RENDERINGS):
-        words.append(f"--render {pictures['count']}")
-        words += [f"--views {pictures['views']}"] * (pictures["views"] != "ring")
-        words += [f"--render-size {pictures['size']}"] * (pictures["size"] != PUBLISHED_SIZE)
-        words += ["--alpha"] * pictures["alpha"]
-    if grid := extras.get(VOXELS):
-        words.append(f"--voxels {grid['resolution']}")
-    if near := extras.get(NEAR_SURFACE):
-        words.append(f"--near-surface {near['noise']}")
+    for name, value in changes.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not None and value != getattr(PrepareSettings, name):
+            words.append(f"{option} {value}")
     return " ".join(words)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from onet.data.settings import DEFAULT_GROUP_PATTERN, PrepareSettings
 from onet.data.splits import SPLITS
 from onet.data.store import METADATA, RECORD
 from onet.errors import DataError
@@ -22,9 +23,6 @@ from onet.geometry.mesh_reading.formats import advice, unread_format
 from onet.locks import OWN
 from onet.names import checked_path, name_problem, portable_key, printable, told_apart
 from onet.registry import nearest
-
-DEFAULT_GROUP_PATTERN = r"^(.+?)__"
-"""The text before the first double underscore: the subfolder, or a prefix of the file name."""
 
 FAILURES = "failures.csv"
 
@@ -52,6 +50,52 @@ class Listed:
 
     group: str | None = None
     split: str | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The meshes to prepare.
+
+    Attributes:
+        sources: those that can have an item, sorted by name.
+        groups: the group of each by its name.
+        splits: of those whose split the listing gives, by their files.
+        refused: why others cannot have an item, by their files.
+        unread: files that may be meshes, of formats that are not read.
+    """
+
+    sources: list[Source]
+    groups: dict[str, str]
+    splits: dict[str, str]
+    refused: dict[str, str]
+    unread: list[Unread]
+
+
+def select_meshes(
+    root: Path, store: Path, settings: PrepareSettings, listed: Mapping[str, Listed] | None
+) -> Selection:
+    """Find the meshes that the settings choose, with their names in the store and their groups.
+
+    Args:
+        root: folder of meshes.
+        store: where the items go; nobody else may write to it meanwhile.
+        settings: the fields `categories`, `max_per_category`, `split_by`, `group_pattern`, `seed`.
+        listed: the files to take, as `read_listing` returns them; None means all. Files of other
+            formats do not matter then.
+
+    Raises:
+        DataError: see `find_meshes` and `group_sources`.
+    """
+    found = find_meshes(root, settings.categories, listed, store)
+    unread = find_unread(root, settings.categories) if listed is None else []
+    impossible = refused(found, root, store)
+    sources = [source for source in found if source.file not in impossible]
+    if settings.max_per_category is not None:
+        sources = limit_per_category(sources, settings.max_per_category, settings.seed)
+    listed = listed or {}
+    groups = group_sources(sources, settings.split_by, settings.group_pattern, listed)
+    splits = {file: entry.split for file, entry in listed.items() if entry.split is not None}
+    return Selection(sources, groups, splits, impossible, unread)
 
 
 def find_meshes(

@@ -33,8 +33,8 @@ from torch import Tensor
 from onet._version import __version__
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
-from onet.data.solid import Solid, close_mesh, label_points, trust_mesh
-from onet.data.solid_points import SolidPoints
+from onet.data.closed_mesh import ClosedMesh, close_mesh, label_points, trust_mesh
+from onet.data.labelled_points import LabelledPoints
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh, save_mesh
@@ -87,7 +87,7 @@ class Fit:
     field: OccupancyField
     frame: UnitFrame
     mesh: trimesh.Trimesh
-    solid: Solid
+    solid: ClosedMesh
     iou: float
     parameters: int
     seconds: float
@@ -303,8 +303,8 @@ def _train(
     subsample, seed = config.data.points_subsample, config.training.seed
     observed = build_input(config)
     datasets = {
-        "train": SolidPoints(points[held:], occupancies[held:], observed, subsample, seed),
-        "val": SolidPoints(points[:held], occupancies[:held], observed),
+        "train": LabelledPoints(points[held:], occupancies[held:], observed, subsample, seed),
+        "val": LabelledPoints(points[:held], occupancies[:held], observed),
     }
     scratch = nullcontext(folder) if folder else tempfile.TemporaryDirectory()
     with scratch as run:

@@ -1,4 +1,4 @@
-"""The labelled points of one solid, as a dataset with a single item."""
+"""The labelled points of one shape, as a dataset with a single item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onet.data.store import Item
 from onet.errors import ConfigError
 
 
-class SolidPoints(Dataset[dict[str, Any]]):
+class LabelledPoints(Dataset[dict[str, Any]]):
     """Query points drawn from a pool; the draw is a function of (seed, epoch).
 
     Args:

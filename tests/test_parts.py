@@ -2,15 +2,20 @@
 
 import json
 import shutil
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
+from onet.data import item as making
 from onet.data.check import check_store
+from onet.data.parts import PARTS, Part, renderings, voxels
 from onet.data.prepare import prepare
-from onet.data.store import NEAR_SURFACE, POINTS, RECORD, RENDERINGS, VOXELS, Store
+from onet.data.settings import PrepareSettings
+from onet.data.store import MESH, NEAR_SURFACE, POINTS, RECORD, RENDERINGS, VOXELS, Store
 from onet.errors import DataError
 from onet.geometry.cameras import read_cameras
 from onet.geometry.distance import TriangleTree
@@ -124,15 +129,13 @@ def test_only_what_is_missing_or_differs_is_made(meshes, tmp_path):
 def test_a_part_that_was_interrupted_is_made_again(meshes, tmp_path, monkeypatch):
     out = tmp_path / "out"
     prepare(meshes, out, **SMALL, voxels=16)
-    from onet.data import extras
-
-    write = extras.write_binvox
+    write = voxels.write_binvox
 
     def interrupted(path, grid):
         write(path, grid)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(extras, "write_binvox", interrupted)
+    monkeypatch.setattr(voxels, "write_binvox", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(meshes, out, **SMALL, voxels=8)
     monkeypatch.undo()
@@ -152,16 +155,14 @@ def test_random_views_and_alpha(meshes, tmp_path):
 
 
 def test_a_failure_costs_its_own_item(meshes, tmp_path, monkeypatch):
-    from onet.data import extras
-
-    draw = extras.render_view
+    draw = renderings.render_view
 
     def broken(mesh, camera, size):
         if np.ptp(mesh.vertices[:, 1]) > 9:
             raise DataError("cannot be drawn")
         return draw(mesh, camera, size)
 
-    monkeypatch.setattr(extras, "render_view", broken)
+    monkeypatch.setattr(renderings, "render_view", broken)
     report = prepare(meshes, tmp_path / "out", **SMALL, render=2, render_size=16)
     assert [(f.file, f.reason) for f in report.failures] == [("ball/b.ply", "cannot be drawn")]
     assert [item.model for item in Store(tmp_path / "out").items("train")] == ["a"]
@@ -199,7 +200,7 @@ def test_check_names_damaged_parts(checked_store, tmp_path, file, content):
 
 @pytest.fixture(scope="module")
 def checked_store(tmp_path_factory):
-    root = tmp_path_factory.mktemp("extras")
+    root = tmp_path_factory.mktemp("parts")
     for name in ("a", "b"):
         mesh = trimesh.creation.icosphere(subdivisions=2)
         save_mesh(mesh, root / "meshes" / "ball" / f"{name}.ply")
@@ -214,3 +215,82 @@ def checked_store(tmp_path_factory):
 def test_impossible_parts_are_named(meshes, tmp_path, wrong):
     with pytest.raises(DataError, match=next(iter(wrong))):
         prepare(meshes, tmp_path / "out", **SMALL, **wrong)
+
+
+@dataclass(frozen=True)
+class Volume(Part):
+    """A part that the package does not have: the volume of the closed mesh in source units."""
+
+    name: ClassVar[str] = "volume.txt"
+    fields_of: ClassVar = {"digits": "points"}
+
+    digits: int
+
+    def write(self, folder, shape):
+        closed = shape.require_closed()
+        (folder / self.name).write_text(str(closed.mesh.volume * closed.frame.scale**3))
+
+
+def test_a_new_part_is_a_class_and_a_line(meshes, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    prepare(meshes, out, **SMALL, voxels=16)
+    monkeypatch.setattr("onet.data.parts.PARTS", [*PARTS, Volume])
+    monkeypatch.setattr("onet.data.item.PARTS", [*PARTS, Volume])
+    assert prepare(meshes, out, **SMALL).prepared == 2
+    file = out / "ball" / "a" / Volume.name
+    radius = 3 * (1 + 2 * 1.5 / 32)  # with the thickness added
+    assert float(file.read_text()) == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.05)
+    record = json.loads((file.parent / RECORD).read_text())
+    assert record["extras"] == {VOXELS: {"resolution": 16}, Volume.name: {"digits": 4000}}
+    assert {VOXELS, Volume.name} < {*record["files"]}
+    assert prepare(meshes, out, **SMALL).kept == 2
+    file.write_text("")  # damaged
+    assert prepare(meshes, out, **SMALL).prepared == 1
+    assert file.read_text()
+    # of another mesh, when nobody makes this part any more
+    save_mesh(trimesh.creation.box(), meshes / "ball" / "a.ply")
+    monkeypatch.setattr("onet.data.parts.PARTS", PARTS)
+    assert prepare(meshes, out, **SMALL).prepared == 1
+    assert not file.exists()
+
+
+def test_a_part_that_does_not_say_what_it_needs_is_a_defect_of_its_own(
+    meshes, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    prepare(meshes, out, **SMALL)
+    monkeypatch.setattr(voxels.Voxels, "needs_closed_mesh", False)
+    report = prepare(meshes, out, **SMALL, voxels=8)
+    assert ["not closed" in failure.reason for failure in report.failures] == [True, True]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_settings_lead_to_the_part_and_back(part):
+    asked = {"render": 4, "views": "random", "alpha": True, "voxels": 8, "near_surface": 0.1}
+    settings = PrepareSettings(**asked, points=70, seed=5)
+    made = part.wanted(settings)
+    assert part.wanted(PrepareSettings(points=70, seed=5)) is None
+    record = {"extras": {part.name: made.settings()}}
+    assert made.present(json.loads(json.dumps(record))) and not made.present({})
+    back = part.settings_of(record)
+    assert all(getattr(settings, name) == value for name, value in back.items())
+    assert part.wanted(PrepareSettings(**back)) == made
+    assert part.settings_of({}) == {}
+
+
+def test_a_mesh_that_changes_after_it_was_planned_is_made_anew(meshes, tmp_path, monkeypatch):
+    out, path = tmp_path / "out", meshes / "ball" / "a.ply"
+    prepare(meshes, out, **SMALL, **ALL)
+    read = making.load_mesh
+
+    def changed(file, **options):
+        save_mesh(trimesh.creation.box((1, 2, 3)), path)
+        return read(path, **options | {"data": path.read_bytes()})
+
+    monkeypatch.setattr(making, "load_mesh", changed)
+    assert prepare(meshes, out, **SMALL, **ALL | {"voxels": 8}, max_per_category=1).prepared == 1
+    monkeypatch.undo()
+    assert prepare(meshes, tmp_path / "fresh", **SMALL, **ALL | {"voxels": 8}).ok
+    for file in (VOXELS, f"{RENDERINGS}/001.jpg", MESH):
+        one, two = ((root / "ball" / "a" / file).read_bytes() for root in (out, tmp_path / "fresh"))
+        assert one == two

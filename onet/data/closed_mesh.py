@@ -1,4 +1,4 @@
-"""The solid that a mesh in any condition stands for, and labelled points of it."""
+"""The closed mesh that a mesh in any condition stands for, and labelled points of it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Solid:
-    """A watertight mesh.
+class ClosedMesh:
+    """A watertight mesh, the boundary of a solid.
 
     Attributes:
         mesh: in the unit frame.
@@ -39,8 +39,8 @@ def close_mesh(
     name: str,
     resolution: int = 256,
     thickness: float | None = None,
-) -> Solid:
-    """Make a mesh watertight and normalise it again, so that the solid has the longest edge 1.
+) -> ClosedMesh:
+    """Make a mesh watertight and normalise it again, so that the result has the longest edge 1.
 
     Args:
         mesh: triangles in any condition.
@@ -62,7 +62,7 @@ def close_mesh(
     method = closed.metadata["watertight"]
     inner = UnitFrame.of_mesh(closed, name)
     added = method["thickness"]
-    return Solid(
+    return ClosedMesh(
         inner.mesh_to_unit(closed),
         outer.compose(inner),
         method,
@@ -73,7 +73,7 @@ def close_mesh(
 def trust_mesh(
     mesh: trimesh.Trimesh,  # in the source frame
     name: str,
-) -> Solid:
+) -> ClosedMesh:
     """A mesh that is closed already, as it is.
 
     Raises:
@@ -85,11 +85,13 @@ def trust_mesh(
     frame = UnitFrame.of_mesh(mesh, name)
     if not topology(mesh).watertight:
         raise DataError(f"{name}: is not watertight; have it closed (leave out `closed`)")
-    return Solid(frame.mesh_to_unit(mesh), frame, {"method": "given"}, {"unit": 0.0, "source": 0.0})
+    return ClosedMesh(
+        frame.mesh_to_unit(mesh), frame, {"method": "given"}, {"unit": 0.0, "source": 0.0}
+    )
 
 
 def label_points(
-    solid: Solid,
+    closed: ClosedMesh,
     uniform: int,
     near: int,
     noise: float,
@@ -99,7 +101,7 @@ def label_points(
     """Points (N, 3) in the unit frame with their occupancies (N,).
 
     Args:
-        solid: labels are those of its mesh.
+        closed: labels are those of its mesh.
         uniform: number of points anywhere in the padded unit cube; they come first.
         near: number of points near the surface.
         noise: their standard deviation from it, in units of the longest edge.
@@ -108,7 +110,7 @@ def label_points(
     """
     points = sample_box(uniform, padding, rng)
     if near:
-        surface = sample_surface(solid.mesh, near, rng)[0]
+        surface = sample_surface(closed.mesh, near, rng)[0]
         moved = surface + noise * rng.standard_normal(surface.shape)
         points = np.concatenate([points, moved.astype(np.float32)])
-    return points, contains(solid.mesh, points)
+    return points, contains(closed.mesh, points)

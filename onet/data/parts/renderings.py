@@ -1,0 +1,84 @@
+"""Pictures of a mesh with their cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from PIL import Image
+
+from onet.data.parts._part import Part, Shape
+from onet.data.settings import Views
+from onet.data.store import CAMERAS, RENDERINGS
+from onet.errors import DataError
+from onet.files import replacing_folder
+from onet.geometry.cameras import Camera, random_cameras, ring_cameras, write_cameras
+from onet.geometry.rendering import on_white, render_view
+
+if TYPE_CHECKING:
+    import trimesh
+
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Renderings(Part):
+    """Pictures of the mesh as it was read, in its colours; see `onet.geometry.cameras`.
+
+    Attributes:
+        count: number of pictures.
+        views: `ring`, around the object from slightly above, as the published pictures are, or
+            `random`, from all sides.
+        size: pixels along an edge; published are 137.
+        alpha: PNG with transparency around the object in place of JPEG on white.
+        seed: of the cameras.
+    """
+
+    name: ClassVar[str] = RENDERINGS
+    fields_of: ClassVar = {
+        "count": "render",
+        "views": "views",
+        "size": "render_size",
+        "alpha": "alpha",
+        "seed": "seed",
+    }
+    needs_closed_mesh: ClassVar[bool] = False
+    needs_colors: ClassVar[bool] = True
+
+    count: int
+    views: Views
+    size: int
+    alpha: bool
+    seed: int
+
+    def write(self, folder: Path, shape: Shape) -> None:
+        rng = shape.rng(self.seed, self.name)
+        place = ring_cameras if self.views == "ring" else random_cameras
+        cameras = place(shape.mesh.bounds, self.count, self.size, rng)
+        write_renderings(folder / self.name, shape.mesh, cameras, self.size, self.alpha)
+
+
+def write_renderings(
+    folder: Path, mesh: trimesh.Trimesh, cameras: Sequence[Camera], size: int, alpha: bool
+) -> None:
+    """Write pictures `000.jpg`, ... (or png with alpha) and `cameras.npz`, in the published layout.
+
+    The folder appears with all its files at once, in the place of an older one.
+
+    Raises:
+        DataError: a picture shows nothing.
+    """
+    with replacing_folder(folder) as temporary:
+        for number, camera in enumerate(cameras):
+            image = render_view(mesh, camera, size)
+            if not image[..., 3].any():
+                raise DataError(f"picture {number} shows nothing of the mesh; check its faces")
+            stem = temporary / f"{number:03d}"
+            if alpha:
+                Image.fromarray(image).save(stem.with_suffix(".png"), optimize=True)
+            else:
+                picture = Image.fromarray(on_white(image))
+                picture.save(stem.with_suffix(".jpg"), quality=JPEG_QUALITY)
+        write_cameras(temporary / CAMERAS, cameras)
