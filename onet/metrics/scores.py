@@ -185,53 +185,21 @@ def evaluate(
     """
     mesh = _as_mesh(mesh, "mesh")
     reference = None if reference is None else _as_mesh(reference, "reference")
-    if samples < 1:
-        raise DataError(f"samples: {samples}; give at least 1")
-    if not all(threshold > 0 for threshold in thresholds):
-        raise DataError(f"thresholds: {tuple(thresholds)}; give positive ones")
-    if (points is None) != (occupancies is None):
-        raise DataError("points and occupancies belong together; give both or neither")
-    if normals is not None and pointcloud is None:
-        raise DataError("normals belong to a pointcloud; give it too")
+    _check_arguments(samples, thresholds, points, occupancies, pointcloud, normals)
     frame = UnitFrame(np.zeros(3), 1.0)
     if reference is not None and len(reference.faces):
         frame = UnitFrame.of_mesh(reference, "reference")
         mesh, reference = frame.mesh_to_unit(mesh), frame.mesh_to_unit(reference)
     rng = np.random.default_rng(seed)
 
-    target: SurfaceSamples | None = None
-    solid = reference is not None and surface_area(reference) > 0
-    if pointcloud is not None:
-        where = frame.to_unit(check_points(pointcloud, "pointcloud"))
-        target = SurfaceSamples(
-            where, None if normals is None else as_normals(normals, len(where), "normals")
-        )
-    elif reference is not None and solid:
-        target = SurfaceSamples.of(reference, samples, rng)
+    target = _target(reference, pointcloud, normals, frame, samples, rng)
     source = SurfaceSamples.of(mesh, samples, rng) if surface_area(mesh) > 0 else None
-
-    penalty = PENALTY | {f_score_key(threshold): 0.0 for threshold in thresholds}
-    scores: Scores = dict.fromkeys(penalty)
-    exact: Scores = dict.fromkeys(SURFACE_PENALTY)
-    if target is not None:
-        scores |= penalty if source is None else sampled_scores(source, target, thresholds)
-        if reference is not None and solid:
-            exact = dict(SURFACE_PENALTY)
-            if source is not None:
-                exact = exact_scores(mesh, source.points, reference, target.points)
-
-    iou = resolution = None
-    if points is not None:
-        where = frame.to_unit(check_points(points, "points"))
-        truth = as_occupancies(occupancies, len(where))
-        inside = _inside(mesh, where)
-        iou = intersection_over_union(inside, truth)
-        resolution = _resolution(iou, int(np.count_nonzero(inside | truth)))
-    elif reference is not None:
-        common = overlap(mesh, reference, samples, rng)
-        iou, resolution = common.iou, common.resolution
-        if common.iou is None:
-            warnings.warn(f"IoU cannot be told: {common.reason}", stacklevel=2)
+    scores = _sampled(source, target, thresholds)
+    exact = _exact(mesh, source, reference, target)
+    if points is not None and occupancies is not None:
+        iou, resolution = _stored_iou(mesh, points, occupancies, frame)
+    else:
+        iou, resolution = _mesh_iou(mesh, reference, samples, rng)
 
     shape, truth_or_mesh = topology(mesh), mesh if reference is None else reference
     floor = None
@@ -252,6 +220,94 @@ def evaluate(
         noise_floor=floor,
         iou_resolution=resolution,
     )
+
+
+def _check_arguments(
+    samples: int,
+    thresholds: Sequence[float],
+    points: ArrayLike | None,
+    occupancies: ArrayLike | None,
+    pointcloud: ArrayLike | None,
+    normals: ArrayLike | None,
+) -> None:
+    """Refuse what `evaluate` cannot measure with, whatever the meshes are."""
+    if samples < 1:
+        raise DataError(f"samples: {samples}; give at least 1")
+    if not all(threshold > 0 for threshold in thresholds):
+        raise DataError(f"thresholds: {tuple(thresholds)}; give positive ones")
+    if (points is None) != (occupancies is None):
+        raise DataError("points and occupancies belong together; give both or neither")
+    if normals is not None and pointcloud is None:
+        raise DataError("normals belong to a pointcloud; give it too")
+
+
+def _target(
+    reference: trimesh.Trimesh | None,  # in the unit frame
+    pointcloud: ArrayLike | None,
+    normals: ArrayLike | None,
+    frame: UnitFrame,
+    samples: int,
+    rng: np.random.Generator,
+) -> SurfaceSamples | None:
+    """Return points of the true surface in the unit frame: those given, or drawn ones, or none."""
+    if pointcloud is not None:
+        where = frame.to_unit(check_points(pointcloud, "pointcloud"))
+        known = None if normals is None else as_normals(normals, len(where), "normals")
+        return SurfaceSamples(where, known)
+    if reference is not None and surface_area(reference) > 0:
+        return SurfaceSamples.of(reference, samples, rng)
+    return None
+
+
+def _sampled(
+    source: SurfaceSamples | None, target: SurfaceSamples | None, thresholds: Sequence[float]
+) -> Scores:
+    """Return the sampled scores: the penalties without a source, None without a target."""
+    penalty = PENALTY | {f_score_key(threshold): 0.0 for threshold in thresholds}
+    scores: Scores = dict.fromkeys(penalty)
+    if target is None:
+        return scores
+    return scores | (penalty if source is None else sampled_scores(source, target, thresholds))
+
+
+def _exact(
+    mesh: trimesh.Trimesh,
+    source: SurfaceSamples | None,
+    reference: trimesh.Trimesh | None,
+    target: SurfaceSamples | None,
+) -> Scores:
+    """Return the `surface_` scores: penalties without a source, None without a true surface."""
+    if target is None or reference is None or not surface_area(reference) > 0:
+        return dict.fromkeys(SURFACE_PENALTY)
+    if source is None:
+        return dict(SURFACE_PENALTY)
+    return exact_scores(mesh, source.points, reference, target.points)
+
+
+def _stored_iou(
+    mesh: trimesh.Trimesh, points: ArrayLike, occupancies: ArrayLike, frame: UnitFrame
+) -> tuple[float, float | None]:
+    """Return the IoU at stored points, and what they can tell."""
+    where = frame.to_unit(check_points(points, "points"))
+    truth = as_occupancies(occupancies, len(where))
+    inside = _inside(mesh, where)
+    iou = intersection_over_union(inside, truth)
+    return iou, _resolution(iou, int(np.count_nonzero(inside | truth)))
+
+
+def _mesh_iou(
+    mesh: trimesh.Trimesh,
+    reference: trimesh.Trimesh | None,
+    samples: int,
+    rng: np.random.Generator,
+) -> tuple[float | None, float | None]:
+    """Return the IoU of two meshes, and what the points can tell; None where they cannot."""
+    if reference is None:
+        return None, None
+    common = overlap(mesh, reference, samples, rng)
+    if common.iou is None:
+        warnings.warn(f"IoU cannot be told: {common.reason}", stacklevel=3)
+    return common.iou, common.resolution
 
 
 def noise_floor(
