@@ -79,11 +79,7 @@ def calibrate(
     checkpoint = resolve_checkpoint(run_dir)
     if checkpoint.parent.name != FOLDER:
         raise CheckpointError(f"{run_dir}: is not in a run folder; give one `onet train` wrote")
-    if items < 1 or points < 1 or not 0 < quantile < 1:
-        raise ConfigError(
-            f"items {items}, points {points}, quantile {quantile}: give at least 1, at least 1, "
-            "and a number between 0 and 1"
-        )
+    _check_numbers(items, points, quantile)
     folder = checkpoint.parent.parent
     hold(folder, below=(FOLDER,))
     model = load(checkpoint, device)
@@ -109,6 +105,14 @@ def calibrate(
         draw(samples, scaling, folder / PICTURE)
     result.write(folder)
     return result
+
+
+def _check_numbers(items: int, points: int, quantile: float) -> None:
+    if items < 1 or points < 1 or not 0 < quantile < 1:
+        raise ConfigError(
+            f"items {items}, points {points}, quantile {quantile}: give at least 1, at least 1, "
+            "and a number between 0 and 1"
+        )
 
 
 def _choose_items(

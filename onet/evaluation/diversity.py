@@ -196,12 +196,7 @@ def evaluate_diversity(
     network = None if features is None else load(features, device)
     drawn = points if network is None else max(points, points_needed(network))
     sampler = _Sampler(drawn, seed, normalize, workers)
-    usable, unusable = _sample_meshes(root, meshes, sampler)
-    clouds = {
-        GENERATED: np.stack(list(usable.values())),
-        REFERENCE: _stacked(sampler.draw(real.reference, REFERENCE)),
-        TRAINING: _stacked(sampler.draw(real.training, TRAINING)),
-    }
+    clouds, unusable = _sample_all(root, meshes, real, sampler)
     sets = _equal_sets(clouds, real.reference, sampler)
     rows, floor = _score(sets, {"chamfer": points, "emd": emd_points}, workers)
     if network is not None:
@@ -210,24 +205,16 @@ def evaluate_diversity(
     protocol = Provenance(data=real.store.root, split=real.split, seed=seed).as_dict(
         KEYS,
         generated=str(root.resolve()),
-        shapes=len(usable),
         failed=failed + len(unusable),
         unusable=unusable,
-        categories=real.categories,
-        reference=len(real.reference),
-        training=len(real.training),
-        compared=len(sets[REFERENCE]),
         points=points,
         emd_points=emd_points,
         normalize=normalize,
         features=None if network is None else network.source,
-        noise_floor=float(np.median(floor)),
-        duplicates_within=float(floor.max()),
-        median_distance_to_training={
-            name: float(np.median(matrix.min(axis=1))) for name, matrix in near.items()
-        },
+        **_counts(real, clouds, sets),
+        **_typical_distances(floor, near),
     )
-    paths = {name: meshes[name].relative_to(root) for name in usable}
+    paths = {name: meshes[name].relative_to(root) for name in meshes if name not in unusable}
     nearest = _nearest(paths, real.training, near[GENERATED])
     report = DiversityReport(results, protocol, list(rows.values()), nearest)
     _write(report)
@@ -295,10 +282,10 @@ def _find_shapes(
     return _RealShapes(store, split, chosen, reference, training)
 
 
-def _sample_meshes(
-    root: Path, meshes: dict[str, Path], sampler: _Sampler
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, str]]:
-    """Return the points of the meshes that can be used, and of the others the reason."""
+def _sample_all(
+    root: Path, meshes: dict[str, Path], real: _RealShapes, sampler: _Sampler
+) -> tuple[dict[str, Clouds], dict[str, str]]:
+    """Return the points of all shapes, and why some meshes, by name, have none."""
     outcomes = dict(zip(meshes, sampler.draw(list(meshes.values()), GENERATED), strict=True))
     unusable = {name: str(made) for name, made in outcomes.items() if isinstance(made, DataError)}
     left = len(meshes) - len(unusable)
@@ -308,9 +295,13 @@ def _sample_meshes(
         )
     for reason in unusable.values():
         logger.warning("left out: %s", reason)
-    usable = [name for name in meshes if name not in unusable]
-    clouds = _stacked([outcomes[name] for name in usable])
-    return dict(zip(usable, clouds, strict=True)), unusable
+    usable = [made for name, made in outcomes.items() if name not in unusable]
+    clouds = {
+        GENERATED: _stacked(usable),
+        REFERENCE: _stacked(sampler.draw(real.reference, REFERENCE)),
+        TRAINING: _stacked(sampler.draw(real.training, TRAINING)),
+    }
+    return clouds, unusable
 
 
 def _equal_sets(
@@ -349,6 +340,35 @@ def _distances_to_training(
         name: pairwise_distances(of_set[:, :points], clouds[TRAINING][:, :points], workers=workers)
         for name, of_set in clouds.items()
         if name != TRAINING
+    }
+
+
+def _counts(
+    real: _RealShapes, clouds: dict[str, Clouds], sets: dict[str, Clouds]
+) -> dict[str, Any]:
+    """Return of what diversity.json holds the numbers of shapes, and their categories."""
+    return {
+        "categories": real.categories,
+        "shapes": len(clouds[GENERATED]),
+        "reference": len(real.reference),
+        "training": len(real.training),
+        "compared": len(sets[REFERENCE]),
+    }
+
+
+def _typical_distances(floor: Matrix, near: dict[str, Matrix]) -> dict[str, Any]:
+    """Return of what diversity.json holds the distances.
+
+    Args:
+        floor: between two samples of the same shape.
+        near: from training shapes, of each set.
+    """
+    return {
+        "noise_floor": float(np.median(floor)),
+        "duplicates_within": float(floor.max()),
+        "median_distance_to_training": {
+            name: float(np.median(matrix.min(axis=1))) for name, matrix in near.items()
+        },
     }
 
 

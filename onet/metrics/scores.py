@@ -195,30 +195,27 @@ def evaluate(
     target = _target(reference, pointcloud, normals, frame, samples, rng)
     source = SurfaceSamples.of(mesh, samples, rng) if surface_area(mesh) > 0 else None
     scores = _sampled(source, target, thresholds)
-    exact = _exact(mesh, source, reference, target)
     if points is not None and occupancies is not None:
         iou, resolution = _stored_iou(mesh, points, occupancies, frame)
     else:
         iou, resolution = _mesh_iou(mesh, reference, samples, rng)
 
-    shape, truth_or_mesh = topology(mesh), mesh if reference is None else reference
-    floor = None
+    floor, truth_or_mesh = None, mesh if reference is None else reference
     if noise_floor and surface_area(truth_or_mesh) > 0:
         floor = _floor(truth_or_mesh, samples, seed, thresholds)
+    told: dict[str, Any] = {
+        **{key: value for key, value in scores.items() if not key.startswith("f_score")},
+        **_exact(mesh, source, reference, target),
+        **_flags(topology(mesh)),
+    }
     return MeshMetrics(
         iou=iou,
         f_score={threshold: scores[f_score_key(threshold)] for threshold in thresholds},
-        **{key: value for key, value in scores.items() if not key.startswith("f_score")},
-        **exact,
         scale=frame.scale,
-        valid=_closed(shape),
-        watertight=shape.watertight,
-        manifold=shape.manifold,
-        oriented=shape.oriented,
-        outward=shape.outward,
         reference_valid=None if reference is None else _closed(topology(reference)),
         noise_floor=floor,
         iou_resolution=resolution,
+        **told,
     )
 
 
@@ -286,7 +283,7 @@ def _exact(
 
 def _stored_iou(
     mesh: trimesh.Trimesh, points: ArrayLike, occupancies: ArrayLike, frame: UnitFrame
-) -> tuple[float, float | None]:
+) -> tuple[float | None, float | None]:
     """Return the IoU at stored points, and what they can tell."""
     where = frame.to_unit(check_points(points, "points"))
     truth = as_occupancies(occupancies, len(where))
@@ -398,6 +395,17 @@ def _inside(mesh: trimesh.Trimesh, points: NDArray[np.floating]) -> NDArray[np.b
 def _resolution(iou: float, union: int) -> float | None:
     """Two standard errors of a share of `union` points, and the three that may be missed by all."""
     return 2 * (iou * (1 - iou) / union) ** 0.5 + 3 / union if union else None
+
+
+def _flags(shape: Topology) -> dict[str, bool]:
+    """Return what `MeshMetrics` says of the mesh's own topology."""
+    return {
+        "valid": _closed(shape),
+        "watertight": shape.watertight,
+        "manifold": shape.manifold,
+        "oriented": shape.oriented,
+        "outward": shape.outward,
+    }
 
 
 def _closed(shape: Topology) -> bool:
