@@ -65,6 +65,6 @@ def threshold(
         out=out,
         apply=apply,
     )
-    draw_threshold(report)
+    picture = draw_threshold(report)
     print_table(report.table(), report.title)
-    typer.echo(report.summary())
+    typer.echo(f"{report.summary()}, {picture}")

@@ -126,7 +126,7 @@ class ThresholdReport:
             f"best threshold {self.best:g} with IoU {s['iou']:.4f}; configured "
             f"{s['configured']:g} with IoU {s['iou_configured']:.4f}; "
             + (f"applied to this run: {applied:g}" if applied else "none applied to this run")
-            + f". See {self.out / run_threshold.FILE}, {self.out / PICTURE}"
+            + f". See {self.out / run_threshold.FILE}"
         )
 
 
