@@ -17,15 +17,16 @@ from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import render_mesh, render_points
 from onet.geometry.topology import topology
 from onet.inference.generation_folder import write_csv
-from onet.inference.reconstructor import load
+from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
 from onet.metrics.scores import evaluate
-from onet.report.contact_sheet import draw_grid
+from onet.report.contact_sheet import Picture, draw_grid
 from onet.resources import assets_dir
 
 logger = logging.getLogger(__name__)
 
 PICTURE = 224  # pixels
+TRUTH_COLOR = (0.76, 0.82, 0.72)
 
 
 @dataclass(frozen=True)
@@ -68,42 +69,57 @@ def run_demo(out: Path, seed: int = 0) -> DemoReport:
     start = time.perf_counter()
     assets = assets_dir()
     model = load(assets / "demo.safetensors")
-    rows, pictures, labels = [], [], []
-    for scan in sorted((assets / "scans").rglob("*.ply")):
-        name = scan.relative_to(assets / "scans").with_suffix("")
-        mesh = model.reconstruct(scan, seed=seed)
-        truth = load_mesh((assets / "truth" / name).with_suffix(".ply"))
-        written = load_mesh(save_mesh(mesh, (out / "meshes" / name).with_suffix(".glb")))
-        scores = evaluate(written, truth, seed=seed)
-        rows.append(
-            {
-                "scan": name.as_posix(),
-                "iou": scores.iou,
-                "chamfer_l1": scores.chamfer_l1,
-                "normal_consistency": scores.normal_consistency,
-                "faces": len(mesh.faces),
-                "closed": topology(written).solid,
-                "seconds": mesh.metadata["reconstruction"]["seconds"],
-            }
-        )
-        points = load_points(scan)
-        view = {"size": PICTURE, "bounds": truth.bounds}
-        pictures.append(
-            [
-                render_points(points, **view),
-                render_mesh(mesh, **view),
-                render_mesh(truth, color=(0.76, 0.82, 0.72), **view),
-            ]
-        )
-        labels.append([*name.parts, f"IoU {scores.iou:.3f}"])
-        logger.info("%s: IoU %.3f", name.as_posix(), scores.iou)
+    results = [
+        _reconstruct(model, scan, assets, out, seed)
+        for scan in sorted((assets / "scans").rglob("*.ply"))
+    ]
+    rows = _with_mean([result.row for result in results])
+    write_csv(out / "scores.csv", rows[0], rows)
+    with replacing(out / "contact_sheet.png") as temporary:
+        titles = ["scan", "reconstruction", "truth"]
+        pictures = [result.pictures for result in results]
+        draw_grid(pictures, [result.labels for result in results], titles, PICTURE).save(temporary)
+    return DemoReport(out, rows, time.perf_counter() - start)
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """Of one scan: the row of its scores, and its row of the contact sheet."""
+
+    row: dict[str, Any]
+    pictures: list[Picture]
+    labels: list[str]
+
+
+def _reconstruct(model: Reconstructor, scan: Path, assets: Path, out: Path, seed: int) -> _Result:
+    """Reconstruct a scan, write its mesh and measure what was written."""
+    name = scan.relative_to(assets / "scans").with_suffix("")
+    mesh = model.reconstruct(scan, seed=seed)
+    truth = load_mesh((assets / "truth" / name).with_suffix(".ply"))
+    written = load_mesh(save_mesh(mesh, (out / "meshes" / name).with_suffix(".glb")))
+    scores = evaluate(written, truth, seed=seed)
+    row = {
+        "scan": name.as_posix(),
+        "iou": scores.iou,
+        "chamfer_l1": scores.chamfer_l1,
+        "normal_consistency": scores.normal_consistency,
+        "faces": len(mesh.faces),
+        "closed": topology(written).solid,
+        "seconds": mesh.metadata["reconstruction"]["seconds"],
+    }
+    pictures = [
+        render_points(load_points(scan), size=PICTURE, bounds=truth.bounds),
+        render_mesh(mesh, size=PICTURE, bounds=truth.bounds),
+        render_mesh(truth, color=TRUTH_COLOR, size=PICTURE, bounds=truth.bounds),
+    ]
+    logger.info("%s: IoU %.3f", name.as_posix(), scores.iou)
+    return _Result(row, pictures, [*name.parts, f"IoU {scores.iou:.3f}"])
+
+
+def _with_mean(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows and, last, their mean."""
     mean: dict[str, Any] = {"scan": "mean", "closed": ""}
     for key in ("iou", "chamfer_l1", "normal_consistency", "faces", "seconds"):
         mean[key] = sum(row[key] for row in rows) / len(rows)
     mean["faces"] = round(mean["faces"])
-    rows.append(mean)
-    write_csv(out / "scores.csv", rows[0], rows)
-    with replacing(out / "contact_sheet.png") as temporary:
-        titles = ["scan", "reconstruction", "truth"]
-        draw_grid(pictures, labels, titles, PICTURE).save(temporary)
-    return DemoReport(out, rows, time.perf_counter() - start)
+    return [*rows, mean]

@@ -26,6 +26,7 @@ from onet.inference.generate import generate
 from onet.inference.generation_folder import read_settings
 from onet.metrics.scores import evaluate, intersection_over_union
 from onet.models import build_model
+from onet.report.threshold_curves import draw_threshold
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +174,7 @@ def test_files_hold_the_search(run):
         rows = list(csv.DictReader(file))
     assert [float(row["iou [fraction]"]) for row in rows] == [row["iou"] for row in report.rows]
     assert len(rows) == len(GRID)
+    assert draw_threshold(report) == run / "threshold.png"
     with Image.open(run / "threshold.png") as picture:
         assert picture.format == "PNG" and picture.width > 400
     assert report.table()[-1]["threshold"] == "0.99" and len(report.table()) < 15
@@ -302,3 +304,4 @@ def test_command(run, capsys):
     shown = capsys.readouterr().out
     assert "chamfer l1" in shown and "applied to this run" in shown
     assert "threshold.json" in shown.replace("\n", "")
+    assert (run / "threshold.png").is_file()

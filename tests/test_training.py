@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from onet.checkpoints import checkpoint as checkpoints
 from onet.checkpoints.checkpoint import load_checkpoint, resolve_checkpoint
 from onet.config import Config, load_config
 from onet.data.build import build_datasets
@@ -25,7 +26,7 @@ from onet.data.store import write_pointcloud, write_points
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.models import OccupancyNetwork, build_model
-from onet.training import checkpoints, loop
+from onet.training import loop
 from onet.training.convergence import loss_improving, validation_improving
 from onet.training.fabric import build_fabric
 from onet.training.logs import read_metrics

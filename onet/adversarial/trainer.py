@@ -242,38 +242,44 @@ class AdversarialTrainer:
         of_d: Gradients = []
         if generator or coupled:
             loss, more = self._generator_loss(batch, latent, iteration)
-            if generator:
-                report |= more
+            report |= more if generator else {}
             self._require_finite(more, iteration)
             of_g = _gradients(loss, self.parameters_g, create_graph=coupled)
         if discriminator or coupled:
             loss, more = self._discriminator_loss(batch, latent, iteration, attached=coupled)
-            if discriminator:
-                report |= more
+            report |= more if discriminator else {}
             self._require_finite(more, iteration)
             of_d = _gradients(loss, self.parameters_d, create_graph=coupled)
         if coupled:
-            added_g: list[Tensor] = []
-            if rules.consensus:
-                shared = consensus([*of_g, *of_d], rules.consensus)
-                added_g.append(shared)
-                if discriminator:
-                    more_d = _gradients(shared, self.parameters_d, retain_graph=True)
-            if rules.nagarajan_kolter:
-                added_g.append(nagarajan_kolter(of_d, rules.nagarajan_kolter))
-            if generator:
-                more_g = _gradients(torch.stack(added_g).sum(), self.parameters_g)
-                of_g = _sums([(1.0, of_g), (1.0, more_g)])
-            if discriminator and rules.consensus:
-                of_d = _sums([(1.0, of_d), (1.0, more_d)])
-            of_g, of_d = ([g if g is None else g.detach() for g in x] for x in (of_g, of_d))
-        for name, wanted, values in (
-            ("gradient_g", generator, of_g),
-            ("gradient_d", discriminator, of_d),
-        ):
-            if wanted:
-                report[name] = _norm(values)
+            of_g, of_d = self._coupled(of_g, of_d, generator, discriminator)
+        if generator:
+            report["gradient_g"] = _norm(of_g)
+        if discriminator:
+            report["gradient_d"] = _norm(of_d)
         return {key: value.detach() for key, value in report.items()}, of_g, of_d
+
+    def _coupled(
+        self, of_g: Gradients, of_d: Gradients, generator: bool, discriminator: bool
+    ) -> tuple[Gradients, Gradients]:
+        """Return both gradients with those of the costs that are made of them.
+
+        Costs: consensus, for both players; Nagarajan and Kolter's penalty, for the generator.
+        """
+        rules = self.rules
+        costs: list[Tensor] = []
+        more_d: Gradients | None = None
+        if rules.consensus:
+            costs.append(consensus([*of_g, *of_d], rules.consensus))
+            if discriminator:
+                more_d = _gradients(costs[0], self.parameters_d, retain_graph=True)
+        if rules.nagarajan_kolter:
+            costs.append(nagarajan_kolter(of_d, rules.nagarajan_kolter))
+        if generator:
+            more_g = _gradients(torch.stack(costs).sum(), self.parameters_g)
+            of_g = _sums([(1.0, of_g), (1.0, more_g)])
+        if more_d is not None:
+            of_d = _sums([(1.0, of_d), (1.0, more_d)])
+        return _detached(of_g), _detached(of_d)
 
     def _require_finite(self, values: dict[str, Tensor], iteration: int) -> None:
         if bool(torch.stack([v.detach().float().isfinite() for v in values.values()]).all()):
@@ -363,6 +369,10 @@ def _sums(terms: list[tuple[float, Gradients]]) -> Gradients:
         ]
         result.append(torch.stack(present).sum(0) if present else None)
     return result
+
+
+def _detached(gradients: Gradients) -> Gradients:
+    return [g if g is None else g.detach() for g in gradients]
 
 
 def _norm(gradients: Gradients) -> Tensor:

@@ -238,6 +238,11 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_identity(path: Path) -> dict[str, str]:
+    """Return where a checkpoint is and its SHA-256, under `path` and `sha256`."""
+    return {"path": str(path.resolve()), "sha256": checksum(path)}
+
+
 def save_last(
     folder: Path,
     model: nn.Module,

@@ -23,11 +23,12 @@ def calibrate(
     Reconstruction uses the result from then on, and warns of inputs unlike the training data.
     """
     from onet.evaluation.calibrate import PICTURE, calibrate
+    from onet.report.reliability_diagram import draw_reliability
     from onet.report.tables import print_table
     from onet.storage import check_writable
 
     check_writable(run.parent if run.is_file() else run)
-    result = calibrate(run, data=data, items=items, points=points, seed=seed)
+    result = calibrate(run, data=data, items=items, points=points, seed=seed, draw=draw_reliability)
     print_table(
         result.errors, "Held-out points; cross-entropy in nats, calibration error of 15 bins"
     )

@@ -48,6 +48,7 @@ def threshold(
     """
     from onet.evaluation.threshold_search import GRID, MESH_GRID, search_threshold
     from onet.report.tables import print_table
+    from onet.report.threshold_curves import draw_threshold
     from onet.storage import check_writable
 
     check_writable(out or (run.parent if run.is_file() else run))
@@ -64,5 +65,6 @@ def threshold(
         out=out,
         apply=apply,
     )
+    picture = draw_threshold(report)
     print_table(report.table(), report.title)
-    typer.echo(report.summary())
+    typer.echo(f"{report.summary()}, {picture}")

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onet._version import __version__
 from onet.data.store import POINTCLOUD, Item, Store
 from onet.errors import ConfigError, DataError
 from onet.evaluation.point_features import point_features, points_needed
@@ -38,13 +37,14 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
-from onet.inference.reconstructor import load
+from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
 from onet.metrics.birthday import birthday_test
 from onet.metrics.distribution_distances import frechet_distance
 from onet.metrics.scores import check_mesh
 from onet.metrics.set_metrics import Distance, pairwise_distances, set_metrics
 from onet.parallel import run_tasks
+from onet.provenance import Provenance
 
 GENERATED, REFERENCE = "generated", "reference"
 TRAINING, AGAIN = "training shapes", "reference again"
@@ -63,6 +63,13 @@ UNITS = {
     "support_high": "shapes",
 }
 """Measured quantities and their units, which the columns of diversity.csv name."""
+
+KEYS = (
+    *("generated", "shapes", "failed", "unusable", "data", "split", "categories", "reference"),
+    *("training", "compared", "points", "emd_points", "normalize", "features", "seed"),
+    *("noise_floor", "duplicates_within", "median_distance_to_training", "version"),
+)
+"""Of diversity.json."""
 
 NEAREST_COLUMNS = ("sample", "mesh", "category", "model", "chamfer [longest edge squared]")
 
@@ -183,94 +190,196 @@ def evaluate_diversity(
         raise ConfigError(f"points {points}, emd_points {emd_points}: give at least 1, and no more")
     root = Path(generated)
     meshes, failed, configured = _find_meshes(root, normalize)
-    place = root if out is None else Path(out)
-    hold(place)
+    results = root if out is None else Path(out)
+    hold(results)
+    real = _find_shapes(root, len(meshes), configured, data, split, categories)
+    network = None if features is None else load(features, device)
+    drawn = points if network is None else max(points, points_needed(network))
+    sampler = _Sampler(drawn, seed, normalize, workers)
+    clouds, unusable = _sample_all(root, meshes, real, sampler)
+    sets = _equal_sets(clouds, real.reference, sampler)
+    rows, floor = _score(sets, {"chamfer": points, "emd": emd_points}, workers)
+    if network is not None:
+        _add_frechet(rows, sets, network, seed)
+    near = _distances_to_training(clouds, points, workers)
+    protocol = Provenance(data=real.store.root, split=real.split, seed=seed).as_dict(
+        KEYS,
+        generated=str(root.resolve()),
+        failed=failed + len(unusable),
+        unusable=unusable,
+        points=points,
+        emd_points=emd_points,
+        normalize=normalize,
+        features=None if network is None else network.source,
+        **_counts(real, clouds, sets),
+        **_typical_distances(floor, near),
+    )
+    paths = {name: meshes[name].relative_to(root) for name in meshes if name not in unusable}
+    nearest = _nearest(paths, real.training, near[GENERATED])
+    report = DiversityReport(results, protocol, list(rows.values()), nearest)
+    _write(report)
+    return report
+
+
+@dataclass(frozen=True)
+class _RealShapes:
+    """The shapes that generated ones are compared with."""
+
+    store: Store
+    split: str
+    categories: list[str]
+    reference: list[Item]
+    training: list[Item]
+
+
+@dataclass(frozen=True)
+class _Sampler:
+    """Draws `count` points on each shape."""
+
+    count: int
+    seed: int
+    normalize: bool
+    workers: int | None
+
+    def draw(self, shapes: Sequence[Path | Item], stream: str) -> Outcomes:
+        """Return the points (count, 3) of each shape, or why there are none; see `_sample`."""
+        function = partial(
+            _sample, count=self.count, stream=stream, seed=self.seed, normalize=self.normalize
+        )
+        return _ordered(function, shapes, self.workers, "sampling shapes")
+
+
+def _find_shapes(
+    root: Path,
+    meshes: int,
+    configured: dict[str, Any],
+    data: str | os.PathLike[str] | None,
+    split: str | None,
+    categories: Sequence[str] | None,
+) -> _RealShapes:
+    """Return the shapes of a store, chosen by the arguments or else by the configuration.
+
+    Args:
+        root: of the generated shapes.
+        meshes: how many there are.
+        configured: the section `data` of the model's configuration, or nothing.
+        data, split, categories: see `evaluate_diversity`.
+    """
     data = data or configured.get("path")
     if data is None:
         raise ConfigError(f"data: {root} does not say which store to compare with; name one")
     store = Store(data)
     split = split or configured.get("test_split", "test")
-    categories = list(categories or configured.get("categories") or store.categories)
-    reference = store.items(split, categories)
+    chosen = list(categories or configured.get("categories") or store.categories)
+    reference = store.items(split, chosen)
     train_split = configured.get("train_split", "train")
-    training = store.items(train_split, categories)
-    if min(len(meshes), len(reference)) < 2 or not training:
+    training = store.items(train_split, chosen)
+    if min(meshes, len(reference)) < 2 or not training:
         raise DataError(
-            f"{root}: {len(meshes)} meshes; {store.root}: {len(reference)} shapes in split "
+            f"{root}: {meshes} meshes; {store.root}: {len(reference)} shapes in split "
             f"{split!r}, {len(training)} in {train_split!r}; each set needs two, and training one"
         )
-    network = None if features is None else load(features, device)
-    drawn = points if network is None else max(points, points_needed(network))
+    return _RealShapes(store, split, chosen, reference, training)
 
-    def sample(shapes: Sequence[Path | Item], stream: str) -> Outcomes:
-        function = partial(_sample, count=drawn, stream=stream, seed=seed, normalize=normalize)
-        return _ordered(function, shapes, workers, "sampling shapes")
 
-    outcomes = dict(zip(meshes, sample(list(meshes.values()), GENERATED), strict=True))
+def _sample_all(
+    root: Path, meshes: dict[str, Path], real: _RealShapes, sampler: _Sampler
+) -> tuple[dict[str, Clouds], dict[str, str]]:
+    """Return the points of all shapes, and why some meshes, by name, have none."""
+    outcomes = dict(zip(meshes, sampler.draw(list(meshes.values()), GENERATED), strict=True))
     unusable = {name: str(made) for name, made in outcomes.items() if isinstance(made, DataError)}
-    meshes = {name: path for name, path in meshes.items() if name not in unusable}
-    count = min(len(meshes), len(reference))
-    if count < 2:
+    left = len(meshes) - len(unusable)
+    if left < 2:
         raise DataError(
-            f"{root}: {len(meshes)} usable mesh, two are needed; {'; '.join(unusable.values())}"
+            f"{root}: {left} usable mesh, two are needed; {'; '.join(unusable.values())}"
         )
     for reason in unusable.values():
         logger.warning("left out: %s", reason)
+    usable = [made for name, made in outcomes.items() if name not in unusable]
     clouds = {
-        GENERATED: _stacked([outcomes[name] for name in meshes]),
-        REFERENCE: _stacked(sample(reference, REFERENCE)),
-        TRAINING: _stacked(sample(training, TRAINING)),
+        GENERATED: _stacked(usable),
+        REFERENCE: _stacked(sampler.draw(real.reference, REFERENCE)),
+        TRAINING: _stacked(sampler.draw(real.training, TRAINING)),
     }
+    return clouds, unusable
+
+
+def _equal_sets(
+    clouds: dict[str, Clouds], reference: Sequence[Item], sampler: _Sampler
+) -> dict[str, Clouds]:
+    """Return as many shapes of each set, and the chosen reference shapes with other points.
+
+    Training shapes are left out where there are fewer.
+    """
+    count = min(len(clouds[GENERATED]), len(reference))
     chosen = {
-        name: np.sort(np.random.default_rng(seed).permutation(len(of_set))[:count])
+        name: np.sort(np.random.default_rng(sampler.seed).permutation(len(of_set))[:count])
         for name, of_set in clouds.items()
     }
     sets = {name: of_set[chosen[name]] for name, of_set in clouds.items()}
     if len(sets[TRAINING]) < count:
         del sets[TRAINING]
-    sets[AGAIN] = _stacked(sample([reference[index] for index in chosen[REFERENCE]], AGAIN))
-    rows, floor = _score(sets, {"chamfer": points, "emd": emd_points}, workers)
-    if network is not None:
-        codes = {name: point_features(network, of_set, seed) for name, of_set in sets.items()}
-        for name, row in rows.items():
-            row["frechet"] = frechet_distance(codes[name], codes[REFERENCE])
+    again = sampler.draw([reference[index] for index in chosen[REFERENCE]], AGAIN)
+    return sets | {AGAIN: _stacked(again)}
 
-    near = {
+
+def _add_frechet(
+    rows: dict[str, Row], sets: dict[str, Clouds], network: Reconstructor, seed: int
+) -> None:
+    """Add the Fréchet distance of each set from the reference to its row."""
+    codes = {name: point_features(network, of_set, seed) for name, of_set in sets.items()}
+    for name, row in rows.items():
+        row["frechet"] = frechet_distance(codes[name], codes[REFERENCE])
+
+
+def _distances_to_training(
+    clouds: dict[str, Clouds], points: int, workers: int | None
+) -> dict[str, Matrix]:
+    """Return the distances of all shapes of the other sets from all training shapes."""
+    return {
         name: pairwise_distances(of_set[:, :points], clouds[TRAINING][:, :points], workers=workers)
         for name, of_set in clouds.items()
         if name != TRAINING
     }
-    nearest = []
-    for (name, path), row in zip(meshes.items(), near[GENERATED], strict=True):
-        item = training[row.argmin()]
-        values = (name, path.relative_to(root).as_posix(), item.category, item.model, row.min())
-        nearest.append(dict(zip(NEAREST_COLUMNS, values, strict=True)))
-    protocol = {
-        "generated": str(root.resolve()),
-        "shapes": len(meshes),
-        "failed": failed + len(unusable),
-        "unusable": unusable,
-        "data": str(store.root.resolve()),
-        "split": split,
-        "categories": categories,
-        "reference": len(reference),
-        "training": len(training),
-        "compared": count,
-        "points": points,
-        "emd_points": emd_points,
-        "normalize": normalize,
-        "features": None if network is None else network.source,
-        "seed": seed,
+
+
+def _counts(
+    real: _RealShapes, clouds: dict[str, Clouds], sets: dict[str, Clouds]
+) -> dict[str, Any]:
+    """Return of what diversity.json holds the numbers of shapes, and their categories."""
+    return {
+        "categories": real.categories,
+        "shapes": len(clouds[GENERATED]),
+        "reference": len(real.reference),
+        "training": len(real.training),
+        "compared": len(sets[REFERENCE]),
+    }
+
+
+def _typical_distances(floor: Matrix, near: dict[str, Matrix]) -> dict[str, Any]:
+    """Return of what diversity.json holds the distances.
+
+    Args:
+        floor: between two samples of the same shape.
+        near: from training shapes, of each set.
+    """
+    return {
         "noise_floor": float(np.median(floor)),
         "duplicates_within": float(floor.max()),
         "median_distance_to_training": {
             name: float(np.median(matrix.min(axis=1))) for name, matrix in near.items()
         },
-        "version": __version__,
     }
-    report = DiversityReport(place, protocol, list(rows.values()), nearest)
-    _write(report)
-    return report
+
+
+def _nearest(paths: dict[str, Path], training: Sequence[Item], distances: Matrix) -> list[Row]:
+    """Return a row of nearest.csv for each generated shape, of which the paths are by name."""
+    rows = []
+    for (name, path), row in zip(paths.items(), distances, strict=True):
+        item = training[row.argmin()]
+        values = (name, path.as_posix(), item.category, item.model, row.min())
+        rows.append(dict(zip(NEAREST_COLUMNS, values, strict=True)))
+    return rows
 
 
 def _score(

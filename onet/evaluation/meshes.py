@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from onet._version import __version__
 from onet.data.store import POINTCLOUD, POINTS, Item, Store
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
@@ -34,6 +33,7 @@ from onet.locks import hold, writer
 from onet.metrics.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score_key
 from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
+from onet.provenance import Provenance
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,14 @@ NOISE_FLOOR = "noise floor"
 SAMPLED = tuple(key for key in SCORES if key != "iou")  # what depends on samples of the surface
 
 COUNTS = ("watertight", "manifold", "oriented", "outward")
+
+KEYS = (
+    *("samples", "seed", "data", "split", "version"),
+    *("noise_floor", "failed", "failed_counts_as", "failed_rule"),
+)
+"""Of evaluation.json."""
+
+Task = tuple[Item, Path, Row | None]  # an item, the generation folder, what is there of the item
 
 
 @dataclass(frozen=True)
@@ -117,11 +125,7 @@ class EvaluationReport:
     @property
     def failed_rule(self) -> str:
         """How many items failed, and what each of them counts as."""
-        total = self.categories[-1]
-        counted = f"{total['failed']} of {total['items']} items failed"
-        if not total["failed"]:
-            return f"{counted}; one that fails counts as {RULE}."
-        return f"{counted}; each counts as {RULE}. '{WITHOUT_FAILED}' is over the other items."
+        return _failed_rule(self.categories[-1])
 
     @property
     def rows(self) -> list[Row]:
@@ -180,6 +184,45 @@ def evaluate_generation(
             "truth to compare with. Compare single meshes with `onet.evaluate`"
         )
     store = Store(data if data is not None else settings["data"])
+    measure = partial(
+        _evaluate_one, samples=samples, seed=seed, noise_floor=noise_floor, stored=stored
+    )
+    rows, floors = _measure(root, settings, store, measure, workers)
+    table, failures = _tabulate(rows), _failures(rows)
+    lowest = [_means(of_category, SAMPLED) for of_category in floors.values()]
+    floor_mean = _means(lowest, SAMPLED) if lowest else None
+    provenance = Provenance(data=store.root, split=settings["split"], seed=seed)
+    protocol = provenance.as_dict(
+        KEYS,
+        samples=samples,
+        noise_floor=floor_mean,
+        failed=table[-1]["failed"],
+        failed_counts_as={key: PENALTIES[key] for key in SCORES},
+        failed_rule=_failed_rule(table[-1]),
+    )
+    report = EvaluationReport(root, protocol, rows, table, floor_mean, failures)
+    _write(root / folder.EVAL_ITEMS, ["category", "model", "status"], [*COUNTS, "reason"], rows)
+    _write(root / folder.EVAL, ["category", "items", "failed"], COUNTS, report.rows)
+    folder.write_json(root / folder.PROTOCOL, protocol)
+    return report
+
+
+def _measure(
+    root: Path,
+    settings: dict[str, Any],
+    store: Store,
+    measure: Callable[[Task], tuple[Row, Row | None]],
+    workers: int | None,
+) -> tuple[list[Row], dict[str, list[Row]]]:
+    """Return a row of scores for each item, and the noise floors of each category.
+
+    Args:
+        root: the generation folder.
+        settings: how it was generated.
+        store: with the truth.
+        measure: makes row and noise floor of an item.
+        workers: processes; None for one per core.
+    """
     items = folder.take_in_turn(
         store.items(settings["split"], settings["categories"]),
         settings.get("limit"),
@@ -189,12 +232,8 @@ def evaluate_generation(
     tasks = [(item, root, results.get((item.category, item.model))) for item in items]
     rows: list[Row] = []
     floors: dict[str, list[Row]] = {}
-    for (item, *_), outcome in run_tasks(
-        partial(_evaluate_one, samples=samples, seed=seed, noise_floor=noise_floor, stored=stored),
-        tasks,
-        workers,
-        describe=lambda task: task[0].name,
-        title="evaluating",
+    for (item, _, result), outcome in run_tasks(
+        measure, tasks, workers, describe=lambda task: task[0].name, title="evaluating"
     ):
         if isinstance(outcome, Exception):
             raise DataError(
@@ -202,46 +241,16 @@ def evaluate_generation(
             ) from outcome
         row, floor = outcome
         rows.append(row)
-        if row["status"] == folder.FAILED and _was_made(results, item):
+        if row["status"] == folder.FAILED and result and result["status"] == folder.OK:
             logger.warning("%s failed: %s", item.name, row["reason"])
         if floor is not None:
             floors.setdefault(item.category, []).append(floor)
     rows.sort(key=lambda row: (row["category"], row["model"]))
-
-    names = sorted({row["category"] for row in rows})
-    table = [_summary(name, [r for r in rows if r["category"] == name]) for name in names]
-    of_items = _summary(MEAN_OF_ITEMS, rows)
-    of_categories = of_items | {"category": MEAN} | _means(table)
-    table += [of_categories, of_items]
-    failures = _failures(rows)
-    lowest = [_means(of_category, SAMPLED) for of_category in floors.values()]
-    floor_mean = _means(lowest, SAMPLED) if lowest else None
-    protocol = {
-        "samples": samples,
-        "seed": seed,
-        "data": str(store.root.resolve()),
-        "split": settings["split"],
-        "version": __version__,
-        "noise_floor": floor_mean,
-        "failed": of_items["failed"],
-        "failed_counts_as": {key: PENALTIES[key] for key in SCORES},
-    }
-    report = EvaluationReport(root, protocol, rows, table, floor_mean, failures)
-    _write(root / folder.EVAL_ITEMS, ["category", "model", "status"], [*COUNTS, "reason"], rows)
-    _write(root / folder.EVAL, ["category", "items", "failed"], COUNTS, report.rows)
-    protocol["failed_rule"] = report.failed_rule
-    folder.write_json(root / folder.PROTOCOL, protocol)
-    return report
-
-
-def _was_made(results: dict[folder.Key, Row], item: Item) -> bool:
-    """Whether generation says that there is a mesh."""
-    result = results.get((item.category, item.model))
-    return result is not None and result["status"] == folder.OK
+    return rows, floors
 
 
 def _evaluate_one(
-    task: tuple[Item, Path, Row | None],
+    task: Task,
     samples: int,
     seed: int,
     noise_floor: bool,
@@ -297,6 +306,22 @@ def _read_mesh(frame: UnitFrame, root: Path, result: Row | None) -> tuple[trimes
     if not surface_area(mesh) > 0:
         return empty, f"{path}: its faces have no area"
     return mesh, ""
+
+
+def _failed_rule(total: Row) -> str:
+    """Return how many of all items failed, and what each of them counts as."""
+    counted = f"{total['failed']} of {total['items']} items failed"
+    if not total["failed"]:
+        return f"{counted}; one that fails counts as {RULE}."
+    return f"{counted}; each counts as {RULE}. '{WITHOUT_FAILED}' is over the other items."
+
+
+def _tabulate(rows: Sequence[Row]) -> list[Row]:
+    """Return the row of each category, of their means and of the means over items."""
+    names = sorted({row["category"] for row in rows})
+    table = [_summary(name, [row for row in rows if row["category"] == name]) for name in names]
+    of_items = _summary(MEAN_OF_ITEMS, rows)
+    return [*table, of_items | {"category": MEAN} | _means(table), of_items]
 
 
 def _failures(rows: Sequence[Row]) -> tuple[Row, ...]:

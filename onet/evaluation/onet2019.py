@@ -19,7 +19,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from onet._version import __version__
 from onet.data.store import Store
 from onet.errors import ConfigError, DataError
 from onet.evaluation.meshes import (
@@ -31,6 +30,7 @@ from onet.evaluation.meshes import (
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
+from onet.provenance import Provenance
 
 NAME = "onet2019"
 SAMPLES = 100_000
@@ -39,6 +39,12 @@ CHAMFER_UNITS = 10  # a tenth of the longest edge is 1
 
 FAILED_NORMALS = -1.0
 """Normal consistency of an empty mesh in the published script, in a column of |cos|."""
+
+KEYS = (
+    *("protocol", "samples", "stored_points", "seed", "split", "data", "categories"),
+    *("published_categories", "units", "mean", "failed", "failed_rule", "differences", "version"),
+)
+"""Of eval_onet2019.json."""
 
 FAILED_RULE = (
     "each counts with IoU 0, normal consistency -1, as an empty mesh in the published script, and "
@@ -150,6 +156,29 @@ def evaluate_onet2019(
     root = folder.locate(Path(generation_dir))
     made = folder.read_settings(root)
     hold(root)
+    _check_generated(root, made)
+    report = evaluate_generation(
+        root,
+        data=data,
+        samples=SAMPLES,
+        seed=seed,
+        workers=workers,
+        noise_floor=False,
+        stored=SAMPLES,
+    )
+    store = Store(report.protocol["data"])
+    rows = _published_rows(report.items, store.labels)
+    provenance = Provenance(data=store.root, split=SPLIT, seed=seed)
+    settings = _settings(report, rows, made, provenance)
+    titles = {key: f"{key} [{unit}]" for key, unit in UNITS.items()}
+    named = [{titles.get(key, key): value for key, value in row.items()} for row in rows]
+    folder.write_csv(root / folder.ONET2019, named[0], named)
+    folder.write_json(root / folder.ONET2019_SETTINGS, settings)
+    return PublishedTable(rows, settings, report)
+
+
+def _check_generated(root: Path, made: dict[str, Any]) -> None:
+    """Refuse a folder that holds something else than reconstructions of the whole split."""
     if made.get("split") not in (None, SPLIT):
         raise DataError(
             f"{root}: was generated from the split {made['split']!r}; the protocol {NAME} measures "
@@ -160,46 +189,31 @@ def evaluate_onet2019(
             f"{root}: was generated for {made['limit']} items only; the protocol {NAME} measures "
             "the whole split. Generate again without limit, or measure without the protocol"
         )
-    report = evaluate_generation(
-        root,
-        data=data,
-        samples=SAMPLES,
-        seed=seed,
-        workers=workers,
-        noise_floor=False,
-        stored=SAMPLES,
-    )
-    labels = Store(report.protocol["data"]).labels
-    categories = report.categories[:-2]
-    rows = _published_rows(report.items, labels)
+
+
+def _settings(
+    report: EvaluationReport, rows: list[Row], made: dict[str, Any], provenance: Provenance
+) -> dict[str, Any]:
+    """Return the contents of eval_onet2019.json; `made` says how the meshes were generated."""
+    categories = [row["category"] for row in report.categories[:-2]]
     mean = next(row for row in rows if row["category"] == MEAN)
-    settings = {
-        "protocol": NAME,
-        "samples": SAMPLES,
-        "stored_points": SAMPLES,
-        "seed": seed,
-        "split": SPLIT,
-        "data": report.protocol["data"],
-        "categories": [row["category"] for row in categories],
-        "published_categories": [
-            CATEGORIES[row["category"]] for row in categories if row["category"] in CATEGORIES
-        ],
-        "units": UNITS,
-        "mean": {key: mean[key] for key in UNITS},
-        "failed": mean["failed"],
-        "failed_rule": FAILED_RULE,
-        "differences": {
+    return provenance.as_dict(
+        KEYS,
+        protocol=NAME,
+        samples=SAMPLES,
+        stored_points=SAMPLES,
+        categories=categories,
+        published_categories=[CATEGORIES[name] for name in categories if name in CATEGORIES],
+        units=UNITS,
+        mean={key: mean[key] for key in UNITS},
+        failed=mean["failed"],
+        failed_rule=FAILED_RULE,
+        differences={
             key: [made.get(key), published]
             for key, published in EXTRACTION.items()
             if made.get(key) != published
         },
-        "version": __version__,
-    }
-    titles = {key: f"{key} [{unit}]" for key, unit in UNITS.items()}
-    named = [{titles.get(key, key): value for key, value in row.items()} for row in rows]
-    folder.write_csv(root / folder.ONET2019, named[0], named)
-    folder.write_json(root / folder.ONET2019_SETTINGS, settings)
-    return PublishedTable(rows, settings, report)
+    )
 
 
 def _published_rows(items: list[Row], labels: dict[str, str]) -> list[Row]:

@@ -23,12 +23,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onet._version import __version__
-from onet.checkpoints.checkpoint import FOLDER, checksum, resolve_checkpoint
+from onet.checkpoints.checkpoint import FOLDER, file_identity, resolve_checkpoint
 from onet.data.dataset import ShapeDataset
-from onet.data.store import Store
+from onet.data.store import Item, Store
 from onet.errors import ConfigError
-from onet.files import replacing
 from onet.geometry.field_values import evaluate_in_batches
 from onet.geometry.sampling import surface_area
 from onet.inference import run_threshold
@@ -39,6 +37,7 @@ from onet.metrics.penalties import RULE
 from onet.metrics.scores import evaluate
 from onet.nn.code import Code, as_batch
 from onet.parallel import run_tasks
+from onet.provenance import Provenance
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +49,29 @@ MESH_SCORES = ("accuracy", "completeness", "chamfer_l1", "normal_consistency")
 FAILED = "failed"  # meshes without a surface
 CSV, PICTURE = "threshold.csv", "threshold.png"
 
+UNITS = {
+    "threshold": "probability",
+    **dict.fromkeys(MESH_SCORES, "longest edge"),
+    "normal_consistency": "|cos|",
+    FAILED: "meshes",
+}
+"""Of the columns of threshold.csv; an IoU is a fraction."""
+
+KEYS = (
+    *("threshold", "iou", "configured", "iou_configured", "applied"),
+    *("checkpoint", "temperature", "offset", "data", "split", "categories", "items", "limit"),
+    *("thresholds", "meshes", "samples", "failed_rule", "seed", "seed_observations", "version"),
+)
+"""Of threshold.json."""
+
 
 @dataclass(frozen=True)
 class ThresholdReport:
     """The outcome of a search.
 
     Attributes:
-        out: folder with threshold.json, threshold.csv and threshold.png.
+        out: folder with threshold.json and threshold.csv, and threshold.png once
+            `onet.report.threshold_curves` has drawn it.
         settings: what was searched and found; contents of threshold.json.
         rows: one a threshold: `threshold`, `iou` (mean over items), `iou NAME` of each category,
             and where meshes were made, `MESH_SCORES` (means over the meshed items) and `failed`,
@@ -111,7 +126,7 @@ class ThresholdReport:
             f"best threshold {self.best:g} with IoU {s['iou']:.4f}; configured "
             f"{s['configured']:g} with IoU {s['iou_configured']:.4f}; "
             + (f"applied to this run: {applied:g}" if applied else "none applied to this run")
-            + f". See {self.out / run_threshold.FILE}, {self.out / PICTURE}"
+            + f". See {self.out / run_threshold.FILE}"
         )
 
 
@@ -132,7 +147,7 @@ def search_threshold(
     apply: bool = False,
     device: str = "auto",
 ) -> ThresholdReport:
-    """Find the threshold with the highest IoU over a split; writes threshold.{json,csv,png}.
+    """Find the threshold with the highest IoU over a split; writes threshold.{json,csv}.
 
     Observations are those that validation in training sees. Models without observation are measured
     by their reconstructions, as in validation: z is the mean of the posterior.
@@ -160,115 +175,24 @@ def search_threshold(
     """
     grid = _checked(thresholds, "thresholds")
     mesh_grid = _checked(mesh_thresholds, "mesh_thresholds") if meshes else []
-    for name, number in (("limit", limit), ("samples", samples)):
-        if number is not None and number < 1:
-            raise ConfigError(f"{name}: {number}; give at least 1")
-    if meshes < 0:
-        raise ConfigError(f"meshes: {meshes}; give 0 or more")
-    if apply and (out is not None or not Path(source).is_dir()):
-        raise ConfigError(f"{source}: apply needs a run folder, and no `out`")
-    if out is None and Path(source).is_file():
-        raise ConfigError(f"{source}: is a checkpoint, not a run folder; give `out` too")
+    _check_numbers(limit, meshes, samples)
+    folder = _results_folder(source, out, apply)
     checkpoint = resolve_checkpoint(source)
-    folder = Path(source) if out is None else Path(out)
     hold(folder, below=(FOLDER,))
     model = load(checkpoint, device)  # the file: the configured threshold, not the one applied
-    config = model.config
-    store = Store(data if data is not None else config.data.path)
-    dataset = ShapeDataset(
-        store,
-        split or config.data.val_split,
-        model.input,
-        None,
-        seed=config.training.seed,
-        categories=categories or config.data.categories,
-        cache=False,
-        training=False,
-    )
-    chosen = take_in_turn(dataset.items, limit, lambda item: item.category)
-    meshed = {item.index for item in take_in_turn(chosen, meshes, lambda item: item.category)}
-    configured = model.generation_settings().threshold
-    tried = sorted({*grid, *mesh_grid, configured})
-
-    def one(index: int) -> tuple[NDArray[np.float64], list[Row]]:
-        return _measure(
-            model, dataset, index, tried, mesh_grid if index in meshed else [], samples, seed
-        )
-
-    ious: dict[int, NDArray[np.float64]] = {}
-    scores: list[Row] = []
-    for index, outcome in run_tasks(
-        one,
-        [item.index for item in chosen],
-        1,
-        describe=lambda index: dataset.items[index].name,
-        title="searching the threshold",
-    ):
-        if isinstance(outcome, Exception):
-            raise outcome
-        ious[index], meshes_of_item = outcome
-        scores += meshes_of_item
-
-    mean = np.mean([ious[item.index] for item in chosen], axis=0)
-    members: dict[str, list[NDArray[np.float64]]] = {}
-    for item in chosen:
-        members.setdefault(store.labels[item.category], []).append(ious[item.index])
-    of_categories = {name: np.mean(values, axis=0) for name, values in sorted(members.items())}
-    rows = []
-    for place, threshold in enumerate(tried):
-        row: Row = {"threshold": threshold, "iou": float(mean[place])}
-        row |= {f"iou {name}": float(values[place]) for name, values in of_categories.items()}
-        at = [score for score in scores if score["threshold"] == threshold]
-        if at:
-            row |= {key: fmean(score[key] for score in at) for key in MESH_SCORES}
-            row[FAILED] = sum(score[FAILED] for score in at)
-        rows.append(row)
+    store = Store(data if data is not None else model.config.data.path)
+    dataset = _validation_set(model, store, split, categories)
+    items = take_in_turn(dataset.items, limit, lambda item: item.category)
+    meshed = take_in_turn(items, meshes, lambda item: item.category)
+    plan = _Plan(model, store, dataset, items, meshed, grid, mesh_grid, samples, seed)
+    rows = _tabulate(plan, *_measure_items(plan))
     best = _best([row for row in rows if row["threshold"] in grid])
-
-    identity = {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)}
-    applied = run_threshold.read_applied(folder)
-    if applied:
-        applied = run_threshold.restated(applied, model.scaling)
-    if apply:
-        applied = {
-            "threshold": best["threshold"],
-            "sha256": identity["sha256"],
-            **asdict(model.scaling),
-        }
-    settings = {
-        "threshold": best["threshold"],
-        "iou": best["iou"],
-        "configured": configured,
-        "iou_configured": next(row["iou"] for row in rows if row["threshold"] == configured),
-        "applied": applied,
-        "checkpoint": identity,
-        **asdict(model.scaling),
-        "data": str(store.root.resolve()),
-        "split": split or config.data.val_split,
-        "categories": sorted(members),
-        "items": len(chosen),
-        "limit": limit,
-        "thresholds": [grid[0], grid[-1], len(grid)],
-        "meshes": len(meshed),
-        "samples": samples,
-        "failed_rule": RULE,
-        "seed": seed,
-        "seed_observations": config.training.seed,
-        "version": __version__,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    titles = {"threshold": "threshold [probability]"} | {
-        key: f"{key} [{'|cos|' if key == 'normal_consistency' else 'longest edge'}]"
-        for key in MESH_SCORES
-    }
-    titles[FAILED] = f"{FAILED} [meshes]"
-    titles |= {key: f"{key} [fraction]" for key in rows[0] if key.startswith("iou")}
-    columns = [*rows[0], *(key for key in (*MESH_SCORES, FAILED) if scores and key not in rows[0])]
-    named = [{titles[key]: value for key, value in row.items()} for row in rows]
-    write_csv(folder / CSV, [titles[key] for key in columns], named)
-    write_json(folder / run_threshold.FILE, settings)
+    identity = file_identity(checkpoint)
+    applied = _applied(folder, model, best["threshold"] if apply else None, identity["sha256"])
+    provenance = Provenance(identity, store.root, split or model.config.data.val_split, seed)
+    settings = _settings(plan, rows, best, provenance, applied=applied, limit=limit)
     report = ThresholdReport(folder, settings, rows)
-    draw_threshold(report, folder / PICTURE)
+    _write(report)
     return report
 
 
@@ -294,60 +218,116 @@ def iou_at_thresholds(
     return np.where(either > 0, both / np.maximum(either, 1), 1.0)
 
 
-def draw_threshold(report: ThresholdReport, path: Path) -> None:
-    """IoU over the threshold, and beside it accuracy over completeness where there were meshes."""
-    from matplotlib.figure import Figure
+@dataclass(frozen=True)
+class _Plan:
+    """What is measured, and at which thresholds.
 
-    rows = report.rows
-    meshed = [row for row in rows if "accuracy" in row]
-    figure = Figure(figsize=(10 if meshed else 5.5, 4), layout="constrained")
-    left, *others = figure.subplots(1, 2 if meshed else 1, squeeze=False)[0]
-    thresholds = [row["threshold"] for row in rows]
-    for key in rows[0]:
-        if key.startswith("iou "):
-            values = [row[key] for row in rows]
-            left.plot(thresholds, values, linewidth=0.8, label=key.removeprefix("iou "))
-    left.plot(thresholds, [row["iou"] for row in rows], "k", linewidth=2, label="mean of items")
-    left.axvline(report.best, color="k", linestyle="--", label=f"best {report.best:g}")
-    configured = report.settings["configured"]
-    left.axvline(configured, color="0.6", linestyle=":", label=f"configured {configured:g}")
-    left.set(xlabel="threshold", ylabel="IoU", xlim=(0, 1))
-    left.grid(alpha=0.3)
-    left.legend(fontsize="x-small")
-    for axes in others:
-        completeness = [row["completeness"] for row in meshed]
-        accuracy = [row["accuracy"] for row in meshed]
-        axes.plot(completeness, accuracy, "k.-")
-        for row in meshed:
-            place = (row["completeness"], row["accuracy"])
-            axes.annotate(f"{row['threshold']:g}", place, (4, 4), textcoords="offset points")
-        axes.set(
-            xlabel="completeness [longest edge], less is better",
-            ylabel="accuracy [longest edge], less is better",
-            title=f"meshes of {report.settings['meshes']} items, by threshold",
-        )
-        axes.grid(alpha=0.3)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+    Attributes:
+        model: with the threshold configured.
+        store, dataset: which the items are of, with observations as in validation.
+        items: that are measured.
+        meshed: those of them that are meshed too.
+        grid: thresholds of which one is chosen.
+        mesh_grid: thresholds that meshes are made at.
+        samples: points on the surface of each mesh.
+        seed: of these samples.
+    """
+
+    model: Reconstructor
+    store: Store
+    dataset: ShapeDataset
+    items: list[Item]
+    meshed: list[Item]
+    grid: list[float]
+    mesh_grid: list[float]
+    samples: int
+    seed: int
+
+    @property
+    def configured(self) -> float:
+        """The threshold of the configuration."""
+        return self.model.generation_settings().threshold
+
+    @property
+    def thresholds(self) -> list[float]:
+        """All that are measured at, in ascending order."""
+        return sorted({*self.grid, *self.mesh_grid, self.configured})
+
+    def category(self, item: Item) -> str:
+        """Return the name of the category of an item, as tables show it."""
+        return self.store.labels[item.category]
+
+
+def _check_numbers(limit: int | None, meshes: int, samples: int) -> None:
+    for name, number in (("limit", limit), ("samples", samples)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name}: {number}; give at least 1")
+    if meshes < 0:
+        raise ConfigError(f"meshes: {meshes}; give 0 or more")
+
+
+def _results_folder(
+    source: str | os.PathLike[str], out: str | os.PathLike[str] | None, apply: bool
+) -> Path:
+    """Return the folder that is written to: `out`, or else the run folder."""
+    if apply and (out is not None or not Path(source).is_dir()):
+        raise ConfigError(f"{source}: apply needs a run folder, and no `out`")
+    if out is None and Path(source).is_file():
+        raise ConfigError(f"{source}: is a checkpoint, not a run folder; give `out` too")
+    return Path(source) if out is None else Path(out)
+
+
+def _validation_set(
+    model: Reconstructor, store: Store, split: str | None, categories: Sequence[str] | None
+) -> ShapeDataset:
+    """Return the items of a split, with the observations that validation in training sees."""
+    config = model.config
+    return ShapeDataset(
+        store,
+        split or config.data.val_split,
+        model.input,
+        None,
+        seed=config.training.seed,
+        categories=categories or config.data.categories,
+        cache=False,
+        training=False,
+    )
+
+
+def _measure_items(plan: _Plan) -> tuple[dict[int, NDArray[np.float64]], list[Row]]:
+    """Return of each item, by its index, the IoU (T,) at all thresholds; and scores of meshes."""
+    meshed = {item.index for item in plan.meshed}
+
+    def one(index: int) -> tuple[NDArray[np.float64], list[Row]]:
+        return _measure(plan, index, plan.mesh_grid if index in meshed else [])
+
+    ious: dict[int, NDArray[np.float64]] = {}
+    scores: list[Row] = []
+    for index, outcome in run_tasks(
+        one,
+        [item.index for item in plan.items],
+        1,
+        describe=lambda index: plan.dataset.items[index].name,
+        title="searching the threshold",
+    ):
+        if isinstance(outcome, Exception):
+            raise outcome
+        ious[index], meshes_of_item = outcome
+        scores += meshes_of_item
+    return ious, scores
 
 
 def _measure(
-    model: Reconstructor,
-    dataset: ShapeDataset,
-    index: int,
-    thresholds: Sequence[float],
-    mesh_thresholds: Sequence[float],
-    samples: int,
-    seed: int,
+    plan: _Plan, index: int, mesh_thresholds: Sequence[float]
 ) -> tuple[NDArray[np.float64], list[Row]]:
-    """IoU (T,) of one item at each threshold, and scores of its meshes."""
-    batch, item = dataset[index], dataset.items[index]
+    """Return the IoU (T,) of one item at each threshold, and the scores of its meshes."""
+    model, batch, item = plan.model, plan.dataset[index], plan.dataset.items[index]
     code = model.encode(batch["inputs"])
     latent = _latent(model, code, batch)
     field = model.field(code, z=latent)
     size = model.config.generation.batch_size
     logits = evaluate_in_batches(field, batch["points"].numpy(), batch_size=size)
-    ious = iou_at_thresholds(logits, batch["occupancies"].numpy() > 0.5, thresholds)
+    ious = iou_at_thresholds(logits, batch["occupancies"].numpy() > 0.5, plan.thresholds)
     scores = []
     if mesh_thresholds:
         pointcloud, normals = item.load_pointcloud()
@@ -356,7 +336,12 @@ def _measure(
             warnings.filterwarnings("ignore", message="no surface")  # it has the worst scores
             mesh = model.surface(code, latent=latent, threshold=threshold)
         metrics = evaluate(
-            mesh, None, samples=samples, seed=seed, pointcloud=pointcloud, normals=normals
+            mesh,
+            None,
+            samples=plan.samples,
+            seed=plan.seed,
+            pointcloud=pointcloud,
+            normals=normals,
         ).as_dict()
         scores.append(
             {
@@ -378,6 +363,71 @@ def _latent(model: Reconstructor, code: Code, batch: dict[str, Any]) -> Tensor |
         posterior = network.infer_z(*(part.to(model.device) for part in known), as_batch(code))
     mean: Tensor = posterior.mean[0]
     return mean
+
+
+def _tabulate(
+    plan: _Plan, ious: dict[int, NDArray[np.float64]], scores: Sequence[Row]
+) -> list[Row]:
+    """Return a row a threshold: means over all items, those of a category, and those meshed."""
+    members: dict[str, list[Item]] = {"iou": plan.items}
+    for name in sorted({plan.category(item) for item in plan.items}):
+        members[f"iou {name}"] = [item for item in plan.items if plan.category(item) == name]
+    means = {
+        key: np.mean([ious[item.index] for item in items], axis=0) for key, items in members.items()
+    }
+    rows = []
+    for number, threshold in enumerate(plan.thresholds):
+        row: Row = {"threshold": threshold}
+        row |= {key: float(values[number]) for key, values in means.items()}
+        at = [score for score in scores if score["threshold"] == threshold]
+        if at:
+            row |= {key: fmean(score[key] for score in at) for key in MESH_SCORES}
+            row[FAILED] = sum(score[FAILED] for score in at)
+        rows.append(row)
+    return rows
+
+
+def _applied(
+    folder: Path, model: Reconstructor, threshold: float | None, sha256: str
+) -> dict[str, Any] | None:
+    """Return the entry `applied` of the folder: the threshold given, or else the one there."""
+    applied = run_threshold.read_applied(folder)
+    if threshold is not None:
+        return {"threshold": threshold, "sha256": sha256, **asdict(model.scaling)}
+    return applied and run_threshold.restated(applied, model.scaling)
+
+
+def _settings(
+    plan: _Plan, rows: Sequence[Row], best: Row, provenance: Provenance, **known: Any
+) -> dict[str, Any]:
+    """Return the contents of threshold.json; `known` are values that it takes as they are."""
+    configured = plan.configured
+    return provenance.as_dict(
+        KEYS,
+        threshold=best["threshold"],
+        iou=best["iou"],
+        configured=configured,
+        iou_configured=next(row["iou"] for row in rows if row["threshold"] == configured),
+        categories=sorted({plan.category(item) for item in plan.items}),
+        items=len(plan.items),
+        thresholds=[plan.grid[0], plan.grid[-1], len(plan.grid)],
+        meshes=len(plan.meshed),
+        samples=plan.samples,
+        failed_rule=RULE,
+        seed_observations=plan.model.config.training.seed,
+        **asdict(plan.model.scaling),
+        **known,
+    )
+
+
+def _write(report: ThresholdReport) -> None:
+    """Write threshold.csv, whose columns are named with their units, and threshold.json."""
+    report.out.mkdir(parents=True, exist_ok=True)
+    columns = dict.fromkeys(key for row in report.rows for key in row)
+    titles = {key: f"{key} [{UNITS.get(key, 'fraction')}]" for key in columns}
+    named = [{titles[key]: value for key, value in row.items()} for row in report.rows]
+    write_csv(report.out / CSV, titles.values(), named)
+    write_json(report.out / run_threshold.FILE, report.settings)
 
 
 def _checked(thresholds: Sequence[float], name: str) -> list[float]:

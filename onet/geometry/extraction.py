@@ -118,12 +118,7 @@ def extract_mesh(
 
     lattice = Lattice.over(bounds, resolution, base_resolution)
     level = _threshold(threshold, probability)
-    if mode not in ("exact", "fast"):
-        raise ValueError(f"mode is {mode!r}; choose 'exact' or 'fast'")
-    if not margin >= 0:
-        raise ValueError(f"margin is {margin}; it must be at least 0")
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+    _check_options(mode, margin, batch_size)
     given = _seeds(seeds, probes, probe_seed, bounds)
 
     place: Cpu | Cuda = Cpu(threads) if device is None else Cuda(device)
@@ -139,47 +134,18 @@ def extract_mesh(
     with search.timed("marching_cubes"):
         vertices, faces = place.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
         _, components = _C.face_components(faces, len(vertices))
-    if lattice.dtype is np.float64 and search.is_rounded(vertices):
-        warnings.warn(
-            "the field rounds points to single precision, which moves them by up to "
-            f"{lattice.rounding:.2g} cells here: let it compute in float64, or move it nearer to "
-            "the origin",
-            stacklevel=2,
-        )
-    if len(faces) == 0:
-        warnings.warn(
-            f"no surface: the field is nowhere above the threshold {level:g}, asked at "
-            f"{search.evaluations} points{_overlooked(lattice)}; the mesh is empty",
-            stacklevel=2,
-        )
+    search.warn(vertices, faces)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     mesh.metadata["extraction"] = {
         "mode": mode,
-        "resolution": list(tree.resolution),
-        "threshold": level,
-        "lattice": {"origin": lattice.origin.tolist(), "cell": lattice.cell},
-        "evaluations": search.evaluations,
-        "evaluations_per_level": tree.evaluations_per_level(),
-        "evaluations_per_round": search.rounds,
-        "rounds": len(search.rounds),
-        "box_contacts": int(tree.box_contacts),
+        **search.statistics(tree),
         "components": components,
         "seconds": {stage: round(s, 6) for stage, s in search.seconds.items()},
         "peak_bytes": max(tree.peak_bytes, tree.bytes + vertices.nbytes + faces.nbytes),
     }
     if seed_report:
         mesh.metadata["extraction"]["seeds"] = seed_report
-    short, long = min(tree.resolution), max(tree.resolution)
-    if short < _FEW and long > _FEW * short:
-        logger.warning(
-            "the box is %d times as long as it is wide, and %d cells cover its shortest side: give "
-            "a higher resolution, or extract it piece by piece", long // short, short,
-        )  # fmt: skip
-    if tree.box_contacts:
-        logger.warning(
-            "the surface leaves the box and was closed there (%d points of the box are inside)",
-            tree.box_contacts,
-        )
+    _warn_of_box(tree)
     return mesh
 
 
@@ -269,6 +235,35 @@ class _Search:
         )
         return bool((here == there).all()) and len(np.unique(here)) > 2
 
+    def statistics(self, tree: Any) -> dict[str, Any]:
+        """Return what the metadata of a mesh say of the search."""
+        return {
+            "resolution": list(tree.resolution),
+            "threshold": self.threshold,
+            "lattice": {"origin": self.lattice.origin.tolist(), "cell": self.lattice.cell},
+            "evaluations": self.evaluations,
+            "evaluations_per_level": tree.evaluations_per_level(),
+            "evaluations_per_round": self.rounds,
+            "rounds": len(self.rounds),
+            "box_contacts": int(tree.box_contacts),
+        }
+
+    def warn(self, vertices: NDArray[np.float64], faces: NDArray[np.integer]) -> None:
+        """Warn the caller of `extract_mesh` of a field that rounds points, and of no surface."""
+        if self.lattice.dtype is np.float64 and self.is_rounded(vertices):
+            warnings.warn(
+                "the field rounds points to single precision, which moves them by up to "
+                f"{self.lattice.rounding:.2g} cells here: let it compute in float64, or move it "
+                "nearer to the origin",
+                stacklevel=3,
+            )
+        if len(faces) == 0:
+            warnings.warn(
+                f"no surface: the field is nowhere above the threshold {self.threshold:g}, asked "
+                f"at {self.evaluations} points{_overlooked(self.lattice)}; the mesh is empty",
+                stacklevel=3,
+            )
+
     def timed(self, stage: str) -> _Timed:
         return _Timed(self.seconds, stage)
 
@@ -284,6 +279,30 @@ class _Timed:
 
     def __exit__(self, *error: object) -> None:
         self.seconds[self.stage] += time.perf_counter() - self.start
+
+
+def _check_options(mode: str, margin: float, batch_size: int) -> None:
+    if mode not in ("exact", "fast"):
+        raise ValueError(f"mode is {mode!r}; choose 'exact' or 'fast'")
+    if not margin >= 0:
+        raise ValueError(f"margin is {margin}; it must be at least 0")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+
+
+def _warn_of_box(tree: Any) -> None:
+    """Log that few cells cover the shortest side of the box, and that the surface leaves it."""
+    short, long = min(tree.resolution), max(tree.resolution)
+    if short < _FEW and long > _FEW * short:
+        logger.warning(
+            "the box is %d times as long as it is wide, and %d cells cover its shortest side: give "
+            "a higher resolution, or extract it piece by piece", long // short, short,
+        )  # fmt: skip
+    if tree.box_contacts:
+        logger.warning(
+            "the surface leaves the box and was closed there (%d points of the box are inside)",
+            tree.box_contacts,
+        )
 
 
 def _overlooked(lattice: Lattice) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,29 +85,17 @@ def refine_roots(
     roots = _find_roots(function, place[moved], ends, tolerance)
     roots = _past_flat_parts(function, place[moved], ends, tolerance, roots)
     roots, jumping = _at_jumps(function, ends, roots)
-    jumps = int(jumping.sum())
-    if jumps:
-        warnings.warn(
-            f"the field jumps over the threshold at {jumps} of {len(moved)} vertices, from "
-            f"{np.abs(roots.residual[jumping]).max():.3g} away from it: they lie at the jump, but "
-            "the field's values say nothing else about the surface, such as its normals",
-            stacklevel=2,
-        )
+    _warn_of_jumps(roots, jumping)
     t = np.clip(roots.place, MARGIN, 1 - MARGIN)
     rows = np.arange(len(moved))
     vertices[moved, along] = lattice.origin[along] + lattice.cell * (lower[rows, along] + t)
 
     result = trimesh.Trimesh(vertices, mesh.faces, process=False)
     result.metadata.update(mesh.metadata)
-    evaluations = asked + roots.evaluations
     result.metadata["refinement"] = {
         "method": "root",
-        "evaluations": evaluations,
-        "per_vertex": evaluations / max(1, len(moved)),
-        "rounds": roots.rounds,
-        "residual_before": float(np.abs(roots.first).max(initial=0.0)),
-        "residual_after": float(np.abs(roots.residual).max(initial=0.0)),
-        "jumps": jumps,
+        **_statistics(roots, asked),
+        "jumps": int(jumping.sum()),
         "fixed": len(vertices) - len(moved),
         "seconds": round(time.perf_counter() - clock, 6),
     }
@@ -115,6 +103,30 @@ def refine_roots(
 
 
 _Function = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
+
+
+def _warn_of_jumps(roots: _Roots, jumping: NDArray[np.bool_]) -> None:
+    """Warn the caller of `refine_roots` of vertices at which the field jumps."""
+    if not jumping.any():
+        return
+    warnings.warn(
+        f"the field jumps over the threshold at {int(jumping.sum())} of {len(jumping)} vertices, "
+        f"from {np.abs(roots.residual[jumping]).max():.3g} away from it: they lie at the jump, but "
+        "the field's values say nothing else about the surface, such as its normals",
+        stacklevel=3,
+    )
+
+
+def _statistics(roots: _Roots, asked: int) -> dict[str, Any]:
+    """Return what the metadata of a mesh say of the search, `asked` evaluations before it."""
+    evaluations = asked + roots.evaluations
+    return {
+        "evaluations": evaluations,
+        "per_vertex": evaluations / max(1, len(roots.place)),
+        "rounds": roots.rounds,
+        "residual_before": float(np.abs(roots.first).max(initial=0.0)),
+        "residual_after": float(np.abs(roots.residual).max(initial=0.0)),
+    }
 
 
 def _values_at_ends(

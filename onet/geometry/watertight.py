@@ -9,6 +9,7 @@ offset surface instead of an average of depth maps, and the thickness added is k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,40 +57,11 @@ def make_watertight(
     Raises:
         DataError: the mesh is not in the unit frame, or the thickness is below one grid cell.
     """
-    from onet import _C
-
     mesh = without_loose_vertices(mesh)
-    vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
-    faces = np.ascontiguousarray(mesh.faces, dtype=np.int64)
-    if len(faces) == 0 or not np.isfinite(vertices).all() or np.abs(vertices).max() > 0.5 + 1e-6:
-        raise DataError(
-            "make_watertight needs a mesh with faces and finite vertices in [-0.5, 0.5]^3; "
-            "bring it to the unit frame first (onet.geometry.normalization.UnitFrame)"
-        )
     if thickness is None:
         thickness = THICKNESS_CELLS / resolution
-    if thickness * resolution < MIN_THICKNESS_CELLS:
-        raise DataError(
-            f"thickness {thickness:g} is below one cell of the grid of {resolution}: sheets would "
-            f"tear; use at least {MIN_THICKNESS_CELLS / resolution:g} or a finer resolution"
-        )
-
-    tree = TriangleTree(mesh)
-    size = max(2 * resolution, 64)  # pixels of a view: the eroded cracks stay below the thickness
-    radius = 0.5 * np.sqrt(3.0) + 2 * thickness
-    maps = _C.Views(vertices, faces, sphere_directions(views), size, radius, threads)
-
-    def solid(points: NDArray[np.float32]) -> NDArray[np.float64]:
-        queries = points.astype(np.float64)
-        distance = tree.closest(queries, threads)[1]
-        # Within the offset everything is solid, whatever the views say, and the value falls to 0
-        # towards the offset surface; it stays positive where a point lies exactly on it.
-        far = distance > thickness
-        value = np.maximum(thickness - distance, 1e-9)
-        seen = maps.visible(np.ascontiguousarray(queries[far]), threads).view(np.bool_)
-        value[far] = np.where(seen, thickness - distance[far], thickness + distance[far])
-        return value
-
+    _check(mesh, resolution, thickness)
+    solid = _solid_field(mesh, resolution, thickness, views, threads)
     # The box ends on lattice points, one base cell outside the offset surface on every side.
     half = 0.5 + 8.0 / resolution
     box = ((-half,) * 3, (half,) * 3)
@@ -106,6 +78,52 @@ def make_watertight(
         "cavities_filled": cavities,
     }
     return closed
+
+
+def _check(mesh: trimesh.Trimesh, resolution: int, thickness: float) -> None:
+    """Refuse a mesh outside the unit frame, and a thickness that tears sheets."""
+    vertices = mesh.vertices
+    if (
+        not len(mesh.faces)
+        or not np.isfinite(vertices).all()
+        or np.abs(vertices).max() > 0.5 + 1e-6
+    ):
+        raise DataError(
+            "make_watertight needs a mesh with faces and finite vertices in [-0.5, 0.5]^3; "
+            "bring it to the unit frame first (onet.geometry.normalization.UnitFrame)"
+        )
+    if thickness * resolution < MIN_THICKNESS_CELLS:
+        raise DataError(
+            f"thickness {thickness:g} is below one cell of the grid of {resolution}: sheets would "
+            f"tear; use at least {MIN_THICKNESS_CELLS / resolution:g} or a finer resolution"
+        )
+
+
+def _solid_field(
+    mesh: trimesh.Trimesh, resolution: int, thickness: float, views: int, threads: int
+) -> Callable[[NDArray[np.float32]], NDArray[np.float64]]:
+    """Return the field of the solid, positive inside: the distance to its surface."""
+    from onet import _C
+
+    vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
+    faces = np.ascontiguousarray(mesh.faces, dtype=np.int64)
+    tree = TriangleTree(mesh)
+    size = max(2 * resolution, 64)  # pixels of a view: the eroded cracks stay below the thickness
+    radius = 0.5 * np.sqrt(3.0) + 2 * thickness
+    maps = _C.Views(vertices, faces, sphere_directions(views), size, radius, threads)
+
+    def solid(points: NDArray[np.float32]) -> NDArray[np.float64]:
+        queries = points.astype(np.float64)
+        distance = tree.closest(queries, threads)[1]
+        # Within the offset everything is solid, whatever the views say, and the value falls to 0
+        # towards the offset surface; it stays positive where a point lies exactly on it.
+        far = distance > thickness
+        value = np.maximum(thickness - distance, 1e-9)
+        seen = maps.visible(np.ascontiguousarray(queries[far]), threads).view(np.bool_)
+        value[far] = np.where(seen, thickness - distance[far], thickness + distance[far])
+        return value
+
+    return solid
 
 
 def fill_cavities(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:

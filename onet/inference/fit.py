@@ -30,7 +30,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from onet._version import __version__
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
 from onet.data.closed_mesh import ClosedMesh, close_mesh, label_points, trust_mesh
@@ -46,6 +45,7 @@ from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions, surface_settings
 from onet.locks import hold, writer
 from onet.metrics.scores import intersection_over_union
+from onet.provenance import Provenance
 from onet.training.loop import CHECKPOINTS, train
 
 logger = logging.getLogger(__name__)
@@ -53,6 +53,12 @@ logger = logging.getLogger(__name__)
 RECORD = "fit.json"
 CODE = "code.safetensors"
 MESH = "mesh"
+
+KEYS = (
+    *("mesh", "kind", "model", "iou", "threshold", "parameters", "seconds", "steps"),
+    *("learning_rate", "penalty", "seed", "loc", "scale", "watertight", "version"),
+)
+"""Of fit.json."""
 
 POOL = 200_000
 """Labelled points that are learned from: anywhere, and for a network as many near the surface."""
@@ -157,64 +163,144 @@ def fit(
     if folder is not None:
         hold(folder, below=CHECKPOINTS)
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
-    own = _settle(config, steps, learning_rate, seed) if model is None else None
-    given = None if model is None else _load(model, device)
+    learner = _settle(config, steps, learning_rate, seed) if model is None else _load(model, device)
+    section = (learner if isinstance(learner, Config) else learner.config).generation
     settings: SurfaceOptions = {**options, "threshold": options.get("threshold") or 0.5}
-    section = own.generation if own else given.config.generation  # type: ignore[union-attr]
     surface = surface_settings(section, format=format, **settings)
 
+    name, solid = _solid_of(mesh, closed, watertight_resolution)
+    rng = np.random.default_rng(seed)
+    if isinstance(learner, Config):
+        points, occupancies = _label(solid, name, POOL, rng)
+        learned = _learn_network(learner, folder, points, occupancies, device)
+    else:
+        points, occupancies = _label(solid, name, 0, rng)
+        adam = (steps or STEPS, learning_rate or STEP_SIZE, penalty)
+        learned = _learn_code(learner, points, occupancies, *adam, rng)
+
+    c, z = _parts(learned.model, learned.code)
+    field = learned.model.field(c, surface.precision, z)
+    where, truth = label_points(solid, SCORED, 0, 0.0, rng)
+    iou = intersection_over_union(field(where) > surface.level, truth)
+    result = solid.frame.mesh_to_source(learned.model.surface(c, latent=z, **settings))
+    told = {"mesh": name, "iou": iou, "threshold": surface.threshold, **learned.as_dict()}
+    record = _record(solid, seed, told)
+    if folder is not None:
+        _write_result(folder, learned.code, result, surface.format, record)
+    made = (learned.parameters, learned.seconds, learned.code)
+    return Fit(field, solid.frame, result, solid, iou, *made, record, folder)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learned:
+    """What was learned of a shape, and how.
+
+    Attributes:
+        model: a network of its own, or the one whose decoder the code is for.
+        code: `c` and `z`, whichever that model has; nothing for a network of its own.
+        parameters: numbers that were learned.
+        steps, learning_rate: of the optimiser.
+        penalty: of the squared norm of a code.
+        seconds: that it took.
+    """
+
+    model: Reconstructor
+    code: dict[str, Tensor]
+    parameters: int
+    steps: int | None
+    learning_rate: float
+    penalty: float | None
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what fit.json says of it."""
+        return {
+            "kind": "code" if self.code else "network",
+            "model": _identity(self.model) if self.code else None,
+            "parameters": self.parameters,
+            "steps": self.steps,
+            "learning_rate": self.learning_rate,
+            "penalty": self.penalty,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _solid_of(
+    mesh: trimesh.Trimesh | str | os.PathLike[str], closed: bool, resolution: int
+) -> tuple[str, Solid]:
+    """Return what to call a mesh, and the solid that it bounds."""
     name = "mesh" if isinstance(mesh, trimesh.Trimesh) else str(mesh)
     raw = mesh if isinstance(mesh, trimesh.Trimesh) else load_mesh(mesh)
-    solid = trust_mesh(raw, name) if closed else close_mesh(raw, name, watertight_resolution)
-    rng = np.random.default_rng(seed)
-    near = 0 if own is None else POOL
+    return name, trust_mesh(raw, name) if closed else close_mesh(raw, name, resolution)
+
+
+def _label(
+    solid: Solid, name: str, near: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the points to learn from, `near` of them near the surface, and which are inside."""
     points, occupancies = label_points(solid, POOL, near, NEAR, rng)
     if occupancies.all() or not occupancies.any():
         raise DataError(f"{name}: no point of {len(points)} tells inside from outside; thicken it")
+    return points, occupancies
 
-    code: dict[str, Tensor] = {}
+
+def _learn_network(
+    config: Config,
+    folder: Path | None,
+    points: NDArray[np.float32],
+    occupancies: NDArray[np.bool_],
+    device: str,
+) -> _Learned:
+    """Train the network of a shape, see `_train`."""
     start = time.perf_counter()
-    if given is None:
-        assert own is not None
-        fitted = _train(own, folder, points, occupancies, device)
-        steps, learning_rate = own.training.max_iterations, own.training.learning_rate
-        parameters = sum(p.numel() for p in fitted.model.parameters())
-    else:
-        fitted = given
-        steps, learning_rate = steps or STEPS, learning_rate or STEP_SIZE
-        code = find_code(fitted, points, occupancies, steps, learning_rate, penalty, rng)
-        parameters = sum(part.numel() for part in code.values())
+    fitted = _train(config, folder, points, occupancies, device)
     seconds = time.perf_counter() - start
+    count = sum(p.numel() for p in fitted.model.parameters())
+    steps, learning_rate = config.training.max_iterations, config.training.learning_rate
+    return _Learned(fitted, {}, count, steps, learning_rate, None, seconds)
 
-    c, z = _parts(fitted, code)
-    field = fitted.field(c, surface.precision, z)
-    where, truth = label_points(solid, SCORED, 0, 0.0, rng)
-    iou = intersection_over_union(field(where) > surface.level, truth)
-    result = solid.frame.mesh_to_source(fitted.surface(c, latent=z, **settings))
-    record = {
-        "mesh": name,
-        "kind": "code" if code else "network",
-        "model": _identity(fitted) if code else None,
-        "iou": iou,
-        "threshold": surface.threshold,
-        "parameters": parameters,
-        "seconds": round(seconds, 3),
-        "steps": steps,
-        "learning_rate": learning_rate,
-        "penalty": penalty if code else None,
-        "seed": seed,
-        "loc": solid.frame.loc.tolist(),
-        "scale": solid.frame.scale,
-        "watertight": solid.method,
-        "version": __version__,
-    }
-    if folder is not None:
-        if code:
-            _write(folder / CODE, save(code))
-        if len(result.faces):
-            save_mesh(result, folder / f"{MESH}.{surface.format}")
-        _write(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
-    return Fit(field, solid.frame, result, solid, iou, parameters, seconds, code, record, folder)
+
+def _learn_code(
+    model: Reconstructor,
+    points: NDArray[np.float32],
+    occupancies: NDArray[np.bool_],
+    steps: int,
+    learning_rate: float,
+    penalty: float,
+    rng: np.random.Generator,
+) -> _Learned:
+    """Find the code of a shape, see `find_code`."""
+    start = time.perf_counter()
+    code = find_code(model, points, occupancies, steps, learning_rate, penalty, rng)
+    seconds = time.perf_counter() - start
+    count = sum(part.numel() for part in code.values())
+    return _Learned(model, code, count, steps, learning_rate, penalty, seconds)
+
+
+def _record(solid: Solid, seed: int, told: dict[str, Any]) -> dict[str, Any]:
+    """Return the contents of fit.json; `told` is all but what is known of the solid."""
+    return Provenance(seed=seed).as_dict(
+        KEYS,
+        loc=solid.frame.loc.tolist(),
+        scale=solid.frame.scale,
+        watertight=solid.method,
+        **told,
+    )
+
+
+def _write_result(
+    folder: Path,
+    code: dict[str, Tensor],
+    mesh: trimesh.Trimesh,
+    format: str,
+    record: dict[str, Any],
+) -> None:
+    """Write what `fit` leaves beside a run folder; fit.json last, as it says that all is there."""
+    if code:
+        _write(folder / CODE, save(code))
+    if len(mesh.faces):
+        save_mesh(mesh, folder / f"{MESH}.{format}")
+    _write(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def load_fit(

@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from onet._version import __version__
 from onet.checkpoints.checkpoint import resolve_checkpoint
 from onet.errors import ConfigError
 from onet.files import remove
@@ -36,6 +35,7 @@ from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.locks import OWN, hold, writer
 from onet.nn.code import Code
 from onet.parallel import run_tasks
+from onet.provenance import Provenance
 
 SETTINGS = "latent.json"
 TABLE = "latent.csv"
@@ -173,31 +173,21 @@ def interpolate(
         raise ConfigError("pairs: none are given; name both ends of at least one way")
     model = load(source, device)
     kind = kind or ("spherical" if _unconditional(model) else "linear")
-
-    def end(name: Any) -> Tensor:
-        if _unconditional(model):
-            return sample_latent(model, _number(name, "sample"), seed)
-        if model.config.data.input["type"] == "index":
-            name = _number(name, "training shape")
-        return observation_code(model, name, seed)
-
+    shares = [float(t) for t in np.linspace(0, 1, steps)]
     codes = {}
     for row, (start, stop) in enumerate(pairs):
-        first, last = end(start), end(stop)
-        for column, t in enumerate(np.linspace(0, 1, steps)):
-            codes[row, column] = blend(first, last, float(t), kind)
+        first, last = _end(model, start, seed), _end(model, stop, seed)
+        for column, t in enumerate(shares):
+            codes[row, column] = blend(first, last, t, kind)
     ends = [(_name(start), _name(stop)) for start, stop in pairs]
-    settings = {
-        "checkpoint": str(resolve_checkpoint(source).resolve()),
-        "pairs": ends,
-        "steps": steps,
-        "kind": kind,
-        "seed": seed,
-        "labels": [[f"from {start}", f"to {stop}"] for start, stop in ends],
-        "titles": [f"{t:.2f}" for t in np.linspace(0, 1, steps)],
-    }
+    walk = _Walk(
+        codes,
+        settings={"pairs": ends, "steps": steps, "kind": kind},
+        labels=[[f"from {start}", f"to {stop}"] for start, stop in ends],
+        titles=[f"{t:.2f}" for t in shares],
+    )
     target = _default(source, "interpolation") if out is None else Path(out)
-    return _walk(model, codes, target, settings, overwrite, options)
+    return _write_walk(source, model, walk, target, seed, overwrite, options)
 
 
 def sample_grid(
@@ -233,79 +223,154 @@ def sample_grid(
     least = 1 if corners is None else 2
     if min(rows, columns) < least:
         raise ConfigError(f"grid of {rows} x {columns}: give at least {least} rows and columns")
+    if corners is not None and len(corners) != 4:
+        raise ConfigError(f"corners: {corners}; give the numbers of four samples")
     model = load(source, device)
-    codes: dict[Place, Tensor] = {}
     if corners is None:
-        for number in range(rows * columns):
-            codes[divmod(number, columns)] = sample_latent(model, number, seed)
-        labels = [[f"from {row * columns:04d}"] for row in range(rows)]
+        codes, labels = _in_order(model, rows, columns, seed)
     else:
-        if len(corners) != 4:
-            raise ConfigError(f"corners: {corners}; give the numbers of four samples")
-        a, b, c, d = (sample_latent(model, number, seed) for number in corners)
-        for row, down in enumerate(np.linspace(0, 1, rows)):
-            left, right = blend(a, c, float(down), kind), blend(b, d, float(down), kind)
-            for column, along in enumerate(np.linspace(0, 1, columns)):
-                codes[row, column] = blend(left, right, float(along), kind)
-        labels = [[] for _ in range(rows)]
-        labels[0] = [f"{corners[0]:04d} to", f"{corners[1]:04d}"]
-        labels[-1] = [f"{corners[2]:04d} to", f"{corners[3]:04d}"]
-    settings = {
-        "checkpoint": str(resolve_checkpoint(source).resolve()),
+        codes, labels = _between(model, rows, columns, corners, kind, seed)
+    told = {
         "rows": rows,
         "columns": columns,
         "corners": None if corners is None else list(corners),
         "kind": "random" if corners is None else kind,
-        "seed": seed,
-        "labels": labels,
-        "titles": [""] * columns,
     }
+    walk = _Walk(codes, told, labels, titles=[""] * columns)
     target = _default(source, "sample-grid") if out is None else Path(out)
-    return _walk(model, codes, target, settings, overwrite, options)
+    return _write_walk(source, model, walk, target, seed, overwrite, options)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """Codes at the places of a grid.
+
+    Attributes:
+        codes: at each place.
+        settings: how the codes were chosen.
+        labels: lines of text beside each row.
+        titles: above each column.
+    """
+
+    codes: dict[Place, Tensor]
+    settings: dict[str, Any]
+    labels: list[list[str]]
+    titles: list[str]
+
+
+Codes = tuple[dict[Place, Tensor], list[list[str]]]  # at each place, and the labels of the rows
+
+
+def _in_order(model: Reconstructor, rows: int, columns: int, seed: int) -> Codes:
+    """Return the samples 0, 1, ... row by row."""
+    codes = {
+        divmod(number, columns): sample_latent(model, number, seed)
+        for number in range(rows * columns)
+    }
+    return codes, [[f"from {row * columns:04d}"] for row in range(rows)]
+
+
+def _between(
+    model: Reconstructor,
+    rows: int,
+    columns: int,
+    corners: tuple[int, int, int, int],
+    kind: Kind,
+    seed: int,
+) -> Codes:
+    """Return blends of four samples, down the sides and then along the rows."""
+    codes: dict[Place, Tensor] = {}
+    a, b, c, d = (sample_latent(model, number, seed) for number in corners)
+    for row, down in enumerate(np.linspace(0, 1, rows)):
+        left, right = blend(a, c, float(down), kind), blend(b, d, float(down), kind)
+        for column, along in enumerate(np.linspace(0, 1, columns)):
+            codes[row, column] = blend(left, right, float(along), kind)
+    labels: list[list[str]] = [[] for _ in range(rows)]
+    labels[0] = [f"{corners[0]:04d} to", f"{corners[1]:04d}"]
+    labels[-1] = [f"{corners[2]:04d} to", f"{corners[3]:04d}"]
+    return codes, labels
 
 
 @writer
-def _walk(
+def _write_walk(
+    source: str | os.PathLike[str],
     model: Reconstructor,
-    codes: dict[Place, Tensor],
+    walk: _Walk,
     out: Path,
-    settings: dict[str, Any],
+    seed: int,
     overwrite: bool,
     options: SurfaceOptions,
 ) -> LatentReport:
-    """Make meshes of the codes at the places of a grid, and the files of a walk."""
-    surface = model.generation_settings(**options)
-    settings |= {
-        "input": model.config.data.input["type"],
-        "format": surface.format,
-        **surface.model_dump(include=SURFACE_OPTIONS),
-        "version": __version__,
-    }
+    """Make meshes of the codes of a walk, and its files."""
+    settings = _settings(source, model, walk, seed, options)
     hold(out)
     _clear(out, overwrite)
 
     def one(place: Place) -> Row:
-        code = codes[place]
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="no surface")  # the table says so
-            if _unconditional(model):
-                mesh = model.surface(code.new_zeros(0), latent=code, **options)
-            else:
-                mesh = model.surface(code, **options)
-        if len(mesh.faces) == 0:
-            return dict.fromkeys(COLUMNS[2:], "")
-        path = Path(folder.MESHES) / f"{_place_name(place)}.{surface.format}"
-        shape = save_and_examine(mesh, out / path).as_dict()
-        return {"mesh": path.as_posix(), **{key: shape[key] for key in COLUMNS[3:]}}
+        return _write_mesh(model, walk.codes[place], place, out, settings["format"], options)
 
     rows: list[Row] = []
-    for place, outcome in run_tasks(one, codes, 1, describe=_place_name, title="extracting"):
+    for place, outcome in run_tasks(one, walk.codes, 1, describe=_place_name, title="extracting"):
         if isinstance(outcome, Exception):
             raise outcome
         rows.append({"row": place[0], "column": place[1], **outcome})
     folder.write_csv(out / TABLE, COLUMNS, rows)
     folder.write_json(out / SETTINGS, settings)
     return LatentReport(out, settings, rows)
+
+
+def _settings(
+    source: str | os.PathLike[str],
+    model: Reconstructor,
+    walk: _Walk,
+    seed: int,
+    options: SurfaceOptions,
+) -> dict[str, Any]:
+    """Return the contents of latent.json."""
+    surface = model.generation_settings(**options)
+    extraction = surface.model_dump(include=SURFACE_OPTIONS)
+    provenance = Provenance(checkpoint=str(resolve_checkpoint(source).resolve()), seed=seed)
+    chosen = ("checkpoint", *walk.settings, "seed", "labels", "titles")
+    return provenance.as_dict(
+        (*chosen, "input", "format", *extraction, "version"),
+        labels=walk.labels,
+        titles=walk.titles,
+        input=model.config.data.input["type"],
+        format=surface.format,
+        **walk.settings,
+        **extraction,
+    )
+
+
+def _write_mesh(
+    model: Reconstructor,
+    code: Tensor,
+    place: Place,
+    out: Path,
+    format: str,
+    options: SurfaceOptions,
+) -> Row:
+    """Write the mesh of a code; its cells of the table, which are empty where it has no surface."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="no surface")  # the table says so
+        if _unconditional(model):
+            mesh = model.surface(code.new_zeros(0), latent=code, **options)
+        else:
+            mesh = model.surface(code, **options)
+    if len(mesh.faces) == 0:
+        return dict.fromkeys(COLUMNS[2:], "")
+    path = Path(folder.MESHES) / f"{_place_name(place)}.{format}"
+    shape = save_and_examine(mesh, out / path).as_dict()
+    return {"mesh": path.as_posix(), **{key: shape[key] for key in COLUMNS[3:]}}
+
+
+def _end(model: Reconstructor, name: Any, seed: int) -> Tensor:
+    """Return the code at one end of a way, as `interpolate` takes it."""
+    if _unconditional(model):
+        return sample_latent(model, _number(name, "sample"), seed)
+    if model.config.data.input["type"] == "index":
+        name = _number(name, "training shape")
+    return observation_code(model, name, seed)
 
 
 def _place_name(place: Place) -> str:

@@ -185,6 +185,49 @@ def evaluate(
     """
     mesh = _as_mesh(mesh, "mesh")
     reference = None if reference is None else _as_mesh(reference, "reference")
+    _check_arguments(samples, thresholds, points, occupancies, pointcloud, normals)
+    frame = UnitFrame(np.zeros(3), 1.0)
+    if reference is not None and len(reference.faces):
+        frame = UnitFrame.of_mesh(reference, "reference")
+        mesh, reference = frame.mesh_to_unit(mesh), frame.mesh_to_unit(reference)
+    rng = np.random.default_rng(seed)
+
+    target = _target(reference, pointcloud, normals, frame, samples, rng)
+    source = SurfaceSamples.of(mesh, samples, rng) if surface_area(mesh) > 0 else None
+    scores = _sampled(source, target, thresholds)
+    if points is not None and occupancies is not None:
+        iou, resolution = _stored_iou(mesh, points, occupancies, frame)
+    else:
+        iou, resolution = _mesh_iou(mesh, reference, samples, rng)
+
+    floor, truth_or_mesh = None, mesh if reference is None else reference
+    if noise_floor and surface_area(truth_or_mesh) > 0:
+        floor = _floor(truth_or_mesh, samples, seed, thresholds)
+    told: dict[str, Any] = {
+        **{key: value for key, value in scores.items() if not key.startswith("f_score")},
+        **_exact(mesh, source, reference, target),
+        **_flags(topology(mesh)),
+    }
+    return MeshMetrics(
+        iou=iou,
+        f_score={threshold: scores[f_score_key(threshold)] for threshold in thresholds},
+        scale=frame.scale,
+        reference_valid=None if reference is None else _closed(topology(reference)),
+        noise_floor=floor,
+        iou_resolution=resolution,
+        **told,
+    )
+
+
+def _check_arguments(
+    samples: int,
+    thresholds: Sequence[float],
+    points: ArrayLike | None,
+    occupancies: ArrayLike | None,
+    pointcloud: ArrayLike | None,
+    normals: ArrayLike | None,
+) -> None:
+    """Refuse what `evaluate` cannot measure with, whatever the meshes are."""
     if samples < 1:
         raise DataError(f"samples: {samples}; give at least 1")
     if not all(threshold > 0 for threshold in thresholds):
@@ -193,65 +236,75 @@ def evaluate(
         raise DataError("points and occupancies belong together; give both or neither")
     if normals is not None and pointcloud is None:
         raise DataError("normals belong to a pointcloud; give it too")
-    frame = UnitFrame(np.zeros(3), 1.0)
-    if reference is not None and len(reference.faces):
-        frame = UnitFrame.of_mesh(reference, "reference")
-        mesh, reference = frame.mesh_to_unit(mesh), frame.mesh_to_unit(reference)
-    rng = np.random.default_rng(seed)
 
-    target: SurfaceSamples | None = None
-    solid = reference is not None and surface_area(reference) > 0
+
+def _target(
+    reference: trimesh.Trimesh | None,  # in the unit frame
+    pointcloud: ArrayLike | None,
+    normals: ArrayLike | None,
+    frame: UnitFrame,
+    samples: int,
+    rng: np.random.Generator,
+) -> SurfaceSamples | None:
+    """Return points of the true surface in the unit frame: those given, or drawn ones, or none."""
     if pointcloud is not None:
         where = frame.to_unit(check_points(pointcloud, "pointcloud"))
-        target = SurfaceSamples(
-            where, None if normals is None else as_normals(normals, len(where), "normals")
-        )
-    elif reference is not None and solid:
-        target = SurfaceSamples.of(reference, samples, rng)
-    source = SurfaceSamples.of(mesh, samples, rng) if surface_area(mesh) > 0 else None
+        known = None if normals is None else as_normals(normals, len(where), "normals")
+        return SurfaceSamples(where, known)
+    if reference is not None and surface_area(reference) > 0:
+        return SurfaceSamples.of(reference, samples, rng)
+    return None
 
+
+def _sampled(
+    source: SurfaceSamples | None, target: SurfaceSamples | None, thresholds: Sequence[float]
+) -> Scores:
+    """Return the sampled scores: the penalties without a source, None without a target."""
     penalty = PENALTY | {f_score_key(threshold): 0.0 for threshold in thresholds}
     scores: Scores = dict.fromkeys(penalty)
-    exact: Scores = dict.fromkeys(SURFACE_PENALTY)
-    if target is not None:
-        scores |= penalty if source is None else sampled_scores(source, target, thresholds)
-        if reference is not None and solid:
-            exact = dict(SURFACE_PENALTY)
-            if source is not None:
-                exact = exact_scores(mesh, source.points, reference, target.points)
+    if target is None:
+        return scores
+    return scores | (penalty if source is None else sampled_scores(source, target, thresholds))
 
-    iou = resolution = None
-    if points is not None:
-        where = frame.to_unit(check_points(points, "points"))
-        truth = as_occupancies(occupancies, len(where))
-        inside = _inside(mesh, where)
-        iou = intersection_over_union(inside, truth)
-        resolution = _resolution(iou, int(np.count_nonzero(inside | truth)))
-    elif reference is not None:
-        common = overlap(mesh, reference, samples, rng)
-        iou, resolution = common.iou, common.resolution
-        if common.iou is None:
-            warnings.warn(f"IoU cannot be told: {common.reason}", stacklevel=2)
 
-    shape, truth_or_mesh = topology(mesh), mesh if reference is None else reference
-    floor = None
-    if noise_floor and surface_area(truth_or_mesh) > 0:
-        floor = _floor(truth_or_mesh, samples, seed, thresholds)
-    return MeshMetrics(
-        iou=iou,
-        f_score={threshold: scores[f_score_key(threshold)] for threshold in thresholds},
-        **{key: value for key, value in scores.items() if not key.startswith("f_score")},
-        **exact,
-        scale=frame.scale,
-        valid=_closed(shape),
-        watertight=shape.watertight,
-        manifold=shape.manifold,
-        oriented=shape.oriented,
-        outward=shape.outward,
-        reference_valid=None if reference is None else _closed(topology(reference)),
-        noise_floor=floor,
-        iou_resolution=resolution,
-    )
+def _exact(
+    mesh: trimesh.Trimesh,
+    source: SurfaceSamples | None,
+    reference: trimesh.Trimesh | None,
+    target: SurfaceSamples | None,
+) -> Scores:
+    """Return the `surface_` scores: penalties without a source, None without a true surface."""
+    if target is None or reference is None or not surface_area(reference) > 0:
+        return dict.fromkeys(SURFACE_PENALTY)
+    if source is None:
+        return dict(SURFACE_PENALTY)
+    return exact_scores(mesh, source.points, reference, target.points)
+
+
+def _stored_iou(
+    mesh: trimesh.Trimesh, points: ArrayLike, occupancies: ArrayLike, frame: UnitFrame
+) -> tuple[float | None, float | None]:
+    """Return the IoU at stored points, and what they can tell."""
+    where = frame.to_unit(check_points(points, "points"))
+    truth = as_occupancies(occupancies, len(where))
+    inside = _inside(mesh, where)
+    iou = intersection_over_union(inside, truth)
+    return iou, _resolution(iou, int(np.count_nonzero(inside | truth)))
+
+
+def _mesh_iou(
+    mesh: trimesh.Trimesh,
+    reference: trimesh.Trimesh | None,
+    samples: int,
+    rng: np.random.Generator,
+) -> tuple[float | None, float | None]:
+    """Return the IoU of two meshes, and what the points can tell; None where they cannot."""
+    if reference is None:
+        return None, None
+    common = overlap(mesh, reference, samples, rng)
+    if common.iou is None:
+        warnings.warn(f"IoU cannot be told: {common.reason}", stacklevel=3)
+    return common.iou, common.resolution
 
 
 def noise_floor(
@@ -342,6 +395,17 @@ def _inside(mesh: trimesh.Trimesh, points: NDArray[np.floating]) -> NDArray[np.b
 def _resolution(iou: float, union: int) -> float | None:
     """Two standard errors of a share of `union` points, and the three that may be missed by all."""
     return 2 * (iou * (1 - iou) / union) ** 0.5 + 3 / union if union else None
+
+
+def _flags(shape: Topology) -> dict[str, bool]:
+    """Return what `MeshMetrics` says of the mesh's own topology."""
+    return {
+        "valid": _closed(shape),
+        "watertight": shape.watertight,
+        "manifold": shape.manifold,
+        "oriented": shape.oriented,
+        "outward": shape.outward,
+    }
 
 
 def _closed(shape: Topology) -> bool:

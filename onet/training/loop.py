@@ -24,7 +24,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from onet._version import __version__
 from onet.checkpoints import checkpoint as checkpoints
 from onet.checkpoints.repository import git_state
 from onet.config import Config
@@ -32,6 +31,7 @@ from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
 from onet.locks import hold, writer
 from onet.models import build_model, fit_to_data, load_pretrained
+from onet.provenance import Provenance
 from onet.registry import nearest
 from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
@@ -51,6 +51,13 @@ logger = logging.getLogger(__name__)
 
 CHECKPOINTS = (checkpoints.FOLDER,)
 """Folders of a run that training writes to; others, of generations for instance, are their own."""
+
+
+METADATA = (
+    *("iteration", "epoch", "minutes", "metrics", "best", "validated"),
+    *("seed", "data_fingerprint", "git", "version"),
+)
+"""Keys of the metadata of a checkpoint, beside its configuration."""
 
 
 @writer
@@ -130,24 +137,10 @@ class _Run:
             raise ConfigError(
                 f"{run_dir}: already holds a run; resume it or choose another run folder"
             )
-
-        if datasets is None:
-            from onet.data.build import build_datasets
-
-            datasets = build_datasets(config)
-        self.datasets = datasets
-        for name, dataset in datasets.items():
-            if len(dataset) == 0:
-                raise DataError(f"the {name} split has no items; add some or choose another split")
-        section = fit_to_data(config.model, len(datasets["train"]))
-        self.config = config = config.model_copy(update={"model": section})
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            self.model = build_model(config.model)
-        if not resuming:
-            load_pretrained(self.model)
+        self.datasets = self._open_datasets(datasets)
+        self._build_model(pretrained=not resuming)
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.fingerprint = datasets["train"].fingerprint()
+        self.fingerprint = self.datasets["train"].fingerprint()
 
         self.iteration, self.validated = 0, 0
         self.minutes_before = 0.0
@@ -155,32 +148,58 @@ class _Run:
         self.best: dict[str, float] | None = None
         self.last: dict[str, float] | None = None
         self.git = git_state(Path.cwd())
-        if resuming:
-            checkpoint = self._read_checkpoint()
+        checkpoint = self._read_checkpoint() if resuming else None
         self.learning_rate = LearningRate(settings)
         self.step = build_step(self.fabric, self.model, settings)
         self.average = AveragedModel(self.model, settings.ema) if settings.ema else None
-        if resuming:
-            # Where there is an average, the checkpoint held it; the weights in training are beside.
-            state = checkpoints.load_training_state(
-                self.last_path.parent, self.model, self.step.optimizer, self.iteration
-            )
-            self.step.load_state_dict(state)
-            logger.info(
-                "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
-                run_dir,
-                self.iteration,
-                self.minutes_before,
-                checkpoint.metadata.get("version"),
-            )
-
-        self.log: RunLog | None = None
-        if self.fabric.is_global_zero:
-            run_dir.mkdir(parents=True, exist_ok=True)
-            with replacing(run_dir / "config.yaml") as temporary:
-                temporary.write_text(config.to_yaml(), encoding="utf-8")
-            self.log = RunLog(run_dir, self.iteration)
+        if checkpoint is not None:
+            self._load_training_state(checkpoint)
+        self.log: RunLog | None = self._open_log()
         self.interruption = Interruption()
+
+    def _open_datasets(self, datasets: Mapping[str, ItemSource] | None) -> Mapping[str, ItemSource]:
+        """Return the datasets given, or those of the configuration, each with items."""
+        if datasets is None:
+            from onet.data.build import build_datasets
+
+            datasets = build_datasets(self.config)
+        for name, dataset in datasets.items():
+            if len(dataset) == 0:
+                raise DataError(f"the {name} split has no items; add some or choose another split")
+        return datasets
+
+    def _build_model(self, pretrained: bool) -> None:
+        """Make the model, with weights drawn from the seed, and what the data say of its sizes."""
+        section = fit_to_data(self.config.model, len(self.datasets["train"]))
+        self.config = self.config.model_copy(update={"model": section})
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.training.seed)
+            self.model = build_model(section)
+        if pretrained:
+            load_pretrained(self.model)
+
+    def _load_training_state(self, checkpoint: checkpoints.Checkpoint) -> None:
+        # Where there is an average, the checkpoint held it; the weights in training are beside.
+        state = checkpoints.load_training_state(
+            self.last_path.parent, self.model, self.step.optimizer, self.iteration
+        )
+        self.step.load_state_dict(state)
+        logger.info(
+            "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
+            self.run_dir,
+            self.iteration,
+            self.minutes_before,
+            checkpoint.metadata.get("version"),
+        )
+
+    def _open_log(self) -> RunLog | None:
+        """Write config.yaml and return the log, in the process that writes."""
+        if not self.fabric.is_global_zero:
+            return None
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        with replacing(self.run_dir / "config.yaml") as temporary:
+            temporary.write_text(self.config.to_yaml(), encoding="utf-8")
+        return RunLog(self.run_dir, self.iteration)
 
     def _read_checkpoint(self) -> checkpoints.Checkpoint:
         checkpoint = checkpoint_to_resume(self.last_path, self.config, self.fingerprint)
@@ -407,18 +426,16 @@ class _Run:
                 )
         if not self.fabric.is_global_zero:
             return
-        metadata = {
-            "iteration": self.iteration,
-            "epoch": self._epoch(),
-            "minutes": self._minutes(),
-            "metrics": self.last,
-            "best": self.best,
-            "validated": self.validated,
-            "seed": self.config.training.seed,
-            "data_fingerprint": self.fingerprint,
-            "git": self.git,
-            "version": __version__,
-        }
+        metadata = Provenance(seed=self.config.training.seed, git=self.git).as_dict(
+            METADATA,
+            iteration=self.iteration,
+            epoch=self._epoch(),
+            minutes=self._minutes(),
+            metrics=self.last,
+            best=self.best,
+            validated=self.validated,
+            data_fingerprint=self.fingerprint,
+        )
         if self.log:
             self.log.flush()
         if path == self.last_path:

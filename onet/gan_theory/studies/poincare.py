@@ -109,18 +109,6 @@ def samples_study(
         others = {f"xi_{k + 2}": None for k in range(count - 1)}
         rows.append({"features": "network", "xi_1": by_network} | others)
         xi_min = min(xi_min, by_network)
-    advice = []
-    for pair in ("js", "wasserstein", "least_squares"):
-        a = advise(xi_min, pair)
-        advice.append(
-            {
-                "loss": pair,
-                "eigenvalue_without_penalty": f"{a.unregularised:.4f}",
-                "fastest_gamma": a.fastest_gamma,
-                "rate": a.rate,
-                "not_oscillating": f"{a.real_gamma[0]:.4g} to {a.real_gamma[1]:.4g}",
-            }
-        )
     settings = {
         "file": str(path),
         "samples": len(points),
@@ -133,28 +121,46 @@ def samples_study(
         "held out. The rate is that of the slowest mode per unit of time (steps times their size), "
         "near the equilibrium."
     )
-    ranking: list[TablePart | FigurePart] = []
+    parts: list[TablePart | FigurePart] = [
+        TablePart("eigenvalues", "Smallest eigenvalues", rows),
+        TablePart("advice", f"Penalties for xi_min = {xi_min:.4g}", _advice(xi_min)),
+    ]
     if augmentations:
+        parts.append(_ranking(points, augmentations, seed, network_steps))
+    return Study(f"Poincaré constant of {path.name}", text, settings, parts)
 
-        def estimate(samples: Points) -> float:
-            if network_steps:
-                return poincare_network(samples, steps=network_steps, seed=seed).xi_min
-            return ritz(samples, FourierFeatures(samples, seed=seed)).xi_min
 
-        ranked = rank_augmentations(points, augmentations, seed=seed, estimate=estimate)
-        by = "the network" if network_steps else "cosines"
-        caption = f"Augmentations by their xi_min ({by}); a Gaussian has connectedness 1"
-        ranking.append(TablePart("augmentations", caption, [asdict(row) for row in ranked]))
-    return Study(
-        f"Poincaré constant of {path.name}",
-        text,
-        settings,
-        [
-            TablePart("eigenvalues", "Smallest eigenvalues", rows),
-            TablePart("advice", f"Penalties for xi_min = {xi_min:.4g}", advice),
-            *ranking,
-        ],
-    )
+def _advice(xi_min: float) -> list[dict[str, Any]]:
+    """Return a row for each loss: the penalty that a Poincaré constant asks for."""
+    rows = []
+    for pair in ("js", "wasserstein", "least_squares"):
+        a = advise(xi_min, pair)
+        rows.append(
+            {
+                "loss": pair,
+                "eigenvalue_without_penalty": f"{a.unregularised:.4f}",
+                "fastest_gamma": a.fastest_gamma,
+                "rate": a.rate,
+                "not_oscillating": f"{a.real_gamma[0]:.4g} to {a.real_gamma[1]:.4g}",
+            }
+        )
+    return rows
+
+
+def _ranking(
+    points: Points, augmentations: Mapping[str, float], seed: int, network_steps: int
+) -> TablePart:
+    """Return the table of augmentations by the Poincaré constants of what they make."""
+
+    def estimate(samples: Points) -> float:
+        if network_steps:
+            return poincare_network(samples, steps=network_steps, seed=seed).xi_min
+        return ritz(samples, FourierFeatures(samples, seed=seed)).xi_min
+
+    ranked = rank_augmentations(points, augmentations, seed=seed, estimate=estimate)
+    by = "the network" if network_steps else "cosines"
+    caption = f"Augmentations by their xi_min ({by}); a Gaussian has connectedness 1"
+    return TablePart("augmentations", caption, [asdict(row) for row in ranked])
 
 
 def _read(path: Path) -> Points:

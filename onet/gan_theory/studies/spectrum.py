@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from onet.errors import ConfigError
 from onet.gan_theory.dynamics import spectral_radius, step_sizes, update_jacobian
@@ -61,39 +62,40 @@ def spectrum_study(
         "measure": measure or "real",
         "eigenvalues": shown,
     }
-    rows = [
-        {
-            "real_part": float(v.real),
-            "imaginary_part": float(v.imag),
-            "largest_step": largest_step(np.array([v])),
-            "modulus_after_a_step": float(abs(1 + step * v)),
-        }
-        for v in values[:shown]
-    ]
     text = (
         "Eigenvalues of the Jacobian at the equilibrium, from the published formulas. Simultaneous "
         "descent converges below the smallest of the largest steps; it is 0 where nothing damps."
     )
     automatic = np.linalg.eigvals(complex_step(game.field, game.equilibrium))
     parts: list[TablePart | FigurePart] = [
-        TablePart("eigenvalues", f"Eigenvalues, {shown} of {len(values)}", rows),
+        TablePart(
+            "eigenvalues", f"Eigenvalues, {shown} of {len(values)}", _rows(values[:shown], step)
+        ),
         TablePart("schemes", "One step of each scheme", _schemes(game, jacobian, step)),
         TablePart(
             "advice", "Bounds and step sizes from the blocks P and Q", _advice(game, jacobian)
         ),
     ]
     if weight:
-        parts.append(
-            FigurePart(
-                "path",
-                f"Eigenvalues for gamma from 0 to {weight:g}",
-                _path(name, pair, measure, weight),
-            )
-        )
+        path = _path(name, pair, measure, weight)
+        parts.append(FigurePart("path", f"Eigenvalues for gamma from 0 to {weight:g}", path))
     settings["largest_difference_to_differentiation"] = float(
         np.abs(np.poly(automatic) - np.poly(values)).max()
     )
     return Study(f"Spectrum of the game {name}", text, settings, parts)
+
+
+def _rows(values: NDArray[np.complexfloating], step: float) -> list[dict[str, Any]]:
+    """Return a row for each eigenvalue."""
+    return [
+        {
+            "real_part": float(v.real),
+            "imaginary_part": float(v.imag),
+            "largest_step": largest_step(np.array([v])),
+            "modulus_after_a_step": float(abs(1 + step * v)),
+        }
+        for v in values
+    ]
 
 
 def _schemes(game: Game, jacobian: Matrix, step: float) -> list[dict[str, Any]]:
