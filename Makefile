@@ -1,5 +1,7 @@
 # The five usual commands. PYTHON is the interpreter of the virtual environment.
 PYTHON ?= .venv/bin/python
+CLANG_FORMAT ?= $(dir $(PYTHON))clang-format
+CXX_FILES = $$(find csrc tests/native tests/emulation -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
 .PHONY: setup test test-all lint fuzz
 
@@ -17,7 +19,7 @@ test-all:  ## all tests, as CI runs them
 lint:  ## style and types
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m clang_format --dry-run --Werror $$(git ls-files 'csrc/*.cpp' 'csrc/*.h' 'csrc/*.cu' 'csrc/*.cuh' 'tests/native/*.h' 'tests/native/*.cpp')
+	$(CLANG_FORMAT) --dry-run --Werror $(CXX_FILES)
 	$(PYTHON) -m mypy
 
 fuzz:  ## random cases of every operation under sanitizers, mutated files through every reader

@@ -109,7 +109,7 @@ def _make(folder: Path, resolutions: list[int], count: int) -> None:
     import numpy as np
     import trimesh
 
-    from benchmarks.extract import _chair
+    from benchmarks._shapes import chair
     from onet.geometry.extraction import extract_mesh
 
     rng = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def _make(folder: Path, resolutions: list[int], count: int) -> None:
         points = rng.uniform(-BOX, BOX, (2_000_000, 3))
         return points[depth(points) > 0][: CHECKS["holed"]]
 
-    chairs = [extract_mesh(_chair, ((-BOX,) * 3, (BOX,) * 3), r) for r in resolutions]
+    chairs = [extract_mesh(chair, ((-BOX,) * 3, (BOX,) * 3), r) for r in resolutions]
     for resolution, mesh in zip(resolutions, chairs, strict=True):
         save(str(resolution), mesh, rng.uniform(-BOX, BOX, (count, 3)))
     axis = np.linspace(-0.5, 0.5, 11)[1:-1]
@@ -144,7 +144,7 @@ def _make(folder: Path, resolutions: list[int], count: int) -> None:
     save(
         "holed",
         trimesh.Trimesh(mesh.vertices, mesh.faces[kept], process=False),
-        inside(lambda p: _chair(p) - 0.5 * cell),
+        inside(lambda p: chair(p) - 0.5 * cell),
     )
 
 

@@ -137,11 +137,12 @@ def _measure(task: str, name: str, path: str) -> dict[str, float]:
 def _prepare(resolution: int, path: Path) -> None:
     import numpy as np
 
-    from benchmarks.extract import HIGH, LOW, _chair
+    from benchmarks._shapes import chair
+    from benchmarks.extract import HIGH, LOW
     from onet.geometry.extraction import extract_mesh
     from onet.geometry.sampling import sample_surface
 
-    mesh = extract_mesh(_chair, ((LOW,) * 3, (HIGH,) * 3), resolution)
+    mesh = extract_mesh(chair, ((LOW,) * 3, (HIGH,) * 3), resolution)
     rng = np.random.default_rng(0)
     cloud, normals, _ = sample_surface(mesh, COUNT, rng)
     other, _, _ = sample_surface(mesh, COUNT, rng)
@@ -155,7 +156,7 @@ def _prepare(resolution: int, path: Path) -> None:
         other=other,
         near=other + rng.normal(scale=0.01, size=other.shape),
         everywhere=everywhere,
-        occupancies=_chair(everywhere) > 0,
+        occupancies=chair(everywhere) > 0,
     )
 
 

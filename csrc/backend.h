@@ -117,7 +117,8 @@ void radix_sort(Key* keys, Key* scratch, int64_t n) {
     for (int64_t i = 0; i < n; ++i) ++start[Unsigned(from[i]) >> shift & (kDigits - 1)];
     int64_t sum = 0;
     for (int64_t& s : start) sum += std::exchange(s, sum);
-    for (int64_t i = 0; i < n; ++i) to[start[Unsigned(from[i]) >> shift & (kDigits - 1)]++] = from[i];
+    for (int64_t i = 0; i < n; ++i)
+      to[start[Unsigned(from[i]) >> shift & (kDigits - 1)]++] = from[i];
     std::swap(from, to);
   }
   if (from != keys && n > 0) std::memcpy(static_cast<void*>(keys), from, n * sizeof(Key));

@@ -1,11 +1,11 @@
-// A hierarchy of boxes in flat arrays, eight children a node, and the search for the item nearest to
-// a point. Runs on the CPU and in CUDA kernels.
+// A hierarchy of boxes in flat arrays, eight children a node, and the search for the item nearest
+// to a point. Runs on the CPU and in CUDA kernels.
 //
 // Items lie in blocks; level 0 groups eight consecutive blocks to a node, each level above it eight
 // nodes of the one below, so children need no pointers. Of equally near items the one with the
-// smallest index is found, whatever the order of the visits: a box is left out only where nothing in
-// it can win, which needs no tolerance because distances to boxes and to what is in them are rounded
-// alike (the difference along each axis, squared, summed in the order x, y, z).
+// smallest index is found, whatever the order of the visits: a box is left out only where nothing
+// in it can win, which needs no tolerance because distances to boxes and to what is in them are
+// rounded alike (the difference along each axis, squared, summed in the order x, y, z).
 #pragma once
 
 #include <cstdint>
@@ -78,8 +78,8 @@ ONET_HD inline int lowest_bit(uint32_t mask) {
 #endif
 }
 
-// Improves `best`, which has members `distance2` and `index` (before anything is found: infinity and
-// INT32_MAX), to the item nearest to q. leaf(q, block, best) looks at the items of one block.
+// Improves `best`, which has members `distance2` and `index` (before anything is found: infinity
+// and INT32_MAX), to the item nearest to q. leaf(q, block, best) looks at the items of one block.
 template <class Best, class Leaf>
 ONET_HD void search_boxes(const BoxTreeView& tree, const double* q, const Leaf& leaf, Best& best) {
   struct Entry {

@@ -22,8 +22,8 @@ class BoxTree {
   BoxTreeView view() const;
   int64_t node_count() const { return static_cast<int64_t>(nodes_.size()); }
 
-  // Searches for n points q (n, 3). `Best` and `leaf` as for search_boxes; besides, Best has a member
-  // `block` that leaf sets. done(i, best) is called once for each point, in any order and thread.
+  // Searches for n points q (n, 3). `Best` and `leaf` as for search_boxes; besides, Best has a
+  // member `block` that leaf sets. done(i, best) is called once a point, in any order and thread.
   template <class Best, class Leaf, class Done>
   void search(const double* q, int64_t n, int threads, const Leaf& leaf, const Done& done) const;
 
@@ -72,7 +72,8 @@ BoxTree::BoxTree(int64_t blocks, Bound bound) : view_{} {
     const int k = b % kChildren;
     double low[3], high[3];
     node.first[k] = bound(b, low, high);
-    for (int axis = 0; axis < 3; ++axis) node.low[axis][k] = low[axis], node.high[axis][k] = high[axis];
+    for (int axis = 0; axis < 3; ++axis)
+      node.low[axis][k] = low[axis], node.high[axis][k] = high[axis];
   }
   for (int level = 1; level < view_.levels; ++level)
     for (int64_t i = 0; i < count[level - 1]; ++i) {
@@ -128,8 +129,8 @@ inline bool BoxTree::gather(const double* low, const double* high, double reach2
   return true;
 }
 
-// Queries are answered along a Hilbert curve, in small groups. A group's list holds every block that
-// an answer within the reach can be in; whoever finds nothing that near searches the tree.
+// Queries are answered along a Hilbert curve, in small groups. A group's list holds every block
+// that an answer within the reach can be in; whoever finds nothing that near searches the tree.
 template <class Best, class Leaf, class Done>
 void BoxTree::search(const double* q, int64_t n, int threads, const Leaf& leaf,
                      const Done& done) const {

@@ -34,7 +34,7 @@ int faces_of(int edge) {
   return faces;
 }
 
-// Cuts the polygon into triangles without diagonals on a face of the cell; false if there is no way.
+// Cuts the polygon into triangles without diagonals on a face of the cell; false if none exists.
 bool triangulate(const std::vector<int>& polygon, Triangles& out) {
   const size_t n = polygon.size();
   if (n == 3) {
@@ -57,8 +57,8 @@ bool triangulate(const std::vector<int>& polygon, Triangles& out) {
 
 Triangles derive_case(int corners) {
   auto inside = [&](int corner) { return corners >> corner & 1; };
-  // On each face, the surface runs from where the outline of the face enters the object to where the
-  // preceding inside stretch, joined across the face, had left it.
+  // On each face, the surface runs from where the outline of the face enters the object to where
+  // the preceding inside stretch, joined across the face, had left it.
   std::array<int, 12> next;
   next.fill(-1);
   for (int face = 0; face < 6; ++face) {
@@ -100,7 +100,8 @@ const CubeTable& cube_table() {
     CubeTable t{};
     for (int i = 0; i < 256; ++i) {
       const Triangles& triangles = cube_triangles(i);
-      if (triangles.size() > kMostTriangles) throw std::logic_error("a case has too many triangles");
+      if (triangles.size() > kMostTriangles)
+        throw std::logic_error("a case has too many triangles");
       int8_t* out = t.row[i];
       *out++ = static_cast<int8_t>(triangles.size());
       for (const auto& triangle : triangles) out = std::copy(triangle.begin(), triangle.end(), out);

@@ -1,5 +1,5 @@
-// The octree and marching cubes on a CUDA device: octree.h and marching_cubes.h, where the memory of
-// the backend is that of the device.
+// The octree and marching cubes on a CUDA device: octree.h and marching_cubes.h, where the memory
+// of the backend is that of the device.
 #pragma once
 
 #include "cuda_backend.h"

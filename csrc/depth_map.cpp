@@ -69,20 +69,21 @@ Views::Views(const double* vertices, int64_t vertex_count, const int64_t* faces,
       for (int64_t y = 0; y < size; ++y)
         for (int64_t x = 0; x < size; ++x) {
           const float* row = raw.data() + y * size;
-          rows[y * size + x] = std::min(
-              {row[std::max<int64_t>(x - 1, 0)], row[x], row[std::min(x + 1, size - 1)]});
+          rows[y * size + x] =
+              std::min({row[std::max<int64_t>(x - 1, 0)], row[x], row[std::min(x + 1, size - 1)]});
         }
       view.depth.resize(size * size);
       for (int64_t y = 0; y < size; ++y)
         for (int64_t x = 0; x < size; ++x)
-          view.depth[y * size + x] = std::min({rows[std::max<int64_t>(y - 1, 0) * size + x],
-                                               rows[y * size + x],
-                                               rows[std::min(y + 1, size - 1) * size + x]});
+          view.depth[y * size + x] =
+              std::min({rows[std::max<int64_t>(y - 1, 0) * size + x], rows[y * size + x],
+                        rows[std::min(y + 1, size - 1) * size + x]});
     }
   });
 }
 
-void Views::visible(const double* points, int64_t point_count, uint8_t* visible, int threads) const {
+void Views::visible(const double* points, int64_t point_count, uint8_t* visible,
+                    int threads) const {
   const double scale = size_ / (2 * radius_);
   parallel_for(point_count, threads, 1024, [&](int64_t begin, int64_t end) {
     size_t likely = 0;  // neighbouring points tend to be seen by the same view

@@ -11,8 +11,8 @@ namespace onet {
 
 // Draws triangles, both sides, into width x height pixels. vertices (V, 3) are in pixels: x to the
 // right, y downwards, pixel (i, j) has its centre at (i + 0.5, j + 0.5); smaller z is nearer.
-// depth (height, width) gets z at the pixel centre, +inf where there is nothing; face (height, width)
-// the index of the triangle, -1 where there is none; face may be null.
+// depth (height, width) gets z at the pixel centre, +inf where there is nothing; face (height,
+// width) the index of the triangle, -1 where there is none; face may be null.
 void rasterize(const double* vertices, const int64_t* faces, int64_t face_count, int64_t width,
                int64_t height, float* depth, int32_t* face);
 
@@ -24,7 +24,8 @@ class Views {
   // replaced by the nearest one among the 3 x 3 pixels around (a grey erosion), which closes cracks
   // narrower than two pixels.
   Views(const double* vertices, int64_t vertex_count, const int64_t* faces, int64_t face_count,
-        const double* directions, int64_t direction_count, int64_t size, double radius, int threads);
+        const double* directions, int64_t direction_count, int64_t size, double radius,
+        int threads);
 
   // visible[i] = 1 when points[i] lies in front of the mesh in at least one view.
   void visible(const double* points, int64_t point_count, uint8_t* visible, int threads) const;

@@ -36,8 +36,8 @@ std::array<std::array<Step, 8>, 24> curve() {
         for (int v = digit == 0 ? 0 : digit % 2 == 0 ? digit - 1 : digit; v & 1; v >>= 1) ++ones;
         const int next_entry = entry ^ turn_left(inner, by);
         const int next_direction = (direction + ones % 3 + 1) % 3;
-        table[entry * 3 + direction][octant] = {static_cast<uint8_t>(digit),
-                                                static_cast<uint8_t>(next_entry * 3 + next_direction)};
+        table[entry * 3 + direction][octant] = {
+            static_cast<uint8_t>(digit), static_cast<uint8_t>(next_entry * 3 + next_direction)};
       }
   return table;
 }
@@ -79,8 +79,8 @@ class Order {
                        double{(1 << kBits) - 1}));
         uint64_t place = 0;
         for (int bit = kBits - 1; bit >= 0; --bit) {
-          const uint32_t octant = (cell[0] >> bit & 1) | (cell[1] >> bit & 1) << 1 |
-                                  (cell[2] >> bit & 1) << 2;
+          const uint32_t octant =
+              (cell[0] >> bit & 1) | (cell[1] >> bit & 1) << 1 | (cell[2] >> bit & 1) << 2;
           const Step step = table[state][octant];
           place = place << 3 | step.digit;
           state = step.next;

@@ -46,8 +46,8 @@ class Columns {
       scale_[axis] = std::isfinite(scale) ? scale : 0.0;
     }
     const auto covers = [&](const double* p) {  // NaN is outside
-      return p[0] >= box.low[0] && p[0] < box.high[0] && p[1] >= box.low[1] &&
-             p[1] < box.high[1] && p[2] < box.high[2];
+      return p[0] >= box.low[0] && p[0] < box.high[0] && p[1] >= box.low[1] && p[1] < box.high[1] &&
+             p[2] < box.high[2];
     };
     std::vector<int32_t> where(count, -1);
     start_.assign(side_ * side_ + 2, 0);  // one more: filling moves every start to its end

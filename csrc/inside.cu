@@ -125,16 +125,16 @@ void contains(const CudaBackend& backend, const double* vertices, int64_t vertex
   backend.write(indices.data(), faces, 3 * face_count);
   backend.fill_bytes(counts.data(), columns, 0);
 
-  backend.each(face_count, MakeTriangle{grid, corners.data(), indices.data(), triangles.data(),
-                                        counts.data()});
+  backend.each(face_count,
+               MakeTriangle{grid, corners.data(), indices.data(), triangles.data(), counts.data()});
   backend.exclusive_scan(counts.data(), start.data(), columns);
   int32_t entry_count = 0;
   backend.read(&entry_count, start.data() + columns, 1);
   entries.resize(entry_count);
-  backend.each(face_count, EnterTriangle{grid, triangles.data(), start.data(), counts.data(),
-                                         entries.data()});
-  backend.each(point_count, TestPoint{grid, triangles.data(), start.data(), entries.data(), points,
-                                      inside});
+  backend.each(face_count,
+               EnterTriangle{grid, triangles.data(), start.data(), counts.data(), entries.data()});
+  backend.each(point_count,
+               TestPoint{grid, triangles.data(), start.data(), entries.data(), points, inside});
 }
 
 }  // namespace onet

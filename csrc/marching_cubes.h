@@ -6,9 +6,9 @@
 // lies on a face of the cell, because the neighbour could draw the same edge: so the surface is
 // manifold as well. Triangles are counter-clockwise seen from outside (towards smaller values).
 //
-// Vertices lie on lattice edges at the linear zero crossing, at least `kMargin` of an edge away from
-// its ends, so that no two vertices coincide. Where the object leaves the box it is cut off flat,
-// `kMargin` of a cell beyond the box, by the cells just outside.
+// Vertices lie on lattice edges at the linear zero crossing, at least `kMargin` of an edge away
+// from its ends, so that no two vertices coincide. Where the object leaves the box it is cut off
+// flat, `kMargin` of a cell beyond the box, by the cells just outside.
 #pragma once
 
 #include <array>
@@ -37,8 +37,8 @@ SurfaceT<Backend> marching_cubes(const OctreeT<Backend>& octree,
 extern template SurfaceT<CpuBackend> marching_cubes(const OctreeT<CpuBackend>&,
                                                     const std::array<double, 3>&, double);
 
-// Triangles of one of the 256 cases as triples of cell edges; bit x + 2y + 4z of the case is set when
-// the corner (x, y, z) is inside. Edge e runs along axis e / 4 from corner edge_start(e).
+// Triangles of one of the 256 cases as triples of cell edges; bit x + 2y + 4z of the case is set
+// when the corner (x, y, z) is inside. Edge e runs along axis e / 4 from corner edge_start(e).
 const std::vector<std::array<int8_t, 3>>& cube_triangles(int corners);
 ONET_HD inline int edge_start(int edge) {
   const int axis = edge / 4, u = edge & 1, v = edge >> 1 & 1;

@@ -14,10 +14,10 @@ namespace marching_cubes_body {
 struct Surface {
   OctreeView t;
   const CubeTable* table;
-  int32_t* marks;          // (points) bit a: a vertex on the edge along axis a that starts here;
-                           // bit 3 + a: on the edge along axis a that leaves the box here
-  int32_t* first_vertex;   // (points)
-  int64_t* first_face;     // (units)
+  int32_t* marks;         // (points) bit a: a vertex on the edge along axis a that starts here;
+                          // bit 3 + a: on the edge along axis a that leaves the box here
+  int32_t* first_vertex;  // (points)
+  int64_t* first_face;    // (units)
 
   // A unit is a node whose children are finest, or a root if there are no levels.
   ONET_HD bool is_unit(int64_t unit) const {
@@ -25,8 +25,8 @@ struct Surface {
   }
 
   // Calls cell(points[8], outside[8], low[3]) for the finest cells of the unit and for the cells
-  // outside the box next to them that the surface may cross; `outside` marks corners beyond the box,
-  // whose points have no meaning, and low is the minimum corner of the cell.
+  // outside the box next to them that the surface may cross; `outside` marks corners beyond the
+  // box, whose points have no meaning, and low is the minimum corner of the cell.
   template <class Visit>
   ONET_HD void each_cell(int64_t unit, Visit visit) const {
     const bool roots = t.lattice.levels == 0;
@@ -197,7 +197,10 @@ SurfaceT<Backend> marching_cubes(const OctreeT<Backend>& octree,
   SurfaceT<Backend> surface(backend);
   surface.vertices.resize(3 * int64_t{vertex_count});
   surface.faces.resize(3 * face_count);
-  backend.each(units, Emit{s, {origin[0], origin[1], origin[2]}, cell, surface.vertices.data(),
+  backend.each(units, Emit{s,
+                           {origin[0], origin[1], origin[2]},
+                           cell,
+                           surface.vertices.data(),
                            surface.faces.data()});
   return surface;
 }

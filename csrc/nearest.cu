@@ -80,8 +80,11 @@ void CudaNearestNeighbors::query(const double* q, int64_t n, double* distance,
   scratch.resize(n);
   bad.resize(1);
   backend_.fill_bytes(bad.data(), 1, 0);
-  backend_.each(n, Place{{low_[0], low_[1], low_[2]}, {scale_[0], scale_[1], scale_[2]}, q,
-                         keys.data(), bad.data()});
+  backend_.each(n, Place{{low_[0], low_[1], low_[2]},
+                         {scale_[0], scale_[1], scale_[2]},
+                         q,
+                         keys.data(),
+                         bad.data()});
   int32_t bad_count = 0;
   backend_.read(&bad_count, bad.data(), 1);
   if (bad_count)

@@ -1,22 +1,23 @@
-// Multiresolution isosurface extraction (MISE; Mescheder et al. 2019, section 3.3) on sparse storage.
+// Multiresolution isosurface extraction (MISE; Mescheder et al. 2019, section 3.3), stored
+// sparsely.
 //
 // A box of base[0] x base[1] x base[2] cells is refined `levels` times by halving, so the finest
-// lattice has (base[i] << levels) + 1 points along axis i. Points are integer triples on that lattice.
-// Protocol: read the pending points, evaluate the field there, call update(), until none is pending.
-// Inside means value > 0. Outside the box the field counts as negative, so a surface that leaves the
-// box is refined and closed there.
+// lattice has (base[i] << levels) + 1 points along axis i. Points are integer triples on that
+// lattice. Protocol: read the pending points, evaluate the field there, call update(), until none
+// is pending. Inside means value > 0. Outside the box the field counts as negative, so a surface
+// that leaves the box is refined and closed there.
 //
-// Exact: a leaf coarser than the finest level is split when the points in its closure, its corners and
-// the hanging nodes that finer neighbours put on its faces, carry both signs; all corners of all cells
-// are evaluated. The set of evaluated points is the least fixpoint of that rule: it does not depend on
-// the order of evaluation.
+// Exact: a leaf coarser than the finest level is split when the points in its closure, its corners
+// and the hanging nodes that finer neighbours put on its faces, carry both signs; all corners of
+// all cells are evaluated. The set of evaluated points is the least fixpoint of that rule: it does
+// not depend on the order of evaluation.
 //
-// Predicting: level by level, the corners of new cells get the trilinear interpolation of the corners
-// of their parent, and only the ends of edges whose signs differ are evaluated, together with points
-// whose predicted value is below `margin` in size. What is evaluated replaces the prediction, which
-// can make other edges change sign; when nothing is left to evaluate, the next level begins. Leaves
-// are split by the same rule, so every vertex of the surface lies between two evaluated points, but a
-// part of the surface that no prediction hints at is not found.
+// Predicting: level by level, the corners of new cells get the trilinear interpolation of the
+// corners of their parent, and only the ends of edges whose signs differ are evaluated, together
+// with points whose predicted value is below `margin` in size. What is evaluated replaces the
+// prediction, which can make other edges change sign; when nothing is left to evaluate, the next
+// level begins. Leaves are split by the same rule, so every vertex of the surface lies between two
+// evaluated points, but a part of the surface that no prediction hints at is not found.
 //
 // Memory is proportional to the number of known points. The result does not depend on the number of
 // threads. All passes are bodies over flat arrays: the CPU and CUDA versions are this code.
@@ -54,9 +55,9 @@ struct Lattice {
 
 // The arrays of an octree, for bodies that run on its backend.
 //
-// A *cell* is a root (one of the base grid) or one of the 8 children in a block; cells of the finest
-// level are not stored. A *node* is a cell that was split; its 3 x 3 x 3 lattice points, x fastest, are
-// the corners of its children.
+// A *cell* is a root (one of the base grid) or one of the 8 children in a block; cells of the
+// finest level are not stored. A *node* is a cell that was split; its 3 x 3 x 3 lattice points, x
+// fastest, are the corners of its children.
 struct OctreeView {
   Lattice lattice;
   int32_t roots;
@@ -75,7 +76,7 @@ struct OctreeView {
   int32_t* block_levels;  // (blocks) level of the cells
   int32_t* links;         // (links, 2) point and next link
 
-  uint64_t* slot_keys;    // (capacity) hash table from keys to points, kEmpty where free
+  uint64_t* slot_keys;  // (capacity) hash table from keys to points, kEmpty where free
   int32_t* slot_points;
   int64_t capacity;
 
@@ -103,9 +104,9 @@ class OctreeT {
     return {lattice_.resolution[0], lattice_.resolution[1], lattice_.resolution[2]};
   }
 
-  // Splits, down to the finest level, the leaves that contain the given finest-level cells (n, 3), in
-  // host memory: makes the tree look where the base grid may see nothing. Cells outside the box are
-  // ignored. Takes effect at once, or with the next update() while points are pending.
+  // Splits, down to the finest level, the leaves that contain the given finest-level cells (n, 3),
+  // in host memory: makes the tree look where the base grid may see nothing. Cells outside the box
+  // are ignored. Takes effect at once, or with the next update() while points are pending.
   void refine(const int32_t* cells, int64_t n);
 
   // Points whose values are awaited.
@@ -116,8 +117,8 @@ class OctreeT {
   void pending_positions(const std::array<double, 3>& origin, double cell, int64_t first, int64_t n,
                          float* out) const;
 
-  // Takes the values (n = pending()) of the pending points, in their order, from backend memory. In a
-  // predicting tree they must be below 1e37 in size, for their sums.
+  // Takes the values (n = pending()) of the pending points, in their order, from backend memory. In
+  // a predicting tree they must be below 1e37 in size, for their sums.
   void update(const float* values, int64_t n);
 
   int64_t points() const { return points_; }        // known or pending
@@ -128,8 +129,8 @@ class OctreeT {
   // memory.
   void read_points(int32_t* coordinates, float* values, uint8_t* evaluated) const;
 
-  // Value of the tree's own interpolant at n positions (n, 3) in units of finest cells: trilinear in
-  // the leaf around it. -1 outside the box. All in backend memory; nothing may be pending.
+  // Value of the tree's own interpolant at n positions (n, 3) in units of finest cells: trilinear
+  // in the leaf around it. -1 outside the box. All in backend memory; nothing may be pending.
   void interpolate(const double* positions, int64_t n, float* out) const;
 
   // Points on the faces of the box that are inside the object.

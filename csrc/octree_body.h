@@ -148,7 +148,8 @@ struct CountHanging {  // i over cells to split: hanging nodes that children wil
   ONET_HD void operator()(int64_t i) const {
     if (level_of(t, cells[i]) + 1 >= t.lattice.levels) return;
     int32_t count = 0;
-    for (int32_t link = t.lists[cells[i]]; link >= 0; link = t.links[2 * int64_t{link} + 1]) ++count;
+    for (int32_t link = t.lists[cells[i]]; link >= 0; link = t.links[2 * int64_t{link} + 1])
+      ++count;
     if (count > 0) atomic_add(total, count);
   }
 };
@@ -209,8 +210,8 @@ struct Split {  // i over cells to split: makes the node and asks the table for 
     int32_t* points = t.node_points + 27 * int64_t{node};
     uint64_t keys[27];
     for (int j = 0; j < 27; ++j) {
-      keys[j] = t.lattice.key(low[0] + j % 3 * half, low[1] + j / 3 % 3 * half,
-                              low[2] + j / 9 * half);
+      keys[j] =
+          t.lattice.key(low[0] + j % 3 * half, low[1] + j / 3 % 3 * half, low[2] + j / 9 * half);
       if (j < 9) prefetch(t.slot_keys + start_slot(keys[j], t.capacity));
     }
     for (int j = 0; j < 27; ++j) {
@@ -514,8 +515,7 @@ struct Interpolate {  // i over positions
       const int32_t node = t.children[cell];
       if (node < 0) break;
       const int octant = octant_of(q[0], q[1], q[2], t.lattice.levels - 1 - level);
-      for (int c = 0; c < 8; ++c)
-        corners[c] = t.node_points[27 * int64_t{node} + place(octant, c)];
+      for (int c = 0; c < 8; ++c) corners[c] = t.node_points[27 * int64_t{node} + place(octant, c)];
       size /= 2;
       cell = t.node_cells[node] + octant;  // beyond the finest level it is not looked at
     }

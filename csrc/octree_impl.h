@@ -136,8 +136,7 @@ void OctreeT<Backend>::split_queue() {
   node_points_.resize(27 * nodes_);
   node_cells_.resize(nodes_);
   for (auto* buffer : {&children_, &signs_, &lists_}) buffer->resize(cells_);
-  for (auto* buffer : {&block_nodes_, &block_levels_})
-    buffer->resize(first_block + new_blocks);
+  for (auto* buffer : {&block_nodes_, &block_levels_}) buffer->resize(first_block + new_blocks);
 
   Buffer<uint64_t> new_keys(backend_), key_scratch(backend_);
   // A node of a flat sheet brings about 10 new points; if these bring more, the table is enlarged.
@@ -148,10 +147,10 @@ void OctreeT<Backend>::split_queue() {
     reserve_table(points_ + room);
     new_keys.resize(room);
     backend_.fill_bytes(counters_.data() + kNewPoints, 2, 0);
-    backend_.each(n, Split{view(), cells.data(), blocks.data(), static_cast<int32_t>(first_node),
-                           static_cast<int32_t>(first_block), new_keys.data(),
-                           counters_.data() + kNewPoints, counters_.data() + kOverflow,
-                           static_cast<int32_t>(room)});
+    backend_.each(
+        n, Split{view(), cells.data(), blocks.data(), static_cast<int32_t>(first_node),
+                 static_cast<int32_t>(first_block), new_keys.data(), counters_.data() + kNewPoints,
+                 counters_.data() + kOverflow, static_cast<int32_t>(room)});
     if (!take_counter(kOverflow)) break;
     slot_keys_.resize(0);  // it holds keys that were not noted: build it anew
     slot_points_.resize(0);
@@ -177,10 +176,10 @@ void OctreeT<Backend>::split_queue() {
   links_.resize(2 * most_links);
   put_counter(kLinks, link_count_);
   queue_.resize(8 * int64_t{new_blocks});
-  backend_.each(n, Finish{view(), cells.data(), static_cast<int32_t>(first_node),
-                          static_cast<int32_t>(first_point), level_, predict_,
-                          counters_.data() + kLinks,
-                          Queue{queue_.data(), counters_.data() + kQueue}});
+  backend_.each(
+      n, Finish{view(), cells.data(), static_cast<int32_t>(first_node),
+                static_cast<int32_t>(first_point), level_, predict_, counters_.data() + kLinks,
+                Queue{queue_.data(), counters_.data() + kQueue}});
   link_count_ = take_counter(kLinks);
   links_.resize(2 * link_count_);
   queued_ = take_counter(kQueue);
@@ -199,9 +198,9 @@ void OctreeT<Backend>::hang(const int32_t* list, int64_t first, int64_t n) {
   using namespace octree_body;
   links_.resize(2 * (link_count_ + (predict_ ? 8 : 4) * n));
   put_counter(kLinks, link_count_);
-  backend_.each(n, Hang{view(), list, static_cast<int32_t>(first), level_, predict_,
-                        counters_.data() + kLinks,
-                        Queue{queue_.data(), counters_.data() + kQueue}});
+  backend_.each(n,
+                Hang{view(), list, static_cast<int32_t>(first), level_, predict_,
+                     counters_.data() + kLinks, Queue{queue_.data(), counters_.data() + kQueue}});
   link_count_ = take_counter(kLinks);
   links_.resize(2 * link_count_);
 }
@@ -307,9 +306,13 @@ void OctreeT<Backend>::pending_points(int64_t first, int64_t n, int32_t* out) co
 template <class Backend>
 void OctreeT<Backend>::pending_positions(const std::array<double, 3>& origin, double cell,
                                          int64_t first, int64_t n, float* out) const {
-  backend_.each(n, octree_body::Positions{view(), predict_ ? pending_list_.data() : nullptr,
-                                          static_cast<int32_t>(evaluated_), first,
-                                          {origin[0], origin[1], origin[2]}, cell, out});
+  backend_.each(n, octree_body::Positions{view(),
+                                          predict_ ? pending_list_.data() : nullptr,
+                                          static_cast<int32_t>(evaluated_),
+                                          first,
+                                          {origin[0], origin[1], origin[2]},
+                                          cell,
+                                          out});
 }
 
 template <class Backend>

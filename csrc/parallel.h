@@ -1,4 +1,4 @@
-// Splits a range over threads. Standard threads, not OpenMP: one less runtime to clash with torch's.
+// Splits a range over threads. Standard threads, not OpenMP, whose runtime may clash with torch's.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace onet {
 
-// Threads to use when the caller does not say: OMP_NUM_THREADS, else the cores this process may use.
+// Threads to use when the caller does not say: OMP_NUM_THREADS, else the cores of this process.
 inline int default_threads() {
   if (const char* text = std::getenv("OMP_NUM_THREADS")) {
     int n = std::atoi(text);

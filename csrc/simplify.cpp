@@ -195,8 +195,7 @@ class Collapser {
     scale_ = std::max({extent.x, extent.y, extent.z}) / 2;
     if (!(scale_ > 0)) scale_ = 1;
     point_.resize(count);
-    for (int64_t v = 0; v < count; ++v)
-      point_[v] = 1 / scale_ * (load(vertices + 3 * v) - center_);
+    for (int64_t v = 0; v < count; ++v) point_[v] = 1 / scale_ * (load(vertices + 3 * v) - center_);
   }
 
   // The volumes of the parts, about a corner of each, and of the whole.
@@ -259,8 +258,9 @@ class Collapser {
                  c2 = q.xy * q.yz - q.xz * yy, c3 = xx * zz - q.xz * q.xz,
                  c4 = q.xy * q.xz - xx * q.yz, c5 = xx * yy - q.xy * q.xy;
     const double det = xx * c0 + q.xy * c1 + q.xz * c2;
-    const Vec3 move = -1 / det * Vec3{c0 * r.x + c1 * r.y + c2 * r.z, c1 * r.x + c3 * r.y + c4 * r.z,
-                                      c2 * r.x + c4 * r.y + c5 * r.z};
+    const Vec3 move = -1 / det *
+                      Vec3{c0 * r.x + c1 * r.y + c2 * r.z, c1 * r.x + c3 * r.y + c4 * r.z,
+                           c2 * r.x + c4 * r.y + c5 * r.z};
     const Vec3 place = middle + move;
     const double apart = squared(move) + squared(point_[u] - point_[v]) / 4;
     return {place, std::max(q(place), 0.0) + damping * apart};
@@ -293,8 +293,9 @@ class Collapser {
     return true;
   }
 
-  // May the corner `from` of the triangle (from, a, b) move to `to`? Marching cubes leaves triangles
-  // so small that their own direction is arbitrary: what counts then is that of all around the edge.
+  // May the corner `from` of the triangle (from, a, b) move to `to`? Marching cubes leaves
+  // triangles so small that their own direction is arbitrary: what counts then is that of all
+  // around the edge.
   static bool stays_upright(Vec3 from, Vec3 to, Vec3 a, Vec3 b, Vec3 around) {
     const Vec3 before = normal(from, a, b), after = normal(to, a, b);
     const Vec3 up = squared(before) < kTiny * kTiny * squared(around) ? around : before;
@@ -307,7 +308,8 @@ class Collapser {
       start_[g] = u;
       return true;
     });
-    for (const int32_t side : {h, t}) {  // the two other sides of each vanishing face become one edge
+    for (const int32_t side : {h, t}) {
+      // The two other sides of each vanishing face become one edge.
       const int32_t x = twin_[next(side)], y = twin_[previous(side)], corner = start_[x];
       twin_[x] = y;
       twin_[y] = x;

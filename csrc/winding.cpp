@@ -22,7 +22,7 @@ namespace onet {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
-constexpr int kDeep = 64;  // levels after which groups are split by number
+constexpr int kDeep = 64;      // levels after which groups are split by number
 constexpr double kFar = 1e15;  // in units of the mesh: the winding number is 0
 
 constexpr int kPair[6][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 1}, {1, 2}, {2, 2}};
@@ -82,8 +82,8 @@ struct Moments {
     for (int a = 0; a < 10; ++a) {
       const int i = kTriple[a][0], j = kTriple[a][1], k = kTriple[a][2];
       const double dm = d[i] * full[j][k] + d[j] * full[i][k] + d[k] * full[i][j];
-      const double dd = d[i] * d[j] * m.first[k] + d[i] * d[k] * m.first[j] +
-                        d[j] * d[k] * m.first[i];
+      const double dd =
+          d[i] * d[j] * m.first[k] + d[i] * d[k] * m.first[j] + d[j] * d[k] * m.first[i];
       third[a] += m.third[a] + (dm + 0.5 * dd) / 3;
     }
     for (int i = 0; i < 3; ++i) first[i] += m.first[i];
@@ -295,8 +295,8 @@ void WindingTree::evaluate(const double* points, int64_t count, double beta, dou
           const double a = std::sqrt(ax * ax + ay * ay + az * az);
           const double b = std::sqrt(bx * bx + by * by + bz * bz);
           const double d = std::sqrt(cx * cx + cy * cy + cz * cz);
-          const double volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) +
-                                az * (bx * cy - by * cx);
+          const double volume =
+              ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx);
           const double rest = a * b * d + (ax * bx + ay * by + az * bz) * d +
                               (bx * cx + by * cy + bz * cz) * a + (cx * ax + cy * ay + cz * az) * b;
           sum[k] += 0.5 / kPi * angle(rest, volume);
@@ -320,10 +320,10 @@ void WindingTree::evaluate(const double* points, int64_t count, double beta, dou
         const float dipole = d[0][k] * x + d[1][k] * y + d[2][k] * z;
         const float quadrupole = f[0][k] * (xx - zz) + f[1][k] * (yy - zz) + f[2][k] * (x * y) +
                                  f[3][k] * (x * z) + f[4][k] * (y * z);
-        const float octupole = x * (o[0][k] * (xx - 3 * zz) + o[1][k] * (yy - zz)) +
-                               y * (o[2][k] * (yy - 3 * zz) + o[3][k] * (xx - zz)) +
-                               z * (o[4][k] * (xx - zz / 3) + o[5][k] * (yy - zz / 3) +
-                                    o[6][k] * (x * y));
+        const float octupole =
+            x * (o[0][k] * (xx - 3 * zz) + o[1][k] * (yy - zz)) +
+            y * (o[2][k] * (yy - 3 * zz) + o[3][k] * (xx - zz)) +
+            z * (o[4][k] * (xx - zz / 3) + o[5][k] * (yy - zz / 3) + o[6][k] * (x * y));
         const float ratio = n.radius[k] * inverse;
         const float value = ratio * ratio * (dipole + ratio * (quadrupole + ratio * octupole));
         sum[k] += far ? value : 0.0f;

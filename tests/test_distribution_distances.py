@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import linear_sum_assignment
 
+from onet.errors import MissingDependency
 from onet.metrics.distribution_distances import (
     energy_distance,
     frechet_distance,
@@ -65,10 +68,20 @@ def test_w1_is_the_best_of_all_assignments_and_a_metric(seed, size, dimension):
     assert wasserstein1(x, z) <= wasserstein1(x, y) + wasserstein1(y, z) + 1e-12
 
 
-def test_w1_of_numbers_takes_samples_of_any_size():
+@given(seeds, sizes, sizes, dimensions)
+def test_w1_takes_samples_of_any_size(seed, n, m, dimension):
+    """Points that are repeated until the samples are equally large are the same distributions."""
     assert wasserstein1([0.0, 1.0], [0.5]) == pytest.approx(0.5)
-    assert wasserstein1(np.zeros(3), np.full(5, 2.0)) == pytest.approx(2)
-    with pytest.raises(ValueError, match="equally many"):
+    x, y = draw(seed, (n, dimension), (m, dimension))
+    cost = np.linalg.norm(np.repeat(x, m, axis=0)[:, None] - np.repeat(y, n, axis=0), axis=2)
+    expected = cost[linear_sum_assignment(cost)].mean()
+    assert wasserstein1(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_transport_without_its_package(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ot", None)
+    assert wasserstein1([0.0, 1.0], [0.5]) == pytest.approx(0.5)  # numbers need none
+    with pytest.raises(MissingDependency, match=r"pip install 'onet\[transport\]'"):
         wasserstein1(np.zeros((3, 2)), np.zeros((4, 2)))
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from onet.errors import DataError
 from onet.geometry.sampling import sample_surface
+from onet.metrics import scores
 from onet.metrics.scores import (
     PENALTY,
     SURFACE_PENALTY,
@@ -353,3 +354,16 @@ def test_threads_change_nothing(monkeypatch):
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
         rows.append(evaluate(sphere(0.4), box(), samples=10_000, noise_floor=True))
     assert rows[0] == rows[1]
+
+
+def test_a_score_is_measured_and_has_a_row_in_the_table(monkeypatch):
+    """What a new score takes: a value of `sampled_scores`, and a row of `SCORES`."""
+    found = evaluate(sphere(), sphere(), samples=100)
+    assert found.other == {} and PENALTY.keys() <= found.as_dict().keys()
+    measured = scores.sampled_scores
+    monkeypatch.setattr(
+        scores, "sampled_scores", lambda *given: measured(*given) | {"largest": 0.25}
+    )
+    monkeypatch.setitem(PENALTY, "largest", 2.0)
+    assert evaluate(sphere(), sphere(), samples=100).as_dict()["largest"] == 0.25
+    assert evaluate(EMPTY, sphere(), samples=100).as_dict()["largest"] == 2.0

@@ -1,6 +1,6 @@
 // Arrays between Python and C++. Arguments are checked here and handed on as plain pointers; the
-// interpreter lock is released during the work. Bind with `.noconvert()`: a silent copy would hide a
-// wrong dtype.
+// interpreter lock is released during the work. Bind with `.noconvert()`: a silent copy would hide
+// a wrong dtype.
 #pragma once
 
 #include <nanobind/nanobind.h>

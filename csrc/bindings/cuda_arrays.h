@@ -19,9 +19,7 @@ template <class T>
 using CudaVector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, CudaDevice>;
 
 // A stream as Python knows it: the address as a whole number, 0 for the default stream.
-inline cudaStream_t to_stream(uintptr_t address) {
-  return reinterpret_cast<cudaStream_t>(address);
-}
+inline cudaStream_t to_stream(uintptr_t address) { return reinterpret_cast<cudaStream_t>(address); }
 
 // Throws unless the array is on the device and has `rows` of them, or any number for -1.
 template <class Array>

@@ -26,9 +26,8 @@ void bind_depth_map(nb::module_& m) {
              size_t size, double radius, int threads) {
             check_faces(faces, vertices.shape(0));
             nb::gil_scoped_release release;
-            new (self) onet::Views(vertices.data(), vertices.shape(0), faces.data(),
-                                   faces.shape(0), directions.data(), directions.shape(0), size,
-                                   radius, threads);
+            new (self) onet::Views(vertices.data(), vertices.shape(0), faces.data(), faces.shape(0),
+                                   directions.data(), directions.shape(0), size, radius, threads);
           },
           "vertices"_a.noconvert(), "faces"_a.noconvert(), "directions"_a.noconvert(), "size"_a,
           "radius"_a, "threads"_a = 0)

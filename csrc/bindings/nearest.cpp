@@ -7,7 +7,8 @@ void bind_nearest(nb::module_& m) {
       .def(
           "__init__",
           [](onet::NearestNeighbors* self, Rows<double> points, int threads) {
-            if (points.shape(0) == 0) throw nb::value_error("points: there are none; give at least 1");
+            if (points.shape(0) == 0)
+              throw nb::value_error("points: there are none; give at least 1");
             check_coordinates(points, "points");
             nb::gil_scoped_release release;
             new (self) onet::NearestNeighbors(points.data(), points.shape(0), threads);

@@ -27,9 +27,8 @@ void bind_sampling(nb::module_& m) {
                                threads);
         }
         return nb::make_tuple(to_numpy(std::move(points), {n, 3}),
-                              to_numpy(std::move(normals), {n, 3}),
-                              to_numpy(std::move(face), {n}));
+                              to_numpy(std::move(normals), {n, 3}), to_numpy(std::move(face), {n}));
       },
-      "vertices"_a.noconvert(), "faces"_a.noconvert(), "pick"_a.noconvert(),
-      "within"_a.noconvert(), "threads"_a = 0);
+      "vertices"_a.noconvert(), "faces"_a.noconvert(), "pick"_a.noconvert(), "within"_a.noconvert(),
+      "threads"_a = 0);
 }

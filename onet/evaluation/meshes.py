@@ -30,7 +30,8 @@ from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
-from onet.metrics.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score_key
+from onet.metrics import penalties
+from onet.metrics.penalties import PENALTIES, RULE, f_score_key
 from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
 from onet.provenance import Provenance
@@ -42,19 +43,7 @@ MEAN_OF_ITEMS = "mean (items)"
 WITHOUT_FAILED = "mean (without failed)"  # of the items that have a mesh
 A_FAILED_ITEM = "a failed item"  # what it counts as
 
-SCORES = {
-    "iou": "fraction",
-    "chamfer_l1": "longest edge",
-    "accuracy": "longest edge",
-    "completeness": "longest edge",
-    "normal_consistency": "|cos|",
-    **{f_score_key(threshold): "fraction" for threshold in F_SCORE_THRESHOLDS},
-    "normal_consistency_signed": "cos",
-    "chamfer_l2": "longest edge squared",
-    "accuracy2": "longest edge squared",
-    "completeness2": "longest edge squared",
-    "chamfer_squared_sum": "longest edge squared",
-}
+SCORES = {key: score.unit for key, score in penalties.SCORES.items()}
 """Measured quantities and their units, which the columns of the CSV files name."""
 
 SHOWN = ("iou", "chamfer_l1", "accuracy", "completeness", "normal_consistency", f_score_key(0.01))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.errors import MissingDependency
+
 Matrix = NDArray[np.float64]
 
 
@@ -18,26 +20,22 @@ def wasserstein1(
 ) -> float:
     """Exact Wasserstein-1 distance of the empirical distributions, in units of the coordinates.
 
-    The mean distance between points under the best transport plan: for equally many points the best
-    assignment (time cubic in their number: a second for 2,000), for numbers the area between the
-    distribution functions, for which the sample sizes may differ.
+    The mean distance between points under the best transport plan. For numbers it is the area
+    between the distribution functions; in more dimensions the network simplex of POT finds the plan
+    (Bonneel et al., SIGGRAPH Asia 2011), in half a second for 2,000 points. The samples may be of
+    different sizes.
 
     Raises:
-        ValueError: no points, NaN, other dimensions, or unequal numbers of points in more than one.
+        ValueError: no points, NaN, or other dimensions.
+        MissingDependency: more than one dimension, without the extra `transport`.
+        RuntimeError: the plan was not found.
     """
-    from scipy.optimize import linear_sum_assignment
     from scipy.stats import wasserstein_distance
 
     first, second = _samples(x, y)
     if first.shape[1] == 1:
         return float(wasserstein_distance(first[:, 0], second[:, 0]))
-    if len(first) != len(second):
-        raise ValueError(
-            f"the exact distance needs equally many points, found {len(first)} and {len(second)}; "
-            "take as many of both, or use sinkhorn_distance"
-        )
-    cost = _distances(first, second)
-    return float(cost[linear_sum_assignment(cost)].mean())
+    return _transport_cost(_distances(first, second))
 
 
 def sinkhorn_distance(
@@ -171,6 +169,21 @@ def gaussian_frechet_distance(
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0)).sum()
     return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * shared)
+
+
+def _transport_cost(cost: Matrix) -> float:
+    """Cost <P, C> of the best plan P between uniform weights."""
+    try:
+        import ot
+    except ModuleNotFoundError:
+        raise MissingDependency(
+            "optimal transport in more than one dimension needs POT: pip install 'onet[transport]'"
+        ) from None
+    weights = [np.full(size, 1 / size) for size in cost.shape]
+    value, log = ot.emd2(*weights, cost, numItermax=100_000_000, log=True)
+    if log["warning"] is not None:
+        raise RuntimeError(f"the best transport plan was not found: {log['warning']}")
+    return float(value)
 
 
 def _entropic_cost(cost: Matrix, epsilon: float, tolerance: float, iterations: int) -> float:

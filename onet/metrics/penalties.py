@@ -1,4 +1,5 @@
-"""What a mesh without a surface, or an item without a mesh, counts as: the worst of each score.
+"""The scores of a mesh: their units, and what a mesh without a surface, or an item without a mesh,
+counts as: the worst of each.
 
 Distances are those of the published code: the diagonal of the unit cube. Its normal consistency of
 -1 is kept for `normal_consistency_signed` alone; a mean of |cos| counts it as 0, which is the worst
@@ -6,6 +7,8 @@ that it can be. The F-scores, which that protocol does not have, are 0.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 F_SCORE_THRESHOLDS = (0.01, 0.015, 0.02)
 """In units of the longest edge: F-scores at 1, 1.5 and 2 %, as reported by Convolutional ONets."""
@@ -20,18 +23,38 @@ def f_score_key(threshold: float) -> str:
     return f"f_score_{100 * threshold:g}pct"
 
 
-PENALTY: dict[str, float | None] = {
-    "accuracy": DIAGONAL,
-    "completeness": DIAGONAL,
-    "accuracy2": 3.0,
-    "completeness2": 3.0,
-    "chamfer_l1": DIAGONAL,
-    "chamfer_l2": 3.0,
-    "chamfer_squared_sum": 6.0,
-    "normal_consistency": 0.0,
-    "normal_consistency_signed": -1.0,
-    **{f_score_key(threshold): 0.0 for threshold in F_SCORE_THRESHOLDS},
+@dataclass(frozen=True)
+class Score:
+    """What is known of a score before it is measured.
+
+    Attributes:
+        unit: as the columns of tables name it.
+        penalty: what a mesh without surface counts as.
+    """
+
+    unit: str
+    penalty: float
+
+
+SCORES = {
+    "iou": Score("fraction", IOU_PENALTY),
+    "chamfer_l1": Score("longest edge", DIAGONAL),
+    "accuracy": Score("longest edge", DIAGONAL),
+    "completeness": Score("longest edge", DIAGONAL),
+    "normal_consistency": Score("|cos|", 0.0),
+    **{f_score_key(threshold): Score("fraction", 0.0) for threshold in F_SCORE_THRESHOLDS},
+    "normal_consistency_signed": Score("cos", -1.0),
+    "chamfer_l2": Score("longest edge squared", 3.0),
+    "accuracy2": Score("longest edge squared", 3.0),
+    "completeness2": Score("longest edge squared", 3.0),
+    "chamfer_squared_sum": Score("longest edge squared", 6.0),
 }
+"""The columns of a table of scores, in their order: IoU, and what `sampled_scores` measures."""
+
+PENALTIES: dict[str, float | None] = {key: score.penalty for key, score in SCORES.items()}
+"""All that a failed item counts as in a table."""
+
+PENALTY = {key: penalty for key, penalty in PENALTIES.items() if key != "iou"}
 """Sampled scores of a mesh without surface."""
 
 SURFACE_PENALTY: dict[str, float | None] = {
@@ -42,9 +65,6 @@ SURFACE_PENALTY: dict[str, float | None] = {
     "surface_hausdorff": DIAGONAL,
 }
 """Exact scores of a mesh without surface."""
-
-PENALTIES: dict[str, float | None] = {"iou": IOU_PENALTY, **PENALTY}
-"""All that a failed item counts as in a table."""
 
 RULE = (
     "IoU and F-scores 0, normal consistency 0 (signed: -1), distances sqrt(3) = 1.7321 longest "

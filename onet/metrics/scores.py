@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,7 @@ class MeshMetrics:
             name), where that was asked for.
         iou_resolution: the true IoU is within this of `iou` in about 95 cases of 100: what the
             points can tell. Smaller differences mean nothing.
+        other: sampled scores that have no attribute of their own, by name.
     """
 
     iou: float | None
@@ -126,13 +127,16 @@ class MeshMetrics:
     reference_valid: bool | None
     noise_floor: dict[str, float | None] | None = None
     iou_resolution: float | None = None
+    other: dict[str, float | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """All attributes by name; an F-score each under `f_score_key`, the floor as it is."""
+        """All scores by name; an F-score each under `f_score_key`, the floor as it is."""
         row: dict[str, Any] = {}
         for key, value in asdict(self).items():
             if key == "f_score":
                 row |= {f_score_key(threshold): score for threshold, score in value.items()}
+            elif key == "other":
+                row |= value
             else:
                 row[key] = value
         return row
@@ -204,7 +208,7 @@ def evaluate(
     if noise_floor and surface_area(truth_or_mesh) > 0:
         floor = _floor(truth_or_mesh, samples, seed, thresholds)
     told: dict[str, Any] = {
-        **{key: value for key, value in scores.items() if not key.startswith("f_score")},
+        **_attributes(scores),
         **_exact(mesh, source, reference, target),
         **_flags(topology(mesh)),
     }
@@ -377,6 +381,13 @@ def _as_mesh(given: Any, name: str) -> trimesh.Trimesh:
         raise DataError(f"{name}: expected a mesh or a file, found {type(given).__name__}")
     check_mesh(given, name)
     return without_loose_vertices(given)
+
+
+def _attributes(scores: Scores) -> dict[str, Any]:
+    """Sampled scores as attributes of `MeshMetrics`, without the F-scores."""
+    rest = {key: value for key, value in scores.items() if not key.startswith("f_score")}
+    own = {key: rest.pop(key) for key in [*rest] if key in MeshMetrics.__dataclass_fields__}
+    return {**own, "other": rest}
 
 
 def _floor(

@@ -71,8 +71,8 @@ inline Lattice random_lattice(Random& random, int64_t most) {
 inline Field random_field(Random& random, const Lattice& lattice) {
   const uint64_t seed = random.bits();
   const auto noise = [seed](int32_t x, int32_t y, int32_t z) {  // in [-1, 1)
-    const uint64_t at = static_cast<uint64_t>(x) << 42 ^ static_cast<uint64_t>(y) << 21 ^
-                        static_cast<uint64_t>(z);
+    const uint64_t at =
+        static_cast<uint64_t>(x) << 42 ^ static_cast<uint64_t>(y) << 21 ^ static_cast<uint64_t>(z);
     return static_cast<double>(mix(seed ^ at) >> 11) * 0x1p-52 - 1;
   };
   const double longest = std::max({lattice.size(0), lattice.size(1), lattice.size(2)});
@@ -119,7 +119,7 @@ inline Field random_field(Random& random, const Lattice& lattice) {
       return {[=](auto...) { return value; }};
     }
     case 5: {  // neighbours of very different size, and exact zeros
-      static constexpr float kValues[] = {0.0f,   -0.0f,  1.0f,  -1.0f, 1e-45f, -1e-45f,
+      static constexpr float kValues[] = {0.0f,   -0.0f,   1.0f,  -1.0f,  1e-45f, -1e-45f,
                                           1e-30f, -1e-30f, 1e30f, -1e30f, 1e-7f,  -1e-7f};
       return {[=](auto... p) { return kValues[static_cast<int>((noise(p...) + 1) * 5.99999)]; }};
     }
@@ -151,7 +151,7 @@ inline Field random_field(Random& random, const Lattice& lattice) {
       const int32_t block = random.whole(1, 5);
       return {[=](int32_t x, int32_t y, int32_t z) {
                 const double kind = noise(x / block, y / block, z / block);
-                const double value = kind < -0.8  ? kNan
+                const double value = kind < -0.8   ? kNan
                                      : kind < -0.6 ? kInf
                                      : kind < -0.4 ? -kInf
                                      : kind < -0.2 ? 3e38
@@ -273,9 +273,8 @@ inline std::vector<double> random_points(Random& random, const Mesh& mesh, int64
       if (near_mesh && random.chance(0.9))
         points.push_back(a[axis] + t * (b[axis] - a[axis]));
       else
-        points.push_back(mesh.vertices.empty()
-                             ? random.uniform(-1, 1)
-                             : low[axis] + size * random.uniform(-0.2, 1.2));
+        points.push_back(mesh.vertices.empty() ? random.uniform(-1, 1)
+                                               : low[axis] + size * random.uniform(-0.2, 1.2));
     }
   }
   return points;

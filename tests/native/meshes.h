@@ -39,8 +39,8 @@ int64_t piece_count(const Mesh& mesh, std::vector<int64_t>& label) {
 void components(Random& random, int) {
   const Mesh mesh = random_query(random).mesh;
   int32_t count = -1;
-  const std::vector<int32_t> found = onet::face_components(mesh.faces.data(), mesh.face_count(),
-                                                           mesh.vertex_count(), count);
+  const std::vector<int32_t> found =
+      onet::face_components(mesh.faces.data(), mesh.face_count(), mesh.vertex_count(), count);
   std::vector<int64_t> label;
   require(count == piece_count(mesh, label), "the number of components is wrong");
   require(static_cast<int64_t>(found.size()) == mesh.face_count(), "not one component a face");

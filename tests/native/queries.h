@@ -88,8 +88,8 @@ double largest(const std::vector<double>& coordinates) {
 long double distance_to_mesh(const Mesh& mesh, const double* p) {
   long double best = kInf;
   for (int64_t f = 0; f < mesh.face_count(); ++f)
-    best = std::min(best, distance_to_triangle(p, mesh.corner(f, 0), mesh.corner(f, 1),
-                                               mesh.corner(f, 2)));
+    best = std::min(
+        best, distance_to_triangle(p, mesh.corner(f, 0), mesh.corner(f, 1), mesh.corner(f, 2)));
   return best;
 }
 
@@ -211,8 +211,8 @@ void nearest(Random& random, int threads) {
   for (int64_t i = 0; i < count; ++i)
     if (random.chance(0.3))  // on a point, or between two of them
       for (int axis = 0; axis < 3; ++axis)
-        queries[3 * i + axis] = 0.5 * (cloud[3 * (i % size) + axis] +
-                                       cloud[3 * ((i + i % 2) % size) + axis]);
+        queries[3 * i + axis] =
+            0.5 * (cloud[3 * (i % size) + axis] + cloud[3 * ((i + i % 2) % size) + axis]);
   std::vector<double> distance;
   const onet::NearestNeighbors neighbors(cloud.data(), size, threads);
   const auto index = with_threads<std::vector<int64_t>>(threads, [&](int n) {

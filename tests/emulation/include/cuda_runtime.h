@@ -1,14 +1,14 @@
 // Stands in for CUDA's header of this name: a .cu file compiled by a C++ compiler with this folder
-// first on its include path executes its kernels on the CPU. It shows errors of logic and of bounds,
-// host code that touches device memory and, with the thread sanitizer, data races; it does not show
-// a GPU's memory model.
+// first on its include path executes its kernels on the CPU. It shows errors of logic and of
+// bounds, host code that touches device memory and, with the thread sanitizer, data races; it does
+// not show a GPU's memory model.
 //
 // - Device memory is readable and writable only while a kernel, a copy or a fill runs. It ends at a
 //   page that never is, and begins as rubbish. Under the address sanitizer it is plain `malloc`
 //   instead, which that sanitizer watches.
-// - CUDA threads are run by several threads at once, in an order that differs from launch to launch,
-//   each from its beginning to its end. Barriers and shared memory are missing: the kernels here
-//   have none.
+// - CUDA threads are run by several threads at once, in an order that differs from launch to
+//   launch, each from its beginning to its end. Barriers and shared memory are missing: the
+//   kernels here have none.
 #pragma once
 
 #include <sys/mman.h>
@@ -114,8 +114,8 @@ inline cudaError_t allocate(void** out, size_t bytes) {
   char* data = pages;
 #else
   const size_t page = sysconf(_SC_PAGESIZE), page_bytes = (bytes + page - 1) / page * page;
-  char* pages = static_cast<char*>(mmap(nullptr, page_bytes + page, PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* pages = static_cast<char*>(
+      mmap(nullptr, page_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   if (pages == MAP_FAILED) return cudaErrorMemoryAllocation;
   char* data = pages + (page_bytes - bytes) / 16 * 16;
 #endif
