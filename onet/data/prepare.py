@@ -59,6 +59,7 @@ from onet.locks import hold, writer
 from onet.machine import cores
 from onet.names import printable
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.storage import explain, refusal
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class PrepareReport:
         return not self.failures and not self.skipped
 
 
+@reports_progress
 @writer
 def prepare(
     meshes: str | os.PathLike[str],
@@ -179,6 +181,7 @@ def prepare(
     near_surface: float | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> PrepareReport:
     """Prepare all meshes below a folder for training; see `onet.data.store` for what is written.
 
@@ -211,6 +214,7 @@ def prepare(
         max_per_category: use only so many meshes of a category, chosen at random by `seed`.
         render, views, render_size, alpha, voxels, near_surface: see `onet.data.extras.Extras`.
         overwrite: prepare finished items again.
+        progress: see `onet.progress`.
 
     Raises:
         DataError: no meshes, or arguments that cannot be used.

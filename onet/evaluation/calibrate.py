@@ -27,6 +27,7 @@ from onet.inference.reconstructor import Reconstructor, load
 from onet.inference.scaling import UNCHANGED, Scaling, cross_entropy, fit_scaling
 from onet.locks import hold, writer
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ PICTURE = "calibration.png"
 Sample = tuple[NDArray[np.float64], NDArray[np.bool_]]  # logits and occupancies (N,)
 
 
+@reports_progress
 @writer
 def calibrate(
     run_dir: str | os.PathLike[str],
@@ -45,6 +47,7 @@ def calibrate(
     quantile: float = 0.99,
     seed: int = 0,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> Calibration:
     """Fit the probabilities of a run's best checkpoint, and summarise what it was trained on.
 
@@ -62,6 +65,7 @@ def calibrate(
         quantile: part of the validation items that count as like the training data.
         seed: of choices and observations.
         device: see `onet.load`.
+        progress: see `onet.progress`.
 
     Raises:
         CheckpointError, DataError: no run, no store, or splits without items.
@@ -155,7 +159,7 @@ def _over(
             first = len(all_points) // 2 if file == NEAR_SURFACE else 0  # half of them are uniform
             chosen = first + rng.permutation(len(all_points) - first)[:points]
             places = all_points[chosen].astype(np.float32)
-            logits = model.field(code, z=model.latent(seed))(places)
+            logits = model.field_of_code(code, z=model.latent(seed))(places)
             samples[file] = (np.asarray(logits, np.float64), item.occupancies(chosen, file))
         return code_numbers(code), samples
 

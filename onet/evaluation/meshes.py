@@ -34,6 +34,7 @@ from onet.locks import hold, writer
 from onet.metrics.penalties import F_SCORE_THRESHOLDS, PENALTIES, RULE, f_score_key
 from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,7 @@ class EvaluationReport:
         return f"{total['items']} items, {total['failed']} failed; meshes: {counts}"
 
 
+@reports_progress
 @writer
 def evaluate_generation(
     generation_dir: str | os.PathLike[str],
@@ -153,6 +155,7 @@ def evaluate_generation(
     workers: int | None = 1,
     noise_floor: bool = True,
     stored: int | None = None,
+    progress: Progress | None = None,
 ) -> EvaluationReport:
     """Score all items of a generation folder; writes eval_items.csv, eval.csv, evaluation.json.
 
@@ -166,6 +169,7 @@ def evaluate_generation(
             of the time; changes no score.
         stored: number of points that each item must have in the volume and on the surface; None
             takes what there is.
+        progress: see `onet.progress`.
 
     Raises:
         DataError: no generation folder, one made from scans (there is no truth), or truth that is

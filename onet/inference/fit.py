@@ -37,7 +37,8 @@ from onet.data.solid import Solid, close_mesh, label_points, trust_mesh
 from onet.data.solid_points import SolidPoints
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.files import replacing
-from onet.geometry.mesh_io import load_mesh, save_mesh
+from onet.geometry.mesh_io import save_mesh
+from onet.geometry.mesh_memory import MeshLike, take_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
@@ -46,6 +47,7 @@ from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions, surface_settings
 from onet.locks import hold, writer
 from onet.metrics.scores import intersection_over_union
+from onet.progress import Progress, reports_progress
 from onet.training.loop import CHECKPOINTS, train
 
 logger = logging.getLogger(__name__)
@@ -104,9 +106,10 @@ class Fit:
         )
 
 
+@reports_progress
 @writer
 def fit(
-    mesh: trimesh.Trimesh | str | os.PathLike[str],
+    mesh: MeshLike,
     model: Reconstructor | str | os.PathLike[str] | None = None,
     *,
     config: Config | str | os.PathLike[str] = "fit",
@@ -119,6 +122,7 @@ def fit(
     format: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> Fit:
     """Represent a mesh by a code of its own under a trained decoder, or by a network of its own.
@@ -128,7 +132,7 @@ def fit(
     The same arguments give the same result, on a CPU with the same number of threads.
 
     Args:
-        mesh: a file or a mesh, in any condition and frame.
+        mesh: a file, or a mesh of trimesh or Open3D, in any condition and frame.
         model: run folder, checkpoint or loaded model whose decoder is used as it is. Its codes must
             be tensors of `c_dim` and `z_dim` numbers. None trains a network of its own.
         config: of that network, a packaged name, file or configuration; its section `training` says
@@ -144,6 +148,7 @@ def fit(
         format: of the mesh file; default as configured.
         seed: of the points, and of the network's weights.
         device: of a code's fit and of extraction, see `onet.load`.
+        progress: see `onet.progress`; called after every step.
         options: of extraction, see `SurfaceOptions`. The threshold is 0.5 unless given: labels are
             known, and no uncertainty of an observation has to be made up for.
 
@@ -163,8 +168,8 @@ def fit(
     section = own.generation if own else given.config.generation  # type: ignore[union-attr]
     surface = surface_settings(section, format=format, **settings)
 
-    name = "mesh" if isinstance(mesh, trimesh.Trimesh) else str(mesh)
-    raw = mesh if isinstance(mesh, trimesh.Trimesh) else load_mesh(mesh)
+    name = str(mesh) if isinstance(mesh, str | os.PathLike) else "mesh"
+    raw = take_mesh(mesh)
     solid = trust_mesh(raw, name) if closed else close_mesh(raw, name, watertight_resolution)
     rng = np.random.default_rng(seed)
     near = 0 if own is None else POOL
@@ -187,7 +192,7 @@ def fit(
     seconds = time.perf_counter() - start
 
     c, z = _parts(fitted, code)
-    field = fitted.field(c, surface.precision, z)
+    field = fitted.field_of_code(c, surface.precision, z)
     where, truth = label_points(solid, SCORED, 0, 0.0, rng)
     iou = intersection_over_union(field(where) > surface.level, truth)
     result = solid.frame.mesh_to_source(fitted.surface(c, latent=z, **settings))
@@ -256,7 +261,7 @@ def load_fit(
             raise CheckpointError(f"{folder / CODE}: cannot be read ({error}); fit again") from None
         code = {key: value.to(fitted.device) for key, value in stored.items()}
     c, z = _parts(fitted, code)
-    return fitted.field(c, z=z), frame
+    return fitted.field_of_code(c, z=z), frame
 
 
 def _check(**numbers: float | None) -> None:

@@ -32,6 +32,7 @@ from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
 from onet.locks import hold, writer
 from onet.models import build_model, fit_to_data, load_pretrained
+from onet.progress import Progress, listener, reports_progress
 from onet.registry import nearest
 from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
@@ -53,6 +54,7 @@ CHECKPOINTS = (checkpoints.FOLDER,)
 """Folders of a run that training writes to; others, of generations for instance, are their own."""
 
 
+@reports_progress
 @writer
 def train(
     config: Config,
@@ -61,6 +63,7 @@ def train(
     resume: bool = True,
     datasets: Mapping[str, ItemSource] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    progress: Progress | None = None,
 ) -> TrainingResult:
     """Train until `max_iterations`, `max_minutes`, Ctrl-C or SIGTERM.
 
@@ -75,6 +78,7 @@ def train(
         datasets: `train` and `val`, instead of those that `config.data` describes.
         clock: seconds, of which all minutes of the run are made. `time.process_time` compares runs
             on a machine that does other work meanwhile.
+        progress: see `onet.progress`; called after every iteration, in the main process of several.
 
     Raises:
         ConfigError: impossible settings, or another model than that of the run to resume.
@@ -181,6 +185,7 @@ class _Run:
                 temporary.write_text(config.to_yaml(), encoding="utf-8")
             self.log = RunLog(run_dir, self.iteration)
         self.interruption = Interruption()
+        self.progress = listener() if self.fabric.is_global_zero else None
 
     def _read_checkpoint(self) -> checkpoints.Checkpoint:
         checkpoint = checkpoint_to_resume(self.last_path, self.config, self.fingerprint)
@@ -239,10 +244,12 @@ class _Run:
         reported_at = time.monotonic()
         stopped = self._stop_reason()
         stream = iter(batches)
+        self._tell()
         while stopped is None:
             losses = self._step(next(stream))
             totals = {key: totals.get(key, 0) + value for key, value in losses.items()}
             self.iteration += 1
+            self._tell()
             save = self._due(settings.checkpoint_every)
             check = self._due(settings.validate_every)
             stopped = self._stop_reason()
@@ -277,6 +284,10 @@ class _Run:
         if self.average:
             self.average.update(self.model, self.iteration + 1)
         return losses
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress(self.iteration, self.config.training.max_iterations, "training")
 
     def _due(self, every: int) -> bool:
         return self.iteration > 0 and self.iteration % every == 0
