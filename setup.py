@@ -167,7 +167,11 @@ setup(
     # The folders at the top of the tree that the installed package carries inside itself.
     packages=[*find_packages(include=["onet", "onet.*"]), "onet.configs", "onet.assets"],
     package_dir={"onet.configs": "configs", "onet.assets": "data"},
-    package_data={"onet": ["py.typed"], "onet.configs": ["*.yaml"], "onet.assets": ["**/*"]},
+    package_data={
+        "onet": ["py.typed", "*.pyi"],
+        "onet.configs": ["*.yaml"],
+        "onet.assets": ["**/*"],
+    },
     ext_modules=[
         extension(
             "onet._C",

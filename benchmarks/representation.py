@@ -175,7 +175,7 @@ class _Network:
 
     def _score(self, level: float, item: Item) -> float:
         points, occupancies = item.load_points()
-        field = self.model.field(self.model.encode(self.numbers[item.name]))
+        field = self.model.field_of_code(self.model.encode(self.numbers[item.name]))
         return intersection_over_union(field(points) > level, occupancies)
 
 

@@ -119,6 +119,6 @@ def _measure(
         if views > 1:
             codes = [model.encode_several(clouds[:views]), codes[0], model.encode(together)]
         for contender, code in zip(CONTENDERS, codes, strict=True):
-            inside = model.field(code)(points) > level
+            inside = model.field_of_code(code)(points) > level
             scores[views, contender] = intersection_over_union(inside, occupancies)
     return scores

@@ -8,7 +8,6 @@ the usual `if __name__ == "__main__":` guard, because processes are spawned.
 from __future__ import annotations
 
 import ctypes
-import logging
 import multiprocessing
 import os
 import signal
@@ -25,9 +24,9 @@ from typing import TypeVar
 
 from onet.errors import MissingDependency, OnetError
 from onet.machine import workers_for
+from onet.names import printable
+from onet.progress import Progress, followed
 from onet.stopping import Stopped, stoppable, uninterrupted
-
-logger = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 _pools: set[ProcessPoolExecutor] = set()
@@ -35,9 +34,6 @@ _stop = ExitStack()  # of a worker process, as long as it lives
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-LOG_EVERY = 10.0
-"""Seconds between progress lines where there is no terminal."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment of worker processes: the cores are taken by the processes."""
@@ -64,12 +60,12 @@ def run_tasks(
     describe: Callable[[T], str] = str,
     title: str = "working",
     memory: float = MEMORY,
+    progress: Progress | None = None,
 ) -> Generator[tuple[T, R | Exception], None, None]:
     """Apply `function` to each item; yields (item, result or exception) as they finish.
 
-    Progress with the time left is shown on a terminal, and logged every ten seconds elsewhere.
-    Processes are ended when the iterator is closed early: `contextlib.closing` does so whatever
-    happens in the loop over it.
+    Progress is told as `onet.progress` says. Processes are ended when the iterator is closed early:
+    `contextlib.closing` does so whatever happens in the loop over it.
 
     Args:
         function: called with one item; function, items and results are pickled.
@@ -81,12 +77,15 @@ def run_tasks(
         describe: what to call an item in the progress display.
         title: what is being done.
         memory: bytes that a process takes at its peak.
+        progress: see `onet.progress`; default that of the call under way.
 
     Raises:
         MissingDependency: `scheduler` is given and dask is not installed.
     """
     todo = list(items)
     if not todo:
+        nothing: list[tuple[T, R | Exception]] = []
+        yield from followed(nothing, 0, str, title, progress)  # says so
         return
     if scheduler is not None:
         results = _run_on_cluster(function, todo, scheduler)
@@ -94,7 +93,12 @@ def run_tasks(
         results = _run_here(function, todo)
     else:
         results = _run_in_processes(function, todo, count)
-    with closing(results), closing(_show_progress(results, len(todo), describe, title)) as shown:
+
+    def shown_name(result: tuple[T, R | Exception]) -> str:
+        return printable(describe(result[0]))
+
+    shown = followed(results, len(todo), shown_name, title, progress)
+    with closing(results), closing(shown):
         yield from shown
 
 
@@ -296,33 +300,3 @@ def _run_on_cluster(
             item = futures.pop(future)
             future.release()
             yield item, outcome
-
-
-def _show_progress(
-    results: Iterator[tuple[T, R | Exception]],
-    total: int,
-    describe: Callable[[T], str],
-    title: str,
-) -> Generator[tuple[T, R | Exception], None, None]:
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            bar = progress.add_task(title, total=total)
-            for item, outcome in results:
-                progress.update(bar, advance=1, description=escape(f"{title} {describe(item)}"))
-                yield item, outcome
-        return
-    start = last = time.monotonic()
-    for done, (item, outcome) in enumerate(results, start=1):
-        now = time.monotonic()
-        if now - last >= LOG_EVERY or done == total:
-            last = now
-            left = (now - start) / done * (total - done)
-            logger.info(
-                "%s: %d of %d, %.0f s left, last %s", title, done, total, left, describe(item)
-            )
-        yield item, outcome

@@ -163,11 +163,11 @@ def test_calibrated_runs_say_true_probabilities(run, store):
     assert (run / "calibration.png").read_bytes().startswith(b"\x89PNG")
     code = raw.encode(np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32))
     points = np.random.default_rng(1).uniform(-0.5, 0.5, (100, 3)).astype(np.float32)
-    said, slopes = raw.field(code).value_and_gradient(points)
-    true, flatter = model.field(code).value_and_gradient(points)
+    said, slopes = raw.field_of_code(code).value_and_gradient(points)
+    true, flatter = model.field_of_code(code).value_and_gradient(points)
     np.testing.assert_allclose(true, model.scaling(said), rtol=1e-5)
     np.testing.assert_allclose(flatter, slopes / model.scaling.temperature, rtol=1e-5)
-    np.testing.assert_array_equal(model.field(code)(points), true)
+    np.testing.assert_array_equal(model.field_of_code(code)(points), true)
     # calibrating what is calibrated finds the same
     assert calibrate(run, data=store).scaling == model.scaling
 
@@ -223,7 +223,7 @@ def test_the_published_refinement_descends_calibrated_logits(run, store, monkeyp
     monkeypatch.setattr("onet.inference.surface.refine_published", recording)
     model.extract(scan, resolution=8, refine="published")
     points = torch.rand(20, 3) - 0.5
-    torch.testing.assert_close(seen[0](points), model.field(model.encode(scan))(points))
+    torch.testing.assert_close(seen[0](points), model.field_of_code(model.encode(scan))(points))
 
 
 def test_unfamiliar_observations_are_warned_of(run, store, caplog):

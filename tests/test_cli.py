@@ -90,7 +90,7 @@ def test_what_is_not_asked_for_is_left_to_the_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from onet.errors import OnetError
-    from onet.inference import generate
+    from onet.pipeline import generate
 
     asked = {}
 

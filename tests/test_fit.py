@@ -115,7 +115,7 @@ def test_labels_that_a_code_explains_are_explained_by_the_code_found(sizes: dict
     points = queries(3000)
 
     def logits(code: dict[str, torch.Tensor]) -> np.ndarray:
-        return model.field(code.get("c", torch.zeros(0)), z=code.get("z"))(points)
+        return model.field_of_code(code.get("c", torch.zeros(0)), z=code.get("z"))(points)
 
     with torch.no_grad():  # a decoder that is sure of what it says, inside as often as outside
         model.model.decoder.fc_out.bias.sub_(float(np.median(logits(true))))

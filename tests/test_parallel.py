@@ -5,7 +5,7 @@ import sys
 import pytest
 from parallel_tasks import fragile, square
 
-from onet import parallel
+from onet import progress
 from onet.errors import MissingDependency
 from onet.parallel import WorkerDied, run_tasks
 
@@ -51,13 +51,50 @@ def test_an_existing_cluster_can_be_used():
 
 
 def test_progress_is_logged_without_a_terminal(monkeypatch, caplog):
-    monkeypatch.setattr(parallel, "LOG_EVERY", 0.0)
+    monkeypatch.setattr(progress, "LOG_EVERY", 0.0)
     with caplog.at_level(logging.INFO):
         list(run_tasks(square, range(2), workers=1, describe=lambda x: f"<{x}>", title="squares"))
     assert [record.message for record in caplog.records] == [
         "squares: 1 of 2, 0 s left, last <0>",
         "squares: 2 of 2, 0 s left, last <1>",
     ]
+
+
+def test_a_function_hears_of_progress_in_place_of_the_screen(caplog):
+    heard = []
+    tasks = run_tasks(
+        square, range(3), workers=1, title="squares", progress=lambda *a: heard.append(a)
+    )
+    with caplog.at_level(logging.INFO):
+        list(tasks)
+    assert heard == [(done, 3, "squares") for done in range(4)]
+    assert not caplog.records
+    heard.clear()
+    list(run_tasks(square, [], title="squares", progress=lambda *a: heard.append(a)))
+    assert heard == [(0, 0, "squares")]
+
+
+def test_a_decorated_call_hears_of_what_is_done_in_it_and_can_be_ended(capsys):
+    @progress.reports_progress
+    def outer(count, *, progress=None):
+        return inner(count)
+
+    @progress.reports_progress
+    def inner(count, *, progress=None):
+        return list(run_tasks(square, range(count), workers=1))
+
+    heard = []
+    outer(2, progress=lambda *a: heard.append(a))
+    assert [done for done, *_ in heard] == [0, 1, 2]
+    assert progress.listener() is None
+
+    def enough(done, total, what):
+        if done == 1:
+            raise KeyError(what)
+
+    with pytest.raises(KeyError):
+        outer(9, progress=enough)
+    assert progress.listener() is None
 
 
 def test_items_are_started_lazily():

@@ -283,7 +283,7 @@ def test_load_reads_published_files(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model.model.decode(points[None], code[None])[0]
     torch.testing.assert_close(
-        torch.from_numpy(model.field(code)(points.numpy())), expected, atol=1e-3, rtol=1e-4
+        torch.from_numpy(model.field_of_code(code)(points.numpy())), expected, atol=1e-3, rtol=1e-4
     )
 
 

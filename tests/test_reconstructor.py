@@ -137,7 +137,7 @@ def test_field_is_the_model_in_evaluation_mode(model, scan):
     code = model.encode(scan[:50])
     points = (np.random.default_rng(0).random((3000, 3)) - 0.5).astype(np.float32)
     model.model.train()  # a caller's mistake that must not change results
-    logits = model.field(code)(points)
+    logits = model.field_of_code(code)(points)
     expected = model.model.eval().decode(torch.from_numpy(points)[None], code[None])[0]
     assert logits.dtype == np.float32 and logits.shape == (3000,)
     np.testing.assert_allclose(logits, expected.numpy(), atol=1e-4)
@@ -200,7 +200,7 @@ def test_bad_settings_are_named(model, scan, tmp_path):
 def test_refinement_simplification_and_normals_on_request(model, scan):
     def logits(mesh, prepared=scan[:50]):
         points = mesh.vertices.astype(np.float32)
-        return model.field(model.encode(prepared))(points) - np.log(0.4 / 0.6)
+        return model.field_of_code(model.encode(prepared))(points) - np.log(0.4 / 0.6)
 
     plain = model.extract(scan[:50], threshold=0.4)
     fine = model.extract(scan[:50], threshold=0.4, refine="root")

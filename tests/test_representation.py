@@ -65,7 +65,7 @@ def test_grids_and_codes_are_compared_on_the_stored_points(
         for resolution in (6, 8, 16):  # 8 is made from 16
             expected = voxel_iou(voxelize(load_mesh(item.mesh_path), resolution), points, inside)
             assert float(items[item.name][f"grid {resolution}"]) == pytest.approx(expected)
-        field = model.field(model.encode(item.index))
+        field = model.field_of_code(model.encode(item.index))
         expected = intersection_over_union(field(points) > level, inside)
         assert float(items[item.name]["learned codes"]) == pytest.approx(expected)
     for row, resolution in zip(grids, (6, 8, 16), strict=True):

@@ -187,7 +187,9 @@ def test_the_field_of_a_scene_is_that_of_the_network_in_the_middle_of_a_window()
     )
     seen = measured - np.array([0.75, 0, 0], np.float32)
     seen = seen[(np.abs(seen) <= 0.55).all(1)]
-    expected = network.field(network.encode(seen))((queries - [0.75, 0, 0]).astype(np.float32))
+    expected = network.field_of_code(network.encode(seen))(
+        (queries - [0.75, 0, 0]).astype(np.float32)
+    )
     np.testing.assert_allclose(field(queries.astype(np.float32)), expected, atol=1e-3)
 
 

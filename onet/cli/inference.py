@@ -74,8 +74,8 @@ def generate(
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
 ) -> None:
     """Reconstruct closed meshes, in the frame of what was observed."""
-    from onet.inference.generate import generate
-    from onet.report.html import write_report
+    from onet.inference.generation_folder import REPORT
+    from onet.pipeline.generate import generate
 
     report = generate(
         model,
@@ -99,7 +99,7 @@ def generate(
         seed=seed,
         overwrite=overwrite,
     )
-    typer.echo(f"{report.summary()}; see {write_report(report.out, data=data)}")
+    typer.echo(f"{report.summary()}; see {report.out / REPORT}")
     if not report.ok:
         raise typer.Exit(1)
 
@@ -121,22 +121,20 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure reconstructions against the truth."""
-    from onet.evaluation.meshes import evaluate_generation
-    from onet.evaluation.onet2019 import evaluate_onet2019
-    from onet.report.html import write_report
+    from onet.inference.generation_folder import REPORT
+    from onet.pipeline.evaluate import evaluate_run
     from onet.report.tables import print_table
-    from onet.storage import check_writable
 
-    check_writable(results)
-    if protocol is not None:
-        table = evaluate_onet2019(results, data=data, samples=samples, seed=seed, workers=workers)
-        print_table(table.rows, table.title)
-        report = table.report
-        typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")
-        return
-    report = evaluate_generation(results, data=data, samples=samples, seed=seed, workers=workers)
-    print_table(report.table(), report.title)
-    typer.echo(f"{report.summary()}; see {write_report(report.folder, data=data)}")
+    measured = evaluate_run(
+        results,
+        data=data,
+        samples=samples,
+        seed=seed,
+        workers=workers,
+        protocol=protocol.value if protocol else None,
+    )
+    print_table(measured.table(), measured.title)
+    typer.echo(f"{measured.summary()}; see {measured.folder / REPORT}")
 
 
 @app.command()

@@ -19,10 +19,9 @@ def train(
     run: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME.")] = None,
 ) -> None:
     """Train a network; repeated with the same folder, it goes on where it stopped."""
-    from onet.config import load_config
-    from onet.training.loop import train
+    from onet.pipeline.train import train
 
-    result = train(load_config(config, overrides or []), run or Path("runs") / Path(config).stem)
+    result = train(config, overrides or [], run=run)
     typer.echo(result.summary())
     if result.stopped == "interrupted":
         raise typer.Exit(INTERRUPTED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,30 +30,41 @@ _repr.maxstring = _repr.maxother = 200
 _repr.maxdict = _repr.maxlist = 20
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a configuration.
+def load_config(
+    config: str | os.PathLike[str] | Config, overrides: Sequence[str] | Mapping[str, Any] = ()
+) -> Config:
+    """Read a configuration, or change one.
+
+        load_config("pointcloud", ["training.batch_size=32"])
+        load_config("mine.yaml", {"training.batch_size": 32, "data": {"path": "prepared"}})
 
     Args:
-        path: a YAML file, or the name of a packaged configuration without suffix (`pointcloud`).
+        config: a YAML file, or the name of a packaged configuration without suffix (`pointcloud`).
             Its key `inherit` names another file, relative to its own folder, with or without the
             suffix, or a packaged configuration, that it builds on; or a list of them, of which the
-            later ones are laid over the earlier ones.
+            later ones are laid over the earlier ones. Or a configuration in memory.
         overrides: `section.key=value` with the value in YAML (`training.batch_size=32`,
-            `data.categories=[chair, table]`), applied in order after the files.
+            `data.categories=[chair, table]`), applied in order after the files; or a dictionary of
+            dotted keys, or of dictionaries, with the values themselves.
 
     Raises:
         ConfigError: missing or unreadable file, circular inheritance, unknown key, wrong type of
             value. The message names the file, the dotted key and the nearest valid key.
     """
     tree = Config().model_dump()
-    for source, layer in [*_chain(_find(path), (), {}), *map(_override, overrides)]:
+    if isinstance(config, Config):
+        layers = [("configuration", config.model_dump())]
+    else:
+        layers = _chain(_find(config), (), {})
+    result = Config()
+    for source, layer in [*layers, *_overrides(overrides)]:
         _check_keys(layer, source)
         tree = _merge(tree, layer)
         try:
-            config = Config.model_validate(tree)
+            result = Config.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(_explain(error, source)) from None
-    return config
+    return result
 
 
 def parse_config(text: str, source: str) -> Config:
@@ -78,7 +89,7 @@ def with_changes(section: S, changes: dict[str, Any], source: str) -> S:
         raise ConfigError(_explain(error, source)) from None
 
 
-def _find(path: str | Path) -> Path:
+def _find(path: str | os.PathLike[str]) -> Path:
     """The file that is meant on the command line: as named, or a packaged one."""
     path = Path(path)
     if path.is_file():
@@ -208,6 +219,45 @@ def _checked(tree: Any, source: str) -> dict[str, Any]:
         if isinstance(value, dict | list):
             todo += value.values() if isinstance(value, dict) else value
     return tree
+
+
+def _overrides(given: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Layers of changes, in whichever form they were given."""
+    if isinstance(given, Mapping):
+        return [_change(key, value) for key, value in given.items()]
+    if isinstance(given, str):
+        given = [given]
+    layers = []
+    for text in given:
+        if not isinstance(text, str):
+            raise ConfigError(f"overrides: {_short(text)} is no text such as 'section.key=value'")
+        layers.append(_override(text))
+    return layers
+
+
+def _change(key: Any, value: Any) -> tuple[str, dict[str, Any]]:
+    source = f"override {_short(key)}"
+    if not isinstance(key, str) or not all(key.split(".")) or key.count(".") >= DEEPEST:
+        raise ConfigError(f"{source}: name a section and a key, 'training.batch_size' for instance")
+    layer = _plain(value, 0)
+    for part in reversed(key.split(".")):
+        layer = {part: layer}
+    return source, _checked(layer, source)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """The value as YAML would give it: paths as text, numbers of NumPy as those of Python."""
+    if depth > DEEPEST:
+        raise ConfigError(f"overrides: nested more than {DEEPEST} times; write less deeply")
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(one, depth + 1) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one, depth + 1) for one in value]
+    if hasattr(value, "tolist"):  # arrays, numbers of NumPy
+        return value.tolist()
+    return value
 
 
 def _override(text: str) -> tuple[str, dict[str, Any]]:

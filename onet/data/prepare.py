@@ -52,6 +52,7 @@ from onet.locks import hold, writer
 from onet.machine import cores
 from onet.names import printable
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class PrepareReport:
         self.failures.append(Failure(file, reason))
 
 
+@reports_progress
 @writer
 def prepare(
     meshes: str | os.PathLike[str],
@@ -105,6 +107,7 @@ def prepare(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
+    progress: Progress | None = None,
     **changes: Any,
 ) -> PrepareReport:
     """Prepare all meshes below a folder for training; see `onet.data.store` for what is written.
@@ -114,6 +117,7 @@ def prepare(
         out: the store to make or extend. Split lists of the categories in this run are rewritten.
         settings: which meshes to take and what to make of them; None means the defaults.
         workers, scheduler: see `onet.parallel.run_tasks`.
+        progress: see `onet.progress`.
         changes: fields of `PrepareSettings` that differ from `settings`.
 
     Raises:

@@ -28,6 +28,7 @@ from onet.inference.reconstructor import Reconstructor, load
 from onet.inference.scaling import UNCHANGED, Scaling, cross_entropy, fit_scaling
 from onet.locks import hold, writer
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ Draw = Callable[[Mapping[str, Sample], Scaling, Path], object]
 """Called with the test points of each kind, the scaling of their logits, and a file."""
 
 
+@reports_progress
 @writer
 def calibrate(
     run_dir: str | os.PathLike[str],
@@ -53,6 +55,7 @@ def calibrate(
     seed: int = 0,
     device: str = "auto",
     draw: Draw | None = None,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Fit the probabilities of a run's best checkpoint, and summarise what it was trained on.
 
@@ -71,6 +74,7 @@ def calibrate(
         seed: of choices and observations.
         device: see `onet.load`.
         draw: `onet.report.reliability_diagram.draw_reliability`, for calibration.png beside it.
+        progress: see `onet.progress`.
 
     Raises:
         CheckpointError, DataError: no run, no store, or splits without items.
@@ -192,7 +196,7 @@ def _over(
             first = len(all_points) // 2 if file == NEAR_SURFACE else 0  # half of them are uniform
             chosen = first + rng.permutation(len(all_points) - first)[:points]
             places = all_points[chosen].astype(np.float32)
-            logits = model.field(code, z=model.latent(seed))(places)
+            logits = model.field_of_code(code, z=model.latent(seed))(places)
             samples[file] = (np.asarray(logits, np.float64), item.occupancies(chosen, file))
         return code_numbers(code), samples
 

@@ -44,6 +44,7 @@ from onet.metrics.distribution_distances import frechet_distance
 from onet.metrics.scores import check_mesh
 from onet.metrics.set_metrics import Distance, pairwise_distances, set_metrics
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 GENERATED, REFERENCE = "generated", "reference"
@@ -144,6 +145,7 @@ class DiversityReport:
         )
 
 
+@reports_progress
 @writer
 def evaluate_diversity(
     generated: str | os.PathLike[str],
@@ -159,6 +161,7 @@ def evaluate_diversity(
     seed: int = 0,
     workers: int | None = None,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> DiversityReport:
     """Compare generated shapes with the shapes of a split; writes the files of the module.
 
@@ -180,6 +183,7 @@ def evaluate_diversity(
         seed: of the points and of the choice of shapes.
         workers: processes; None for one a core.
         device: of the point cloud network.
+        progress: see `onet.progress`.
 
     Raises:
         ConfigError: settings that cannot be used; a store that is not given.

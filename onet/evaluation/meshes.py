@@ -34,6 +34,7 @@ from onet.metrics import penalties
 from onet.metrics.penalties import PENALTIES, RULE, f_score_key
 from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 logger = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ class EvaluationReport:
         return f"{total['items']} items, {total['failed']} failed; meshes: {counts}"
 
 
+@reports_progress
 @writer
 def evaluate_generation(
     generation_dir: str | os.PathLike[str],
@@ -146,6 +148,7 @@ def evaluate_generation(
     workers: int | None = 1,
     noise_floor: bool = True,
     stored: int | None = None,
+    progress: Progress | None = None,
 ) -> EvaluationReport:
     """Score all items of a generation folder; writes eval_items.csv, eval.csv, evaluation.json.
 
@@ -159,6 +162,7 @@ def evaluate_generation(
             of the time; changes no score.
         stored: number of points that each item must have in the volume and on the surface; None
             takes what there is.
+        progress: see `onet.progress`.
 
     Raises:
         DataError: no generation folder, one made from scans (there is no truth), or truth that is

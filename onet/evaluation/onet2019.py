@@ -30,6 +30,7 @@ from onet.evaluation.meshes import (
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 NAME = "onet2019"
@@ -104,6 +105,24 @@ class PublishedTable:
     report: EvaluationReport
 
     @property
+    def folder(self) -> Path:
+        """The generation folder."""
+        return self.report.folder
+
+    @property
+    def mean(self) -> Row:
+        """The row of the mean over categories."""
+        return next(row for row in self.rows if row["category"] == MEAN)
+
+    def table(self) -> list[Row]:
+        """The rows as they fit on a screen."""
+        return self.rows
+
+    def summary(self) -> str:
+        """How many items were scored, failed and are solid, in one line."""
+        return self.report.summary()
+
+    @property
     def title(self) -> str:
         """What the table shows, in which units, and what differs from the publication."""
         s = self.settings
@@ -126,6 +145,7 @@ class PublishedTable:
         )
 
 
+@reports_progress
 @writer
 def evaluate_onet2019(
     generation_dir: str | os.PathLike[str],
@@ -134,6 +154,7 @@ def evaluate_onet2019(
     samples: int = SAMPLES,
     seed: int = 0,
     workers: int | None = 1,
+    progress: Progress | None = None,
 ) -> PublishedTable:
     """The published table of a generation folder; writes eval_onet2019.csv and .json.
 
@@ -143,6 +164,7 @@ def evaluate_onet2019(
         generation_dir, data, seed, workers: see `evaluate_generation`. The published samples have
             no seed.
         samples: the protocol fixes it; another number is refused.
+        progress: see `onet.progress`.
 
     Raises:
         ConfigError: another number of samples.

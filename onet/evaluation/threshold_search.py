@@ -37,6 +37,7 @@ from onet.metrics.penalties import RULE
 from onet.metrics.scores import evaluate
 from onet.nn.code import Code, as_batch
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class ThresholdReport:
         )
 
 
+@reports_progress
 @writer
 def search_threshold(
     source: str | os.PathLike[str],
@@ -146,6 +148,7 @@ def search_threshold(
     out: str | os.PathLike[str] | None = None,
     apply: bool = False,
     device: str = "auto",
+    progress: Progress | None = None,
 ) -> ThresholdReport:
     """Find the threshold with the highest IoU over a split; writes threshold.{json,csv}.
 
@@ -167,6 +170,7 @@ def search_threshold(
         apply: from now on the run folder is loaded with the best threshold in place of the
             configured one; see `onet.inference.run_threshold`. An earlier one stays otherwise.
         device: see `onet.load`.
+        progress: see `onet.progress`.
 
     Raises:
         ConfigError: no thresholds, or some outside (0, 1); `apply` together with `out`; a
@@ -324,7 +328,7 @@ def _measure(
     model, batch, item = plan.model, plan.dataset[index], plan.dataset.items[index]
     code = model.encode(batch["inputs"])
     latent = _latent(model, code, batch)
-    field = model.field(code, z=latent)
+    field = model.field_of_code(code, z=latent)
     size = model.config.generation.batch_size
     logits = evaluate_in_batches(field, batch["points"].numpy(), batch_size=size)
     ious = iou_at_thresholds(logits, batch["occupancies"].numpy() > 0.5, plan.thresholds)

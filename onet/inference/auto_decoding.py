@@ -18,6 +18,7 @@ from onet.errors import ConfigError
 from onet.inference.reconstructor import Reconstructor
 from onet.nn.code import kind_made
 from onet.nn.encoders import IndexEncoder
+from onet.progress import listener
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,9 @@ def find_code(
     optimizer = torch.optim.Adam(code.values(), lr=learning_rate)
     where = torch.from_numpy(points).to(model.device)
     inside = torch.from_numpy(occupancies).float().to(model.device)
+    heard = listener()
+    if heard is not None:
+        heard(0, steps, "fitting a code")
     for step in range(steps):
         if step == steps // 2:
             optimizer.param_groups[0]["lr"] = learning_rate / 10
@@ -77,6 +81,8 @@ def find_code(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if heard is not None:
+            heard(step + 1, steps, "fitting a code")
         if (step + 1) % 100 == 0:
             logger.info("step %d of %d: cross-entropy %.4f", step + 1, steps, entropy.item())
     found = {key: part.detach() for key, part in code.items()}

@@ -36,7 +36,8 @@ from onet.data.closed_mesh import ClosedMesh, close_mesh, label_points, trust_me
 from onet.data.labelled_points import LabelledPoints
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.files import replacing
-from onet.geometry.mesh_io import load_mesh, save_mesh
+from onet.geometry.mesh_io import save_mesh
+from onet.geometry.mesh_memory import MeshLike, take_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
@@ -45,6 +46,7 @@ from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions, surface_settings
 from onet.locks import hold, writer
 from onet.metrics.scores import intersection_over_union
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 from onet.training.loop import CHECKPOINTS, train
 
@@ -110,9 +112,10 @@ class Fit:
         )
 
 
+@reports_progress
 @writer
 def fit(
-    mesh: trimesh.Trimesh | str | os.PathLike[str],
+    mesh: MeshLike,
     model: Reconstructor | str | os.PathLike[str] | None = None,
     *,
     config: Config | str | os.PathLike[str] = "fit",
@@ -125,6 +128,7 @@ def fit(
     format: str | None = None,
     seed: int = 0,
     device: str = "auto",
+    progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> Fit:
     """Represent a mesh by a code of its own under a trained decoder, or by a network of its own.
@@ -134,7 +138,7 @@ def fit(
     The same arguments give the same result, on a CPU with the same number of threads.
 
     Args:
-        mesh: a file or a mesh, in any condition and frame.
+        mesh: a file, or a mesh of trimesh or Open3D, in any condition and frame.
         model: run folder, checkpoint or loaded model whose decoder is used as it is. Its codes must
             be tensors of `c_dim` and `z_dim` numbers. None trains a network of its own.
         config: of that network, a packaged name, file or configuration; its section `training` says
@@ -150,6 +154,7 @@ def fit(
         format: of the mesh file; default as configured.
         seed: of the points, and of the network's weights.
         device: of a code's fit and of extraction, see `onet.load`.
+        progress: see `onet.progress`; called after every step.
         options: of extraction, see `SurfaceOptions`. The threshold is 0.5 unless given: labels are
             known, and no uncertainty of an observation has to be made up for.
 
@@ -179,7 +184,7 @@ def fit(
         learned = _learn_code(learner, points, occupancies, *adam, rng)
 
     c, z = _parts(learned.model, learned.code)
-    field = learned.model.field(c, surface.precision, z)
+    field = learned.model.field_of_code(c, surface.precision, z)
     where, truth = label_points(solid, SCORED, 0, 0.0, rng)
     iou = intersection_over_union(field(where) > surface.level, truth)
     result = solid.frame.mesh_to_source(learned.model.surface(c, latent=z, **settings))
@@ -225,17 +230,15 @@ class _Learned:
         }
 
 
-def _solid_of(
-    mesh: trimesh.Trimesh | str | os.PathLike[str], closed: bool, resolution: int
-) -> tuple[str, Solid]:
+def _solid_of(mesh: MeshLike, closed: bool, resolution: int) -> tuple[str, ClosedMesh]:
     """Return what to call a mesh, and the solid that it bounds."""
-    name = "mesh" if isinstance(mesh, trimesh.Trimesh) else str(mesh)
-    raw = mesh if isinstance(mesh, trimesh.Trimesh) else load_mesh(mesh)
+    name = str(mesh) if isinstance(mesh, str | os.PathLike) else "mesh"
+    raw = take_mesh(mesh)
     return name, trust_mesh(raw, name) if closed else close_mesh(raw, name, resolution)
 
 
 def _label(
-    solid: Solid, name: str, near: int, rng: np.random.Generator
+    solid: ClosedMesh, name: str, near: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the points to learn from, `near` of them near the surface, and which are inside."""
     points, occupancies = label_points(solid, POOL, near, NEAR, rng)
@@ -277,7 +280,7 @@ def _learn_code(
     return _Learned(model, code, count, steps, learning_rate, penalty, seconds)
 
 
-def _record(solid: Solid, seed: int, told: dict[str, Any]) -> dict[str, Any]:
+def _record(solid: ClosedMesh, seed: int, told: dict[str, Any]) -> dict[str, Any]:
     """Return the contents of fit.json; `told` is all but what is known of the solid."""
     return Provenance(seed=seed).as_dict(
         KEYS,
@@ -342,7 +345,7 @@ def load_fit(
             raise CheckpointError(f"{folder / CODE}: cannot be read ({error}); fit again") from None
         code = {key: value.to(fitted.device) for key, value in stored.items()}
     c, z = _parts(fitted, code)
-    return fitted.field(c, z=z), frame
+    return fitted.field_of_code(c, z=z), frame
 
 
 def _check(**numbers: float | None) -> None:

@@ -34,6 +34,7 @@ from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.locks import hold, writer
 from onet.names import printable, told_apart
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.storage import refusal
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class _Target:
         return f"{self.category}/{self.model}" if self.category else self.model
 
 
+@reports_progress
 @writer
 def generate(
     source: str | os.PathLike[str],
@@ -115,6 +117,7 @@ def generate(
     seed: int = 0,
     overwrite: bool = False,
     device: str = "auto",
+    progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> GenerationReport:
     """Reconstruct every item of a split, or every file of a folder, into a generation folder.
@@ -144,6 +147,7 @@ def generate(
         seed: of the observations. That of an item depends on it and on the item's name only.
         overwrite: delete what was generated in `out` before.
         device: see `onet.load`.
+        progress: see `onet.progress`.
         options: see `onet.inference.surface.SurfaceOptions`.
 
     Raises:

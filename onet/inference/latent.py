@@ -35,6 +35,7 @@ from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
 from onet.locks import OWN, hold, writer
 from onet.nn.code import Code
 from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 SETTINGS = "latent.json"
@@ -136,6 +137,7 @@ def observation_code(
     return _global(model, code)
 
 
+@reports_progress
 def interpolate(
     source: str | os.PathLike[str],
     pairs: Sequence[tuple[Any, Any]],
@@ -146,6 +148,7 @@ def interpolate(
     seed: int = 0,
     overwrite: bool = False,
     device: str = "auto",
+    progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> LatentReport:
     """Meshes on the ways between pairs of codes, one row a pair; see the module for the files.
@@ -162,6 +165,7 @@ def interpolate(
         seed: of the samples, and of the choice of points where the model observes points.
         overwrite: replace the walk that is there.
         device: see `onet.load`.
+        progress: see `onet.progress`.
         options: see `onet.inference.surface.SurfaceOptions`.
 
     Raises:
@@ -190,6 +194,7 @@ def interpolate(
     return _write_walk(source, model, walk, target, seed, overwrite, options)
 
 
+@reports_progress
 def sample_grid(
     source: str | os.PathLike[str],
     rows: int = 4,
@@ -201,6 +206,7 @@ def sample_grid(
     seed: int = 0,
     overwrite: bool = False,
     device: str = "auto",
+    progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> LatentReport:
     """A grid of samples of an unconditional model, random or over two directions of its codes.
@@ -214,7 +220,7 @@ def sample_grid(
         kind: of the blends, see `blend`.
         out: the folder; default `sample-grid` in the run folder, or in the working directory where
             `source` is a file.
-        seed, overwrite, device, options: as for `interpolate`.
+        seed, overwrite, device, progress, options: as for `interpolate`.
 
     Raises:
         CheckpointError, ConfigError: a model or folder that cannot be used; a grid without places,

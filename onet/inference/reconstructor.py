@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -25,6 +25,8 @@ from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
+from onet.inference.observed_field import ObservedField
+from onet.inference.reconstructing_many import Reconstructions, reconstruct_each
 from onet.inference.run_threshold import with_applied_threshold
 from onet.inference.scaling import UNCHANGED, Scaling
 from onet.inference.surface import (
@@ -35,6 +37,7 @@ from onet.inference.surface import (
 )
 from onet.models import build_model
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
+from onet.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -177,11 +180,37 @@ class Reconstructor:
 
     def field(
         self,
+        observation: Observation = None,
+        *,
+        seed: int = 0,
+        frame: UnitFrame | None = None,
+        precision: Literal["float32", "bfloat16"] | None = None,
+    ) -> ObservedField:
+        """Return the occupancy of space, in the frame of an observation.
+
+        Its surface at `field.level` is that of `reconstruct` with the same arguments.
+
+        Args:
+            observation: see `reconstruct`.
+            seed: see `reconstruct`; an unconditional model has another object for each.
+            frame: see `reconstruct`.
+            precision: arithmetic of the decoder; default as configured.
+
+        Raises:
+            DataError, ConfigError: see `reconstruct`.
+        """
+        settings = self.generation_settings(precision=precision)
+        seen = self._observe([observation], seed, frame)
+        field = self.field_of_code(seen.code, settings.precision, self.latent(seed))
+        return ObservedField(field, seen.frame, (1 + settings.padding) / 2, settings.level)
+
+    def field_of_code(
+        self,
         code: Code,
         precision: Literal["float32", "bfloat16"] | None = None,
         z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The occupancy field of a code, or of a code and a latent code, calibrated if may be.
+        """The field, in the unit frame, of a code and perhaps a latent code, calibrated if may be.
 
         Precision is as configured if None.
         """
@@ -276,7 +305,7 @@ class Reconstructor:
         settings = self.generation_settings(**options)
         if latent is None:
             latent = self.latent(seed)
-        field = self.field(code, settings.precision, latent)
+        field = self.field_of_code(code, settings.precision, latent)
         half = (1 + settings.padding) / 2
         mesh = take_surface(
             field,
@@ -360,6 +389,57 @@ class Reconstructor:
         check_several(self.config)
         return self._reconstruct(observations, seed, frame, options)
 
+    def reconstruct_many(
+        self,
+        observations: Iterable[Observation],
+        *,
+        workers: int | None = None,
+        on_error: Literal["report", "raise"] = "report",
+        progress: Progress | None = None,
+        seed: int = 0,
+        frame: UnitFrame | None = None,
+        **options: Unpack[SurfaceOptions],
+    ) -> Reconstructions:
+        """Reconstruct a mesh from each of many observations, in order, as they are asked for.
+
+            meshes = model.reconstruct_many(paths)
+            for path, mesh in zip(paths, meshes):
+                if mesh is not None:
+                    mesh.export(f"{path.stem}.glb")
+            for failure in meshes.failures:
+                print(failure)
+
+        Nothing happens before the first mesh is asked for, and only a few observations more than
+        that are taken from `observations`, which may be endless. Each mesh is that of
+        `reconstruct` with the same seed. The work is done by threads of this process, which share
+        the model: torch and the compiled parts run beside one another.
+
+        Args:
+            observations: each as `reconstruct` takes it; a list, a generator, or anything else that
+                can be iterated.
+            workers: meshes in the making at once. While there are several, each of them, and other
+                threads of the process, has its share of the threads of torch. Default as many as
+                torch has threads on a CPU, and 2 on other devices, one of which reads.
+            on_error: `report` gives None in place of a mesh that failed, keeps the reason in
+                `failures`, and logs how many failed at the end; `raise` raises the first error.
+            progress: see `onet.progress`; the total is known if `observations` has a length.
+            seed, frame, options: see `reconstruct`; the same for all.
+
+        Returns:
+            An iterator over meshes, see `Reconstructions`.
+
+        Raises:
+            ConfigError: a setting out of range. Errors of `observations` itself are raised when
+                what came before them is done.
+            DataError: `observations` is a file or folder and not many observations.
+        """
+        self.generation_settings(**options)  # what no observation could mend
+
+        def one(observation: Observation) -> trimesh.Trimesh:
+            return self._reconstruct([observation], seed, frame, options)
+
+        return reconstruct_each(one, observations, self.device, workers, on_error, progress)
+
     def _reconstruct(
         self,
         observations: Sequence[Observation],
@@ -369,27 +449,34 @@ class Reconstructor:
     ) -> trimesh.Trimesh:
         start = time.perf_counter()
         settings = self.generation_settings(**options)
-        read = [self._read(observation) for observation in observations]
-        names = ", ".join(dict.fromkeys(name for _, name in read))
-        frame = self.common_frame([raw for raw, _ in read], names) if frame is None else frame
-        rng = np.random.default_rng(seed)
-        prepared = [self.input.observe(raw, rng, frame) for raw, _ in read]
-        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_several(prepared)
-        mesh = frame.mesh_to_source(self.surface(code, seed=seed, **options))
+        seen = self._observe(observations, seed, frame)
+        mesh = seen.frame.mesh_to_source(self.surface(seen.code, seed=seed, **options))
         mesh.metadata["reconstruction"] = {
             "model": self.source,
-            "observation": names,
-            "observations": len(read),
+            "observation": seen.name,
+            "observations": len(observations),
             "input": self.config.data.input["type"],
             "seed": seed,
             **settings.model_dump(include=SURFACE_OPTIONS),
-            "loc": frame.loc.tolist(),
-            "scale": frame.scale,
+            "loc": seen.frame.loc.tolist(),
+            "scale": seen.frame.scale,
             **asdict(self.scaling),
-            **_camera_told(code, prepared[0]),
+            **_camera_told(seen.code, seen.first),
             "seconds": round(time.perf_counter() - start, 4),
         }
         return mesh
+
+    def _observe(
+        self, observations: Sequence[Observation], seed: int, frame: UnitFrame | None
+    ) -> _Seen:
+        """Read observations of one object and encode them."""
+        read = [self._read(observation) for observation in observations]
+        name = ", ".join(dict.fromkeys(name for _, name in read))
+        frame = self.common_frame([raw for raw, _ in read], name) if frame is None else frame
+        rng = np.random.default_rng(seed)
+        prepared = [self.input.observe(raw, rng, frame) for raw, _ in read]
+        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_several(prepared)
+        return _Seen(code, frame, name, prepared[0])
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:
         """The unit frame of observations of one object, as the configured input has read them.
@@ -419,6 +506,16 @@ class Reconstructor:
             half = observation.dtype == torch.bfloat16  # which NumPy does not know
             observation = (observation.float() if half else observation).numpy()
         return self.input.take(observation), "observation"
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What a model knows of an object: the code, its frame, a name, the first thing observed."""
+
+    code: Code
+    frame: UnitFrame
+    name: str
+    first: Prepared
 
 
 def _camera_told(code: Code, observation: Any) -> dict[str, str]:

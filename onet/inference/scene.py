@@ -18,6 +18,7 @@ from onet.geometry.field_values import Field
 from onet.geometry.normalization import UnitFrame
 from onet.inference.scene_field import EMPTY, FEWEST, MARGIN, SceneField, packed
 from onet.inference.surface import SurfaceOptions, take_surface
+from onet.progress import Progress, reports_progress
 
 if TYPE_CHECKING:
     from onet.inference.reconstructor import Reconstructor
@@ -69,7 +70,9 @@ def scene_field(
 
     def encode(seen: NDArray[np.float32]) -> tuple[Field, int]:
         code = model.encode(seen)
-        return model.field(code, precision, latent), 2 * (_bytes(code) + _decoder_bytes(model))
+        return model.field_of_code(code, precision, latent), 2 * (
+            _bytes(code) + _decoder_bytes(model)
+        )
 
     field = SceneField(
         measured,
@@ -83,6 +86,7 @@ def scene_field(
     return field, frame, measured
 
 
+@reports_progress
 def reconstruct_scene(
     model: Reconstructor,
     cloud: str | os.PathLike[str] | ArrayLike,  # (N, 3) in any frame and unit
@@ -91,6 +95,7 @@ def reconstruct_scene(
     overlap: float = 0.25,
     memory: float = 1024.0,
     seed: int = 0,
+    progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> trimesh.Trimesh:
     """One closed mesh of a scene, in the frame of its point cloud.
@@ -103,12 +108,13 @@ def reconstruct_scene(
     Args:
         model: that observes point clouds. Local features (`pointcloud_planes`, `pointcloud_grid`)
             suit scenes; a global code knows whole objects only.
-        cloud: a file, or an array (N, 3).
+        cloud: a file, an array (N, 3), or a cloud or mesh as `Reconstructor.reconstruct` takes it.
         window: edge of a window in units of the cloud; default one that holds about as many points
             as the model observes.
         overlap: part of a window that it shares with the next, up to 0.5.
         memory: MiB that encoded windows may take; the last used are kept.
         seed: of the choice of points where a window has more than the model observes.
+        progress: see `onet.progress`; it counts windows, of which nobody knows how many there are.
         options: see `SurfaceOptions`; the resolution is along the edge of a window, and
             `refine` cannot be `published`.
 

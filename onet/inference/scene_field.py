@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from onet.errors import ConfigError
 from onet.geometry.field_values import Field
+from onet.progress import listener
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,9 @@ class SceneField:
             key = [self._seed, *(i % 2**32 for i in window)]
             chosen = np.random.default_rng(key).choice(len(seen), self._most, replace=False)
             seen = seen[np.sort(chosen)]
+        heard = listener()
+        if heard is not None and not self.encoded:
+            heard(0, None, "encoding windows")
         field, size = self._encode(seen)
         if size > self._memory:
             raise ConfigError(
@@ -135,6 +139,8 @@ class SceneField:
         self._kept[window] = field, size
         self._held += size
         self.encoded += 1
+        if heard is not None:
+            heard(self.encoded, None, "encoding windows")
         return field
 
     def _points(self, window: Window) -> NDArray[np.float32]:

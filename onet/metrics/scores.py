@@ -12,7 +12,6 @@ scores have no such floor: they are distances from samples to the other surface 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from onet.errors import DataError
 from onet.geometry.inside import contains
 from onet.geometry.labels import as_normals, as_occupancies
-from onet.geometry.mesh_io import load_mesh
+from onet.geometry.mesh_memory import MeshLike, take_mesh
 from onet.geometry.normalization import UnitFrame, without_loose_vertices
 from onet.geometry.point_cloud_io import check_points
 from onet.geometry.sampling import surface_area
@@ -143,8 +142,8 @@ class MeshMetrics:
 
 
 def evaluate(
-    mesh: trimesh.Trimesh | str | os.PathLike[str],
-    reference: trimesh.Trimesh | str | os.PathLike[str] | None,
+    mesh: MeshLike,
+    reference: MeshLike | None,
     *,
     samples: int = 100_000,
     seed: int = 0,
@@ -171,7 +170,8 @@ def evaluate(
     of 0.
 
     Args:
-        mesh, reference: meshes or mesh files, in the same frame.
+        mesh, reference: mesh files, or meshes of trimesh or Open3D, in the same frame; see
+            `onet.geometry.mesh_memory.take_mesh`.
         samples: number of points drawn on each mesh's surface, and for the volume.
         seed: of these draws; equal arguments give equal scores.
         points: of the volume.
@@ -312,7 +312,7 @@ def _mesh_iou(
 
 
 def noise_floor(
-    mesh: trimesh.Trimesh | str | os.PathLike[str],
+    mesh: MeshLike,
     *,
     samples: int = 100_000,
     seed: int = 0,
@@ -375,12 +375,9 @@ def check_mesh(mesh: trimesh.Trimesh, name: str) -> None:
 
 def _as_mesh(given: Any, name: str) -> trimesh.Trimesh:
     """The mesh, checked, without the vertices that no face uses."""
-    if isinstance(given, str | os.PathLike):
-        given = load_mesh(given)
-    if not isinstance(given, trimesh.Trimesh):
-        raise DataError(f"{name}: expected a mesh or a file, found {type(given).__name__}")
-    check_mesh(given, name)
-    return without_loose_vertices(given)
+    mesh = take_mesh(given, name)
+    check_mesh(mesh, name)
+    return without_loose_vertices(mesh)
 
 
 def _attributes(scores: Scores) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
 from onet.locks import hold, writer
 from onet.models import build_model, fit_to_data, load_pretrained
+from onet.progress import Progress, listener, reports_progress
 from onet.provenance import Provenance
 from onet.registry import nearest
 from onet.training.averaging import AveragedModel
@@ -60,6 +61,7 @@ METADATA = (
 """Keys of the metadata of a checkpoint, beside its configuration."""
 
 
+@reports_progress
 @writer
 def train(
     config: Config,
@@ -68,6 +70,7 @@ def train(
     resume: bool = True,
     datasets: Mapping[str, ItemSource] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    progress: Progress | None = None,
 ) -> TrainingResult:
     """Train until `max_iterations`, `max_minutes`, Ctrl-C or SIGTERM.
 
@@ -82,6 +85,7 @@ def train(
         datasets: `train` and `val`, instead of those that `config.data` describes.
         clock: seconds, of which all minutes of the run are made. `time.process_time` compares runs
             on a machine that does other work meanwhile.
+        progress: see `onet.progress`; called after every iteration, in the main process of several.
 
     Raises:
         ConfigError: impossible settings, or another model than that of the run to resume.
@@ -156,6 +160,7 @@ class _Run:
             self._load_training_state(checkpoint)
         self.log: RunLog | None = self._open_log()
         self.interruption = Interruption()
+        self.progress = listener() if self.fabric.is_global_zero else None
 
     def _open_datasets(self, datasets: Mapping[str, ItemSource] | None) -> Mapping[str, ItemSource]:
         """Return the datasets given, or those of the configuration, each with items."""
@@ -258,10 +263,12 @@ class _Run:
         reported_at = time.monotonic()
         stopped = self._stop_reason()
         stream = iter(batches)
+        self._tell()
         while stopped is None:
             losses = self._step(next(stream))
             totals = {key: totals.get(key, 0) + value for key, value in losses.items()}
             self.iteration += 1
+            self._tell()
             save = self._due(settings.checkpoint_every)
             check = self._due(settings.validate_every)
             stopped = self._stop_reason()
@@ -296,6 +303,10 @@ class _Run:
         if self.average:
             self.average.update(self.model, self.iteration + 1)
         return losses
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress(self.iteration, self.config.training.max_iterations, "training")
 
     def _due(self, every: int) -> bool:
         return self.iteration > 0 and self.iteration % every == 0

@@ -1,0 +1,58 @@
+"""`onet eval` as a function."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from onet.errors import ConfigError
+from onet.evaluation.meshes import EvaluationReport, evaluate_generation
+from onet.evaluation.onet2019 import NAME as ONET2019
+from onet.evaluation.onet2019 import PublishedTable, evaluate_onet2019
+from onet.progress import Progress, reports_progress
+from onet.report.html import write_report
+from onet.storage import check_writable
+
+
+@reports_progress
+def evaluate_run(
+    results: str | os.PathLike[str],
+    *,
+    data: str | os.PathLike[str] | None = None,
+    samples: int = 100_000,
+    seed: int = 0,
+    workers: int | None = 1,
+    protocol: Literal["onet2019"] | None = None,
+    progress: Progress | None = None,
+) -> EvaluationReport | PublishedTable:
+    """Measure what `onet.generate` made of a split against the truth, as `onet eval` does.
+
+    Writes `eval.csv`, `eval_items.csv`, `evaluation.json` and `report.html` into the generation
+    folder.
+
+    Args:
+        results: a folder that `onet.generate` wrote, or its run folder.
+        data: prepared data with the truth; default what was generated from.
+        samples: points on each surface.
+        seed: of these samples; equal arguments give equal scores.
+        workers: processes; None for as many as there are cores and memory for.
+        protocol: `onet2019` gives the table of the publication, in its units.
+        progress: see `onet.progress`.
+
+    Returns:
+        The scores of each item, of each category and their means; `mean` is the published one.
+        With a protocol its table, whose `report` is that.
+
+    Raises:
+        ConfigError: another protocol, or samples that it does not have.
+        DataError: no generation folder, one made from scans, or truth that is missing or damaged.
+        FolderInUse: another process writes to the folder.
+    """
+    if protocol not in (None, ONET2019):
+        raise ConfigError(f"protocol: {protocol!r}; the one there is is {ONET2019!r}")
+    check_writable(Path(results))
+    measure = evaluate_generation if protocol is None else evaluate_onet2019
+    measured = measure(results, data=data, samples=samples, seed=seed, workers=workers)
+    write_report(measured.folder, data=data)
+    return measured
