@@ -197,7 +197,7 @@ def test_damaged_files_are_named(tmp_path):
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((3, 4, 5)),
+        np.zeros((2, 4, 5)),
         np.zeros(9),
         np.full((4, 4, 3), 2.0),
         np.zeros((0, 4, 3)),
@@ -323,3 +323,9 @@ def test_an_alpha_of_0_and_1_is_said(caplog):
     pixels[..., 3] = INSIDE
     assert (fit_image(Image.fromarray(pixels), size=100)[1, 50] < 0.5).sum() == 80
     assert "0 and 1" in caplog.text
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_may_come_first(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, channels), dtype=np.uint8)
+    np.testing.assert_array_equal(np.asarray(image_of(pixels.transpose(2, 0, 1))), pixels)

@@ -335,12 +335,15 @@ def random_resized_crop(
 def image_of(array: ArrayLike, name: str = "image") -> Image.Image:
     """An array (H, W), (H, W, 3) or (H, W, 4), uint8, bool or float in [0, 1], as a picture.
 
-    Floats may overshoot by a quarter, and are clipped.
+    Colours may come first too, (3, H, W) or (4, H, W), as torchvision has them. Floats may
+    overshoot by a quarter, and are clipped.
 
     Raises:
         DataError: another shape or type, or values out of range.
     """
     values = np.asarray(array)
+    if values.ndim == 3 and values.shape[2] not in (3, 4) and values.shape[0] in (3, 4):
+        values = np.moveaxis(values, 0, -1)
     good = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))
     if not good or values.size == 0:
         raise DataError(f"{name}: expected (H, W), (H, W, 3) or (H, W, 4), found {values.shape}")
