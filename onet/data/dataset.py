@@ -24,7 +24,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
     """Query points with occupancies, and an observation, of each shape of a split.
 
     Everything random about an item is drawn from a generator seeded with (seed, epoch, index), so
-    results depend neither on the number of workers nor on the order of access.
+    results depend neither on the number of workers nor on the order of access. Where the input
+    turns the object, its query points are turned as well.
 
     Args:
         store: the prepared shapes.
@@ -120,9 +121,12 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         if chosen is not None:
             points = points.take(chosen, axis=0)
         occupancies = item.occupancies(chosen, self.points_file).astype(np.float32)
-        observation = self.input.sample(item, rng, training=self.training)
+        observation, rotation = self.input.sample_moved(item, rng, training=self.training)
+        points = points.astype(np.float32)
+        if rotation is not None:
+            points = (points @ rotation.T).astype(np.float32)
         result = {
-            "points": torch.from_numpy(points.astype(np.float32)),
+            "points": torch.from_numpy(points),
             "occupancies": torch.from_numpy(occupancies),
             "inputs": to_tensors(observation),
             "index": index,

@@ -78,7 +78,7 @@ def calibrate(
     hold(checkpoint.parent.parent, below=(FOLDER,))
     model = load(checkpoint, device)
     model.calibration = None
-    if model.config.data.input["type"] == "none":
+    if not model.input.conditions:
         raise ConfigError(f"{run_dir}: the model observes nothing that its probability depends on")
     settings = model.config.data
     store = Store(data or settings.path)

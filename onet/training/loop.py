@@ -31,7 +31,7 @@ from onet.config import Config
 from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
 from onet.locks import hold, writer
-from onet.models import build_model, fit_to_data, load_pretrained
+from onet.models import build_model, check_config, fit_to_data, load_pretrained
 from onet.registry import nearest
 from onet.training.averaging import AveragedModel
 from onet.training.convergence import loss_improving, validation_improving
@@ -77,7 +77,8 @@ def train(
             on a machine that does other work meanwhile.
 
     Raises:
-        ConfigError: impossible settings, or another model than that of the run to resume.
+        ConfigError: impossible settings, an input that the model does not observe, or another
+            model than that of the run to resume.
         DataError: the data is missing or incomplete, or a split is empty.
         CheckpointError: the run to resume cannot be read.
         TrainingError: loss or weights became NaN or infinite; checkpoints are older than that.
@@ -134,6 +135,7 @@ class _Run:
         if datasets is None:
             from onet.data.build import build_datasets
 
+            check_config(config, trained=resuming)
             datasets = build_datasets(config)
         self.datasets = datasets
         for name, dataset in datasets.items():
