@@ -21,7 +21,7 @@ from onet.data.inputs import INPUTS, Input
 from onet.errors import ConfigError
 from onet.inference.reconstructor import Reconstructor
 from onet.models import MODELS, build_model, check_config
-from onet.nn.code import InputKind, kind_made, kinds_taken
+from onet.nn.code import InputKind, as_batch, kind_made, kinds_taken
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.training.loop import train
@@ -179,8 +179,10 @@ def test_every_input_with_every_encoder(
     code = model.encode(observation(model.input))
     for numbers in code.values() if isinstance(code, dict) else [code]:
         assert torch.isfinite(numbers).all()
-    values = model.field(code, z=model.latent(0))(np.zeros((5, 3), np.float32))
-    assert values.shape == (5,) and np.isfinite(np.asarray(values)).all()
+    latent = model.latent(0)
+    z = None if latent is None else latent[None]
+    logits = model.model.decode(torch.zeros(1, 5, 3), as_batch(code), z)
+    assert logits.shape == (1, 5) and torch.isfinite(logits).all()
 
 
 @pytest.mark.parametrize("encoder", ["voxel_simple", "local_voxels"])

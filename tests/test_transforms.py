@@ -318,6 +318,13 @@ def test_distances_to_the_surface_are_those_of_the_turned_points(store: Store) -
     np.testing.assert_allclose(item["distances"], distances, atol=0.03)
 
 
+def test_a_dataset_can_keep_objects_where_they_are_stored(store: Store) -> None:
+    kept = dataset(store, [{"type": "rotation", "axis": None}], turned=False)[0]
+    plain = dataset(store, [])[0]
+    np.testing.assert_allclose(centre_of(kept["inputs"].numpy().astype(float)), CENTRE, atol=1e-3)
+    assert torch.equal(kept["points"], plain["points"])
+
+
 def test_observations_by_themselves_stay_in_the_frame_of_the_item(store: Store) -> None:
     sections = [{"type": "rotation", "axis": None}, {"type": "outliers", "share": 0.0}]
     input, item = PointCloudInput(300, 0, sections), store.items("val")[0]

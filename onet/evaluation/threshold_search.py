@@ -184,6 +184,7 @@ def search_threshold(
         categories=categories or config.data.categories,
         cache=False,
         training=False,
+        turned=False,
     )
     chosen = take_in_turn(dataset.items, limit, lambda item: item.category)
     meshed = {item.index for item in take_in_turn(chosen, meshes, lambda item: item.category)}

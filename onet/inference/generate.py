@@ -154,6 +154,17 @@ def generate(
     hold(out)
     if overwrite:
         folder.clear(out)
+    return _fill(model, targets, out, settings, options)
+
+
+def _fill(
+    model: Reconstructor,
+    targets: Sequence[Target],
+    out: Path,
+    settings: dict[str, Any],
+    options: SurfaceOptions,
+) -> GenerationReport:
+    """Make the meshes of a generation folder that are not there yet."""
     rows = folder.finished(out, settings)
     folder.write_json(out / folder.SETTINGS, settings)
     todo = [target for target in targets if (target.category, target.model) not in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -171,18 +172,27 @@ def _collection(path: Path, input: Input) -> Sequence[Collected] | None:
 
 
 def _observable(path: Path, input: Input) -> list[Path]:
-    """All files of what the model observes in a folder and its subfolders, by name."""
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in input.suffixes
-        and file.is_file()
-        and file.name[0] != "."
-        and not file.name.endswith(MASK_SUFFIX)
-    )
+    """All files of what the model observes in a folder and its subfolders, by name.
+
+    Hidden files and folders are left out, and what an earlier generation wrote below.
+    """
+    files = []
+    for place, folders, names in os.walk(path):
+        if Path(place) != path and folder.SETTINGS in names:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if name[0] != "."]
+        files += [
+            Path(place, name)
+            for name in names
+            if name[0] != "."
+            and Path(name).suffix.lower() in input.suffixes
+            and os.path.isfile(os.path.join(place, name))
+            and not name.endswith(MASK_SUFFIX)
+        ]
     if not files:
         raise DataError(
             f"{path}: holds no scans for a model that observes {INPUTS.name_of(input)!r}; put "
             f"files of {', '.join(input.suffixes)} there"
         )
-    return files
+    return sorted(files)
