@@ -24,7 +24,7 @@ from onet.data.transforms._transform import direction
 from onet.errors import ConfigError
 from onet.geometry.normalization import UnitFrame
 
-SECTIONS: dict[str, dict[str, Any]] = {
+SECTIONS: dict[str, dict[str, Any]] = {  # of others the defaults
     "noise": {"deviation": 0.02},
     "crop": {"least": 0.3},
     "occlusion": {},
@@ -56,11 +56,7 @@ def make(kind: str, **options: Any) -> Transform:
 # -- each of them ----------------------------------------------------------------------------------
 
 
-def test_every_transform_is_tested_here() -> None:
-    assert set(SECTIONS) == set(TRANSFORMS)
-
-
-@pytest.mark.parametrize("kind", SECTIONS)
+@pytest.mark.parametrize("kind", list(TRANSFORMS))
 @given(count=st.integers(1, 60), same=st.booleans(), normals=st.booleans(), seed=st.integers(0, 99))
 def test_clouds_of_any_size_stay_clouds(
     kind: str, count: int, same: bool, normals: bool, seed: int
@@ -69,7 +65,7 @@ def test_clouds_of_any_size_stay_clouds(
     if same:
         points[:] = points[0]
     given_normals = sphere(count, 1.0) if normals else None
-    transform, before = make(kind, **SECTIONS[kind]), points.copy()
+    transform, before = make(kind, **SECTIONS.get(kind, {})), points.copy()
     found, found_normals = transform(points, given_normals, generator(seed))
     assert 1 <= len(found) <= count and found.shape[1] == 3
     assert found.dtype == np.float32 and np.isfinite(found).all()
