@@ -74,9 +74,15 @@ class Registry:
         return iter(sorted(self._classes))
 
     def __getitem__(self, name: str) -> type:
-        if name not in self._classes:
-            raise ConfigError(f"unknown {self.kind} {name!r}: {nearest(name, list(self._classes))}")
+        if not isinstance(name, str) or name not in self._classes:
+            remedy = nearest(str(name), list(self._classes))
+            raise ConfigError(f"unknown {self.kind} {name!r}: {remedy}")
         return self._classes[name]
+
+    def name_of(self, part: object) -> str:
+        """Return the name that a part was registered by, or that of its class if it was not."""
+        kind = type(part)
+        return next((name for name, cls in self._classes.items() if cls is kind), kind.__name__)
 
     def options(self, name: str, given: tuple[str, ...] = ()) -> type[BaseModel]:
         """The options of a part as a pydantic model, without the arguments in `given`."""

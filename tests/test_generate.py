@@ -79,6 +79,24 @@ def test_items_of_a_store(run, store, tmp_path):
     assert "4 of 4" in report.summary()
 
 
+def test_every_target_is_found_observed_reconstructed_and_written_once(
+    run, store, tmp_path, monkeypatch
+):
+    from onet.inference import generate as module
+
+    calls = []
+    for name in ("find", "observe", "reconstruct", "write"):
+        known = getattr(module, name)
+
+        def count(*arguments, name=name, known=known):
+            calls.append(name)
+            return known(*arguments)
+
+        monkeypatch.setattr(module, name, count)
+    assert generate(run, data=store, out=tmp_path).ok
+    assert calls == ["find", *["observe", "reconstruct", "write"] * 4]
+
+
 def test_an_item_depends_on_seed_and_name_only(run, store, tmp_path):
     def vertices(name, **options):
         report = generate(run, data=store, out=tmp_path / name, **options)

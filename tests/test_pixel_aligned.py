@@ -22,7 +22,6 @@ from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config, parse_config
 from onet.data.build import build_datasets
 from onet.data.inputs import ImageInput
-from onet.data.inputs.several import sample_several
 from onet.data.parts.renderings import write_renderings
 from onet.data.store import CAMERAS, RENDERINGS, Item, Store, write_pointcloud, write_points
 from onet.errors import ConfigError, DataError
@@ -172,7 +171,7 @@ def test_a_prepared_item_is_where_its_camera_sees_it(store: Store) -> None:
     source, rng = ImageInput(size=SIZE, camera=True), np.random.default_rng(0)
     item = store.items("train")[0]
     views = [source.sample(item, rng) for _ in range(4)]
-    views += [source.sample(item, rng, training=False), *sample_several(source, item, rng, 3)]
+    views += [source.sample(item, rng, training=False), *source.sample_several(item, rng, 3)]
     surface = item.points("pointcloud.npz").astype(float)
     for view in views:
         assert isinstance(view, dict) and view["camera"].dtype == np.float32

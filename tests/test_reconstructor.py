@@ -145,6 +145,8 @@ def test_field_is_the_model_in_evaluation_mode(model, scan):
 
 def test_a_decoder_without_fold_works_too(scan):
     class Ball(torch.nn.Module):
+        z_dim = 0
+
         def __init__(self):
             super().__init__()
             self.radius = torch.nn.Parameter(torch.tensor(0.3))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from ball_model import load_ball
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -225,7 +226,7 @@ def test_bad_clouds_and_windows(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ConfigError, match="'published'"):
         reconstruct_scene(model(generation={"refine": "published"}), points)
     with pytest.raises(ConfigError, match=r"observes 'voxels'.*pointcloud"):
-        reconstruct_scene(model(data={"input": {"type": "voxels"}}), points)
+        reconstruct_scene(load_ball("voxels"), points)
     with caplog.at_level(logging.WARNING):
         scene_field(network, points, window=100.0)
         assert "fills 0.095 of a window" in caplog.text

@@ -14,7 +14,7 @@ from torch import nn
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import parse_config
 from onet.data.inputs import ImageInput, PointCloudInput, VoxelInput
-from onet.data.inputs.several import evenly, sample_several
+from onet.data.inputs.several import evenly
 from onet.data.store import RENDERINGS, Item
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
@@ -33,7 +33,7 @@ class Brightness(nn.Module):
 
     def __init__(self, kind: str = "global") -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.z_dim = kind, 0
         self.steepness = nn.Parameter(torch.tensor(20.0))
 
     def encode(self, inputs):
@@ -173,26 +173,26 @@ def test_views_of_an_item_are_evenly_spaced_from_the_configured_one(tmp_path):
     item, rng = Item("c", "m", tmp_path), np.random.default_rng(0)
 
     def seen(count, view):
-        observations = sample_several(ImageInput(size=16, view=view), item, rng, count)
+        observations = ImageInput(size=16, view=view).sample_several(item, rng, count)
         return [round(255 * float(o.mean()) / 30) for o in observations]
 
     assert seen(4, 0) == [0, 2, 4, 6]
     assert seen(3, 5) == [5, 7, 2]
     assert sorted(seen(8, None)) == list(range(8))
     np.testing.assert_array_equal(
-        sample_several(ImageInput(size=16, view=3), item, rng, 1)[0],
+        ImageInput(size=16, view=3).sample_several(item, rng, 1)[0],
         ImageInput(size=16, view=3).sample(item, rng, training=False),
     )
     with pytest.raises(DataError, match="8 pictures, 9 views"):
         seen(9, 0)
     with pytest.raises(ConfigError, match="one observation"):
-        sample_several(VoxelInput(), item, rng, 2)
+        VoxelInput().sample_several(item, rng, 2)
 
 
 def test_clouds_of_an_item_differ_and_begin_with_the_usual_one(tmp_path):
     write_item(tmp_path / "a")
     item, input = Item("c", "a", tmp_path / "a"), PointCloudInput(count=20)
-    clouds = sample_several(input, item, np.random.default_rng(1), 3)
+    clouds = input.sample_several(item, np.random.default_rng(1), 3)
     usual = input.sample(item, np.random.default_rng(1), training=False)
     np.testing.assert_array_equal(clouds[0], usual)
     assert len({cloud.tobytes() for cloud in clouds}) == 3

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from onet.data.inputs import Input
+from onet.data.inputs import Arrays, Input
 from onet.data.inputs.tensors import to_tensors
 from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
 from onet.errors import ConfigError, DataError
@@ -24,7 +24,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
     """Query points with occupancies, and an observation, of each shape of a split.
 
     Everything random about an item is drawn from a generator seeded with (seed, epoch, index), so
-    results depend neither on the number of workers nor on the order of access.
+    results depend neither on the number of workers nor on the order of access. Where the input
+    turns the object, its query points are turned as well.
 
     Args:
         store: the prepared shapes.
@@ -41,6 +42,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         importance: give each point its weight, so that near-surface points stand for uniform ones.
             Needs `cache`, and one number of `points_subsample`.
         distances: give each point its distance to the surface. Needs `cache`.
+        turned: objects may be turned, as the input says; False keeps them where they are stored,
+            for what compares them with more than their query points.
 
     Raises:
         DataError: the split has no items, or the store is incomplete.
@@ -60,6 +63,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         training: bool = True,
         importance: bool = False,
         distances: bool = False,
+        turned: bool = True,
     ) -> None:
         if distances and not cache:
             raise ConfigError("data.distances: distances are kept in memory; set data.cache=true")
@@ -94,6 +98,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         self.training = training
         self.importance = importance
         self.distances = distances
+        self.turned = turned
         self.seed = seed
         self.epoch = 0
 
@@ -120,9 +125,16 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         if chosen is not None:
             points = points.take(chosen, axis=0)
         occupancies = item.occupancies(chosen, self.points_file).astype(np.float32)
-        observation = self.input.sample(item, rng, training=self.training)
+        points = points.astype(np.float32)
+        observation: Arrays
+        if self.turned:
+            observation, rotation = self.input.sample_moved(item, rng, training=self.training)
+            if rotation is not None:
+                points = (points @ rotation.T).astype(np.float32)
+        else:
+            observation = self.input.sample(item, rng, training=self.training)
         result = {
-            "points": torch.from_numpy(points.astype(np.float32)),
+            "points": torch.from_numpy(points),
             "occupancies": torch.from_numpy(occupancies),
             "inputs": to_tensors(observation),
             "index": index,

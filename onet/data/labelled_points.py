@@ -38,7 +38,7 @@ class LabelledPoints(Dataset[dict[str, Any]]):
         subsample: int | tuple[int, int] | None = None,
         seed: int = 0,
     ) -> None:
-        if input.suffixes:
+        if input.kind not in ("none", "index"):
             raise ConfigError(
                 "data.input.type: the network of a single shape observes nothing; set none or index"
             )

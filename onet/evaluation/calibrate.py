@@ -88,7 +88,7 @@ def calibrate(
     hold(folder, below=(FOLDER,))
     model = load(checkpoint, device)
     model.calibration = None
-    if model.config.data.input["type"] == "none":
+    if not model.input.conditions:
         raise ConfigError(f"{run_dir}: the model observes nothing that its probability depends on")
     store = Store(data or model.config.data.path)
     splits = _choose_items(model, store, items, seed)

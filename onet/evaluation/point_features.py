@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from onet.data.inputs import INPUTS
 from onet.errors import ConfigError
 from onet.inference.reconstructor import Reconstructor
 from onet.parallel import run_tasks
@@ -52,12 +53,12 @@ def points_needed(model: Reconstructor) -> int:
         ConfigError: it observes no point clouds.
     """
     _check(model)
-    return int(getattr(model.input, "count", 1))
+    return model.input.shape[0]
 
 
 def _check(model: Reconstructor) -> None:
-    kind = model.config.data.input["type"]
-    if kind != "pointcloud":
+    if model.input.kind != "points":
         raise ConfigError(
-            f"{model.source}: observes {kind!r}; features need a network that observes point clouds"
+            f"{model.source}: observes {INPUTS.name_of(model.input)!r}; features need a network "
+            "that observes point clouds"
         )

@@ -295,6 +295,7 @@ def _validation_set(
         categories=categories or config.data.categories,
         cache=False,
         training=False,
+        turned=False,
     )
 
 
@@ -360,7 +361,7 @@ def _measure(
 def _latent(model: Reconstructor, code: Code, batch: dict[str, Any]) -> Tensor | None:
     """The latent code (Z,) of validation: the posterior's mean where nothing is observed."""
     network = model.model
-    if not getattr(network, "z_dim", 0) or model.config.data.input["type"] != "none":
+    if not network.z_dim or model.input.conditions:
         return model.latent(0)
     known = [batch[key][None, : network.infer_points] for key in ("points", "occupancies")]
     with torch.no_grad():

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from onet.checkpoints.checkpoint import resolve_checkpoint
+from onet.data.inputs import INPUTS
 from onet.errors import ConfigError
 from onet.files import remove
 from onet.geometry.written import save_and_examine
@@ -108,7 +109,7 @@ def sample_latent(model: Reconstructor, number: int, seed: int = 0) -> Tensor:  
     Raises:
         ConfigError: the model observes something, or has no latent code; or a negative number.
     """
-    if model.config.data.input["type"] != "none" or not getattr(model.model, "z_dim", 0):
+    if model.input.conditions or not model.model.z_dim:
         raise ConfigError(f"{model.source}: is no unconditional model with a latent code")
     if number < 0:
         raise ConfigError(f"sample {number}: give a number from 0 on")
@@ -341,7 +342,7 @@ def _settings(
         (*chosen, "input", "format", *extraction, "version"),
         labels=walk.labels,
         titles=walk.titles,
-        input=model.config.data.input["type"],
+        input=INPUTS.name_of(model.input),
         format=surface.format,
         **walk.settings,
         **extraction,
@@ -374,7 +375,7 @@ def _end(model: Reconstructor, name: Any, seed: int) -> Tensor:
     """Return the code at one end of a way, as `interpolate` takes it."""
     if _unconditional(model):
         return sample_latent(model, _number(name, "sample"), seed)
-    if model.config.data.input["type"] == "index":
+    if model.input.kind == "index":
         name = _number(name, "training shape")
     return observation_code(model, name, seed)
 
@@ -396,7 +397,7 @@ def _clear(out: Path, overwrite: bool) -> None:
 
 
 def _unconditional(model: Reconstructor) -> bool:
-    return bool(model.config.data.input["type"] == "none")
+    return not model.input.conditions
 
 
 def _global(model: Reconstructor, code: Code) -> Tensor:

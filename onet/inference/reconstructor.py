@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from onet.checkpoints.checkpoint import restored
 from onet.checkpoints.published_weights import read_checkpoint
 from onet.config import Config, GenerationConfig
-from onet.data.inputs import INPUTS, Input, PointCloudInput
+from onet.data.inputs import INPUTS, Input
 from onet.data.inputs.tensors import to_tensors
 from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
@@ -35,7 +35,7 @@ from onet.inference.surface import (
     surface_settings,
     take_surface,
 )
-from onet.models import build_model
+from onet.models import build_model, check_input
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, as_batch, code_of, mean_code
 from onet.progress import Progress
 
@@ -66,7 +66,8 @@ def load(
 
     Raises:
         CheckpointError: no checkpoint there, or one that is unreadable or of another architecture.
-        ConfigError: the device or the configuration is not there.
+        ConfigError: the device or the configuration is not there, or its model does not observe
+            what its input gives.
     """
     place = choose_device(device)
     checkpoint = read_checkpoint(path, config)
@@ -110,15 +111,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_several(config: Config) -> None:
+def check_several(input: Input) -> None:
     """Refuse several observations of one object for models that have none, or one only.
 
     Raises:
         ConfigError: the model is unconditional, or has one learned code a shape.
     """
-    if config.data.input["type"] in ("none", "index"):
+    if not input.several:
         raise ConfigError(
-            f"several observations: the model has input {config.data.input['type']!r}, it does not "
+            f"several observations: the model has input {INPUTS.name_of(input)!r}, it does not "
             "observe objects; use a model that does"
         )
 
@@ -150,6 +151,7 @@ class Reconstructor:
         self.source = source
         self.calibration = calibration
         self.input: Input = INPUTS.build(config.data.input, "data.input")
+        check_input(self.input, model, trained=True)
         self.device = next(model.parameters()).device
 
     @torch.no_grad()
@@ -252,9 +254,9 @@ class Reconstructor:
 
         Unconditional models draw it by `seed`; with an observation it is the mean, as published.
         """
-        if not getattr(self.model, "z_dim", 0):
+        if not self.model.z_dim:
             return None
-        if self.config.data.input["type"] != "none":
+        if self.input.conditions:
             return torch.zeros(self.model.z_dim, device=self.device)
         generator = torch.Generator().manual_seed(seed)
         drawn: Tensor = self.model.sample_prior(1, generator)[0]
@@ -386,7 +388,7 @@ class Reconstructor:
         """
         if not len(observations):
             raise DataError("observations: none given; give at least one")
-        check_several(self.config)
+        check_several(self.input)
         return self._reconstruct(observations, seed, frame, options)
 
     def reconstruct_many(
@@ -455,7 +457,7 @@ class Reconstructor:
             "model": self.source,
             "observation": seen.name,
             "observations": len(observations),
-            "input": self.config.data.input["type"],
+            "input": INPUTS.name_of(self.input),
             "seed": seed,
             **settings.model_dump(include=SURFACE_OPTIONS),
             "loc": seen.frame.loc.tolist(),
@@ -479,23 +481,8 @@ class Reconstructor:
         return _Seen(code, frame, name, prepared[0])
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:
-        """The unit frame of observations of one object, as the configured input has read them.
-
-        That of all points of point clouds; others have to agree.
-
-        Raises:
-            DataError: they do not.
-        """
-        if isinstance(self.input, PointCloudInput):
-            return self.input.frame(np.concatenate(raws), name)
-        first, *others = [self.input.frame(raw, name) for raw in raws]
-        for other in others:
-            if other.scale != first.scale or not np.array_equal(other.loc, first.loc):
-                raise DataError(
-                    f"{name}: observations of one object have to fill the same cube; found "
-                    f"{first} and {other}"
-                )
-        return first
+        """The unit frame of observations of one object; see `Input.common_frame`."""
+        return self.input.common_frame(raws, name)
 
     def _read(self, observation: Observation) -> tuple[Any, str]:
         """What the input makes of an observation, and what to call it in messages."""

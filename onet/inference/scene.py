@@ -13,6 +13,7 @@ import torch
 import trimesh
 from numpy.typing import ArrayLike, NDArray
 
+from onet.data.inputs import INPUTS
 from onet.errors import ConfigError, DataError
 from onet.geometry.field_values import Field
 from onet.geometry.normalization import UnitFrame
@@ -44,10 +45,10 @@ def scene_field(
 
     Arguments and errors as for `reconstruct_scene`.
     """
-    if model.config.data.input["type"] != "pointcloud":
+    if model.input.kind != "points":
         raise ConfigError(
-            f"{model.source}: observes {model.config.data.input['type']!r}; a scene needs a model "
-            "that observes a pointcloud"
+            f"{model.source}: observes {INPUTS.name_of(model.input)!r}; a scene needs a model that "
+            "observes a pointcloud"
         )
     if isinstance(cloud, str | os.PathLike):
         name, points = str(cloud), model.input.read(Path(cloud))
@@ -56,7 +57,7 @@ def scene_field(
     if not memory > 0:
         raise ConfigError(f"memory: {memory} MiB; give a positive number")
     box = UnitFrame.of(points, name)  # refuses a single point
-    count: int = model.config.data.input["count"]
+    count = model.input.shape[0]
     wanted = fitting_window(points, count, seed)
     if window is None:
         window = wanted
@@ -153,7 +154,7 @@ def reconstruct_scene(
     )
     mesh = frame.mesh_to_source(mesh)
     counts = [count for count in field.windows.values() if count >= FEWEST]
-    most: int = model.config.data.input["count"]
+    most = model.input.shape[0]
     crowded = sum(count > most for count in counts)
     if crowded:
         logger.info("%d of %d windows hold more than %d points, of which %d random ones were used",

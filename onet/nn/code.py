@@ -4,8 +4,10 @@ The code of a global encoder is one tensor. One with local features has several:
 by name. Batches of observations are tensors, or several by name, in the same way.
 
 An encoder says in its class what it observes: `observes`, one of `ObservationKind`; and, if its
-code is not global, what it makes: `makes`, one of `CodeKind`. A decoder, or a latent encoder, that
-takes other codes than global ones has `takes`, a set of them.
+code is not global, what it makes: `makes`, one of `CodeKind`. One that takes observations of one
+shape alone has `observed_shape`, and one that takes other arrays beside the observation itself has
+`observes_parts`. A decoder, or a latent encoder, that takes other codes than global ones has
+`takes`, a set of them.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ ObservationKind = Literal["points", "image", "voxels", "index"]
 """Points (B, N, 3) of a cloud in the unit frame; pictures (B, 3, H, W) in [0, 1], with or without
 cameras; occupancies (B, R, R, R) of a grid; or the number (B,) of a training shape."""
 
+InputKind = ObservationKind | Literal["none"]
+"""What an input gives, `none` for nothing at all, (B, 0), which a model without encoder takes."""
+
 CodeKind = Literal["global", "set", "maps", "picture"]
 """One vector (C,); a set of latents (M, C); maps of features on planes and grids; a picture's
 features with its camera."""
@@ -42,6 +47,22 @@ def kind_made(
     """What kind of code an encoder makes."""
     kind: CodeKind = getattr(encoder, "makes", "global")
     return kind
+
+
+def observed_shape(
+    encoder: Any,
+) -> tuple[int, ...] | None:
+    """Return the only shape of an observation that an encoder takes, without the batch, or None."""
+    shape: tuple[int, ...] | None = getattr(encoder, "observed_shape", None)
+    return shape
+
+
+def observed_parts(
+    encoder: Any,  # a module or its class
+) -> frozenset[str]:
+    """Return the names of arrays that an encoder takes beside the observation itself."""
+    parts: frozenset[str] = getattr(encoder, "observes_parts", frozenset())
+    return parts
 
 
 def kinds_taken(

@@ -30,7 +30,7 @@ from onet.config import Config
 from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
 from onet.files import replacing
 from onet.locks import hold, writer
-from onet.models import build_model, fit_to_data, load_pretrained
+from onet.models import build_model, check_config, fit_to_data, load_pretrained
 from onet.progress import Progress, listener, reports_progress
 from onet.provenance import Provenance
 from onet.registry import nearest
@@ -88,7 +88,8 @@ def train(
         progress: see `onet.progress`; called after every iteration, in the main process of several.
 
     Raises:
-        ConfigError: impossible settings, or another model than that of the run to resume.
+        ConfigError: impossible settings, an input that the model does not observe, or another
+            model than that of the run to resume.
         DataError: the data is missing or incomplete, or a split is empty.
         CheckpointError: the run to resume cannot be read.
         TrainingError: loss or weights became NaN or infinite; checkpoints are older than that.
@@ -141,7 +142,7 @@ class _Run:
             raise ConfigError(
                 f"{run_dir}: already holds a run; resume it or choose another run folder"
             )
-        self.datasets = self._open_datasets(datasets)
+        self.datasets = self._open_datasets(datasets, resuming)
         self._build_model(pretrained=not resuming)
         self.parameters = sum(p.numel() for p in self.model.parameters())
         self.fingerprint = self.datasets["train"].fingerprint()
@@ -162,11 +163,14 @@ class _Run:
         self.interruption = Interruption()
         self.progress = listener() if self.fabric.is_global_zero else None
 
-    def _open_datasets(self, datasets: Mapping[str, ItemSource] | None) -> Mapping[str, ItemSource]:
+    def _open_datasets(
+        self, datasets: Mapping[str, ItemSource] | None, resuming: bool
+    ) -> Mapping[str, ItemSource]:
         """Return the datasets given, or those of the configuration, each with items."""
         if datasets is None:
             from onet.data.build import build_datasets
 
+            check_config(self.config, trained=resuming)
             datasets = build_datasets(self.config)
         for name, dataset in datasets.items():
             if len(dataset) == 0:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +20,25 @@ from onet.data.images import (
     read_image,
     resize_image,
 )
-from onet.data.inputs._protocol import UNIT, Arrays
+from onet.data.inputs._protocol import UNIT, Arrays, Collected, Input
 from onet.data.inputs._registry import INPUTS
+from onet.data.inputs.several import evenly
+from onet.data.photographs import find_photographs
 from onet.data.store import CAMERAS, RENDERINGS, Item
 from onet.errors import ConfigError, DataError
 from onet.files import replacing
 from onet.geometry.cameras import sees_unit_cube
 from onet.geometry.normalization import UnitFrame
 
+if TYPE_CHECKING:
+    from onet.nn.code import InputKind
+
 MASK_SUFFIX = ".mask.png"
+CAMERA = "camera"  # the same name as in `onet.nn.code`
 
 
 @INPUTS.register("image")
-class ImageInput:
+class ImageInput(Input):
     """One view of the object, RGB on white (Occupancy Networks, section 4.1).
 
     In training a random one of all views, as published; in validation and test always the same.
@@ -49,6 +56,7 @@ class ImageInput:
             user's photograph it is not known. Excludes `augment`.
     """
 
+    kind: ClassVar[InputKind] = "image"
     suffixes: ClassVar[tuple[str, ...]] = IMAGE_SUFFIXES
     defines_frame: ClassVar[bool] = False
 
@@ -75,6 +83,16 @@ class ImageInput:
         self.augment = augment
         self.camera = camera
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(3, size, size)."""
+        return (3, self.size, self.size)
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The camera, where it is asked for."""
+        return frozenset({CAMERA}) if self.camera else frozenset()
+
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
         """A rendering of a prepared item: (3, size, size) float32 RGB in [0, 1].
 
@@ -91,6 +109,25 @@ class ImageInput:
         if self.augment:
             return random_resized_crop(open_image(files[number]), rng, self.size)
         return self.view_of(item, number)
+
+    def sample_several(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
+        """Return `count` pictures evenly spaced among the item's, from the configured one on.
+
+        Raises:
+            DataError: the item has fewer pictures.
+        """
+        files = item.pictures(self.folder)
+        if count > len(files):
+            raise DataError(
+                f"{files[0].parent}: has {len(files)} pictures, {count} views are asked for; ask "
+                "for fewer, or render more with `onet prepare --render`"
+            )
+        first = self.choose(item, rng)
+        numbers = evenly(range(first, first + len(files)), count)
+        return [self.view_of(item, number % len(files)) for number in numbers]
+
+    def check_several_of_item(self) -> None:
+        """Accept: an item may have several pictures."""
 
     def choose(self, item: Item, rng: np.random.Generator) -> int:
         """Number of the picture of an item in validation and test.
@@ -133,6 +170,20 @@ class ImageInput:
         if mask is None and beside.is_file():
             mask = beside
         return read_image(path, mask, self.size)
+
+    def collection(self, folder: Path) -> list[Collected] | None:
+        """Return the photographs of a collection; see `onet.data.photographs`.
+
+        Raises:
+            DataError: the collection is damaged or empty, or files that it names are absent.
+        """
+        photographs = find_photographs(folder)
+        if photographs is None:
+            return None
+        return [
+            Collected(p.category, p.model, str(p.image), partial(self.read, p.image, p.mask))
+            for p in photographs
+        ]
 
     def take(self, observation: Any) -> Arrays:
         """A PIL image, an array (H, W), (H, W, 3), (H, W, 4), or a finished one (3, size, size).

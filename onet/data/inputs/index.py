@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import operator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.inputs._protocol import UNIT
+from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
 from onet.data.store import Item
 from onet.errors import DataError
 from onet.geometry.normalization import UnitFrame
 
+if TYPE_CHECKING:
+    from onet.nn.code import InputKind
+
 
 @INPUTS.register("index")
-class IndexInput:
+class IndexInput(Input):
     """The place of an item in the list of the split and categories that it was taken from.
 
     The same number means the same shape only with the same split and categories, so all three
     splits of such a configuration are the training split, as published.
     """
 
+    kind: ClassVar[InputKind] = "index"
+    several: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     defines_frame: ClassVar[bool] = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(): a number."""
+        return ()
 
     def sample(
         self, item: Item, rng: np.random.Generator, *, training: bool = True

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.inputs._protocol import UNIT
+from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
 from onet.data.store import Item
 from onet.errors import DataError
 from onet.geometry.normalization import UnitFrame
 
+if TYPE_CHECKING:
+    from onet.nn.code import InputKind
+
 
 @INPUTS.register("none")
-class NoInput:
+class NoInput(Input):
     """No observation, for unconditional models; an empty array stands for it."""
 
+    kind: ClassVar[InputKind] = "none"
+    conditions: ClassVar[bool] = False
+    several: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     defines_frame: ClassVar[bool] = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(0,)."""
+        return (0,)
 
     def sample(
         self, item: Item, rng: np.random.Generator, *, training: bool = True

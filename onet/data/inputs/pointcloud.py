@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.inputs._protocol import UNIT
+from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
 from onet.data.store import POINTCLOUD, Item
+from onet.data.transforms import Transforms
 from onet.errors import ConfigError
 from onet.files import replacing
 from onet.geometry.extraction import UNIT_BOX
@@ -24,6 +26,9 @@ from onet.geometry.point_cloud_io import (
     take_cloud,
 )
 
+if TYPE_CHECKING:
+    from onet.nn.code import InputKind
+
 logger = logging.getLogger(__name__)
 
 SAME = 0.9  # of the points are different, or it is said
@@ -32,36 +37,78 @@ HALF = UNIT_BOX[1][0]  # edge of the box that surfaces are searched in
 
 
 @INPUTS.register("pointcloud")
-class PointCloudInput:
+class PointCloudInput(Input):
     """A sparse point cloud with Gaussian noise (Occupancy Networks, section 4.2).
 
     Args:
         count: number of points.
         noise: standard deviation of the noise, in units of the object's longest edge. The published
             configuration says 0.005, the thesis 0.05.
+        transforms: sections `{type: name, **options}` of `onet.data.transforms.TRANSFORMS`, applied
+            in this order to all surface points of a prepared item; `count` are then drawn of what
+            they leave, and `noise` comes last. A user's own points are left as they are.
     """
 
+    kind: ClassVar[InputKind] = "points"
     suffixes: ClassVar[tuple[str, ...]] = tuple(POINT_SUFFIXES)
     defines_frame: ClassVar[bool] = True
 
-    def __init__(self, count: int = 300, noise: float = 0.005) -> None:
+    def __init__(
+        self,
+        count: int = 300,
+        noise: float = 0.005,
+        transforms: list[dict[str, Any]] | None = None,
+    ) -> None:
         if count < 1:
             raise ConfigError(f"data.input.count: {count} points; give at least 1")
         if not noise >= 0:
             raise ConfigError(f"data.input.noise: {noise}; give a standard deviation of 0 or more")
         self.count = count
         self.noise = noise
+        self.transforms = Transforms(transforms or [], "data.input.transforms")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(count, 3)."""
+        return (self.count, 3)
 
     def sample(
         self, item: Item, rng: np.random.Generator, *, training: bool = True
     ) -> NDArray[np.float32]:
-        """An observation of a prepared item: (count, 3) float32 in the unit frame."""
-        surface = item.points(POINTCLOUD)
+        """An observation of a prepared item: (count, 3) float32 in the unit frame.
+
+        Transforms that turn the object are left out; see `sample_moved`.
+        """
+        if not self.transforms:
+            return self._choose(item.points(POINTCLOUD), rng)
+        points, _ = self.transforms(*self._surface(item), rng, turn=False)
+        return self._choose(points, rng)
+
+    def sample_moved(
+        self, item: Item, rng: np.random.Generator, *, training: bool = True
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+        """The same after all transforms, and the rotation (3, 3) of those that turn the object."""
+        if not self.transforms:
+            return self.sample(item, rng, training=training), None
+        points, rotation = self.transforms(*self._surface(item), rng)
+        return self._choose(points, rng), rotation
+
+    def _surface(self, item: Item) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """All surface points (N, 3) of an item; their normals (N, 3) if a transform needs them."""
+        if self.transforms.need_normals:
+            return item.load_pointcloud()
+        return item.points(POINTCLOUD).astype(np.float32), None
+
+    def _choose(self, surface: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
+        """Points (count, 3) drawn from a surface (N, 3) with replacement, and noise."""
         chosen = surface.take(rng.integers(len(surface), size=self.count), axis=0).astype(
             np.float32
         )
         noise = rng.standard_normal(chosen.shape, dtype=np.float32)
         return chosen + np.float32(self.noise) * noise
+
+    def check_several_of_item(self) -> None:
+        """Accept: clouds of an item are drawn independently, each with its own noise."""
 
     def read(self, path: str | Path) -> NDArray[np.float64]:
         """Points (N, 3) of a file in its own frame; see `load_points`."""
@@ -74,6 +121,10 @@ class PointCloudInput:
     def frame(self, raw: NDArray[np.float64], name: str) -> UnitFrame:
         """That of the bounding box of the points."""
         return UnitFrame.of(raw, name)
+
+    def common_frame(self, raws: Sequence[NDArray[np.float64]], name: str) -> UnitFrame:
+        """That of the bounding box of all points together."""
+        return self.frame(np.concatenate(raws), name)
 
     def observe(
         self,

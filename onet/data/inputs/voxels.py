@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.inputs._protocol import UNIT
+from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
 from onet.data.store import VOXELS, Item
 from onet.errors import ConfigError
@@ -22,9 +22,12 @@ from onet.geometry.voxels import (
     write_binvox,
 )
 
+if TYPE_CHECKING:
+    from onet.nn.code import InputKind
+
 
 @INPUTS.register("voxels")
-class VoxelInput:
+class VoxelInput(Input):
     """A coarse grid of the object, for super-resolution (Occupancy Networks, section 4.3).
 
     A grid of another resolution is resampled where one of the two divides the other
@@ -35,6 +38,7 @@ class VoxelInput:
         resolution: voxels along an edge of what the network sees.
     """
 
+    kind: ClassVar[InputKind] = "voxels"
     suffixes: ClassVar[tuple[str, ...]] = VOXEL_SUFFIXES
     defines_frame: ClassVar[bool] = True
 
@@ -43,6 +47,11 @@ class VoxelInput:
             raise ConfigError(f"data.input.resolution: {resolution} voxels; give at least 1")
         self.file = file
         self.resolution = resolution
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(resolution, resolution, resolution)."""
+        return (self.resolution,) * 3
 
     def sample(
         self, item: Item, rng: np.random.Generator, *, training: bool = True

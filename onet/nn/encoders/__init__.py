@@ -3,8 +3,9 @@
 An encoder is a module in this folder: a class `__init__(self, c_dim, **options)` with
 `forward(inputs) -> (B, c_dim)`, decorated with `@ENCODERS.register(name)` and imported below. It
 says what it `observes`, and one that makes codes of another kind what it `makes`, see
-`onet.nn.code`. One that can start from weights trained elsewhere offers `load_pretrained()`, called
-when training starts, not when a trained model is loaded.
+`onet.nn.code`, which lists what else it may say of itself. One that can start from weights trained
+elsewhere offers `load_pretrained()`, called when training starts, not when a trained model is
+loaded.
 """
 
 from onet.nn.encoders._registry import ENCODERS

@@ -54,6 +54,11 @@ class LocalVoxelEncoder(nn.Module):
         self.register_buffer("centres", centres, persistent=False)
         self.resolution = resolution
 
+    @property
+    def observed_shape(self) -> tuple[int, ...]:
+        """Shape of the grids that it takes."""
+        return (self.resolution,) * 3
+
     def forward(
         self,
         inputs: Tensor,  # (B, R, R, R) float32 in [0, 1], indexed [x, y, z]

@@ -40,6 +40,7 @@ class Resnet18PixelEncoder(Resnet18Features):
     """
 
     makes: ClassVar[CodeKind] = "picture"
+    observes_parts: ClassVar[frozenset[str]] = frozenset({CAMERA})
 
     def __init__(self, c_dim: int, pretrained: str | None = None, map_resolution: int = 56) -> None:
         super().__init__(pretrained)

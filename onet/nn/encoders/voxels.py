@@ -47,6 +47,11 @@ class VoxelEncoder(nn.Module):
         self.halvings = halvings
         self.fc = nn.Linear(features[-1] * 2**3, c_dim)
 
+    @property
+    def observed_shape(self) -> tuple[int, ...]:
+        """Shape of the grids that it takes."""
+        return (self.resolution,) * 3
+
     def forward(
         self,
         inputs: Tensor,  # (B, R, R, R) float32 in [0, 1]

@@ -1,0 +1,198 @@
+"""What `generate` makes meshes of: items of a store, files of a user, or samples of a model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from onet.data.inputs import INPUTS, Collected, Input
+from onet.data.inputs.image import MASK_SUFFIX
+from onet.data.store import Item, Store
+from onet.errors import ConfigError, DataError
+from onet.inference import generation_folder as folder
+from onet.inference.reconstructor import Reconstructor, check_several
+from onet.names import told_apart
+
+SAMPLES = "samples"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One object to reconstruct.
+
+    Attributes:
+        category, model: its name; the category may be empty.
+        origin: an item of a store, the files of observations, one of a collection, or None for a
+            sample.
+    """
+
+    category: str
+    model: str
+    origin: Item | tuple[Path, ...] | Collected | None
+
+    @property
+    def name(self) -> str:
+        """`category/model`."""
+        return f"{self.category}/{self.model}" if self.category else self.model
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What meshes are asked for; see the arguments of `onet.inference.generate.generate`.
+
+    Raises:
+        ConfigError: a number below 1, or arguments that exclude one another.
+    """
+
+    input: Path | None = None
+    data: Path | None = None
+    split: str | None = None
+    categories: tuple[str, ...] = ()
+    samples: int | None = None
+    views: int | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("limit", "samples", "views"):
+            number = getattr(self, key)
+            if number is not None and number < 1:
+                raise ConfigError(f"{key}: {number}; give at least 1")
+        of_store = self.data is not None or self.categories
+        if self.samples is not None and (self.input is not None or of_store):
+            raise ConfigError("samples excludes input, data and categories; give one or the other")
+        if self.input is not None and of_store:
+            raise ConfigError("input excludes data and categories; give one or the other")
+
+    @property
+    def named(self) -> Path | None:
+        """What a generation folder is called after; None for items of a store."""
+        return Path(SAMPLES) if self.samples is not None else self.input
+
+
+def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
+    """Return the targets of a model, and the settings that say where they are from.
+
+    Raises:
+        ConfigError: the model cannot make what is wanted.
+        DataError: there is nothing, or it is damaged.
+    """
+    if wanted.views is not None:
+        check_several(model.input)
+    origin: dict[str, Any]
+    if wanted.samples is not None:
+        targets, origin = _samples(model, wanted.samples), {"input": SAMPLES}
+    elif wanted.input is None:
+        targets, origin = _items(model, wanted)
+    else:
+        of_input = _files if wanted.views is None else _objects
+        targets = of_input(wanted.input, model.input)
+        origin = {"input": str(wanted.input.resolve())}
+    return folder.take_in_turn(targets, wanted.limit, lambda target: target.category), origin
+
+
+def _samples(model: Reconstructor, count: int) -> list[Target]:
+    if model.input.conditions:
+        raise ConfigError("samples: the model observes something; give input or data instead")
+    return [Target("", f"{number:04d}", None) for number in range(count)]
+
+
+def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
+    """The items of a split of a store."""
+    if wanted.views is not None:
+        model.input.check_several_of_item()
+    settings = model.config.data
+    root, split = wanted.data or settings.path, wanted.split or settings.test_split
+    chosen = list(wanted.categories or settings.categories or Store(root).categories)
+    items = Store(root).items(split, chosen)
+    if not items:
+        raise DataError(f"{root}: the split {split!r} has no items; choose another split")
+    targets = [Target(item.category, item.model, item) for item in items]
+    return targets, {"data": str(root.resolve()), "split": split, "categories": chosen}
+
+
+def _files(path: Path, input: Input) -> list[Target]:
+    """A file of what the model observes, or all in a folder and its subfolders, by name."""
+    if not input.suffixes:
+        raise ConfigError(
+            f"input: the model observes {INPUTS.name_of(input)!r}, of which there are no files"
+        )
+    if path.is_file():
+        return [Target("", path.stem, (path,))]
+    if (collection := _collection(path, input)) is not None:
+        return [Target(c.category, c.model, c) for c in collection]
+    files = [file.relative_to(path) for file in _observable(path, input)]
+    origins = [file.as_posix() for file in files]
+    names = told_apart([file.with_suffix("").as_posix() for file in files], origins, origins)
+    return [
+        Target(_category((path / name).parent, path), Path(name).name, (path / file,))
+        for file, name in zip(files, names, strict=True)
+    ]
+
+
+def _objects(path: Path, input: Input) -> list[Target]:
+    """One target for each folder with files of what the model observes, named like the folder."""
+    if path.is_file():
+        raise ConfigError(f"{path}: views: needs a folder with several files of each object")
+    if _collection(path, input) is not None:
+        raise ConfigError(f"{path}: views: each picture of this collection shows its own object")
+    files: dict[Path, list[Path]] = {}
+    for file in _observable(path, input):
+        files.setdefault(file.parent, []).append(file)
+    targets: dict[str, Target] = {}
+    for place, of_object in files.items():
+        category = "" if place == path else _category(place.parent, path)
+        target = Target(category, place.resolve().name, tuple(of_object))
+        if target.name in targets:
+            raise DataError(f"{place}: has the same name as the folder that it is in; rename it")
+        targets[target.name] = target
+    return _told_apart(targets)
+
+
+def _told_apart(targets: dict[str, Target]) -> list[Target]:
+    """The targets with models whose names differ on every file system."""
+    names = told_apart([*targets], [*targets], [*targets])
+    return [
+        replace(target, model=Path(name).name)
+        for target, name in zip(targets.values(), names, strict=True)
+    ]
+
+
+def _category(place: Path, root: Path) -> str:
+    category = place.relative_to(root).as_posix()
+    return "" if category == "." else category
+
+
+def _collection(path: Path, input: Input) -> Sequence[Collected] | None:
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder of scans or pictures")
+    return input.collection(path)
+
+
+def _observable(path: Path, input: Input) -> list[Path]:
+    """All files of what the model observes in a folder and its subfolders, by name.
+
+    Hidden files and folders are left out, and what an earlier generation wrote below.
+    """
+    files = []
+    for place, folders, names in os.walk(path):
+        if Path(place) != path and folder.SETTINGS in names:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if name[0] != "."]
+        files += [
+            Path(place, name)
+            for name in names
+            if name[0] != "."
+            and Path(name).suffix.lower() in input.suffixes
+            and os.path.isfile(os.path.join(place, name))
+            and not name.endswith(MASK_SUFFIX)
+        ]
+    if not files:
+        raise DataError(
+            f"{path}: holds no scans for a model that observes {INPUTS.name_of(input)!r}; put "
+            f"files of {', '.join(input.suffixes)} there"
+        )
+    return sorted(files)
