@@ -25,6 +25,7 @@ from typing import TypeVar
 
 from onet.errors import MissingDependency, OnetError
 from onet.machine import workers_for
+from onet.names import printable
 from onet.stopping import Stopped, stoppable, uninterrupted
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,11 @@ def run_tasks(
         results = _run_here(function, todo)
     else:
         results = _run_in_processes(function, todo, count)
-    with closing(results), closing(_show_progress(results, len(todo), describe, title)) as shown:
+
+    def shown_name(item: T) -> str:
+        return printable(describe(item))
+
+    with closing(results), closing(_show_progress(results, len(todo), shown_name, title)) as shown:
         yield from shown
 
 

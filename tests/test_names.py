@@ -355,7 +355,7 @@ def test_metadata_names_no_folder(store):
     (store / "metadata.yaml").write_text(yaml.safe_dump(content))
     assert Store(store).items("train", ["../../evil"])[0].path == store / "c" / "good"
     (store / "metadata.yaml").write_bytes(b"c: {name: m\xfc}")
-    with pytest.raises(DataError, match="not YAML"):
+    with pytest.raises(DataError, match="not UTF-8"):
         Store(store)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import INTERRUPTED, app
+from onet.cli.app import app
 
 
 @app.command()
@@ -20,12 +20,13 @@ def train(
 ) -> None:
     """Train a network; repeated with the same folder, it goes on where it stopped."""
     from onet.config import load_config
+    from onet.training.interruption import pass_on
     from onet.training.loop import train
 
     result = train(load_config(config, overrides or []), run or Path("runs") / Path(config).stem)
     typer.echo(result.summary())
     if result.stopped == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+        pass_on(result.signal)
 
 
 @app.command()

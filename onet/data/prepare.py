@@ -229,7 +229,7 @@ def prepare(
     hold(store)
     sources = find_meshes(root, categories, listed, store)
     report = PrepareReport(store)
-    report.skipped = find_unread(root, categories) if listed is None else []
+    report.skipped = find_unread(root, categories, store) if listed is None else []
     if report.skipped:
         logger.warning("%s: %s", root, summary(report.skipped))
     impossible = refused(sources, root, store)

@@ -375,16 +375,26 @@ def _collection(path: Path, model: Reconstructor) -> list[Photograph] | None:
 
 
 def _find(path: Path, model: Reconstructor) -> list[Path]:
-    """All files of what the model observes in a folder and its subfolders, by name."""
+    """All files of what the model observes in a folder and its subfolders, by name.
+
+    Hidden files and folders are left out, and what an earlier generation wrote below.
+    """
     kind, suffixes = model.config.data.input["type"], model.input.suffixes
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() in suffixes
-        and file.is_file()
-        and file.name[0] != "."
-        and not file.name.endswith(MASK_SUFFIX)
-    )
+    files = []
+    for place, folders, names in os.walk(path):
+        if Path(place) != path and folder.SETTINGS in names:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if name[0] != "."]
+        files += [
+            Path(place, name)
+            for name in names
+            if name[0] != "."
+            and Path(name).suffix.lower() in suffixes
+            and os.path.isfile(os.path.join(place, name))
+            and not name.endswith(MASK_SUFFIX)
+        ]
+    files.sort()
     if not files:
         raise DataError(
             f"{path}: holds no scans for a model that observes {kind!r}; put files of "
