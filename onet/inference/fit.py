@@ -160,6 +160,7 @@ def fit(
     if folder is not None:
         hold(folder, below=CHECKPOINTS)
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
+    reconstructor.choose_device(device)  # now, not after training
     own = _settle(config, steps, learning_rate, seed) if model is None else None
     given = None if model is None else _load(model, device)
     settings: SurfaceOptions = {**options, "threshold": options.get("threshold") or 0.5}
