@@ -77,11 +77,6 @@ WORKS = {
     "fit": Work(
         f"fit mesh.ply --out fit {ONE_SHAPE}", "fit/checkpoints/last.safetensors", "fit/mesh.ply"
     ),
-    "fit a code": Work(
-        "fit mesh.ply --model run --out fit --watertight-resolution 64 --resolution 16",
-        "fit/.onet.lock",
-        "fit/code.safetensors",
-    ),
     "scene": Work(
         "scene run scans/0.ply --out mesh.off --window 0.3 --resolution 16", ".onet-*.lock", "*.off"
     ),
@@ -90,20 +85,6 @@ WORKS = {
         "run/.onet.lock",
         "run/threshold.csv",
     ),
-    "calibrate": Work(
-        "calibrate run --data prepared --points 100000", "run/.onet.lock", "run/calibration.csv"
-    ),
-    "diversity": Work(
-        "diversity shapes --data prepared --split train --workers 2 --points 3000",
-        "shapes/.onet.lock",
-        "shapes/*.csv",
-    ),
-    "interpolate": Work(
-        "interpolate run --from scans/0.ply --to scans/1.ply --steps 30 --resolution 32 --out walk",
-        "walk/meshes/*",
-        "walk/*.csv",
-    ),
-    "demo": Work("demo --out demo", "demo/meshes/*", "demo/meshes/*"),
 }
 
 
@@ -192,8 +173,6 @@ def undisturbed(things, tmp_path_factory):
 
 
 CASES = [(name, signal.SIGTERM) for name in WORKS]
-CASES += [(name, signal.SIGKILL) for name in ("prepare by workers", "train", "fit", "interpolate")]
-CASES += [("train", signal.SIGINT), ("generate", signal.SIGHUP), ("diversity", signal.SIGINT)]
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
