@@ -29,11 +29,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from onet.errors import DataError, FolderInUse
 from onet.files import confined, make_folder, remove_leftovers, remove_leftovers_of, replacing
 from onet.names import printable
+from onet.stopping import uninterrupted
 
 logger = logging.getLogger(__name__)
 
@@ -195,6 +196,23 @@ def _is_held(lock: Path, what: Path) -> bool:
 def _locked(path: Path, note: Path, what: Path) -> Iterator[None]:
     lock = FileLock(path, timeout=_PATIENCE, thread_local=False)
     try:
+        with uninterrupted():  # a signal right after it is met by the clean-up below
+            _acquire(lock, note, what)
+        if before := _read_note(note):
+            logger.info("%s: taken over from a command that did not end (%s)", what, before)
+        _write_note(note)
+        yield
+    finally:
+        if lock.is_locked:
+            with uninterrupted():
+                note.unlink(missing_ok=True)
+                if os.name != "nt":  # there the release deletes it
+                    path.unlink(missing_ok=True)
+                lock.release()
+
+
+def _acquire(lock: BaseFileLock, note: Path, what: Path) -> None:
+    try:
         lock.acquire(poll_interval=_PATIENCE / 10)
     except Timeout:
         who = _read_note(note) or "which has left no note"
@@ -204,16 +222,6 @@ def _locked(path: Path, note: Path, what: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise _unwritable(what, error) from error
-    try:
-        if before := _read_note(note):
-            logger.info("%s: taken over from a command that did not end (%s)", what, before)
-        _write_note(note)
-        yield
-    finally:
-        note.unlink(missing_ok=True)
-        if os.name != "nt":  # there the release deletes it
-            path.unlink(missing_ok=True)
-        lock.release()
 
 
 def _write_note(path: Path) -> None:

@@ -265,3 +265,22 @@ training: {{batch_size: 1, max_iterations: 2, threads: 1, device: cpu}}
     assert not {*OWN} & names(tmp_path / "run")
     with process("leave", tmp_path / "run" / "generation"):  # does not hinder training
         assert train(config, tmp_path / "run").iterations == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_signal_right_after_the_lock_is_taken_leaves_none(tmp_path, monkeypatch):
+    from filelock import FileLock
+
+    from onet.stopping import Stopped, stoppable
+
+    acquire = FileLock.acquire
+
+    def signalled(self, *args, **kwargs):
+        result = acquire(self, *args, **kwargs)
+        signal.raise_signal(signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(FileLock, "acquire", signalled)
+    with pytest.raises(Stopped), stoppable(), writing(tmp_path):
+        pass
+    assert names(tmp_path) == set()

@@ -35,6 +35,7 @@ from onet.checkpoints.pickled import is_pickled, read_pickled
 from onet.config import Config, load_config
 from onet.errors import CheckpointError, ConfigError
 from onet.files import replacing
+from onet.locks import writing_file
 from onet.mistaken import mistaken_for
 from onet.models import build_model, fit_to_data, model_layout
 
@@ -158,6 +159,7 @@ def convert(
     Raises:
         ConfigError: another suffix of `target`; see also `read_checkpoint`.
         CheckpointError: see `read_checkpoint`.
+        FolderInUse: another process writes `target`.
     """
     target = Path(target)
     if target.suffix.lower() not in (*SUFFIXES, ".safetensors"):
@@ -165,10 +167,11 @@ def convert(
             f"{target}: name the result .safetensors (of this package) or .pt (published layout)"
         )
     checkpoint = read_checkpoint(source, config)
-    if target.suffix.lower() in SUFFIXES:
-        write_published(target, checkpoint)
-    else:
-        save_checkpoint(target, _filled(checkpoint), checkpoint.config, checkpoint.metadata)
+    with writing_file(target):
+        if target.suffix.lower() in SUFFIXES:
+            write_published(target, checkpoint)
+        else:
+            save_checkpoint(target, _filled(checkpoint), checkpoint.config, checkpoint.metadata)
     return checkpoint
 
 

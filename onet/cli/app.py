@@ -35,8 +35,6 @@ Scheduler = Annotated[
     ),
 ]
 
-INTERRUPTED = 130  # exit status of a command that Ctrl-C ended, as shells have it
-
 
 def _version(show: bool) -> None:
     if show:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import INTERRUPTED, app
+from onet.cli.app import app
 
 
 @app.command()
@@ -20,11 +20,12 @@ def train(
 ) -> None:
     """Train a network; repeated with the same folder, it goes on where it stopped."""
     from onet.pipeline.train import train
+    from onet.training.interruption import pass_on
 
     result = train(config, overrides or [], run=run)
     typer.echo(result.summary())
     if result.stopped == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+        pass_on(result.signal)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,13 @@ from onet.data import integrity
 from onet.data.parts import PARTS
 from onet.data.settings import PrepareSettings
 from onet.data.store import RECORD, Item
+from onet.names import printable
+
+CHOICES = "with the --split, --listing, --category and --max-per-category that it had, if any"
+"""What records do not tell, and what decides which items are in which list."""
+
+_NO_OPTIONS = {name: getattr(PrepareSettings, name) for name in ("padding", "stored_faces")}
+"""Settings that only callers of `onet.data.prepare` can choose."""
 
 
 def remake(item: Item, name: str, record: dict[str, Any] | None, root: Path) -> str:
@@ -21,9 +29,15 @@ def remake(item: Item, name: str, record: dict[str, Any] | None, root: Path) -> 
         record: the content of its `item.json`; None if that is damaged or missing.
         root: of the store.
     """
-    if record is None:
-        return f"run the `onet prepare` that made {root} again: it makes the item anew"
-    advice = f"run `{command(record, root)}` again: it makes what is damaged anew"
+    if record is None or not all(
+        record["settings"].get(key, default) == default for key, default in _NO_OPTIONS.items()
+    ):
+        again = f"run the `onet prepare` that made {root} again"
+        if record is None:
+            return f"{again}: it makes the item anew"
+    else:
+        again = f"run `{command(record, root)}` again, {CHOICES}"
+    advice = f"{again}: it makes what is damaged anew"
     if integrity.damage(item.path, name, record) is not None:
         return advice
     return f"delete {item.path / RECORD} and {advice}"
@@ -38,11 +52,16 @@ def command(record: dict[str, Any], root: Path) -> str:
     changes = {name: record["settings"].get(name) for name in names}
     for part in PARTS:
         changes |= part.settings_of(record)
-    words = ["onet prepare MESHES", str(root)]
+    words = ["onet prepare MESHES", shlex.quote(str(root))]
     for name, value in changes.items():
         option = f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
         elif value is not None and value != getattr(PrepareSettings, name):
-            words.append(f"{option} {value}")
+            words.append(f"{option} {_word(value)}")
     return " ".join(words)
+
+
+def _word(value: Any) -> str:
+    """A value from a record, which may be anybody's, as one word of a command."""
+    return shlex.quote(printable(str(value)))

@@ -87,7 +87,7 @@ def select_meshes(
         DataError: see `find_meshes` and `group_sources`.
     """
     found = find_meshes(root, settings.categories, listed, store)
-    unread = find_unread(root, settings.categories) if listed is None else []
+    unread = find_unread(root, settings.categories, store) if listed is None else []
     impossible = refused(found, root, store)
     sources = [source for source in found if source.file not in impossible]
     if settings.max_per_category is not None:
@@ -109,18 +109,26 @@ def find_meshes(
     No two get the same name, nor two that some file system takes for one: see
     `onet.names.told_apart`. Names that `store` has side by side already stay.
 
+    Args:
+        root: the folder.
+        categories: only these.
+        listed: only these files, relative to `root`.
+        store: what the meshes are prepared for; if it is below `root`, nothing in it is a source.
+
     Raises:
         DataError: no such folder, no meshes, an unknown category, or a listed file that is absent.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the folder that holds the meshes")
+    if store is not None and store.is_dir() and store.samefile(root):
+        raise DataError(f"{root}: holds the meshes; choose another folder for the prepared data")
     if listed is not None:
         paths = [root / file for file in listed]
         for path in paths:
             if not path.is_file():
                 raise DataError(f"{path}: is listed but absent; correct the column 'file'")
     else:
-        paths = _mesh_files(root)
+        paths = _mesh_files(root, store)
     found = _told_apart([_source(root, path) for path in sorted(set(paths))], store)
     if categories is not None:
         present = sorted({source.category for source in found})
@@ -131,7 +139,7 @@ def find_meshes(
                 )
         found = [source for source in found if source.category in wanted]
     if not found:
-        unread = summary(find_unread(root))
+        unread = summary(find_unread(root, store=store))
         raise DataError(
             f"{root}: no meshes in it; looked for {', '.join(sorted(readable_suffixes()))}"
             + (f"; {unread}" if unread else "")
@@ -151,10 +159,14 @@ class Unread:
         return f"the format {self.format} is not read; {advice(self.format)}"
 
 
-def find_unread(root: Path, categories: Iterable[str] | None = None) -> list[Unread]:
-    """All files below `root` that may be meshes and are not read, sorted by name."""
+def find_unread(
+    root: Path, categories: Iterable[str] | None = None, store: Path | None = None
+) -> list[Unread]:
+    """All files below `root`, but not in `store`, that may be meshes and are not read, by name."""
     found = [
-        (path, suffix) for path in _files(root) if (suffix := unread_format(path.name)) is not None
+        (path, suffix)
+        for path in _files(root, store)
+        if (suffix := unread_format(path.name)) is not None
     ]
     wanted = None if categories is None else {*categories}
     return [
@@ -180,14 +192,17 @@ def _first(names: Iterable[str], count: int = 3) -> list[str]:
     return listed if len(listed) <= count else [*listed[:count], "..."]
 
 
-def _mesh_files(root: Path) -> list[Path]:
+def _mesh_files(root: Path, store: Path | None) -> list[Path]:
     suffixes = readable_suffixes()
-    return [path for path in _files(root) if path.suffix.lower() in suffixes]
+    return [path for path in _files(root, store) if path.suffix.lower() in suffixes]
 
 
-def _files(root: Path) -> list[Path]:
-    """All files below a folder, hidden ones and those in hidden folders left out."""
-    visited = set()
+def _files(root: Path, store: Path | None) -> list[Path]:
+    """All files below a folder, hidden ones and those in hidden folders left out.
+
+    So is the store, which may be in that folder and holds meshes of its own.
+    """
+    visited = set() if store is None else {os.path.realpath(store)}
     paths = []
     for folder, children, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)

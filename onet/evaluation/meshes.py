@@ -221,6 +221,10 @@ def _measure(
         settings.get("limit"),
         lambda item: item.category,
     )
+    if not items:
+        raise DataError(
+            f"{store.root}: the split {settings['split']!r} has no items to compare with"
+        )
     results = folder.read_results(root)
     tasks = [(item, root, results.get((item.category, item.model))) for item in items]
     rows: list[Row] = []

@@ -30,6 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from onet.checkpoints.checkpoint import FOLDER, LAST, load_checkpoint
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
 from onet.data.closed_mesh import ClosedMesh, close_mesh, label_points, trust_mesh
@@ -48,6 +49,7 @@ from onet.locks import hold, writer
 from onet.metrics.scores import intersection_over_union
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.training.interruption import pass_on
 from onet.training.loop import CHECKPOINTS, train
 
 logger = logging.getLogger(__name__)
@@ -135,7 +137,8 @@ def fit(
 
     A network learns from labelled points of which half are near the surface, which at 500 steps
     gave a chair an IoU of 0.93 in place of 0.87; a code from points anywhere, as its decoder did.
-    The same arguments give the same result, on a CPU with the same number of threads.
+    The same arguments give the same result, on a CPU with the same number of threads. A network's
+    fit that was interrupted goes on when it is called again with them.
 
     Args:
         mesh: a file, or a mesh of trimesh or Open3D, in any condition and frame.
@@ -161,13 +164,14 @@ def fit(
     Raises:
         DataError: the mesh cannot be read or closed, or is not closed as `closed` says.
         ConfigError: settings out of range, a model whose code is no such tensor, or a folder that
-            holds a run already.
+            holds another run already.
         CheckpointError: the model cannot be read.
     """
     folder = None if out is None else Path(out)
     if folder is not None:
         hold(folder, below=CHECKPOINTS)
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
+    reconstructor.choose_device(device)  # now, not after training
     learner = _settle(config, steps, learning_rate, seed) if model is None else _load(model, device)
     section = (learner if isinstance(learner, Config) else learner.config).generation
     settings: SurfaceOptions = {**options, "threshold": options.get("threshold") or 0.5}
@@ -396,9 +400,22 @@ def _train(
         "val": LabelledPoints(points[:held], occupancies[:held], observed),
     }
     scratch = nullcontext(folder) if folder else tempfile.TemporaryDirectory()
+    resume = folder is not None and _is_unfinished(folder, config, datasets["train"].fingerprint())
     with scratch as run:
-        train(config, str(run), resume=False, datasets=datasets)
+        result = train(config, str(run), resume=resume, datasets=datasets)
+        if result.stopped == "interrupted":
+            pass_on(result.signal)
         return reconstructor.load(str(run), device)
+
+
+def _is_unfinished(folder: Path, config: Config, fingerprint: str) -> bool:
+    """Whether a folder holds the beginning of this very fit."""
+    last = folder / FOLDER / LAST
+    if (folder / RECORD).is_file() or not last.is_file():
+        return False
+    begun = load_checkpoint(last)
+    same = begun.config.data == config.data and begun.config.training == config.training
+    return same and begun.metadata.get("data_fingerprint") == fingerprint
 
 
 def _parts(model: Reconstructor, code: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:

@@ -26,14 +26,15 @@ import io
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar
 
 from onet.errors import ConfigError, DataError
 from onet.files import remove, replacing
-from onet.names import checked_path
+from onet.names import checked_path, printable
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,19 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 }
 """Columns of results.csv with their types; a cell of a failed item may be empty."""
 
+_MAKE_IT_AGAIN = "delete it and make it again"
+_SHOWN = 60  # characters of what a file holds, in a message
+_CHECKPOINT_KINDS = {"path": str, "sha256": str}
+_KINDS = {
+    "checkpoint": dict,
+    "config": dict | None,
+    "data": str | None,
+    "input": str | None,
+    "limit": int | None,
+    "categories": list | None,
+}
+"""Kinds of the entries of generation.json that are read again; they may come from anybody."""
+
 _NOT_COMPARED = {"applied_threshold", "config", "limit", "version"}
 
 
@@ -109,22 +123,49 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a folder written by `onet generate`")
-    return read_json(path)
+    settings = read_json(path, _KINDS)
+    for part, kinds in (("checkpoint", _CHECKPOINT_KINDS), ("config", {"data": dict | None})):
+        check_kinds(settings.get(part) or {}, kinds, f"{path}: {part}")
+    if "split" in settings:
+        check_kinds(settings, {"data": str, "split": str, "categories": list}, str(path))
+    if not all(isinstance(name, str) for name in settings.get("categories") or []):
+        raise DataError(f"{path}: 'categories' holds what is no name; {_MAKE_IT_AGAIN}")
+    return settings
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, kinds: Mapping[str, type | UnionType] | None = None) -> dict[str, Any]:
     """A JSON object from a file.
 
+    Args:
+        path: of the file.
+        kinds: see `check_kinds`.
+
     Raises:
-        DataError: it is something else.
+        DataError: it is something else, or has entries of other kinds.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is not JSON ({error}); delete it and make it again") from None
+        raise DataError(f"{path}: is not JSON ({error}); {_MAKE_IT_AGAIN}") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path}: is not a JSON object; delete it and make it again")
+        raise DataError(f"{path}: is not a JSON object; {_MAKE_IT_AGAIN}")
+    check_kinds(content, kinds or {}, str(path))
     return content
+
+
+def check_kinds(
+    content: Mapping[str, Any], kinds: Mapping[str, type | UnionType], where: str
+) -> None:
+    """See that entries of a JSON object are of certain kinds; one that is not there is None.
+
+    Raises:
+        DataError: one is not.
+    """
+    for key, kind in kinds.items():
+        value = content.get(key)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            shown = printable(repr(value))[:_SHOWN]
+            raise DataError(f"{where}: {key!r} is {shown}; {_MAKE_IT_AGAIN}")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -179,18 +220,32 @@ def _read_rows(path: Path) -> tuple[dict[Key, Row], list[int]]:
     return rows, damaged
 
 
-def read_csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def read_csv(
+    path: Path, columns: Iterable[str] = (), numbers: Iterable[str] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows of a table, each with the file and line that it is from.
 
+    Args:
+        path: of the table.
+        columns: that it has to have.
+        numbers: columns of numbers.
+
     Raises:
-        DataError: no table in UTF-8.
+        DataError: no table in UTF-8, without one of the columns, or with something else for a
+            number.
     """
+    numbers = [*numbers]
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, restval="")
         try:
+            for column in (*columns, *numbers):
+                if column not in (reader.fieldnames or []):
+                    raise DataError(f"{path}: has no column {column!r}; make it again")
             for row in reader:
+                for column in numbers:
+                    float(row[column])
                 yield f"{path}: line {reader.line_num}", row
-        except (csv.Error, UnicodeDecodeError) as error:
+        except (csv.Error, ValueError) as error:
             raise DataError(f"{path}: is damaged ({error}); make it again") from None
 
 
@@ -222,11 +277,10 @@ def read_outcomes(folder: Path) -> list[Row]:
     rows = read_results(folder)
     path = folder / EVAL_ITEMS
     if path.is_file():
-        with path.open(newline="", encoding="utf-8") as file:
-            for scored in csv.DictReader(file):
-                row = rows.get((scored["category"], scored["model"]))
-                if row and row["status"] == OK and scored["status"] == FAILED:
-                    row |= {"status": FAILED, "reason": scored["reason"]}
+        for _, scored in read_csv(path, ("category", "model", "status", "reason")):
+            row = rows.get((scored["category"], scored["model"]))
+            if row and row["status"] == OK and scored["status"] == FAILED:
+                row |= {"status": FAILED, "reason": scored["reason"]}
     return list(rows.values())
 
 

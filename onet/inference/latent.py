@@ -12,6 +12,7 @@ walked from the code of one observation to that of another, its latent code, if 
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 import zlib
@@ -311,7 +312,8 @@ def _write_walk(
     """Make meshes of the codes of a walk, and its files."""
     settings = _settings(source, model, walk, seed, options)
     hold(out)
-    _clear(out, overwrite)
+    _clear(out, settings, overwrite)
+    folder.write_json(out / SETTINGS, settings)  # first: an interrupted walk is known by it
 
     def one(place: Place) -> Row:
         return _write_mesh(model, walk.codes[place], place, out, settings["format"], options)
@@ -322,7 +324,6 @@ def _write_walk(
             raise outcome
         rows.append({"row": place[0], "column": place[1], **outcome})
     folder.write_csv(out / TABLE, COLUMNS, rows)
-    folder.write_json(out / SETTINGS, settings)
     return LatentReport(out, settings, rows)
 
 
@@ -384,14 +385,16 @@ def _place_name(place: Place) -> str:
     return f"{place[0]:02d}-{place[1]:02d}"
 
 
-def _clear(out: Path, overwrite: bool) -> None:
-    """Make room for a walk; what is no walk is not touched."""
+def _clear(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
+    """Make room for a walk; what is no walk is not touched, the same one is made again."""
     if out.is_dir() and any(path.name not in OWN for path in out.iterdir()):
         if not (out / SETTINGS).is_file():
             raise ConfigError(f"{out}: holds something else; choose another folder")
-        if not overwrite:
-            raise ConfigError(f"{out}: is there already; choose another folder, or overwrite it")
-        for name in (SETTINGS, TABLE, folder.CONTACT_SHEET):
+        if not overwrite and json.loads(json.dumps(settings)) != folder.read_json(out / SETTINGS):
+            raise ConfigError(
+                f"{out}: another walk is there already; choose another folder, or overwrite it"
+            )
+        for name in (TABLE, folder.CONTACT_SHEET):
             (out / name).unlink(missing_ok=True)
         remove(out / folder.MESHES)
 

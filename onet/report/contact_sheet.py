@@ -198,9 +198,8 @@ def _read_scores(root: Path) -> dict[folder.Key, float]:
     path = root / folder.EVAL_ITEMS
     if not path.is_file():
         return {}
-    return {
-        (row["category"], row["model"]): float(row[folder.IOU]) for _, row in folder.read_csv(path)
-    }
+    rows = folder.read_csv(path, ("category", "model"), (folder.IOU,))
+    return {(row["category"], row["model"]): float(row[folder.IOU]) for _, row in rows}
 
 
 def _shorten(words: str, fits: Callable[[str], bool]) -> str:

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from onet.errors import DataError
 from onet.files import replacing
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
@@ -22,6 +23,7 @@ CHECKS = {
     "outward": "positive volume",
 }
 
+_PROTOCOL_KINDS = {"samples": int, "seed": int, "failed_rule": str | None}
 _OLD_RULE = "Failed items count with the published penalties."  # of folders that do not tell it
 
 STYLE = """
@@ -135,8 +137,10 @@ def _scores(root: Path) -> str:
     path = root / folder.EVAL
     if not path.is_file():
         return ""
-    protocol = folder.read_json(root / folder.PROTOCOL)
-    rows = [row for _, row in folder.read_csv(path)]
+    protocol = folder.read_json(root / folder.PROTOCOL, _PROTOCOL_KINDS)
+    rows = [row for _, row in folder.read_csv(path, ["category"])]
+    if not rows:
+        raise DataError(f"{path}: has no rows; make it again")
     heads = []
     for key in rows[0]:
         name, _, unit = key.rstrip("]").partition(" [")
@@ -155,7 +159,7 @@ def _scores(root: Path) -> str:
         f"{protocol['seed']}) against the stored surface points, IoU on the stored query points. "
         "Distances are unsquared and in units of the longest edge; tables of the literature show "
         "ten times the number. The row “mean” is the unweighted mean over categories. "
-        f"{escape(protocol.get('failed_rule', _OLD_RULE))}</p>"
+        f"{escape(protocol.get('failed_rule') or _OLD_RULE)}</p>"
         f'<div class="card"><table><tr>{"".join(heads)}</tr>{body}</table></div>'
     )
 
@@ -191,7 +195,9 @@ def _settings(settings: dict[str, Any]) -> str:
     flat = {key: value for key, value in settings.items() if key != "config"}
     checkpoint = flat.pop("checkpoint")
     pairs = {"checkpoint": checkpoint["path"], "sha256": checkpoint["sha256"], **flat}
-    shown = ((key, ", ".join(v) if isinstance(v, list) else v) for key, v in pairs.items())
+    shown = (
+        (key, ", ".join(map(str, v)) if isinstance(v, list) else v) for key, v in pairs.items()
+    )
     return f"<h2>Settings</h2>{_pairs(shown)}"
 
 

@@ -34,15 +34,20 @@ def latent_sheet(walk: str | os.PathLike[str], size: int = 192) -> Path:
         DataError: no such folder, or damaged files in it.
     """
     root = Path(walk)
-    if not (root / latent.SETTINGS).is_file():
-        raise DataError(f"{root / latent.SETTINGS}: no such file; name a folder of meshes of codes")
-    settings = folder.read_json(root / latent.SETTINGS)
+    for name in (latent.SETTINGS, latent.TABLE):
+        if not (root / name).is_file():
+            raise DataError(
+                f"{root / name}: no such file; name a finished folder of meshes of codes"
+            )
+    settings = folder.read_json(root / latent.SETTINGS, {"labels": list, "titles": list})
     hold(root)
     labels, titles = settings["labels"], settings["titles"]
     grid: list[list[Picture]] = [[blank(size, "no surface")] * len(titles) for _ in labels]
     made = []
-    for where, row in folder.read_csv(root / latent.TABLE):
+    for where, row in folder.read_csv(root / latent.TABLE, ("mesh",), ("row", "column")):
         folder.check_names(row, where)
+        if not (0 <= int(row["row"]) < len(labels) and 0 <= int(row["column"]) < len(titles)):
+            raise DataError(f"{where}: is no place of the grid; make it again")
         if row["mesh"]:
             made.append(row)
     meshes = [load_mesh(root / row["mesh"]) for row in made]

@@ -19,6 +19,8 @@ from onet.locks import hold, writer
 from onet.report.contact_sheet import TRUTH_POINTS, Picture, draw_grid
 from onet.report.latent_sheet import common_bounds
 
+_PROTOCOL_KINDS = {"data": str, "generated": str, "normalize": bool}
+
 COLOR = (0.76, 0.82, 0.72)
 
 
@@ -43,10 +45,10 @@ def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 
     if not (root / folder.NEAREST).is_file():
         raise DataError(f"{root / folder.NEAREST}: no such file; make it with `onet diversity`")
     hold(root)
-    protocol = folder.read_json(root / folder.DIVERSITY_PROTOCOL)
+    protocol = folder.read_json(root / folder.DIVERSITY_PROTOCOL, _PROTOCOL_KINDS)
     store = Store(protocol["data"])
     rows = []
-    for where, row in folder.read_csv(root / folder.NEAREST):
+    for where, row in folder.read_csv(root / folder.NEAREST, NEAREST_COLUMNS, NEAREST_COLUMNS[-1:]):
         folder.check_names(row, where)
         rows.append(row)
     rows = sorted(rows, key=lambda row: float(row[NEAREST_COLUMNS[-1]]))[:count]

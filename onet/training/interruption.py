@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from onet.stopping import SIGNALS
 
@@ -21,10 +21,12 @@ class Interruption:
 
     Attributes:
         requested: a signal came.
+        signal: its name; None before.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.signal: str | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
@@ -43,9 +45,19 @@ class Interruption:
             self._restore()
             signal.raise_signal(number)
             return
-        self.requested = True
-        logger.info("%s: stopping after this iteration", signal.Signals(number).name)
+        self.requested, self.signal = True, signal.Signals(number).name
+        logger.info("%s: stopping after this iteration", self.signal)
 
     def _restore(self) -> None:
         while self._previous:
             signal.signal(*self._previous.popitem())
+
+
+def pass_on(name: str | None) -> NoReturn:
+    """Let the signal that ended a training act as it would have outside of it.
+
+    Args:
+        name: of the signal; None, where another process of the run got it, means Ctrl-C.
+    """
+    signal.raise_signal(signal.Signals[name or "SIGINT"])
+    raise KeyboardInterrupt  # its handler is somebody's who wanted it to return

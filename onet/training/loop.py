@@ -490,6 +490,7 @@ class _Run:
             seed=settings.seed,
             device=str(self.fabric.device),
             precision=self.precision,
+            signal=self.interruption.signal if stopped == "interrupted" else None,
         )
         if self.log:
             with replacing(self.run_dir / "training.json") as temporary:

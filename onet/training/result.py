@@ -14,7 +14,8 @@ class TrainingResult:
     `stopped` is `max_iterations`, `max_minutes` or `interrupted`. `best` and `last` are validation
     metrics with their `iteration`. `still_improving` says for `validation` and `training_loss`
     whether they improved until the end (criteria in `onet.training.convergence`); None if too few
-    reports tell. `minutes` includes validation and what went before a resumption.
+    reports tell. `minutes` includes validation and what went before a resumption. `signal` is the
+    name of the one that interrupted this process.
     """
 
     run_dir: str
@@ -30,6 +31,7 @@ class TrainingResult:
     seed: int
     device: str
     precision: str
+    signal: str | None = None
 
     def summary(self) -> str:
         """How the run ended, in one line."""
