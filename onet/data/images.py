@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
 from onet.errors import DataError
+from onet.mistaken import mistaken_for
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     """The picture in a file, upright, in its own mode."""
     path = Path(path)
+    if path.exists() and (what := mistaken_for(path)):
+        raise DataError(f"{path}: {what}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -14,6 +14,7 @@ from onet.errors import DataError
 from onet.geometry.mesh_reading.files import MeshFiles
 from onet.geometry.mesh_reading.formats import READERS, advice
 from onet.geometry.mesh_reading.raw import RawMesh
+from onet.mistaken import mistaken_content, mistaken_for
 
 if TYPE_CHECKING:
     import trimesh
@@ -23,7 +24,7 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
     """Read one mesh file; see `onet.geometry.mesh_io.load_mesh`."""
     import trimesh
 
-    if data is None and not path.is_file():
+    if data is None and not path.exists():
         raise DataError(f"{path}: no such file; check the path")
     module = READERS.get(path.suffix.lower())
     if module is None:
@@ -34,6 +35,8 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
     read: Callable[[MeshFiles, bool], RawMesh] = getattr(
         import_module(f"onet.geometry.mesh_reading.{module}"), f"read_{module}"
     )
+    if what := mistaken_for(path) if data is None else mistaken_content(data, path.suffix):
+        raise DataError(f"{path}: {what}")
     files = MeshFiles(path, data)
     try:
         raw = read(files, colors)
