@@ -95,7 +95,7 @@ def test_ply_headers_of_every_system(tmp_path: Path, ends: bytes) -> None:
         ("element vertex 1000000000000\nproperty double x\nproperty double y\nproperty double z\n",
          "declares 1000000000000"),
         ("element vertex 5\nproperty strange x\n", "has the header line"),
-        ("element face 9000000\nproperty list uchar int v\n" + vertices()[0], "declares 9000000 elements"),
+        ("element face 9000000\nproperty list uchar int v\n" + vertices()[0], "declares 9000000"),
     ],
 )  # fmt: skip
 def test_broken_ply(tmp_path: Path, header: str, says: str) -> None:

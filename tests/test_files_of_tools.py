@@ -89,6 +89,7 @@ CUBES = {
     "mark.ply": b"\xef\xbb\xbf" + ply(CUBE, QUADS, order=""),
     "twice.ply": ply(CUBE, QUADS, order="", behind="flag flag"),
     "long_rows.ply": ply(CUBE, QUADS, order="").replace(b"4 0 2", b"4 0\n2"),
+    "all_on_a_line.ply": ply(CUBE, QUADS, order="").replace(b"0.0\n", b"0.0 "),
     "line.stl": stl_text(CUBE, TRIANGLES).replace("\n", " "),
     "names.stl": stl_text(CUBE, TRIANGLES, name="facet normal outer loop vertex 1 2 3"),
     "fractions.gltf": numbered(gltf_nodes({"mesh": 0})),
@@ -215,6 +216,13 @@ def test_clouds_as_programs_write_them(tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(cloud.normals, NORMALS, atol=1e-9)
     if cloud.colors is not None:
         np.testing.assert_array_equal(cloud.colors, COLORS)
+
+
+def test_clouds_of_more_points_than_declared_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ply"
+    path.write_bytes(ply_points(AXES, (rows(POINTS) + "1 2 3\n").encode()))
+    with pytest.raises(DataError, match="3 numbers more than its header declares"):
+        load_cloud(path)
 
 
 def test_black_points_have_a_colour(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import struct
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +123,9 @@ class PlyFile:
         """
         read = self._binary if self._order else self._text
         end = len(self.elements) if last is None else self.elements.index(last) + 1
+        whole = not any(element.count for element in self.elements[end:])
         try:
-            tables = read(self.elements[:end], whole=last is None)
+            tables = read(self.elements[:end], whole)
         except (ValueError, OverflowError, struct.error) as error:
             raise self._files.error(f"cannot be read as PLY ({error}); export it again") from error
         return {table.element.name.lower(): table for table in tables}
@@ -136,11 +136,14 @@ class PlyFile:
             data = data.replace(b"\r", b"\n")
         stream = io.BytesIO(data)
         stream.seek(self._start)
-        tables = [_text_element(stream, element) for element in elements]
-        more = len(stream.read().split()) if whole else 0
-        if more:
-            raise ValueError(f"has {more} numbers more than its header declares")
-        return tables
+        try:
+            return _text_tables(stream, elements, whole)
+        except _WideLine as error:
+            words = _Words(data[self._start :])
+            try:  # several elements on a line, if that fits to the last number
+                return _text_tables(words, self.elements, whole=True)[: len(elements)]
+            except (ValueError, OverflowError):
+                raise error from None
 
     def _binary(self, elements: list[Element], whole: bool) -> list[Table]:
         tables, start = [], self._start
@@ -222,8 +225,33 @@ def _check_sizes(files: MeshFiles, elements: list[Element], there: int, binary: 
             )
 
 
-def _text_element(stream: IO[bytes], element: Element) -> Table:
-    """Read one element a line; of the lines of one, all but the last may be broken anywhere."""
+class _WideLine(ValueError):
+    """A line with more numbers than the element that begins on it takes."""
+
+
+class _Words:
+    """The words of a text, given out like lines."""
+
+    def __init__(self, text: bytes) -> None:
+        self.words = iter(text.split())
+
+    def readline(self) -> bytes:
+        return next(self.words, b"")
+
+    def read(self) -> bytes:
+        return b" ".join(self.words)
+
+
+def _text_tables(stream: io.BytesIO | _Words, elements: list[Element], whole: bool) -> list[Table]:
+    tables = [_text_element(stream, element) for element in elements]
+    more = len(stream.read().split()) if whole else 0
+    if more:
+        raise ValueError(f"has {more} numbers more than its header declares")
+    return tables
+
+
+def _text_element(stream: io.BytesIO | _Words, element: Element) -> Table:
+    """Read one element a line, or of several lines that end with it."""
     properties = element.properties
     if not properties:
         return Table(element, [])
@@ -264,7 +292,7 @@ def _text_element(stream: IO[bytes], element: Element) -> Table:
     return Table(element, columns)
 
 
-def _row(stream: IO[bytes], element: Element, row: int) -> list[bytes]:
+def _row(stream: io.BytesIO | _Words, element: Element, row: int) -> list[bytes]:
     while line := stream.readline():
         if cells := line.split():
             return cells
@@ -273,7 +301,7 @@ def _row(stream: IO[bytes], element: Element, row: int) -> list[bytes]:
 
 def _refuse_wide(element: Element, row: int, cells: list[bytes], width: int) -> None:
     if len(cells) != width:
-        raise ValueError(
+        raise _WideLine(
             f"element {row} of {element.name!r} has {len(cells)} numbers on its line, where the "
             f"header declares {width}"
         )
