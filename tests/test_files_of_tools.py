@@ -299,6 +299,34 @@ def test_files_that_are_none_are_called_what_they_are(tmp_path: Path, says: str)
             assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.stl", ply(CUBE, QUADS, order=""), "begins as .ply"),
+        ("a.obj", glb(gltf_nodes({"mesh": 0}), b" "), "begins as .glb"),
+        ("a.off", stl_text(CUBE, TRIANGLES).encode(), "begins as .stl"),
+        ("a.ply", DAE.encode(), "begins as .dae"),
+        ("a.stl", threemf(MODEL), "begins as .3mf"),
+        ("a.obj", b"ISO-10303-21;\nHEADER;\n", "begins as .step"),
+        ("a.ply", b"\x89PNG\r\n\x1a\n" + bytes(9), "begins as .png"),
+    ],
+)
+def test_files_under_another_suffix(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        load_mesh(tmp_path / name, data=content)
+
+
+def test_clouds_under_another_suffix(tmp_path: Path) -> None:
+    for name, content in (
+        ("a.xyz", ply(CUBE, QUADS)),
+        ("a.csv", b"# .PCD v0.7\nFIELDS x y z\nDATA ascii\n1 2\n"),
+        ("a.ply", b"LASF" + bytes(300)),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=f"{name}: begins as .*; rename it"):
+            load_cloud(tmp_path / name)
+
+
 def test_a_buffer_that_is_a_pointer_is_said(tmp_path: Path) -> None:
     tree = json.loads(gltf_nodes({"mesh": 0}))
     tree["buffers"][0] = {"byteLength": 1000, "uri": "a.bin"}

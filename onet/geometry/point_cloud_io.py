@@ -17,6 +17,7 @@ from onet.geometry.clouds.mesh_files import MESH_FILE_SUFFIXES, read_mesh_file
 from onet.geometry.clouds.pcd import read_pcd
 from onet.geometry.clouds.scans import LAS_SUFFIXES, read_e57, read_las
 from onet.geometry.clouds.text import TABLE_SUFFIXES, read_ptx, read_table
+from onet.geometry.mesh_reading.formats import begins_as
 from onet.mistaken import mistaken_for
 
 __all__ = [
@@ -72,9 +73,17 @@ def load_cloud(path: str | os.PathLike[str]) -> PointCloud:
         raise DataError(f"{path}: {what}")
     try:
         return _READERS[suffix](path)
-    except (DataError, MissingDependency):
+    except MissingDependency:
         raise
     except Exception as error:  # the readers of the many formats raise whatever they like
+        with path.open("rb") as stream:
+            other = begins_as(stream.read(4096), suffix)
+        if other is not None:
+            raise DataError(
+                f"{path}: begins as {other} files do, and cannot be read as {suffix}; rename it"
+            ) from error
+        if isinstance(error, DataError):
+            raise
         raise DataError(
             f"{path}: cannot be read as a point cloud ({type(error).__name__}: {error}); "
             "export it again, for instance as .ply"
