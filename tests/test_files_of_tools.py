@@ -30,7 +30,13 @@ from PIL import Image
 from onet.data.images import open_image, read_mask
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh, readable_suffixes
-from onet.geometry.point_cloud_io import GEOMETRY_SUFFIXES, POINT_SUFFIXES, load_cloud, load_points
+from onet.geometry.point_cloud_io import (
+    GEOMETRY_SUFFIXES,
+    POINT_SUFFIXES,
+    load_cloud,
+    load_points,
+    take_cloud,
+)
 from onet.geometry.voxels import VOXEL_SUFFIXES, read_voxels
 
 RNG = np.random.default_rng(5)
@@ -223,6 +229,12 @@ def test_clouds_of_more_points_than_declared_are_refused(tmp_path: Path) -> None
     path.write_bytes(ply_points(AXES, (rows(POINTS) + "1 2 3\n").encode()))
     with pytest.raises(DataError, match="3 numbers more than its header declares"):
         load_cloud(path)
+
+
+def test_a_name_is_no_cloud(tmp_path: Path) -> None:
+    for given in (tmp_path / "a.ply", "a.ply"):
+        with pytest.raises(DataError, match=r"name of a file.*load_cloud"):
+            take_cloud(given)
 
 
 def test_black_points_have_a_colour(tmp_path: Path) -> None:
