@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import importlib.util
 import io
@@ -252,8 +253,8 @@ def _packed_model(model: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
     )
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", method) as package:
-        package.writestr("_rels/.rels", relations)
-        package.writestr("3D/a.model", model)
+        for name, part in (("_rels/.rels", relations), ("3D/a.model", model)):
+            package.writestr(zipfile.ZipInfo(name), part, method)  # without the time of day
     return stream.getvalue()
 
 
@@ -384,6 +385,7 @@ def _las(*formats: tuple[int, str], packed: bool = False) -> list[bytes]:
     for number, version in formats:
         header = laspy.LasHeader(point_format=number, version=version)
         header.scales = np.full(3, 0.001)
+        header.creation_date = datetime.date(2020, 1, 1)
         data = laspy.LasData(header)
         data.x, data.y, data.z = _points().T
         if {"red", "green", "blue"} <= {*data.point_format.dimension_names}:
