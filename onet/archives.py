@@ -17,6 +17,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from onet.errors import DataError
+from onet.mistaken import mistaken_for
 
 COMPRESSED_LIMIT = 256 << 20
 """Bytes up to which a compressed array may be packed as tightly as it likes."""
@@ -33,6 +34,7 @@ def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
         DataError: missing, damaged or cut short, or objects instead of numbers.
     """
     path = Path(path)
+    _refuse_mistaken(path)
     try:
         with path.open("rb") as stream:
             _check_header(stream, path.stat().st_size, str(path))
@@ -54,6 +56,7 @@ def read_npz(path: str | os.PathLike[str], *keys: str) -> dict[str, NDArray[Any]
         DataError: missing or damaged, or an array that `read_member` refuses.
     """
     path = Path(path)
+    _refuse_mistaken(path)
     try:
         opened = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -76,6 +79,7 @@ def members(path: str | os.PathLike[str]) -> list[str]:
         DataError: see `read_npz`.
     """
     path = Path(path)
+    _refuse_mistaken(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
             return [str(name) for name in archive.files]
@@ -117,6 +121,11 @@ def read_member(
         raise DataError(
             f"{name} cannot be read ({_said(error)}); the file is damaged, {remedy}"
         ) from error
+
+
+def _refuse_mistaken(path: Path) -> None:
+    if path.exists() and (what := mistaken_for(path)):
+        raise DataError(f"{path}: {what}")
 
 
 def _check_header(stream: IO[bytes], size: int, name: str) -> None:

@@ -46,6 +46,12 @@ def mistaken_for(path: Path) -> str | None:
             beginning = file.read(_BEGINNING)
     except OSError as error:
         return f"cannot be opened ({error.strerror or error})"
+    return mistaken_content(beginning, path.suffix)
+
+
+def mistaken_content(content: bytes, suffix: str = "") -> str | None:
+    """What a content is instead of data, as `mistaken_for` says it; only its beginning matters."""
+    beginning = content[:_BEGINNING]
     if not beginning:
         return "is empty; it was not copied or downloaded: get it again"
     for start, what in _STARTS:
@@ -56,8 +62,8 @@ def mistaken_for(path: Path) -> str | None:
         return _PAGE
     if text.startswith((b"<?xml", b"<error")) and b"<error>" in text:
         return "is an error message of a server, not the file; download it again"
-    if path.suffix.lower() in _UNFINISHED:
-        return f"is an unfinished download ({path.suffix}); wait for its end, or start it again"
+    if suffix.lower() in _UNFINISHED:
+        return f"is an unfinished download ({suffix}); wait for its end, or start it again"
     if not beginning.strip(b"\x00") and len(beginning) >= 8:
         return "begins with zeros only, as files do whose copying was cut off; copy it again"
     return None

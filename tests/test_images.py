@@ -10,6 +10,7 @@ from onet.data.images import (
     open_image,
     random_resized_crop,
     read_image,
+    read_mask,
     resize_image,
 )
 from onet.errors import DataError
@@ -329,3 +330,42 @@ def test_an_alpha_of_0_and_1_is_said(caplog):
 def test_colours_may_come_first(channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (9, 7, channels), dtype=np.uint8)
     np.testing.assert_array_equal(np.asarray(image_of(pixels.transpose(2, 0, 1))), pixels)
+
+
+def test_strips_are_read_in_little_memory(monkeypatch):
+    """Their squares are not made: 60,000 x 4 pixels would take ten gigabytes."""
+    sizes = []
+    new = Image.new
+    monkeypatch.setattr(
+        Image, "new", lambda mode, size, *a: sizes.append(size) or new(mode, size, *a)
+    )
+    picture = new("RGBA", (60_000, 4), (10, 20, 30, 0))
+    picture.paste((200, 0, 0, 255), (15_000, 0, 45_000, 4))
+    for image in (picture, picture.convert("RGB")):
+        result = fit_image(image, size=224)
+        assert result.shape == (3, 224, 224) and result.min() < 1
+    assert max(width * height for width, height in sizes) <= 2**28
+
+
+def test_columns_of_floating_point_are_read_at_once():
+    image = Image.fromarray(np.linspace(0, 1, 2_000_000, dtype=np.float32)[:, None])
+    result = fit_image(image, size=8)
+    assert result.shape == (3, 8, 8)
+
+
+def test_the_mask_of_a_cut_out_picture_is_its_alpha(tmp_path):
+    rng = np.random.default_rng(0)
+    alpha = np.zeros((12, 16), np.uint8)
+    alpha[2:9, 3:14] = 255
+    for colors in (
+        rng.integers(0, 256, (12, 16, 3)),
+        np.repeat(rng.integers(0, 90, (12, 16, 1)), 3, 2),
+    ):
+        Image.fromarray(np.dstack([colors.astype(np.uint8), alpha])).save(tmp_path / "a.png")
+        np.testing.assert_array_equal(np.asarray(read_mask(tmp_path / "a.png")), alpha)
+    both = np.dstack([np.repeat(alpha[..., None], 3, axis=2), np.full_like(alpha, 255)])
+    Image.fromarray(both).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(np.asarray(read_mask(tmp_path / "b.png")), alpha)
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(tmp_path / "c.png")
+    with pytest.raises(DataError, match="picture in colours, not like a mask"):
+        read_mask(tmp_path / "c.png")

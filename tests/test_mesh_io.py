@@ -48,8 +48,8 @@ def test_loose_vertices_do_not_widen_the_box(tmp_path):
         ("nan.obj", "v nan 0 0\nv 1 1 1\nv 0 1 0\nf 1 2 3\n", "NaN"),
         ("flat.obj", "v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n", "zero extent"),
         ("range.off", "OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "range.off"),
-        ("junk.ply", "this is not a mesh", "cannot be read"),
-        ("junk.glb", "", "cannot be read"),
+        ("junk.ply", "this is not a mesh", "no PLY header"),
+        ("junk.glb", "", "is empty"),
         ("junk.doc", "", "cannot be read"),
     ],
 )
@@ -116,7 +116,8 @@ def test_points_come_back_from_every_format(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.xyz", "", "no points"),
+        ("a.xyz", "", "is empty"),
+        ("a.xyz", "x y z\n", "no points"),
         ("a.txt", "1 2\n3 4\n", r"\(2, 2\)"),
         ("a.csv", "1,2,3\n3,4\n", "line 2 has 2 columns"),
         ("a.csv", "x,y,z\n1,2,three\n", "line 2: 'three'"),

@@ -20,7 +20,7 @@ def test_good_files_are_read(tmp_path):
     for name, seed in SEEDS.items():
         for number, data in enumerate(seed.files()):
             path = tmp_path / f"{name}-{number}{seed.suffix}"
-            path.write_bytes(data)
+            path.write_bytes(seed.wrap(data))
             seed.read(path)
 
 

@@ -120,7 +120,7 @@ GOOD = b"#binvox 1\ndim 4 4 4\ntranslate 0 0 0\nscale 1\ndata\n" + bytes([0, 32,
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        (b"", "header"),
+        (b"", "is empty"),
         (GOOD.replace(b"#binvox", b"#pinbox"), "header"),
         (GOOD.replace(b"data\n", b""), "header"),
         (GOOD.replace(b"dim 4 4 4\n", b""), "header"),

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
 from onet.errors import DataError
+from onet.mistaken import mistaken_for
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ the published distances leave around an object. Chosen here; nothing is publishe
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _OVERSHOOT = 0.25  # of white; bicubic and Lanczos filters stay below
 _SAMPLE = 1 << 20  # pixels looked at for their median
+_LARGEST_SQUARE = 1 << 27  # pixels
 _LABELS = 64  # different values that labels may have; soft masks have more
 _LARGEST_LABEL = 100
 
@@ -45,6 +47,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     """The picture in a file, upright, in its own mode."""
     path = Path(path)
+    if path.exists() and (what := mistaken_for(path)):
+        raise DataError(f"{path}: {what}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -97,8 +101,10 @@ def _eight_bits(image: Image.Image, name: str) -> NDArray[np.uint8]:
         float_range(values, name) if image.mode == "F" else _integer_range(values, image.mode, name)
     )
     result = np.empty(values.shape, dtype=np.uint8)
-    for row, line in enumerate(values):  # by line, as doubles of a large picture are many
-        result[row] = np.round((line.astype(np.float64) * (255 / top)).clip(0, 255))
+    step = max(1, _SAMPLE // max(1, values.shape[1]))  # as doubles of a large picture are many
+    for row in range(0, len(values), step):
+        lines = values[row : row + step].astype(np.float64)
+        result[row : row + step] = np.round((lines * (255 / top)).clip(0, 255))
     return result
 
 
@@ -165,8 +171,9 @@ def read_mask(path: str | os.PathLike[str]) -> Image.Image:
 def mask_of(image: Image.Image, name: str = "mask") -> Image.Image:
     """An open picture as a mask, 8-bit: white is the object.
 
-    Of two values, of which one is 0 (or black), the other is the object whatever it is: 1 in masks
-    that were never multiplied by 255, any label or colour. Between 0 and 255 values are soft.
+    The alpha of a picture that is cut out is its mask. Of two values, of which one is 0 (or black),
+    the other is the object whatever it is: 1 in masks that were never multiplied by 255, any label
+    or colour. Between 0 and 255 values are soft.
 
     Raises:
         DataError: several labels, or values that nowhere reach white.
@@ -182,12 +189,24 @@ def mask_of(image: Image.Image, name: str = "mask") -> Image.Image:
     gray = bool((pixels == pixels[..., :1]).all())
     shade = pixels[..., 0] if gray else np.asarray(rgb.convert("RGB").convert("L"))
     alpha = np.asarray(rgb.getchannel("A")) if transparent else None
-    if alpha is not None and shade.min() == shade.max():
+    if alpha is not None and (shade.min() == shade.max() or _is_cut_out(pixels, alpha, gray)):
         shade = np.full_like(shade, 255)  # opaque is the object
     elif not gray:
         shade = _colored(pixels, shade, name)
     shade = _white(shade, name)
     return Image.fromarray(shade if alpha is None else np.minimum(alpha, shade))
+
+
+def _is_cut_out(
+    pixels: NDArray[np.uint8],  # (H, W, 3)
+    alpha: NDArray[np.uint8],  # (H, W)
+    gray: bool,
+) -> bool:
+    """Whether this is a picture of the object itself, cut out by its alpha, and no mask in it."""
+    visible = pixels[alpha >= 128]
+    if alpha.min() == alpha.max() or not len(visible):
+        return False
+    return not gray or len(np.unique(visible[:, 0])) > 2
 
 
 def _colored(
@@ -204,6 +223,11 @@ def _colored(
         raise DataError(
             f"{name}: has {len(colors)} colours, as labels of several objects have; give a mask "
             "that is white on the object and black elsewhere"
+        )
+    if ((shade > 32) & (shade < 223)).mean() > 0.5:
+        raise DataError(
+            f"{name}: looks like a picture in colours, not like a mask; give one that is white on "
+            "the object and black elsewhere"
         )
     return shade
 
@@ -266,6 +290,7 @@ def fit_image(
         _say_inverted(mask, name)
         image = image.convert("RGB")
         image.putalpha(mask)
+    image = _shrunk(image)
     if image.mode != "RGBA":
         return _to_array(_squared(image).resize((size, size), Image.Resampling.BILINEAR))
     box = image.getchannel("A").point(lambda alpha: 255 * (alpha >= 128)).getbbox()
@@ -366,6 +391,18 @@ def _on_white(image: Image.Image) -> Image.Image:
     white = Image.new("RGBA", image.size, "white")
     white.alpha_composite(image)
     return white.convert("RGB")
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    """A strip, thousands of times longer than wide, made smaller, as its square fits no memory."""
+    edge = max(image.size)
+    most = max(_LARGEST_SQUARE, 2 * image.width * image.height)
+    if edge**2 <= most:
+        return image
+    factor = int(np.ceil(edge / np.sqrt(_LARGEST_SQUARE)))
+    if image.mode == "RGBA":
+        return image.convert("RGBa").reduce(factor).convert("RGBA")
+    return image.reduce(factor)
 
 
 def _squared(image: Image.Image) -> Image.Image:

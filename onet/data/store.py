@@ -38,6 +38,7 @@ from onet.geometry.cameras import Camera, read_cameras
 from onet.geometry.labels import as_occupancies
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import read_voxels
+from onet.mistaken import mistaken_for
 from onet.names import checked_path, printable
 from onet.registry import nearest
 from onet.safe_yaml import read_yaml_file
@@ -78,9 +79,14 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
             f"{path}: no such file; prepare the item again with `onet prepare`, "
             "or take it out of the .lst files"
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         if isinstance(error, DataError):
             raise
+        if what := mistaken_for(path):
+            raise DataError(
+                f"{path}: array {key!r} cannot be read, the file {what}; or prepare the item again "
+                "with `onet prepare`"
+            ) from error
         raise DataError(
             f"{path}: array {key!r} cannot be read ({error}); the file is damaged, delete it and "
             "prepare the item again with `onet prepare`"

@@ -13,11 +13,12 @@ from onet.archives import members, read_npy, read_npz
 from onet.errors import DataError, MissingDependency
 from onet.geometry.clouds.cloud import PointCloud, check_points, make_cloud
 from onet.geometry.clouds.memory import take_cloud
-from onet.geometry.clouds.obj import read_obj_cloud
+from onet.geometry.clouds.mesh_files import MESH_FILE_SUFFIXES, read_mesh_file
 from onet.geometry.clouds.pcd import read_pcd
-from onet.geometry.clouds.ply import read_ply_cloud
 from onet.geometry.clouds.scans import LAS_SUFFIXES, read_e57, read_las
 from onet.geometry.clouds.text import TABLE_SUFFIXES, read_ptx, read_table
+from onet.geometry.mesh_reading.formats import begins_as
+from onet.mistaken import mistaken_for
 
 __all__ = [
     "GEOMETRY_SUFFIXES",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 TEXT_SUFFIXES = (*TABLE_SUFFIXES, ".ptx")
-GEOMETRY_SUFFIXES = (".ply", ".obj", ".off", ".stl", ".glb")
+GEOMETRY_SUFFIXES = MESH_FILE_SUFFIXES
 SCAN_SUFFIXES = (".pcd", *LAS_SUFFIXES, ".e57")
 POINT_SUFFIXES = (*GEOMETRY_SUFFIXES, *TEXT_SUFFIXES, *SCAN_SUFFIXES, ".npy", ".npz")
 """Formats that `load_points` reads."""
@@ -66,15 +67,23 @@ def load_cloud(path: str | os.PathLike[str]) -> PointCloud:
             f"{path}: cannot read points from the format {suffix!r}; "
             f"convert it to one of {', '.join(POINT_SUFFIXES)}"
         )
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path}: no such file; check the path")
-    if not path.stat().st_size:
-        raise DataError(f"{path}: is empty, it contains no points; export it again")
+    if what := mistaken_for(path):
+        raise DataError(f"{path}: {what}")
     try:
         return _READERS[suffix](path)
-    except (DataError, MissingDependency):
+    except MissingDependency:
         raise
     except Exception as error:  # the readers of the many formats raise whatever they like
+        with path.open("rb") as stream:
+            other = begins_as(stream.read(4096), suffix)
+        if other is not None:
+            raise DataError(
+                f"{path}: begins as {other} files do, and cannot be read as {suffix}; rename it"
+            ) from error
+        if isinstance(error, DataError):
+            raise
         raise DataError(
             f"{path}: cannot be read as a point cloud ({type(error).__name__}: {error}); "
             "export it again, for instance as .ply"
@@ -99,21 +108,13 @@ def _read_npz(path: Path) -> PointCloud:
     return make_cloud(arrays["points"], normals, colors, str(path))
 
 
-def _read_mesh(path: Path) -> PointCloud:
-    import trimesh
-
-    return take_cloud(trimesh.load(path, process=False), str(path))
-
-
 _READERS: dict[str, Callable[[Path], PointCloud]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
-    ".ply": read_ply_cloud,
-    ".obj": read_obj_cloud,
     ".pcd": read_pcd,
     ".ptx": read_ptx,
     ".e57": read_e57,
-    **dict.fromkeys((".off", ".stl", ".glb"), _read_mesh),
+    **dict.fromkeys(MESH_FILE_SUFFIXES, read_mesh_file),
     **dict.fromkeys(LAS_SUFFIXES, read_las),
     **dict.fromkeys(TABLE_SUFFIXES, read_table),
 }

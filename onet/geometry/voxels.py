@@ -23,6 +23,7 @@ from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.inside import contains
 from onet.geometry.normalization import UnitFrame
+from onet.mistaken import mistaken_for
 
 if TYPE_CHECKING:
     import trimesh
@@ -190,7 +191,7 @@ def read_voxels(path: str | os.PathLike[str]) -> VoxelGrid:
         DataError: missing or damaged, not a cube, NaN, or another suffix.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"{path}: no such file; check the path")
     suffix = path.suffix.lower()
     if suffix == ".binvox":
@@ -249,6 +250,8 @@ def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
         DataError: it says what of the header or the data is wrong.
     """
     path = Path(path)
+    if path.exists() and (what := mistaken_for(path)):
+        raise DataError(f"{path}: {what}")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -51,7 +51,7 @@ class Outcome:
 def case_bytes(reader: str, case: int) -> bytes:
     """Content of a numbered case; the same on every machine."""
     rng = np.random.default_rng([case, *reader.encode()])
-    return mutate(SEEDS[reader].files(), rng)
+    return SEEDS[reader].wrap(mutate(SEEDS[reader].files(), rng))
 
 
 def run(
@@ -108,7 +108,7 @@ def work(reader: str, first: int, end: int) -> None:
     seed = SEEDS[reader]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"case{seed.suffix}")
-        path.write_bytes(seed.files()[0])
+        path.write_bytes(seed.wrap(seed.files()[0]))
         seed.read(path)  # what the reader imports is not the fault of a case
         used = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) << 10
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,11 @@ def take_cloud(given: Any, name: str = "observation") -> PointCloud:
         return given
     if given is None:
         raise DataError(f"{name}: is None; give points (N, 3), or a file of points")
+    if isinstance(given, str | os.PathLike):
+        raise DataError(
+            f"{name}: {str(given)[:80]!r} is the name of a file, not points; read it with "
+            "load_cloud"
+        )
     names = getattr(getattr(given, "dtype", None), "names", None)
     if names:
         return _from_columns(list(names), lambda key: given[key], name)

@@ -133,11 +133,9 @@ def _ascii(path: Path, stream: IO[bytes], header: _Header) -> NDArray[Any]:
     lengths = [int(np.prod(header.dtype[i].shape, dtype=int)) for i in range(len(header.names))]
     starts = np.cumsum([0, *lengths])
     kinds = [header.dtype[i].base for i in range(len(lengths))]
-    for i, name in enumerate(header.names):
-        if kinds[i].kind == "f" and name.lower() not in ("rgb", "rgba"):
-            kinds[i] = np.dtype("f8")  # text can say more than single precision
+    packed = [i for i, name in enumerate(header.names) if name.lower() in ("rgb", "rgba")]
     taken = [i for i, length in enumerate(lengths) if length]
-    numbers, read = array("d"), 0
+    numbers, read, whole = array("d"), 0, True
     while read < header.points and (line := stream.readline()):
         cells = line.split()
         if not cells:
@@ -146,6 +144,7 @@ def _ascii(path: Path, stream: IO[bytes], header: _Header) -> NDArray[Any]:
             if len(cells) != starts[-1]:
                 raise ValueError
             numbers.extend([float(cells[starts[i]]) for i in taken])
+            whole = whole and all(cells[starts[i]].isdigit() for i in packed)
         except ValueError:
             raise DataError(
                 f"{path}: point {read + 1} is {line[:60]!r}, expected {starts[-1]} numbers; "
@@ -155,6 +154,11 @@ def _ascii(path: Path, stream: IO[bytes], header: _Header) -> NDArray[Any]:
     if read < header.points:
         raise DataError(f"{path}: declares {header.points} points and has {read}; it is cut short")
     table = np.frombuffer(numbers, dtype=np.float64).reshape(read, len(taken))
+    for i, kind in enumerate(kinds):
+        if i in packed and whole and kind == np.dtype("<f4"):
+            kinds[i] = np.dtype("<u4")  # written as the whole number that it stands for
+        elif kind.kind == "f" and i not in packed:
+            kinds[i] = np.dtype("f8")  # text can say more than single precision
     rows = np.zeros(read, dtype=[(f"f{i}", kinds[i]) for i in taken])
     with np.errstate(all="ignore"):  # of integers that do not fit their type
         for place, i in enumerate(taken):

@@ -30,6 +30,9 @@ TABLE_SUFFIXES = (".xyz", ".txt", ".csv", ".asc", ".tsv", ".pts", ".xyzn", ".xyz
 KEPT = 10
 """Columns without names that are looked at."""
 
+_MEANT = {".xyzn": True, ".xyzrgb": False}
+"""Whether what follows the position in files with this suffix is the normal, else the colour."""
+
 _SPECIAL = frozenset("#/%!;*'\"\ufeff")
 
 
@@ -188,6 +191,9 @@ def _unnamed(path: Path, values: NDArray[np.float64], width: int) -> Columns:
     _refuse_counting(path, values)
     normals = colors = None
     starts = [s for s in (3, 4, 6, 7) if s + 3 <= values.shape[1]]
+    if path.suffix.lower() in _MEANT and width >= 6:
+        triple = (3, 4, 5)
+        return Columns(points, *((triple, None) if _MEANT[path.suffix.lower()] else (None, triple)))
     normals = next((s for s in starts if _are_normals(values[:, s : s + 3])), None)
     free = [s for s in starts if normals is None or abs(s - normals) >= 3]
     if path.suffix.lower() == ".pts":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from dataclasses import dataclass
@@ -131,6 +132,10 @@ def _encoding(path: Path) -> str:
         if head.startswith(mark):
             return name
     if b"\0" not in head:
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(head)
+        except UnicodeDecodeError:
+            return "cp1252"  # of Windows, which Latin-1 is a part of
         return "utf-8"
     even, odd = head[::2].count(0), head[1::2].count(0)
     if max(even, odd) > 0.4 * len(head) and min(even, odd) == 0:

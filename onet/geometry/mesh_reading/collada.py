@@ -121,7 +121,16 @@ class _Document:
         words = (element.text or "").split()
         if len(words) != count:
             raise self.files.error(f"<{element.tag}> has {len(words)} numbers, not {count}")
-        return np.array([float(word) for word in words])
+        return self._floats(words)
+
+    def _floats(self, words: list[str]) -> NDArray[np.float64]:
+        try:
+            return np.array([float(word) for word in words], dtype=np.float64)
+        except ValueError as error:
+            commas = ", with decimal commas" if any("," in word for word in words[:100]) else ""
+            raise self.files.error(
+                f"has numbers that are none{commas} ({error}); export it again with decimal points"
+            ) from error
 
     def _transform(self, node: Element) -> NDArray[np.float64]:
         from scipy.spatial.transform import Rotation
@@ -212,24 +221,43 @@ class _Document:
         vertices = self._target(url, "vertices")
         position = vertices.find("input[@semantic='POSITION']")
         source = self._target(None if position is None else position.get("source"), "source")
+        accessor = source.find("technique_common/accessor")
         numbers = source.find("float_array")
+        if accessor is not None and str(accessor.get("source"))[1:] in self.ids:
+            numbers = self._target(accessor.get("source"), "float_array")  # of any source
         if numbers is None:
             raise self.files.error("has a source without <float_array>; export it again")
-        values = np.array([float(word) for word in (numbers.text or "").split()])
-        accessor = source.find("technique_common/accessor")
+        values = self._floats((numbers.text or "").split())
         if accessor is None:
             return values[: len(values) // 3 * 3].reshape(-1, 3)
-        step, first, count = (
-            int(accessor.get(name, default))
-            for name, default in (("stride", "3"), ("offset", "0"), ("count", "0"))
-        )
-        if step < 3 or first < 0 or count < 0 or first + count * step > len(values) + step - 3:
+        axes = _axes([param.get("name", "") for param in accessor.iterfind("param")])
+        step, first = int(accessor.get("stride", "3")), int(accessor.get("offset", "0"))
+        count = int(accessor.get("count", (len(values) - first) // max(step, 1)))
+        least = max(axes) + 1
+        if (
+            step < least
+            or first < 0
+            or count < 0
+            or (count and first + (count - 1) * step + least > len(values))
+        ):
             raise self.files.error(
                 f"a source declares {count} vertices of {step} numbers, but has {len(values)} "
                 "numbers; the file is damaged, export it again"
             )
-        places = first + step * np.arange(count)[:, None] + np.arange(3)
+        places = first + step * np.arange(count)[:, None] + np.array(axes)
         return values[places]
+
+
+def _axes(params: list[str]) -> list[int]:
+    """Return where x, y and z stand among the parameters of a source; ones without name are none.
+
+    They are in the order of their names X, Y, Z, and of other names in that of the file.
+    """
+    named = [k for k, name in enumerate(params) if name]
+    letters = {params[k].upper(): k for k in named}
+    if {"X", "Y", "Z"} <= letters.keys():
+        return [letters[axis] for axis in "XYZ"]
+    return named[:3] if len(named) >= 3 else [0, 1, 2]
 
 
 def _fan(count: int) -> NDArray[np.int64]:

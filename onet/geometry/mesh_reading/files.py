@@ -11,6 +11,9 @@ from onet.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+UTF8_MARK = b"\xef\xbb\xbf"
+_SAMPLE = 512
+
 
 class MeshFiles:
     """A mesh file, and access to the files that it refers to, which stay inside its folder.
@@ -102,10 +105,21 @@ def decoded(text: bytes) -> str:
 
 def plain_text(data: bytes) -> bytes:
     """Return text with lines ending in a newline, without a byte order mark; UTF-16 as UTF-8."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
-        if data.startswith(mark):
-            data = data[2:].decode(encoding, errors="replace").encode("utf-8")
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    encoding = _wide_encoding(data[:_SAMPLE])
+    if encoding is not None:
+        data = data.decode(encoding, errors="replace").encode("utf-8")
+    data = data.removeprefix(UTF8_MARK)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """Return the kind of UTF-16 that a text begins in, with a mark or without; None for others."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if start.startswith(mark):
+            return encoding
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if min(even, odd) == 0 and max(even, odd) > 0.4 * len(start):
+        return "utf-16-be" if even else "utf-16-le"
+    return None

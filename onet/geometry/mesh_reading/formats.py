@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 READERS = {
     ".obj": "obj",
     ".ply": "ply",
@@ -78,3 +80,38 @@ def advice(suffix: str) -> str:
 
 def _known() -> frozenset[str]:
     return frozenset(suffix for suffixes in _ADVICE for suffix in suffixes.split())
+
+
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (  # and the suffixes that such files have
+    (rb"ply\s", ".ply"),
+    (rb"glTF", ".glb .gltf"),
+    (rb"\s*\{.*\"asset\"", ".gltf .glb"),
+    (rb"\s*(?:ST)?[CN4n]*OFF\b", ".off"),
+    (rb"\s*solid\b.*\bfacet\s+normal\b", ".stl .stl_ascii"),
+    (rb".{0,200}<COLLADA\b", ".dae"),
+    (rb"PK\x03\x04", ".3mf .npz .zip"),
+    (rb"LASF", ".las .laz"),
+    (rb"(?:#[^\n]*\n)?VERSION\s+0?\.\d", ".pcd"),
+    (rb"# \.PCD", ".pcd"),
+    (rb"ASTM-E57", ".e57"),
+    (rb"\x93NUMPY", ".npy"),
+    (rb"#binvox", ".binvox"),
+    (rb"Kaydara FBX", ".fbx"),
+    (rb"BLENDER", ".blend"),
+    (rb"ISO-10303-21", ".step .stp"),
+    (rb"#VRML", ".wrl"),
+    (rb"\x89PNG", ".png"),
+    (rb"\xff\xd8\xff", ".jpg .jpeg"),
+)
+
+
+def begins_as(content: bytes, suffix: str) -> str | None:
+    """Return the suffix of the format that a content begins as, if it is another than `suffix`.
+
+    For files that could not be read: what begins so is not surely of that format.
+    """
+    start = content[:4096].removeprefix(b"\xef\xbb\xbf")
+    for beginning, suffixes in _BEGINNINGS:
+        if re.match(beginning, start, re.DOTALL):
+            return None if suffix.lower() in suffixes.split() else suffixes.split()[0]
+    return None

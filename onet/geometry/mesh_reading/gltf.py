@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from onet.geometry.mesh_reading.files import MeshFiles
 from onet.geometry.mesh_reading.gltf_asset import Asset
-from onet.geometry.mesh_reading.gltf_colors import primitive_colors
+from onet.geometry.mesh_reading.gltf_colors import primitive_colors, vertex_colors
 from onet.geometry.mesh_reading.gltf_scene import Placed, placed_meshes
-from onet.geometry.mesh_reading.raw import RawMesh, check_range, joined, strip_triangles
+from onet.geometry.mesh_reading.raw import (
+    RawMesh,
+    RawPoints,
+    check_range,
+    joined,
+    strip_triangles,
+)
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _DRACO = "KHR_draco_mesh_compression"
@@ -26,21 +35,128 @@ def read_gltf(files: MeshFiles, colors: bool) -> RawMesh:
             cannot hold, or a file that is not inside the folder.
     """
     asset = Asset(files)
-    parts, most = [], max(5_000_000, 4 * asset.size)
+    parts: list[RawMesh] = []
+    left = _Limit(asset)
+    for placed, mesh, primitive in _primitives(asset):
+        part = _primitive(asset, mesh, primitive, placed, colors)
+        if part is not None:
+            parts.append(part)
+            left.take(len(part.vertices) + len(part.faces))
+    return joined(parts)
+
+
+def read_gltf_points(files: MeshFiles) -> RawPoints:
+    """Read the vertices of the default scene, of points, lines and faces, where they stand there.
+
+    Of a primitive with indices those are taken that it names. Normals and colours are taken where
+    all primitives have them.
+
+    Raises:
+        DataError: see `read_gltf`.
+    """
+    asset = Asset(files)
+    points: list[NDArray[np.float64]] = []
+    others: dict[str, list[NDArray[np.float64]]] = {"NORMAL": [], "COLOR_0": []}
+    left = _Limit(asset)
+    for placed, mesh, primitive in _primitives(asset):
+        attributes = asset.mapping(primitive.get("attributes"))
+        if "POSITION" not in attributes:
+            continue
+        vertices, used = _vertices(asset, mesh, primitive, placed)
+        used = np.unique(used)
+        for transform in placed.transforms(attributes):
+            moved = _moved(asset, vertices, transform)[used]
+            points.append(moved)
+            left.take(len(moved))
+            if "NORMAL" in attributes:
+                normals = asset.vectors(attributes["NORMAL"], 3)
+                turned = _turned(asset, _rows(asset, normals, len(vertices)), transform)
+                others["NORMAL"].append(turned[used])
+            if "COLOR_0" in attributes:
+                colors = vertex_colors(asset, attributes)[:, :3]
+                others["COLOR_0"].append(_rows(asset, colors, len(vertices))[used])
+    normals_colors = [
+        np.concatenate(rows) if rows and len(rows) == len(points) else None
+        for rows in others.values()
+    ]
+    return RawPoints(np.concatenate(points) if points else np.zeros((0, 3)), *normals_colors)
+
+
+class _Limit:
+    """Refuses a file that makes far more of itself than it holds."""
+
+    def __init__(self, asset: Asset) -> None:
+        self.asset = asset
+        self.left = max(5_000_000, 4 * asset.size)
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise self.asset.files.error(
+                f"its {self.asset.size} bytes grow to millions of faces by copying; export each "
+                "object once"
+            )
+
+
+def _primitives(asset: Asset) -> Iterator[tuple[Placed, dict[str, Any], dict[str, Any]]]:
+    """Yield all parts of the scene: where they stand, their mesh, and themselves."""
     for placed in placed_meshes(asset):
         mesh = asset.entry("meshes", placed.mesh)
         for primitive in asset.list_of(mesh, "primitives"):
-            part = _primitive(asset, mesh, asset.mapping(primitive), placed, colors)
-            if part is None:
-                continue
-            parts.append(part)
-            most -= len(part.vertices) + len(part.faces)
-            if most < 0:
-                raise files.error(
-                    f"its {asset.size} bytes grow to millions of faces by copying; export each "
-                    "object once"
-                )
-    return joined(parts)
+            yield placed, mesh, asset.mapping(primitive)
+
+
+def _vertices(
+    asset: Asset, mesh: dict[str, Any], primitive: dict[str, Any], placed: Placed
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the vertices of a part in its own frame, and the indices of its corners."""
+    attributes = asset.mapping(primitive.get("attributes"))
+    if _DRACO in asset.mapping(primitive.get("extensions", {})):
+        position = asset.entry("accessors", attributes["POSITION"])
+        if "bufferView" not in position:
+            raise asset.files.error(f"uses {_DRACO}; {asset.remedy}")
+    vertices = asset.vectors(attributes["POSITION"], 3)
+    indices = np.arange(len(vertices))
+    if "indices" in primitive:
+        indices = asset.scalars(primitive["indices"])
+    check_range(asset.files, indices, len(vertices))
+    weights = placed.weights if placed.weights is not None else mesh.get("weights")
+    return _morphed(asset, vertices, primitive.get("targets"), weights), indices
+
+
+def _moved(
+    asset: Asset, vertices: NDArray[np.float64], transform: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return vertices (N, 3) moved by a transform (4, 4), or by one for each (N, 4, 4)."""
+    if transform.ndim == 2:
+        moved: NDArray[np.float64] = vertices @ transform[:3, :3].T + transform[:3, 3]
+        return moved
+    if len(transform) != len(vertices):
+        raise asset.files.error("has a skin with another number of vertices")
+    result = np.einsum("nij,nj->ni", transform[:, :3, :3], vertices) + transform[:, :3, 3]
+    return np.asarray(result)
+
+
+def _turned(
+    asset: Asset, normals: NDArray[np.float64], transform: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return normals of the moved surface: by the cofactors of the transform, turned outward."""
+    linear = transform[..., :3, :3]
+    cofactors = np.stack(
+        [np.cross(linear[..., k - 2, :], linear[..., k - 1, :]) for k in range(3)], axis=-2
+    )
+    frame = np.zeros((*linear.shape[:-2], 4, 4))
+    sign = np.sign(np.linalg.det(linear))[..., None, None]
+    frame[..., :3, :3] = cofactors * np.where(sign == 0, 1, sign)
+    return _moved(asset, normals, frame)
+
+
+def _rows(asset: Asset, values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    if len(values) != count:
+        raise asset.files.error(
+            f"has {len(values)} normals or colours for {count} vertices; export it again"
+        )
+    return values
 
 
 def _primitive(
@@ -53,31 +169,14 @@ def _primitive(
         raise asset.files.error(f"has a primitive of mode {mode!r}; export it again")
     if mode not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in attributes:
         return None
-    if _DRACO in asset.mapping(primitive.get("extensions", {})):
-        position = asset.entry("accessors", attributes["POSITION"])
-        if "bufferView" not in position:
-            raise asset.files.error(f"uses {_DRACO}; {asset.remedy}")
-    vertices = asset.vectors(attributes["POSITION"], 3)
-    indices = np.arange(len(vertices))
-    if "indices" in primitive:
-        indices = asset.scalars(primitive["indices"])
-    check_range(asset.files, indices, len(vertices))
+    vertices, indices = _vertices(asset, mesh, primitive, placed)
     faces = _triangles(asset, indices, mode)
-    weights = placed.weights if placed.weights is not None else mesh.get("weights")
-    vertices = _morphed(asset, vertices, primitive.get("targets"), weights)
     shades = primitive_colors(asset, primitive, attributes, faces) if colors else None
     copies = []
     for transform in placed.transforms(attributes):
-        if transform.ndim == 2:
-            moved = vertices @ transform[:3, :3].T + transform[:3, 3]
-            mirrored = np.linalg.det(transform[:3, :3]) < 0
-        else:  # one for each vertex, of a skin
-            if len(transform) != len(vertices):
-                raise asset.files.error("has a skin with another number of vertices")
-            moved = np.einsum("nij,nj->ni", transform[:, :3, :3], vertices) + transform[:, :3, 3]
-            mirrored = (
-                np.median(np.linalg.det(transform[:, :3, :3])) < 0 if len(vertices) else False
-            )
+        moved = _moved(asset, vertices, transform)
+        turns = np.linalg.det(transform[..., :3, :3])
+        mirrored = turns.size > 0 and np.median(turns) < 0
         copies.append(RawMesh(moved, faces[:, ::-1] if mirrored else faces, shades))
     return joined(copies)
 
@@ -107,7 +206,7 @@ def _morphed(
         accessor = asset.mapping(target).get("POSITION")
         if accessor is None or not weight:
             continue
-        offsets = asset.vectors(accessor, 3)
+        offsets = asset.vectors(accessor, 3, zeros=True)
         if len(offsets) != len(vertices):
             raise asset.files.error("has a morph target with another number of vertices")
         vertices = vertices + float(weight) * offsets

@@ -14,12 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.geometry.mesh_reading.files import MeshFiles, plain_text
+from onet.mistaken import mistaken_content
 
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_CUT = "the file is cut or damaged, copy or export it again"
 _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _HARMLESS = re.compile(
-    r"KHR_mesh_quantization$|EXT_mesh_gpu_instancing$|(KHR|EXT|MSFT|ADOBE)_(materials|texture|lights|"
-    r"animation|xmp|audio|physics|node_hoverability|node_selectability|node_visibility)"
+    r"KHR_(mesh_quantization|node_visibility|techniques?_webgl|interactivity|xmp(_json_ld)?)$|"
+    r"(KHR|EXT|MSFT|ADOBE|AGI|FB|GRIFFEL|NV|WEB3D)_(materials|textures?|lights|animation|audio|"
+    r"physics|node_hoverability|node_selectability|packing|articulations|stk_metadata|"
+    r"geometry_metadata|env)(_|$)|"
+    r"EXT_(mesh_gpu_instancing|structural_metadata|mesh_features|instance_features|"
+    r"feature_metadata|mesh_manifold)$|MSFT_lod$|CESIUM_primitive_outline$|(VRMC?|OMI|MX|MOZ)(_|$)"
 )
 """Extensions that a file may require: read here, or without influence on the geometry."""
 
@@ -40,13 +46,16 @@ class Asset:
         self.size = len(files.data)
         text, self._binary = _chunks(files)
         try:
-            self.json = json.loads(plain_text(text))
+            self.json = json.loads(plain_text(text).rstrip(b"\0"), parse_float=_number)
         except ValueError as error:
             raise files.error(f"cannot be read as glTF: its JSON is damaged ({error})") from error
         self._buffers: dict[int, bytes] = {}
-        version = str(self.mapping(self.mapping(self.json).get("asset", {})).get("version", ""))
-        if not version.startswith("2."):
-            raise files.error(f"is of glTF version {version or 'none'!s}; convert it to version 2")
+        head = self.mapping(self.mapping(self.json).get("asset", {}))
+        version = str(head.get("version", ""))
+        least = str(head.get("minVersion", "2.0"))
+        if version.partition(".")[0] != "2" or least not in ("2", "2.0"):
+            said = version if least in ("2", "2.0") else f"{least} or later"
+            raise files.error(f"is of glTF version {said or 'none'}; convert it to version 2.0")
         for name in self.list_of(self.json, "extensionsRequired"):
             if not _HARMLESS.match(str(name)):
                 raise files.error(f"requires {name}, which is not read; {self.remedy}")
@@ -90,9 +99,9 @@ class Asset:
             raise self.files.error(f"has {str(value)[:40]!r} in place of {count} numbers")
         return np.array(items, dtype=np.float64)
 
-    def vectors(self, index: object, size: int) -> NDArray[np.float64]:
+    def vectors(self, index: object, size: int, zeros: bool = False) -> NDArray[np.float64]:
         """Return an accessor of vectors, (N, size); normalised integers become fractions."""
-        values = self.accessor(index)
+        values = self.accessor(index, zeros)
         if values.shape[1] != size:
             raise self.files.error(f"accessor {index} has {values.shape[1]} components, not {size}")
         return values
@@ -104,8 +113,14 @@ class Asset:
             raise self.files.error(f"accessor {index} has fractions in place of indices")
         return self.vectors(index, 1).astype(np.int64).reshape(-1)
 
-    def accessor(self, index: object) -> NDArray[np.float64]:
-        """Return an accessor as (N, components), sparse parts put in."""
+    def accessor(self, index: object, zeros: bool = False) -> NDArray[np.float64]:
+        """Return an accessor as (N, components), sparse parts put in.
+
+        Args:
+            index: its number.
+            zeros: whether one without data may stand for zeros, as the format says; positions and
+                indices without any are those of an extension that is not read.
+        """
         entry = self.entry("accessors", index)
         count = self.whole(entry, "count")
         kind, size = entry.get("componentType"), _SIZES.get(str(entry.get("type")))
@@ -118,7 +133,7 @@ class Asset:
         sparse = entry.get("sparse")
         if "bufferView" in entry:
             values = self._view(entry, entry["bufferView"], count, size, code).copy()
-        elif sparse is None or count * size > self.size + self._declared():
+        elif (sparse is None and not zeros) or count * size > self.size + self._declared():
             raise self.files.error(
                 f"accessor {index} declares {count} elements without data; export it again"
             )
@@ -203,9 +218,10 @@ class Asset:
                 raise self.files.error(f"buffer {index} has no data here; export it again")
             length = self.whole(entry, "byteLength")
             if length > len(data):
+                what = mistaken_content(data) if uri is not None else None
                 raise self.files.error(
                     f"buffer {index} declares {length} bytes, but has {len(data)}; "
-                    "the file is cut or damaged, copy or export it again"
+                    + (f"what it names {what}" if what else _CUT)
                 )
             self._buffers[index] = data[:length]
             self.size += 0 if data is self._binary else length
@@ -226,6 +242,12 @@ class Asset:
         if not comma:
             raise self.files.error("has a data URI without data; export it again")
         return data
+
+
+def _number(text: str) -> float | int:
+    """Return a number of JSON, whole where it is so: the format allows 8.0 and 8e0 for 8."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
 def _numbers(values: NDArray[Any], normalized: bool) -> NDArray[np.float64]:

@@ -32,16 +32,22 @@ def primitive_colors(
             middles[:, 1] = 1 - middles[:, 1]  # glTF counts v downwards
             return picture.shade(middles)
     if "COLOR_0" in attributes:
-        colors = asset.accessor(attributes["COLOR_0"])
-        entry = asset.entry("accessors", attributes["COLOR_0"])
-        if not entry.get("normalized") and entry.get("componentType") != 5126:
-            colors = colors / 255  # not allowed, but written
+        colors = vertex_colors(asset, attributes)
         _corners(asset, colors, faces)
-        return face_colors(as_bytes(np.clip(colors, 0, 1)), faces)
+        return face_colors(as_bytes(colors), faces)
     if "material" in primitive and ("baseColorFactor" in pbr or not texture):
         factor = asset.floats(pbr.get("baseColorFactor", [1, 1, 1, 1]), 4)
         return np.tile(as_bytes(np.clip(factor, 0, 1)), (len(faces), 1))
     return None
+
+
+def vertex_colors(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
+    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1."""
+    colors = asset.accessor(attributes["COLOR_0"])
+    entry = asset.entry("accessors", attributes["COLOR_0"])
+    if not entry.get("normalized") and entry.get("componentType") != 5126:
+        colors = colors / 255  # not allowed, but written
+    return np.clip(colors, 0, 1)
 
 
 def _corners(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.geometry.mesh_reading.files import logger
 from onet.geometry.mesh_reading.gltf_asset import Asset
 
 _INSTANCING = "EXT_mesh_gpu_instancing"
@@ -66,10 +67,11 @@ def placed_meshes(asset: Asset) -> Iterator[Placed]:
         scene = asset.entry("scenes", asset.json.get("scene", 0))
         roots = asset.list_of(scene, "nodes")
     world = _world_transforms(asset, roots)
+    hidden = _hidden(asset)
     everywhere = None
     for number, transform in world.items():
         node = asset.entry("nodes", number)
-        if "mesh" not in node:
+        if "mesh" not in node or number in hidden:
             continue
         skin = None
         if "skin" in node:
@@ -104,6 +106,25 @@ def _world_transforms(asset: Asset, roots: list[Any]) -> dict[int, NDArray[np.fl
     return result
 
 
+def _hidden(asset: Asset) -> set[int]:
+    """Return the nodes that KHR_node_visibility hides, with all below them."""
+    nodes = [asset.mapping(node) for node in asset.list_of(asset.json, "nodes")]
+    waiting: list[Any] = []
+    for number, node in enumerate(nodes):
+        extension = asset.mapping(node.get("extensions", {})).get("KHR_node_visibility", {})
+        if asset.mapping(extension).get("visible", True) is False:
+            waiting.append(number)
+    result: set[int] = set()
+    while waiting:
+        number = waiting.pop()
+        if number not in result:
+            result.add(number)
+            waiting += asset.list_of(asset.entry("nodes", number), "children")
+    if result:
+        logger.warning("%s: %d nodes are hidden; left out", asset.files.path, len(result))
+    return result
+
+
 def _local(asset: Asset, node: dict[str, Any]) -> NDArray[np.float64]:
     if "matrix" in node:
         return asset.floats(node["matrix"], 16).reshape(4, 4).T
@@ -134,7 +155,7 @@ def _instances(asset: Asset, node: dict[str, Any]) -> list[NDArray[np.float64]]:
     attributes = asset.mapping(asset.mapping(extension).get("attributes"))
     sizes = {"TRANSLATION": 3, "ROTATION": 4, "SCALE": 3}
     found = {
-        name: asset.vectors(attributes[name], size)
+        name: asset.vectors(attributes[name], size, zeros=True)
         for name, size in sizes.items()
         if name in attributes
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from array import array
 from dataclasses import dataclass, field
@@ -12,7 +13,14 @@ from numpy.typing import NDArray
 from onet.errors import DataError
 from onet.geometry.mesh_reading.files import MeshFiles, decoded, logger, plain_text
 from onet.geometry.mesh_reading.materials import Material, read_mtl
-from onet.geometry.mesh_reading.raw import UNPAINTED, RawMesh, as_bytes, face_colors, from_polygons
+from onet.geometry.mesh_reading.raw import (
+    UNPAINTED,
+    RawMesh,
+    RawPoints,
+    as_bytes,
+    face_colors,
+    from_polygons,
+)
 
 _CONTINUED = re.compile(rb"(?m)^([ \t]*(?:v|vn|vt|vp|f|fo|l|p)[ \t][^#\n]*)\\[ \t]*\n")
 _GEOMETRY = {b"v", b"vt", b"f", b"fo"}
@@ -58,12 +66,54 @@ def read_obj(files: MeshFiles, colors: bool) -> RawMesh:
     return mesh
 
 
-def _statements(files: MeshFiles, colors: bool) -> _Statements:
+def read_obj_points(files: MeshFiles) -> RawPoints:
+    """Read the lines `v` of an OBJ file, with the colours behind them.
+
+    Normals are taken where the file has no faces and as many lines `vn` as `v`.
+
+    Raises:
+        DataError: a line `v` or `vn` with other than three numbers and more.
+    """
+    found, normals, faces = _Statements(), array("d"), False
+    for number, line in enumerate(_lines(files), 1):
+        words = line.split()
+        if not words or words[0] not in (b"v", b"vn", b"f"):
+            continue
+        if words[0] == b"f":
+            faces = True
+            continue
+        try:
+            words = line.partition(b"#")[0].split()
+            if words[0] == b"v":
+                _vertex(found, words, colors=True)
+            else:
+                normals.extend(map(float, words[1:4]))
+        except ValueError as error:
+            raise _wrong_line(files, number, line, error) from error
+    points = np.array(found.positions).reshape(-1, 3)
+    each = len(normals) == points.size and not faces
+    return RawPoints(
+        points,
+        np.array(normals).reshape(-1, 3) if each else None,
+        np.array(found.colors).reshape(-1, 3) if len(found.colors) else None,
+    )
+
+
+def _lines(files: MeshFiles) -> io.BytesIO:
     text = plain_text(files.data)
-    if b"\\" in text:
-        text = _unfolded(text)
+    return io.BytesIO(_unfolded(text) if b"\\" in text else text)
+
+
+def _wrong_line(files: MeshFiles, number: int, line: bytes, error: Exception) -> DataError:
+    return files.error(
+        f"line {number}, {_excerpt(line)}: {error}; correct it, or export the file again "
+        "as polygons with decimal points"
+    )
+
+
+def _statements(files: MeshFiles, colors: bool) -> _Statements:
     found, material = _Statements(), -1
-    for number, line in enumerate(text.split(b"\n"), 1):
+    for number, line in enumerate(_lines(files), 1):
         words = line.split()
         if not words:
             continue
@@ -92,10 +142,7 @@ def _statements(files: MeshFiles, colors: bool) -> _Statements:
             elif keyword in _FREE_FORM or keyword == b"call":
                 raise ValueError(f"{decoded(keyword)!r} (free-form surfaces) is not read")
         except (ValueError, IndexError, OverflowError) as error:
-            raise files.error(
-                f"line {number}, {_excerpt(line)}: {error}; correct it, or export the file again "
-                "as polygons with decimal points"
-            ) from error
+            raise _wrong_line(files, number, line, error) from error
     return found
 
 

@@ -2,17 +2,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.errors import DataError
 from onet.geometry.mesh_reading.files import MeshFiles, decoded, plain_text
-from onet.geometry.mesh_reading.raw import RawMesh, as_bytes, face_colors, from_polygons
+from onet.geometry.mesh_reading.raw import (
+    RawMesh,
+    RawPoints,
+    as_bytes,
+    face_colors,
+    from_polygons,
+)
 
 _KEYWORD = re.compile(rb"((?:ST|C|N|4|n)*)(?:OFF|off)(?=[\s\d]|$)")
 _BINARY = re.compile(rb"(?:ST)?C?N?4?n?OFF[ \t]+BINARY[^\n]*\n")
+
+
+@dataclass
+class _Head:
+    """What a text says before its faces.
+
+    Attributes:
+        kind: the letters before OFF.
+        lines: all that is not blank, without comments.
+        vertices: (N, 3).
+        first: number of the line of the first vertex.
+        behind: number of the line of the first face.
+        faces: how many are declared.
+    """
+
+    kind: str
+    lines: list[bytes]
+    vertices: NDArray[np.float64]
+    first: int
+    behind: int
+    faces: int
+
+    def rows(self) -> list[list[bytes]]:
+        """Return what follows the position of each vertex, without texture coordinates."""
+        begin, drop = (4 if "4" in self.kind else 3), 2 * ("ST" in self.kind)
+        cut = [line.split() for line in self.lines[self.first : self.behind]]
+        return [row[begin : len(row) - drop] for row in cut]
 
 
 def read_off(files: MeshFiles, colors: bool) -> RawMesh:
@@ -26,6 +63,44 @@ def read_off(files: MeshFiles, colors: bool) -> RawMesh:
     """
     if _BINARY.match(files.data):
         return _binary(files)
+    with _damage(files):
+        head = _head(files)
+        corners, sizes, shades, at = _faces(head.lines, head.behind, head.faces, colors)
+        if at < len(head.lines):
+            raise ValueError(f"{len(head.lines) - at} lines more than declared")
+        mesh, _, polygons = from_polygons(files, head.vertices, corners, sizes)
+        if colors:
+            mesh.colors = _face_shades(shades, polygons)
+            if mesh.colors is None:
+                table = _vertex_colors(head)
+                mesh.colors = None if table is None else face_colors(table, mesh.faces)
+        return mesh
+
+
+def read_off_points(files: MeshFiles) -> RawPoints:
+    """Read the vertices of an OFF file with their normals and colours.
+
+    Raises:
+        DataError: see `read_off`.
+    """
+    if _BINARY.match(files.data):
+        return _binary_vertices(files)[0]
+    with _damage(files):
+        head = _head(files)
+        return RawPoints(head.vertices, _normals(head), _vertex_colors(head))
+
+
+@contextlib.contextmanager
+def _damage(files: MeshFiles) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except (ValueError, IndexError, OverflowError) as error:
+        raise files.error(f"is no OFF file, or damaged ({error}); export it again") from error
+
+
+def _head(files: MeshFiles) -> _Head:
     text = plain_text(files.data)
     if b"#" in text:
         text = re.sub(rb"#[^\n]*", b"", text)
@@ -34,15 +109,8 @@ def read_off(files: MeshFiles, colors: bool) -> RawMesh:
     kind = decoded(keyword[1]) if keyword else ""
     text = text[keyword.end() :] if keyword else text
     lines = [line for line in text.split(b"\n") if line and not line.isspace()]
-    try:
-        return _read(files, lines, kind, colors)
-    except (ValueError, IndexError, OverflowError) as error:
-        raise files.error(
-            f"cannot be read as a mesh: not an OFF file, or damaged ({error}); export it again"
-        ) from error
-
-
-def _read(files: MeshFiles, lines: list[bytes], kind: str, colors: bool) -> RawMesh:
+    if not lines:
+        raise ValueError("without numbers")
     counts, at = _counts(lines, "n" in kind)
     if counts.pop(0) != 3:
         raise files.error("is not three-dimensional; export it with three coordinates a vertex")
@@ -53,22 +121,12 @@ def _read(files: MeshFiles, lines: list[bytes], kind: str, colors: bool) -> RawM
             f"{len(files.data)} bytes can hold; the file is cut or damaged, export it again"
         )
     width = 4 if "4" in kind else 3
-    first = at
     numbers, behind = _vertices(lines, at, vertex_count, width)
     vertices = numbers.reshape(-1, width)
     if width == 4:
         with np.errstate(all="ignore"):  # what becomes infinite is refused later
             vertices = vertices[:, :3] / vertices[:, 3:]
-    corners, sizes, shades, at = _faces(lines, behind, face_count, colors)
-    if at < len(lines):
-        raise ValueError(f"{len(lines) - at} lines more than declared")
-    mesh, _, polygons = from_polygons(files, vertices, corners, sizes)
-    if colors:
-        mesh.colors = _face_shades(shades, polygons)
-        if mesh.colors is None and "C" in kind:
-            table = _shades([_color_words(line.split(), kind) for line in lines[first:behind]])
-            mesh.colors = None if table is None else face_colors(table, mesh.faces)
-    return mesh
+    return _Head(kind, lines, vertices, at, behind, face_count)
 
 
 def _counts(lines: list[bytes], any_dimension: bool) -> tuple[list[int], int]:
@@ -87,15 +145,30 @@ def _counts(lines: list[bytes], any_dimension: bool) -> tuple[list[int], int]:
     return [int(word) for word in head[:4]], at
 
 
-def _color_words(row: list[bytes], kind: str) -> list[bytes]:
-    """Return what of a vertex's line is its colour.
+def _normals_first(kind: str) -> bool:
+    """Whether normals stand before colours.
 
     Geomview says CNOFF and puts normals before colours; MeshLab says NCOFF and puts them behind.
     """
-    rest = row[4 if "4" in kind else 3 : len(row) - 2 * ("ST" in kind)]
-    if "N" not in kind:
-        return rest
-    return rest[:-3] if kind.index("N") < kind.index("C") else rest[3:]
+    return "C" not in kind or kind.index("C") < kind.index("N")
+
+
+def _vertex_colors(head: _Head) -> NDArray[np.uint8] | None:
+    if "C" not in head.kind:
+        return None
+    rows = head.rows()
+    if "N" in head.kind:
+        rows = [row[3:] if _normals_first(head.kind) else row[:-3] for row in rows]
+    return _shades(rows)
+
+
+def _normals(head: _Head) -> NDArray[np.float64] | None:
+    if "N" not in head.kind:
+        return None
+    rows = [row[:3] if _normals_first(head.kind) else row[-3:] for row in head.rows()]
+    if any(len(row) != 3 for row in rows):
+        return None
+    return np.array([float(word) for row in rows for word in row]).reshape(-1, 3)
 
 
 def _vertices(
@@ -165,8 +238,8 @@ def _shades(rows: list[list[bytes]]) -> NDArray[np.uint8] | None:
     return as_bytes(table.astype(np.int64) if whole and table.max() < 2**31 else table)
 
 
-def _binary(files: MeshFiles) -> RawMesh:
-    """Read big-endian integers and single-precision numbers behind the keyword's line."""
+def _binary_vertices(files: MeshFiles) -> tuple[RawPoints, int, NDArray[np.int32]]:
+    """Return the vertices, the number of faces and what follows, of big-endian numbers."""
     head = _BINARY.match(files.data)
     assert head is not None
     keyword = decoded(head[0]).split()[0]
@@ -186,8 +259,16 @@ def _binary(files: MeshFiles) -> RawMesh:
             f"{4 * needed} bytes, but has {4 * len(body)}; the file is cut, export it again"
         )
     end = 3 + width * vertex_count
-    vertices = body[3:end].view(">f4").reshape(-1, width)[:, :3].astype(np.float64)
-    rest = body[end:].tolist()
+    rows = body[3:end].view(">f4").reshape(-1, width).astype(np.float64)
+    normals = rows[:, 3:6] if "N" in keyword else None
+    points = RawPoints(rows[:, :3], normals, rows[:, -4:] if "C" in keyword else None)
+    return points, face_count, body[end:]
+
+
+def _binary(files: MeshFiles) -> RawMesh:
+    """Read the faces behind the vertices; their colours are left out."""
+    points, face_count, behind = _binary_vertices(files)
+    rest = behind.tolist()
     corners, sizes, at = array("q"), array("q"), 0
     for number in range(face_count):
         size = rest[at] if at < len(rest) else -1
@@ -200,4 +281,4 @@ def _binary(files: MeshFiles) -> RawMesh:
             raise files.error(f"face {number} has {shades} colours; export it again")
         at += 2 + size + shades
     order = np.array(corners, dtype=np.int64)
-    return from_polygons(files, vertices, order, np.array(sizes, dtype=np.int64))[0]
+    return from_polygons(files, points.points, order, np.array(sizes, dtype=np.int64))[0]

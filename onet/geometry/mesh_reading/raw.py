@@ -28,6 +28,21 @@ class RawMesh:
     colors: NDArray[np.uint8] | None = None
 
 
+@dataclass
+class RawPoints:
+    """Points as a file gives them, faces or not.
+
+    Attributes:
+        points: (N, 3) float64.
+        normals: (N, 3), or None where the file has none.
+        colors: (N, 3) or (N, 4) integers or fractions as the file has them, or None.
+    """
+
+    points: NDArray[np.float64]
+    normals: NDArray[np.generic] | None = None
+    colors: NDArray[np.generic] | None = None
+
+
 def from_polygons(
     files: MeshFiles,
     vertices: NDArray[np.float64],

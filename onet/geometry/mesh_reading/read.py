@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from onet.errors import DataError
 from onet.geometry.mesh_reading.files import MeshFiles
-from onet.geometry.mesh_reading.formats import READERS, advice
+from onet.geometry.mesh_reading.formats import READERS, advice, begins_as
 from onet.geometry.mesh_reading.raw import RawMesh
+from onet.mistaken import mistaken_content, mistaken_for
 
 if TYPE_CHECKING:
     import trimesh
@@ -23,7 +24,7 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
     """Read one mesh file; see `onet.geometry.mesh_io.load_mesh`."""
     import trimesh
 
-    if data is None and not path.is_file():
+    if data is None and not path.exists():
         raise DataError(f"{path}: no such file; check the path")
     module = READERS.get(path.suffix.lower())
     if module is None:
@@ -34,19 +35,26 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
     read: Callable[[MeshFiles, bool], RawMesh] = getattr(
         import_module(f"onet.geometry.mesh_reading.{module}"), f"read_{module}"
     )
+    if what := mistaken_for(path) if data is None else mistaken_content(data, path.suffix):
+        raise DataError(f"{path}: {what}")
     files = MeshFiles(path, data)
     try:
         raw = read(files, colors)
-    except DataError:
-        raise
+        raw.vertices, raw.faces = _without_loose(raw.vertices, raw.faces)
+        _check(raw, files)
+    except DataError as error:
+        other = begins_as(files.data, path.suffix)
+        if other is None:
+            raise
+        raise files.error(
+            f"begins as {other} files do, and cannot be read as {path.suffix}; rename it"
+        ) from error
     except (RecursionError, MemoryError, ArithmeticError, LookupError, TypeError, ValueError,
             AttributeError) as error:  # fmt: skip
         raise files.error(  # damage of a kind that no check foresaw
             f"cannot be read as a mesh ({type(error).__name__}: {error}); the file is damaged, "
             "export it again"
         ) from error
-    raw.vertices, raw.faces = _without_loose(raw.vertices, raw.faces)
-    _check(raw, files)
     if module == "stl":
         raw.vertices, raw.faces = _merged(raw.vertices, raw.faces)
     mesh: Any = trimesh.Trimesh(vertices=raw.vertices, faces=raw.faces, process=False)

@@ -9,11 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.geometry.mesh_reading.files import MeshFiles, plain_text
-from onet.geometry.mesh_reading.raw import RawMesh, from_polygons
+from onet.geometry.mesh_reading.raw import RawMesh, RawPoints, from_polygons
 
 _HEADER = 84
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-_NAMES = re.compile(rb"(?im)^[ \t]*(?:end)?solid\b[^\n]*$")
+_NAMES = re.compile(
+    rb"(?im)^[ \t]*(?:end)?solid\b[^\n]*?"
+    rb"(?=\bfacet\s+normal(?:\s+\S+){3}\s+outer\s+loop\s+vertex(?:\s+\S+){3}\s+vertex|$)"
+)
+"""What names a solid: the rest of a line, unless facets follow on it."""
+
 _FACET_OR_END = re.compile(rb"(?i)\bfacet\s+normal\b|\bendsolid\b")
 _FACET_END = re.compile(rb"(?i)endfacet")
 _WORDS = re.compile(rb"(?i)\bvertex\s+(\S+)\s+(\S+)\s+(\S+)|\b(outer\s+loop|endloop)\b")
@@ -51,6 +56,15 @@ def read_stl(files: MeshFiles, colors: bool) -> RawMesh:
             f"declares no facets, but {len(data) - _HEADER} bytes follow; export it again"
         )
     return _binary(data, count)
+
+
+def read_stl_points(files: MeshFiles) -> RawPoints:
+    """Read the corners of the facets, three of each.
+
+    Raises:
+        DataError: see `read_stl`.
+    """
+    return RawPoints(read_stl(files, colors=False).vertices)
 
 
 def _binary(data: bytes, count: int) -> RawMesh:

@@ -67,7 +67,7 @@ def read_threemf(files: MeshFiles, colors: bool) -> RawMesh:
 class _Package:
     def __init__(self, files: MeshFiles, package: zipfile.ZipFile) -> None:
         self.files, self.package = files, package
-        self.names = {info.filename.lstrip("/"): info for info in package.infolist()}
+        self.names = {_part(info.filename): info for info in package.infolist()}
         self.models: dict[str, _Model] = {}
 
     def mesh(self) -> RawMesh:
@@ -114,8 +114,8 @@ class _Package:
         if "_rels/.rels" in self.names:
             for element in ElementTree.fromstring(self._content("_rels/.rels")):
                 if element.get("Type", "").endswith("/3dmodel"):
-                    return posixpath.normpath(element.get("Target", "")).lstrip("/")
-        models = [name for name in self.names if name.lower().endswith(".model")]
+                    return _part(posixpath.normpath(element.get("Target", "")))
+        models = [name for name in self.names if name.endswith(".model")]
         if not models:
             raise self.files.error("holds no model; export it again")
         return models[0]
@@ -178,9 +178,14 @@ class _Package:
     def _reference(self, element: ElementTree.Element, part: str) -> _Reference:
         for key, value in element.attrib.items():
             if key.rpartition("}")[2] == "path":  # of the production extension
-                part = value.lstrip("/")
+                part = _part(value)
         transform = np.eye(4)
         text = element.get("transform")
         if text:
             transform[:, :3] = np.array([float(word) for word in text.split()]).reshape(4, 3)
         return _Reference(part, element.get("objectid", ""), transform)
+
+
+def _part(name: str) -> str:
+    """Return the name of a part of the package; capitals make no difference."""
+    return name.lstrip("/").lower()
