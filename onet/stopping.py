@@ -33,10 +33,11 @@ def stoppable(names: Sequence[str] = SIGNALS) -> Iterator[None]:
     """Within it the first of these signals raises `Stopped` in the main thread.
 
     Libraries catch what they should not (`except BaseException` around an import), so a thread
-    looks after the exception and raises it again where it got lost. The second signal is ignored,
-    since launchers and terminals may send one signal twice; the third ends the process at once.
-    Signals that were ignored before, as by `nohup`, still are. Outside of the main thread, which
-    alone may handle signals, nothing is changed.
+    looks after the exception and raises it again where it got lost; an error that comes of the loss
+    is `Stopped` too. The second signal is ignored, since launchers and terminals may send one
+    signal twice; the third ends the process at once. Signals that were ignored before, as by
+    `nohup`, still are. Outside of the main thread, which alone may handle signals, nothing is
+    changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -45,6 +46,11 @@ def stoppable(names: Sequence[str] = SIGNALS) -> Iterator[None]:
     stop.begin([getattr(signal, name) for name in names if hasattr(signal, name)])
     try:
         yield
+    except Exception as error:
+        if stop.number is None:
+            raise
+        # What a library, half imported when the signal came, could not do any more.
+        raise Stopped(stop.number) from error
     finally:
         stop.end()
 
@@ -75,6 +81,7 @@ class _Stop:
         self.held = 0  # sections that are not to be interrupted, one in another
         self.pending: int | None = None  # signal that came meanwhile
         self.count = 0  # of signals from outside
+        self.number: int | None = None  # of the first of them
         self.again = False  # the next one comes from here
         self.ended = False
         self.before: dict[int, object] = {}
@@ -101,6 +108,7 @@ class _Stop:
     def handle(self, number: int, frame: FrameType | None) -> None:
         self.count += not self.again
         first, self.again = self.again or self.count == 1, False
+        self.number = self.number or number
         if not first:
             signal.signal(number, signal.SIG_DFL)
         elif self.held:

@@ -130,6 +130,13 @@ SWALLOWED = """
     time.sleep(30)
     print("it went on")
 """
+BROKEN = """
+    try:
+        time.sleep(30)
+    except BaseException as error:
+        print("caught", flush=True)
+        kept = error | None  # as classes do whose names are such kept exceptions
+"""
 CLEANS_UP = """
     try:
         time.sleep(30)
@@ -142,7 +149,9 @@ CLEANS_UP = """
 """
 
 
-@pytest.mark.parametrize(("body", "says"), [(SWALLOWED, "caught"), (CLEANS_UP, "cleaned")])
+@pytest.mark.parametrize(
+    ("body", "says"), [(SWALLOWED, "caught"), (BROKEN, "caught"), (CLEANS_UP, "cleaned")]
+)
 def test_an_exception_that_got_lost_comes_again_but_never_in_a_clean_up(body, says):
     command = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(body=body.strip())],
