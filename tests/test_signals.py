@@ -85,6 +85,23 @@ WORKS = {
         "run/.onet.lock",
         "run/threshold.csv",
     ),
+    "fit a code": Work(
+        "fit mesh.ply --model run --out code --watertight-resolution 32 --resolution 16 --steps 500",
+        "code/.onet.lock",
+        "code/*.safetensors",
+    ),
+    "calibrate": Work("calibrate run --data prepared", "run/.onet.lock", "run/**/calibration.json"),
+    "diversity": Work(
+        "diversity generation --data prepared --points 2000 --emd-points 500 --workers 1 "
+        "--normalize",
+        "generation/.onet.lock",
+        "generation/diversity*.csv",
+    ),
+    "interpolate": Work(
+        "interpolate run --from scans/0.ply --to scans/1.ply --steps 4 --resolution 32 --out walk",
+        "walk/.onet.lock",
+        "walk/latent.csv",
+    ),
 }
 
 
@@ -151,6 +168,8 @@ def results(work: Work, folder: Path) -> dict[str, str]:
             content = b"".join(a.tobytes() for _, a in sorted(load_file(path).items()))
         if path.name == "results.csv":  # it has seconds in it
             content = re.sub(rb"\d+\.\d+,", b"", content)
+        if path.suffix == ".json":  # it tells where the data are
+            content = content.replace(os.fsencode(folder), b"")
         found[path.relative_to(folder).as_posix()] = hashlib.sha256(content).hexdigest()
     assert found
     return found
