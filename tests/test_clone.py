@@ -48,7 +48,8 @@ def test_commands_in_the_clone(arguments: tuple[str, ...]) -> None:
 def test_sources_without_the_compiled_part_say_what_to_do(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
     shutil.copytree(ROOT / "onet", tmp_path / "onet", ignore=ignored)
-    done = python("-c", "from onet import _C", folder=tmp_path)
+    # Without site-packages, as an editable installation would find the one that it is of.
+    done = python("-S", "-c", "from onet import _C", folder=tmp_path)
     assert done.returncode != 0
     assert "pip install -e ." in done.stderr
     assert "cannot import name" not in done.stderr

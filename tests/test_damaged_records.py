@@ -71,13 +71,14 @@ def test_results_that_were_cut_are_made_again_and_never_scored(tmp_path, caplog)
     for name in "ab":
         (tmp_path / name).write_text("mesh")
     folder.write_results(tmp_path, rows)
-    folder.write_json(tmp_path / folder.SETTINGS, {"seed": 0})
+    settings = {"seed": 0, "checkpoint": {"path": "best.safetensors", "sha256": "0"}}
+    folder.write_json(tmp_path / folder.SETTINGS, settings)
     path = tmp_path / folder.RESULTS
     whole = path.read_bytes()
-    assert len(folder.finished(tmp_path, {"seed": 0})) == 2
+    assert len(folder.finished(tmp_path, settings)) == 2
     last = len(whole.splitlines(keepends=True)[-1])
     for cut in range(1, last):
         path.write_bytes(whole[:-cut])
         with pytest.raises(DataError, match="line 3 was cut"):
             folder.read_results(tmp_path)
-        assert [*folder.finished(tmp_path, {"seed": 0})] == [("c", "a")]
+        assert [*folder.finished(tmp_path, settings)] == [("c", "a")]

@@ -232,6 +232,8 @@ def test_damaged_truth_is_named(results, tmp_path):
 def test_folders_without_truth_are_refused(results, tmp_path):
     with pytest.raises(DataError, match=r"generation.json"):
         evaluate_generation(tmp_path)
-    folder.write_json(results / folder.SETTINGS, {"input": "scans"})
+    checkpoint = {"path": "best.safetensors", "sha256": "0"}
+    settings = {"input": "scans", "checkpoint": checkpoint}
+    folder.write_json(results / folder.SETTINGS, settings)
     with pytest.raises(DataError, match="no truth"):
         evaluate_generation(results)
