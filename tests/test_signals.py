@@ -86,7 +86,8 @@ WORKS = {
         "run/threshold.csv",
     ),
     "fit a code": Work(
-        "fit mesh.ply --model run --out code --watertight-resolution 32 --resolution 16 --steps 500",
+        "fit mesh.ply --model run --out code --steps 500 --watertight-resolution 32 "
+        "--resolution 16",
         "code/.onet.lock",
         "code/*.safetensors",
     ),
