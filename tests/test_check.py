@@ -57,7 +57,7 @@ def test_the_sample_is_good():
         (POINTCLOUD, "points", lambda p: p.write_bytes(p.read_bytes()[:999]), "cannot be read"),
         (POINTCLOUD, "points", lambda p: p.unlink(), "no such file"),
         (MESH, "", lambda p: p.unlink(), "no such file"),
-        (MESH, "", lambda p: p.write_text("junk"), "cannot be read"),
+        (MESH, "", lambda p: p.write_text("junk"), "has no PLY header"),
         (RECORD, "", lambda p: p.unlink(), "unfinished"),
         (RECORD, "", lambda p: p.write_text('{"settings": '), "damaged"),
     ],
