@@ -1,8 +1,8 @@
 """Several point clouds of one object: mean code against one cloud of all points together.
 
 Accuracy, not speed: the mean IoU of a split at the stored points of the volume, at the configured
-threshold. "mean code" averages the codes of N clouds, as `onet generate --views N` does; "union" is
-one cloud of as many points as the network was trained with, drawn from all N clouds together;
+probability. "mean code" averages the codes of N clouds, as `onet generate --views N` does; "union"
+is one cloud of as many points as the network was trained with, drawn from all N clouds together;
 "all points" is one cloud of all of them, more than the network was trained with. Ratios are to
 "union", and peak memory is that of the process.
 
@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
     print_table(
         rows,
         f"Mean IoU of {len(items)} items of the split {arguments.split}, {arguments.points:,} "
-        f"points each, {model.input.count} points a cloud, threshold "
-        f"{model.generation_settings().threshold:g}, seed {arguments.seed}; peak memory "
+        f"points each, {model.input.count} points a cloud, probability "
+        f"{model.generation_settings().probability:g}, seed {arguments.seed}; peak memory "
         f"{peak_mib():.0f} MiB",
     )
 

@@ -91,12 +91,12 @@ def test_files(results):
 
 def test_what_differs_from_the_publication_is_told(results):
     settings = folder.read_settings(results)
-    changed = settings | {"threshold": 0.4, "simplify": 5000}
+    changed = settings | {"probability": 0.4, "simplify": 5000}
     folder.write_json(results / folder.SETTINGS, changed)
     (results / "meshes" / "gadget" / "d.ply").unlink()
     table = evaluate_onet2019(results, samples=SAMPLES)
-    assert table.settings["differences"] == {"threshold": [0.4, 0.2], "simplify": [5000, None]}
-    assert "threshold 0.4 (released: 0.2)" in table.title
+    assert table.settings["differences"] == {"probability": [0.4, 0.2], "simplify": [5000, None]}
+    assert "probability 0.4 (released: 0.2)" in table.title
     assert "Failed items" in table.title
     gadget, airplane, chair, mean, without = table.rows
     assert gadget["chamfer_l1_x10"] == pytest.approx(10 * 3**0.5)

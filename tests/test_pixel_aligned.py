@@ -85,7 +85,7 @@ def config(store: Store | None = None, **options: Any) -> Config:
             "input": {"type": "image", "size": SIZE, "camera": True, **options},
         },
         "model": model,
-        "generation": {"resolution": 16, "threshold": 0.5},
+        "generation": {"resolution": 16, "probability": 0.5},
     }
     return parse_config(json.dumps(tree), "test")
 

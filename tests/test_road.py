@@ -24,7 +24,7 @@ SMALL = [
     "training.checkpoint_every=60",
     "training.threads=1",
     "generation.resolution=32",
-    "generation.threshold=0.4",
+    "generation.probability=0.4",
 ]
 
 

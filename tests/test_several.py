@@ -51,7 +51,7 @@ def brightness(kind="image", code="global", **options):
     tree = {
         "data": {"input": {"type": kind, **options}},
         "model": {"type": "test_brightness", "kind": code},
-        "generation": {"resolution": 32, "threshold": 0.5},
+        "generation": {"resolution": 32, "probability": 0.5},
     }
     config = parse_config(json.dumps(tree), "test")
     return Reconstructor(build_model(config.model), config, {})

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from onet.config.renamed_keys import RENAMED, with_present_names
 from onet.config.schema import Config
 from onet.errors import ConfigError
 from onet.mistaken import mistaken_for
@@ -57,7 +58,8 @@ def load_config(
     else:
         layers = _chain(_find(config), (), {})
     result = Config()
-    for source, layer in [*layers, *_overrides(overrides)]:
+    for source, given in [*layers, *_overrides(overrides)]:
+        layer = with_present_names(given, source)
         _check_keys(layer, source)
         tree = _merge(tree, layer)
         try:
@@ -69,7 +71,7 @@ def load_config(
 
 def parse_config(text: str, source: str) -> Config:
     """Read a complete configuration from YAML or JSON text; `source` names it in errors."""
-    tree = _parse(text, source)
+    tree = with_present_names(_parse(text, source), source)
     _check_keys(tree, source)
     try:
         return Config.model_validate(tree)
@@ -297,7 +299,8 @@ def _check_keys(layer: dict[str, Any], source: str) -> None:
 
 def _suggest(name: str, siblings: list[str]) -> str:
     """A key of the same name in another section; failing that, the nearest sibling."""
-    elsewhere = [key for key in _dotted_keys(Config, "") if key.rpartition(".")[2] == name]
+    known = {key: key for key in _dotted_keys(Config, "")} | RENAMED
+    elsewhere = [now for key, now in known.items() if key.rpartition(".")[2] == name]
     return f"did you mean {elsewhere[0]!r}?" if elsewhere else nearest(name, siblings)
 
 

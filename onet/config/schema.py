@@ -9,6 +9,7 @@ are checked when the part is built, so a new part needs no change here. No torch
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -184,15 +185,15 @@ class TrainingConfig(_Strict):
 
 
 class GenerationConfig(_Strict):
-    """How surfaces are taken from a trained field. Validation uses the same threshold."""
+    """How surfaces are taken from a trained field. Validation uses the same probability."""
 
     resolution: PositiveInt = Field(
         default=128,
         le=2**14,
         description="Cells along each edge of the extraction grid at its finest level.",
     )
-    threshold: float = Field(
-        default=0.2, gt=0, lt=1, description="Probability above which a point counts as inside."
+    probability: float = Field(
+        default=0.2, gt=0, lt=1, description="On the surface: a point counts as inside above it."
     )
     padding: float = Field(
         default=0.1,
@@ -240,9 +241,15 @@ class GenerationConfig(_Strict):
     )
 
     @property
+    def threshold(self) -> float:
+        """Former name of `probability`."""
+        warnings.warn("generation.threshold is called probability now", DeprecationWarning, 2)
+        return self.probability
+
+    @property
     def level(self) -> float:
-        """Logit of the threshold."""
-        return math.log(self.threshold / (1 - self.threshold))
+        """Logit of the probability on the surface."""
+        return math.log(self.probability / (1 - self.probability))
 
 
 class EvaluationConfig(_Strict):

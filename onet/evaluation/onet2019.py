@@ -71,7 +71,7 @@ CATEGORIES = {
 
 EXTRACTION: dict[str, Any] = {
     "resolution": 128,
-    "threshold": 0.2,
+    "probability": 0.2,
     "refine": "none",
     "simplify": None,
     "sharp": False,

@@ -179,9 +179,9 @@ def _rows(array: Any, name: str, device: torch.device) -> torch.Tensor:
     """(N, 3) float64, contiguous; checked."""
     import torch
 
-    place = getattr(array, "device", None)
-    if not isinstance(array, torch.Tensor) or place != device:
-        raise ValueError(f"{name}: expected a tensor on {device}, found {place or type(array)}")
+    found = getattr(array, "device", None)
+    if not isinstance(array, torch.Tensor) or found != device:
+        raise ValueError(f"{name}: expected a tensor on {device}, found {found or type(array)}")
     if array.ndim != 2 or array.shape[1] != 3:
         raise ValueError(f"{name}: expected shape (N, 3), found {tuple(array.shape)}")
     return array.detach().to(torch.float64).contiguous()

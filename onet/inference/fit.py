@@ -44,7 +44,7 @@ from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
 from onet.inference.field import OccupancyField
 from onet.inference.reconstructor import Reconstructor
-from onet.inference.surface import SurfaceOptions, surface_settings
+from onet.inference.surface import SurfaceOptions, renamed_options, surface_settings
 from onet.locks import hold, writer
 from onet.metrics.scores import intersection_over_union
 from onet.progress import Progress, reports_progress
@@ -59,7 +59,7 @@ CODE = "code.safetensors"
 MESH = "mesh"
 
 KEYS = (
-    *("mesh", "kind", "model", "iou", "threshold", "parameters", "seconds", "steps"),
+    *("mesh", "kind", "model", "iou", "probability", "parameters", "seconds", "steps"),
     *("learning_rate", "penalty", "seed", "loc", "scale", "watertight", "version"),
 )
 """Of fit.json."""
@@ -86,7 +86,7 @@ class Fit:
         frame: takes the unit frame to that of the mesh given.
         mesh: the surface of the field in the source frame; empty (with a warning) if there is none.
         solid: what was fitted, in the unit frame.
-        iou: of field and solid, on points that were not learned from, at the threshold.
+        iou: of field and solid, on points that were not learned from, at the surface's probability.
         parameters: numbers that belong to this shape alone: those of its code or its network.
         seconds: for the fit itself, without closing and extracting.
         code: `c` and `z`, whichever the model has; nothing for a network of its own.
@@ -114,6 +114,7 @@ class Fit:
         )
 
 
+@renamed_options
 @reports_progress
 @writer
 def fit(
@@ -158,8 +159,8 @@ def fit(
         seed: of the points, and of the network's weights.
         device: of a code's fit and of extraction, see `onet.load`.
         progress: see `onet.progress`; called after every step.
-        options: of extraction, see `SurfaceOptions`. The threshold is 0.5 unless given: labels are
-            known, and no uncertainty of an observation has to be made up for.
+        options: of extraction, see `SurfaceOptions`. The probability is 0.5 unless given: labels
+            are known, and no uncertainty of an observation has to be made up for.
 
     Raises:
         DataError: the mesh cannot be read or closed, or is not closed as `closed` says.
@@ -174,7 +175,7 @@ def fit(
     reconstructor.choose_device(device)  # now, not after training
     learner = _settle(config, steps, learning_rate, seed) if model is None else _load(model, device)
     section = (learner if isinstance(learner, Config) else learner.config).generation
-    settings: SurfaceOptions = {**options, "threshold": options.get("threshold") or 0.5}
+    settings: SurfaceOptions = {**options, "probability": options.get("probability") or 0.5}
     surface = surface_settings(section, format=format, **settings)
 
     name, solid = _solid_of(mesh, closed, watertight_resolution)
@@ -192,7 +193,7 @@ def fit(
     where, truth = label_points(solid, SCORED, 0, 0.0, rng)
     iou = intersection_over_union(field(where) > surface.level, truth)
     result = solid.frame.mesh_to_source(learned.model.surface(c, latent=z, **settings))
-    told = {"mesh": name, "iou": iou, "threshold": surface.threshold, **learned.as_dict()}
+    told = {"mesh": name, "iou": iou, "probability": surface.probability, **learned.as_dict()}
     record = _record(solid, seed, told)
     if folder is not None:
         _write_result(folder, learned.code, result, surface.format, record)

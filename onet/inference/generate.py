@@ -25,7 +25,7 @@ from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Key, Row
 from onet.inference.observing import observe, reconstruct
 from onet.inference.reconstructor import Reconstructor, load
-from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions, renamed_options
 from onet.inference.targets import SAMPLES, Target, Wanted, find
 from onet.inference.writing import failed, write
 from onet.locks import hold, writer
@@ -85,6 +85,7 @@ class GenerationReport:
         return sum(row[column] is True for row in self.rows)
 
 
+@renamed_options
 @reports_progress
 @writer
 def generate(

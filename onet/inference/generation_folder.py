@@ -123,7 +123,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a folder written by `onet generate`")
-    settings = read_json(path, _KINDS)
+    settings = with_present_names(read_json(path, _KINDS))
     for part, kinds in (("checkpoint", _CHECKPOINT_KINDS), ("config", {"data": dict | None})):
         check_kinds(settings.get(part) or {}, kinds, f"{path}: {part}")
     if "split" in settings:
@@ -131,6 +131,16 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if not all(isinstance(name, str) for name in settings.get("categories") or []):
         raise DataError(f"{path}: 'categories' holds what is no name; {_MAKE_IT_AGAIN}")
     return settings
+
+
+def with_present_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of an extraction with the present names of their keys.
+
+    What earlier versions wrote calls the probability on the surface `threshold`.
+    """
+    if "threshold" not in settings or "probability" in settings:
+        return settings
+    return {"probability" if key == "threshold" else key: v for key, v in settings.items()}
 
 
 def read_json(path: Path, kinds: Mapping[str, type | UnionType] | None = None) -> dict[str, Any]:

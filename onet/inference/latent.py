@@ -33,7 +33,7 @@ from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Observation, Reconstructor, load
-from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions, renamed_options
 from onet.locks import OWN, hold, writer
 from onet.nn.code import Code
 from onet.parallel import run_tasks
@@ -139,6 +139,7 @@ def observation_code(
     return _global(model, code)
 
 
+@renamed_options
 @reports_progress
 def interpolate(
     source: str | os.PathLike[str],
@@ -196,6 +197,7 @@ def interpolate(
     return _write_walk(source, model, walk, target, seed, overwrite, options)
 
 
+@renamed_options
 @reports_progress
 def sample_grid(
     source: str | os.PathLike[str],
@@ -390,7 +392,8 @@ def _clear(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
     if out.is_dir() and any(path.name not in OWN for path in out.iterdir()):
         if not (out / SETTINGS).is_file():
             raise ConfigError(f"{out}: holds something else; choose another folder")
-        if not overwrite and json.loads(json.dumps(settings)) != folder.read_json(out / SETTINGS):
+        before = folder.with_present_names(folder.read_json(out / SETTINGS))
+        if not overwrite and json.loads(json.dumps(settings)) != before:
             raise ConfigError(
                 f"{out}: another walk is there already; choose another folder, or overwrite it"
             )

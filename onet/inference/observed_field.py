@@ -29,7 +29,7 @@ class ObservedField:
     Called with points it gives the logits, so that it can be handed to `onet.extract_mesh`,
     `onet.refine_roots` and `onet.dual_contouring`:
 
-        mesh = onet.extract_mesh(field, bounds=field.bounds, threshold=field.level)
+        mesh = onet.extract_mesh(field, bounds=field.bounds, level=field.level)
 
     Points are an array (N, 3), or anything that becomes one, and give NumPy arrays; or a tensor on
     any device, and give tensors there, without a graph for autograd. N may be 0. They are brought

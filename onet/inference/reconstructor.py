@@ -32,6 +32,7 @@ from onet.inference.scaling import UNCHANGED, Scaling
 from onet.inference.surface import (
     SURFACE_OPTIONS,
     SurfaceOptions,
+    renamed_options,
     surface_settings,
     take_surface,
 )
@@ -58,7 +59,7 @@ def load(
 
     Args:
         path: a checkpoint file, a run folder (its best checkpoint, else its last one; with the
-            threshold that `onet threshold --apply` left there, if any), or a `.pt` file of the
+            probability that `onet threshold --apply` left there, if any), or a `.pt` file of the
             published Occupancy Networks.
         device: `cpu`, `cuda` or `mps`; `auto` takes a GPU if there is one.
         config: configuration of a `.pt` file, which has none of its own, or the name or file of
@@ -83,10 +84,10 @@ def load(
     )
     if calibration:
         logger.info(
-            "%s: calibrated; the network's threshold %g is a probability of %.4g",
+            "%s: calibrated; the network's probability %g is one of %.4g",
             checkpoint.path,
-            checkpoint.config.generation.threshold,
-            loaded.generation_settings().threshold,
+            checkpoint.config.generation.probability,
+            loaded.generation_settings().probability,
         )
     return loaded
 
@@ -262,20 +263,22 @@ class Reconstructor:
         drawn: Tensor = self.model.sample_prior(1, generator)[0]
         return drawn
 
+    @renamed_options
     def generation_settings(self, **changes: Any) -> GenerationConfig:
         """The section `generation` of the configuration, with changes; None changes nothing.
 
-        The configured threshold is the network's own probability; here it is the calibrated one
+        The configured probability is the network's own; here it is the calibrated one
         at the same places. `simplify=0` stands for null, which keeps all faces.
 
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
         section = self.config.generation
-        threshold = self.scaling.calibrated(section.threshold)
-        section = section.model_copy(update={"threshold": threshold})
+        probability = self.scaling.calibrated(section.probability)
+        section = section.model_copy(update={"probability": probability})
         return surface_settings(section, **changes)
 
+    @renamed_options
     def extract(
         self,
         observation: Prepared,
@@ -290,6 +293,7 @@ class Reconstructor:
         """
         return self.surface(self.encode(observation), latent=latent, seed=seed, **options)
 
+    @renamed_options
     def surface(
         self,
         code: Code,
@@ -325,6 +329,7 @@ class Reconstructor:
             mesh.metadata["familiarity"] = familiarity
         return mesh
 
+    @renamed_options
     def reconstruct(
         self,
         observation: Observation = None,
@@ -362,6 +367,7 @@ class Reconstructor:
         """
         return self._reconstruct([observation], seed, frame, options)
 
+    @renamed_options
     def reconstruct_several(
         self,
         observations: Sequence[Observation],
@@ -391,6 +397,7 @@ class Reconstructor:
         check_several(self.input)
         return self._reconstruct(observations, seed, frame, options)
 
+    @renamed_options
     def reconstruct_many(
         self,
         observations: Iterable[Observation],

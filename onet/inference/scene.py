@@ -18,7 +18,7 @@ from onet.errors import ConfigError, DataError
 from onet.geometry.field_values import Field
 from onet.geometry.normalization import UnitFrame
 from onet.inference.scene_field import EMPTY, FEWEST, MARGIN, SceneField, packed
-from onet.inference.surface import SurfaceOptions, take_surface
+from onet.inference.surface import SurfaceOptions, renamed_options, take_surface
 from onet.progress import Progress, reports_progress
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def scene_field(
     return field, frame, measured
 
 
+@renamed_options
 @reports_progress
 def reconstruct_scene(
     model: Reconstructor,
@@ -169,7 +170,7 @@ def reconstruct_scene(
         "crowded": crowded,
         "encoded": field.encoded,
         "resolution": settings.resolution,
-        "threshold": settings.threshold,
+        "probability": settings.probability,
         "seconds": round(time.perf_counter() - start, 3),
     }
     return mesh

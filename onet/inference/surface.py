@@ -19,6 +19,7 @@ from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify
 from onet.geometry.uncertainty import vertex_uncertainty
 from onet.inference.published_refinement import TorchField, refine_published
+from onet.renamed import renamed_arguments
 
 
 class SurfaceOptions(TypedDict, total=False):
@@ -26,10 +27,10 @@ class SurfaceOptions(TypedDict, total=False):
 
     Attributes:
         resolution: cells along an edge of the extraction grid.
-        threshold: probability in (0, 1) above which a point is inside. Of a calibrated model it is
-            the calibrated one; that as configured is the network's own, so that calibration moves
-            no surface by itself.
-        refine: `root` moves every vertex to where the field crosses the threshold on its lattice
+        probability: in (0, 1), above which a point is inside. Of a calibrated model it is the
+            calibrated one; that as configured is the network's own, so that calibration moves no
+            surface by itself. Its former name `threshold` is taken, with a DeprecationWarning.
+        refine: `root` moves every vertex to where the field crosses the level on its lattice
             edge; `published` descends the loss of the publication, after simplification; `none`.
         refine_steps: steps of the published refinement.
         mode: `exact` or `fast`, see `onet.extract_mesh`.
@@ -43,7 +44,7 @@ class SurfaceOptions(TypedDict, total=False):
     """
 
     resolution: int | None
-    threshold: float | None
+    probability: float | None
     refine: Literal["none", "root", "published"] | None
     refine_steps: int | None
     mode: Literal["exact", "fast"] | None
@@ -55,6 +56,9 @@ class SurfaceOptions(TypedDict, total=False):
 
 
 SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
+
+renamed_options = renamed_arguments(threshold="probability")
+"""Decorator of functions that take `SurfaceOptions`: former names of options stay valid."""
 
 
 def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
@@ -98,7 +102,7 @@ def take_surface(
         field,
         bounds=bounds,
         resolution=resolution,
-        probability=settings.threshold,
+        probability=settings.probability,
         mode=settings.mode,
         seeds=seeds,
         batch_size=batch,
@@ -115,7 +119,7 @@ def take_surface(
         mesh = refine_published(
             differentiable,
             mesh,
-            settings.threshold,
+            settings.probability,
             steps=settings.refine_steps,
             batch_size=batch,
             device=device,

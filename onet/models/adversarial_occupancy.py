@@ -28,7 +28,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
     generated ones at the same points. Generated occupancies are probabilities. Real ones are 0 or
     1, by which alone they could be told apart, so they are softened: `sigmoid(d / softness)` with
     the distance d to the surface, positive inside. That is a function which the decoder can be; its
-    level 1/2 is the surface, so take `generation.threshold: 0.5`.
+    level 1/2 is the surface, so take `generation.probability: 0.5`.
 
     With a latent encoder it is a variational autoencoder as well, and its loss the negative
     evidence lower bound plus `training.adversarial.weight` times the generator's loss on samples of

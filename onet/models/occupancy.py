@@ -192,7 +192,7 @@ class OccupancyNetwork(nn.Module):
     def validate(
         self, batch: dict[str, Any], settings: GenerationConfig | None = None
     ) -> dict[str, Tensor]:
-        """Per item (B,): `iou` at the generation threshold, `loss` and `loss_per_point`.
+        """Per item (B,): `iou` at the probability of `generation`, `loss` and `loss_per_point`.
 
         IoU is over the query points; it is 1 where neither truth nor prediction has any inside.
         Points are decoded `settings.batch_size` at a time. The model must be in eval mode.

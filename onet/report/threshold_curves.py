@@ -1,4 +1,4 @@
-"""What a search for the threshold found, as curves."""
+"""What a search for the probability on the surface found, as curves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @writer
 def draw_threshold(report: ThresholdReport) -> Path:
-    """Draw the IoU over the threshold; where there were meshes, accuracy over completeness too.
+    """Draw the IoU over the probability; where there were meshes, accuracy over completeness too.
 
     Returns:
         The PNG file, `threshold.png` in the folder of the search.
@@ -32,7 +32,7 @@ def draw_threshold(report: ThresholdReport) -> Path:
     _draw_iou(left, report)
     for axes in others:
         _draw_meshes(axes, meshed)
-        axes.set_title(f"meshes of {report.settings['meshes']} items, by threshold")
+        axes.set_title(f"meshes of {report.settings['meshes']} items, by probability")
     path = report.out / PICTURE
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
@@ -40,27 +40,27 @@ def draw_threshold(report: ThresholdReport) -> Path:
 
 
 def _draw_iou(axes: Axes, report: ThresholdReport) -> None:
-    """Draw the curves of the categories and of all items, and lines at two thresholds."""
+    """Draw the curves of the categories and of all items, and lines at two probabilities."""
     rows, configured = report.rows, report.settings["configured"]
-    thresholds = [row["threshold"] for row in rows]
+    probabilities = [row["probability"] for row in rows]
     for key in rows[0]:
         if key.startswith("iou "):
             values = [row[key] for row in rows]
-            axes.plot(thresholds, values, linewidth=0.8, label=key.removeprefix("iou "))
-    axes.plot(thresholds, [row["iou"] for row in rows], "k", linewidth=2, label="mean of items")
+            axes.plot(probabilities, values, linewidth=0.8, label=key.removeprefix("iou "))
+    axes.plot(probabilities, [row["iou"] for row in rows], "k", linewidth=2, label="mean of items")
     axes.axvline(report.best, color="k", linestyle="--", label=f"best {report.best:g}")
     axes.axvline(configured, color="0.6", linestyle=":", label=f"configured {configured:g}")
-    axes.set(xlabel="threshold", ylabel="IoU", xlim=(0, 1))
+    axes.set(xlabel="probability on the surface", ylabel="IoU", xlim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="x-small")
 
 
 def _draw_meshes(axes: Axes, rows: Sequence[Row]) -> None:
-    """Draw accuracy over completeness, each point with its threshold."""
+    """Draw accuracy over completeness, each point with its probability."""
     axes.plot([row["completeness"] for row in rows], [row["accuracy"] for row in rows], "k.-")
     for row in rows:
         where = (row["completeness"], row["accuracy"])
-        axes.annotate(f"{row['threshold']:g}", where, (4, 4), textcoords="offset points")
+        axes.annotate(f"{row['probability']:g}", where, (4, 4), textcoords="offset points")
     axes.set(
         xlabel="completeness [longest edge], less is better",
         ylabel="accuracy [longest edge], less is better",
