@@ -117,7 +117,7 @@ def _measure(
         union = together[rng.choice(len(together), len(clouds[0]), replace=False)]
         codes = [model.encode(union)] * len(CONTENDERS)
         if views > 1:
-            codes = [model.encode_several(clouds[:views]), codes[0], model.encode(together)]
+            codes = [model.encode_multiview(clouds[:views]), codes[0], model.encode(together)]
         for contender, code in zip(CONTENDERS, codes, strict=True):
             inside = model.field_of_code(code)(points) > level
             scores[views, contender] = intersection_over_union(inside, occupancies)

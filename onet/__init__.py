@@ -33,7 +33,7 @@ Single shapes:
 
 What a trained network offers, and the frame that it works in:
 
-    Reconstructor       reconstruct, reconstruct_many, reconstruct_several, field
+    Reconstructor       reconstruct, reconstruct_many, reconstruct_multiview, field
     UnitFrame           where in the user's coordinates an object is, and how large
     Config              a configuration
     OnetError           what is wrong with a file, a setting or a folder, and what to do

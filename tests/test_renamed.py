@@ -12,6 +12,7 @@ from ball_model import load_ball
 from onet.cli import app
 from onet.config import load_config
 from onet.config.loader import parse_config
+from onet.data.inputs import Input
 from onet.errors import ConfigError, DataError, OnetError
 from onet.inference.generation_folder import read_settings
 from onet.inference.run_threshold import read_applied
@@ -31,17 +32,35 @@ def test_a_former_argument_is_the_present_one_and_the_caller_is_warned():
         function(1, threshold=0.5, probability=0.5)
 
 
-@pytest.mark.parametrize("method", ["reconstruct", "extract", "reconstruct_several"])
+@pytest.mark.parametrize("method", ["reconstruct", "extract", "reconstruct_multiview"])
 def test_a_model_takes_the_former_name_of_the_probability(method):
     model = load_ball("pointcloud")
     points = np.random.default_rng(0).normal(size=(40, 3))
     cloud = (0.3 * points / np.linalg.norm(points, axis=1)[:, None]).astype(np.float32)
-    given = [cloud] if method == "reconstruct_several" else cloud
+    given = [cloud] if method == "reconstruct_multiview" else cloud
     expected = getattr(model, method)(given, probability=0.4, resolution=16)
     with pytest.warns(DeprecationWarning, match="threshold is called probability") as warned:
         found = getattr(model, method)(given, threshold=0.4, resolution=16)
     assert len(warned) == 1
     np.testing.assert_array_equal(found.vertices, expected.vertices)
+
+
+def test_the_former_name_of_a_reconstruction_from_many_views():
+    model = load_ball("pointcloud")
+    clouds = [np.random.default_rng(i).normal(size=(40, 3)).astype(np.float32) for i in (0, 1)]
+    expected = model.reconstruct_multiview(clouds, resolution=16, probability=0.4)
+    with pytest.warns(DeprecationWarning, match="reconstruct_multiview"):
+        found = model.reconstruct_several(clouds, resolution=16, probability=0.4)
+    np.testing.assert_array_equal(found.vertices, expected.vertices)
+
+
+def test_an_input_that_says_several_is_understood():
+    with pytest.warns(DeprecationWarning, match="several is called multiview"):
+
+        class Single(Input):
+            several = False
+
+    assert not Single.multiview and Input.multiview
 
 
 def test_former_keys_of_configurations_load(tmp_path: Path) -> None:

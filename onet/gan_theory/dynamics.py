@@ -16,18 +16,18 @@ from onet.errors import ConfigError
 from onet.gan_theory.games.game import Game, Matrix, Vector
 from onet.registry import nearest
 
-Step = Callable[[Vector], Vector]
-Scheme = Callable[[Game, Vector], Step]  # game and step sizes (n,) -> step
+UpdateOperator = Callable[[Vector], Vector]
+Scheme = Callable[[Game, Vector], UpdateOperator]  # game and step sizes (n,) -> update operator
 
 DIVERGED = 1e12  # a state beyond this ends a trajectory
 
 
-def euler(game: Game, sizes: Vector) -> Step:
+def euler(game: Game, sizes: Vector) -> UpdateOperator:
     """Simultaneous gradient descent ([M] Algorithm 1)."""
     return lambda x: x + sizes * game.field(x)
 
 
-def heun(game: Game, sizes: Vector) -> Step:
+def heun(game: Game, sizes: Vector) -> UpdateOperator:
     """The mean of the slopes at both ends of an Euler step; second order."""
 
     def step(x: Vector) -> Vector:
@@ -37,7 +37,7 @@ def heun(game: Game, sizes: Vector) -> Step:
     return step
 
 
-def rk4(game: Game, sizes: Vector) -> Step:
+def rk4(game: Game, sizes: Vector) -> UpdateOperator:
     """The classical Runge-Kutta method of fourth order."""
 
     def step(x: Vector) -> Vector:
@@ -50,12 +50,12 @@ def rk4(game: Game, sizes: Vector) -> Step:
     return step
 
 
-def extragradient(game: Game, sizes: Vector) -> Step:
+def extragradient(game: Game, sizes: Vector) -> UpdateOperator:
     """A step from x with the slope at the end of an Euler step."""
     return lambda x: x + sizes * game.field(x + sizes * game.field(x))
 
 
-def optimistic(game: Game, sizes: Vector) -> Step:
+def optimistic(game: Game, sizes: Vector) -> UpdateOperator:
     """Optimistic mirror descent: 2 v_k - v_(k-1) instead of v_k, and v_0 in the first step."""
     before: list[Vector] = []
 
@@ -68,7 +68,7 @@ def optimistic(game: Game, sizes: Vector) -> Step:
     return step
 
 
-def alternating(game: Game, sizes: Vector, n_g: int = 1, n_d: int = 1) -> Step:
+def alternating(game: Game, sizes: Vector, n_g: int = 1, n_d: int = 1) -> UpdateOperator:
     """First n_g steps of the generator, then n_d of the discriminator ([M] Algorithm 2)."""
     n = game.generator
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,13 +113,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_several(input: Input) -> None:
+def check_multiview(input: Input) -> None:
     """Refuse several observations of one object for models that have none, or one only.
 
     Raises:
         ConfigError: the model is unconditional, or has one learned code a shape.
     """
-    if not input.several:
+    if not input.multiview:
         raise ConfigError(
             f"several observations: the model has input {INPUTS.name_of(input)!r}, it does not "
             "observe objects; use a model that does"
@@ -170,7 +171,7 @@ class Reconstructor:
             logger.info("the camera of the picture is not known; it is estimated from the picture")
         return code
 
-    def encode_several(
+    def encode_multiview(
         self,
         observations: Sequence[Prepared],
     ) -> Tensor:  # (C,)
@@ -368,7 +369,7 @@ class Reconstructor:
         return self._reconstruct([observation], seed, frame, options)
 
     @renamed_options
-    def reconstruct_several(
+    def reconstruct_multiview(
         self,
         observations: Sequence[Observation],
         *,
@@ -394,8 +395,18 @@ class Reconstructor:
         """
         if not len(observations):
             raise DataError("observations: none given; give at least one")
-        check_several(self.input)
+        check_multiview(self.input)
         return self._reconstruct(observations, seed, frame, options)
+
+    @renamed_options
+    def reconstruct_several(
+        self, observations: Sequence[Observation], **options: Any
+    ) -> trimesh.Trimesh:
+        """Former name of `reconstruct_multiview`."""
+        warnings.warn(
+            "reconstruct_several is called reconstruct_multiview now", DeprecationWarning, 2
+        )
+        return self.reconstruct_multiview(observations, **options)
 
     @renamed_options
     def reconstruct_many(
@@ -484,7 +495,7 @@ class Reconstructor:
         frame = self.common_frame([raw for raw, _ in read], name) if frame is None else frame
         rng = np.random.default_rng(seed)
         prepared = [self.input.observe(raw, rng, frame) for raw, _ in read]
-        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_several(prepared)
+        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_multiview(prepared)
         return _Seen(code, frame, name, prepared[0])
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:

@@ -13,7 +13,7 @@ from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder
-from onet.inference.reconstructor import Reconstructor, check_several
+from onet.inference.reconstructor import Reconstructor, check_multiview
 from onet.names import told_apart
 
 SAMPLES = "samples"
@@ -80,7 +80,7 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
         DataError: there is nothing, or it is damaged.
     """
     if wanted.views is not None:
-        check_several(model.input)
+        check_multiview(model.input)
     origin: dict[str, Any]
     if wanted.samples is not None:
         targets, origin = _samples(model, wanted.samples), {"input": SAMPLES}
@@ -102,7 +102,7 @@ def _samples(model: Reconstructor, count: int) -> list[Target]:
 def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
     """The items of a split of a store."""
     if wanted.views is not None:
-        model.input.check_several_of_item()
+        model.input.check_views_of_item()
     settings = model.config.data
     root, split = wanted.data or settings.path, wanted.split or settings.test_split
     chosen = list(wanted.categories or settings.categories or Store(root).categories)

@@ -44,8 +44,8 @@ from onet.training.memory import keep_freed_memory
 from onet.training.result import TrainingResult
 from onet.training.resumption import checkpoint_to_resume
 from onet.training.schedule import LearningRate
-from onet.training.step import build_step
 from onet.training.stream import ItemSource, training_batches
+from onet.training.update import build_update
 from onet.training.validation import validate
 
 logger = logging.getLogger(__name__)
@@ -155,7 +155,7 @@ class _Run:
         self.git = git_state(Path.cwd())
         checkpoint = self._read_checkpoint() if resuming else None
         self.learning_rate = LearningRate(settings)
-        self.step = build_step(self.fabric, self.model, settings)
+        self.update = build_update(self.fabric, self.model, settings)
         self.average = AveragedModel(self.model, settings.ema) if settings.ema else None
         if checkpoint is not None:
             self._load_training_state(checkpoint)
@@ -190,9 +190,9 @@ class _Run:
     def _load_training_state(self, checkpoint: checkpoints.Checkpoint) -> None:
         # Where there is an average, the checkpoint held it; the weights in training are beside.
         state = checkpoints.load_training_state(
-            self.last_path.parent, self.model, self.step.optimizer, self.iteration
+            self.last_path.parent, self.model, self.update.optimizer, self.iteration
         )
-        self.step.load_state_dict(state)
+        self.update.load_state_dict(state)
         logger.info(
             "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
             self.run_dir,
@@ -303,7 +303,7 @@ class _Run:
         ).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0]))
         self.rate = self.learning_rate(self.iteration, self._shared_minutes())
-        losses = self.step(self.fabric.to_device(batch), self.iteration, self.rate)
+        losses = self.update(self.fabric.to_device(batch), self.iteration, self.rate)
         if self.average:
             self.average.update(self.model, self.iteration + 1)
         return losses
@@ -454,10 +454,10 @@ class _Run:
         if self.log:
             self.log.flush()
         if path == self.last_path:
-            state = self.step.optimizer.state_dict()
+            state = self.update.optimizer.state_dict()
             if self.average:
                 state |= {checkpoints.WEIGHTS: self.model.state_dict()}
-            if more := self.step.state_dict():
+            if more := self.update.state_dict():
                 state |= {checkpoints.STEP: more}
             checkpoints.save_last(path.parent, self.evaluated, state, self.config, metadata)
         else:

@@ -22,7 +22,7 @@ from onet.data.images import (
 )
 from onet.data.inputs._protocol import UNIT, Arrays, Collected, Input
 from onet.data.inputs._registry import INPUTS
-from onet.data.inputs.several import evenly
+from onet.data.inputs.views import evenly
 from onet.data.photographs import find_photographs
 from onet.data.store import CAMERAS, RENDERINGS, Item
 from onet.errors import ConfigError, DataError
@@ -110,7 +110,7 @@ class ImageInput(Input):
             return random_resized_crop(open_image(files[number]), rng, self.size)
         return self.view_of(item, number)
 
-    def sample_several(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
+    def sample_views(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
         """Return `count` pictures evenly spaced among the item's, from the configured one on.
 
         Raises:
@@ -126,7 +126,7 @@ class ImageInput(Input):
         numbers = evenly(range(first, first + len(files)), count)
         return [self.view_of(item, number % len(files)) for number in numbers]
 
-    def check_several_of_item(self) -> None:
+    def check_views_of_item(self) -> None:
         """Accept: an item may have several pictures."""
 
     def choose(self, item: Item, rng: np.random.Generator) -> int:

@@ -28,7 +28,7 @@ class IndexInput(Input):
     """
 
     kind: ClassVar[InputKind] = "index"
-    several: ClassVar[bool] = False
+    multiview: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     defines_frame: ClassVar[bool] = False
 

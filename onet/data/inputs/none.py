@@ -24,7 +24,7 @@ class NoInput(Input):
 
     kind: ClassVar[InputKind] = "none"
     conditions: ClassVar[bool] = False
-    several: ClassVar[bool] = False
+    multiview: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     defines_frame: ClassVar[bool] = False
 

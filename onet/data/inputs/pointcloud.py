@@ -107,7 +107,7 @@ class PointCloudInput(Input):
         noise = rng.standard_normal(chosen.shape, dtype=np.float32)
         return chosen + np.float32(self.noise) * noise
 
-    def check_several_of_item(self) -> None:
+    def check_views_of_item(self) -> None:
         """Accept: clouds of an item are drawn independently, each with its own noise."""
 
     def read(self, path: str | Path) -> NDArray[np.float64]:
