@@ -361,7 +361,7 @@ def test_integrators_need_plain_descent() -> None:
             with pytest.raises(ConfigError, match="use SGD without momentum"):
                 AdversarialTrainer(networks, optimizer, options=AdversarialOptions(update=update))
         AdversarialTrainer(networks, optimizer, options=AdversarialOptions(update="simultaneous"))
-    with pytest.raises(ConfigError, match="further steps of one player"):
+    with pytest.raises(ConfigError, match="further steps of one network"):
         AdversarialOptions(update="heun", discriminator_steps=2)
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onet.data.check import check_store
+from onet.data.mesh_files import find_meshes
 from onet.data.prepare import prepare
-from onet.data.sources import find_meshes
 from onet.data.splits import assign_splits
 from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, Store
 from onet.errors import DataError

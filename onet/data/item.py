@@ -14,9 +14,9 @@ import numpy as np
 
 from onet.data import integrity
 from onet.data.closed_mesh import ClosedMesh, close_mesh
+from onet.data.mesh_files import MeshFile
 from onet.data.parts import PARTS, PARTS_KEY, Part, Shape
 from onet.data.settings import PrepareSettings
-from onet.data.sources import Source
 from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, write_pointcloud, write_points
 from onet.errors import DataError, StorageError
 from onet.files import replacing
@@ -37,7 +37,7 @@ class ItemPlan:
     """What is to be done for one item.
 
     Attributes:
-        source: the mesh file.
+        mesh_file: the mesh file.
         folder: of the item.
         settings: of points and mesh.
         wanted: the parts that are asked for besides.
@@ -47,7 +47,7 @@ class ItemPlan:
         damaged: files that are not as they were written, with what is wrong.
     """
 
-    source: Source
+    mesh_file: MeshFile
     folder: Path
     settings: PrepareSettings
     wanted: list[Part]
@@ -61,13 +61,13 @@ class ItemPlan:
 
 
 def plan_item(
-    source: Source, folder: Path, settings: PrepareSettings, wanted: list[Part]
+    mesh_file: MeshFile, folder: Path, settings: PrepareSettings, wanted: list[Part]
 ) -> ItemPlan:
     """Return what is missing of an item; what an earlier run finished is hashed."""
-    plan = ItemPlan(source, folder, settings, wanted)
+    plan = ItemPlan(mesh_file, folder, settings, wanted)
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if settings.overwrite or not _same_origin(source.path, settings, record):
+        if settings.overwrite or not _same_origin(mesh_file.path, settings, record):
             return plan.anew()
         if damaged := _damaged(folder, integrity.CORE, record):
             return replace(plan.anew(), damaged=damaged)
@@ -89,8 +89,8 @@ def _same_origin(path: Path, settings: PrepareSettings, record: dict[str, Any]) 
 
 def _source_hashes(path: Path, record: dict[str, Any]) -> dict[str, str]:
     """Return the hashes of the files that an item was made of, by their names beside the mesh."""
-    source = record["source"]
-    return {path.name: source["sha256"]} | source.get(SIDE_FILES, {})
+    made_of = record["source"]
+    return {path.name: made_of["sha256"]} | made_of.get(SIDE_FILES, {})
 
 
 def _damaged(folder: Path, names: Iterable[str], record: dict[str, Any]) -> dict[str, str]:
@@ -120,7 +120,7 @@ def prepare_item(plan: ItemPlan) -> dict[str, Any]:
 def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
     """Read the mesh, close it, write what is missing, and at last the record."""
     start = time.monotonic()
-    path, settings, missing = plan.source.path, plan.settings, plan.missing
+    path, settings, missing = plan.mesh_file.path, plan.settings, plan.missing
     colors = any(part.needs_colors for part in missing)
     mesh = load_mesh(path, colors=colors, data=path.read_bytes())
     read = mesh.metadata["sources"]  # hashes of what was parsed, whatever the files hold by now
@@ -129,7 +129,7 @@ def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
     closed = None
     if plan.record is None or any(part.needs_closed_mesh for part in missing):
         closed = close_mesh(mesh, str(path), settings.resolution, settings.thickness)
-    shape = Shape(plan.source.name, mesh, closed, settings.padding)
+    shape = Shape(plan.mesh_file.name, mesh, closed, settings.padding)
     record = plan.record if plan.record is not None else _write_core(plan, shape)
     _write_parts(plan, shape, record)
     if side := {name: digest for name, digest in read.items() if name != path.name}:
@@ -159,10 +159,10 @@ def _write_core(plan: ItemPlan, shape: Shape) -> dict[str, Any]:
     closed, settings, folder = shape.require_closed(), plan.settings, plan.folder
     mesh, frame = closed.mesh, closed.frame
     _discard(folder)
-    rng = np.random.default_rng([settings.seed, zlib.crc32(plan.source.name.encode())])
+    rng = np.random.default_rng([settings.seed, zlib.crc32(plan.mesh_file.name.encode())])
     points = sample_box(settings.points, settings.padding, rng).astype(np.float16)
     occupancies = contains(mesh, points.astype(np.float32))
-    _check_both(occupancies, plan.source.path)
+    _check_both(occupancies, plan.mesh_file.path)
     surface, normals, _ = sample_surface(mesh, settings.surface, rng)
     stored, note = _simplified(mesh, settings.stored_faces)
 
@@ -180,11 +180,11 @@ def _new_record(plan: ItemPlan, original: trimesh.Trimesh, closed: ClosedMesh) -
     from onet.geometry.topology import topology
 
     return {
-        "category": plan.source.category,
-        "model": plan.source.model,
+        "category": plan.mesh_file.category,
+        "model": plan.mesh_file.model,
         "source": {
-            "file": plan.source.file,
-            "sha256": original.metadata["sources"][plan.source.path.name],
+            "file": plan.mesh_file.file,
+            "sha256": original.metadata["sources"][plan.mesh_file.path.name],
             "faces": len(original.faces),
             "vertices": len(original.vertices),
             "closed": topology(original).watertight,
