@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks._memory import peak_mib
 from onet.data.inputs import PointCloudInput
-from onet.data.store import POINTCLOUD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD
 from onet.inference.reconstructor import Reconstructor, load
 from onet.metrics.scores import intersection_over_union
 

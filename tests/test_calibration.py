@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import onet
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.cli import app
-from onet.data.store import NEAR_SURFACE, POINTS
+from onet.data.store_folder import NEAR_SURFACE, POINTS
 from onet.errors import CheckpointError, ConfigError
 from onet.evaluation.calibrate import calibrate
 from onet.evaluation.reliability import calibration_error, reliability

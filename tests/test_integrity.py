@@ -9,7 +9,15 @@ import trimesh
 
 from onet.data.check import check_store
 from onet.data.prepare import prepare
-from onet.data.store import MESH, NEAR_SURFACE, POINTCLOUD, POINTS, RECORD, RENDERINGS, VOXELS
+from onet.data.store_folder import (
+    MESH,
+    NEAR_SURFACE,
+    POINTCLOUD,
+    POINTS,
+    RECORD,
+    RENDERINGS,
+    VOXELS,
+)
 from onet.geometry.mesh_io import load_mesh, save_mesh
 
 OPTIONS = {

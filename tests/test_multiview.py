@@ -15,7 +15,8 @@ from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import parse_config
 from onet.data.inputs import ImageInput, PointCloudInput, VoxelInput
 from onet.data.inputs.views import evenly
-from onet.data.store import RENDERINGS, Item
+from onet.data.store import Item
+from onet.data.store_folder import RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame

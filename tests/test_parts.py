@@ -15,7 +15,8 @@ from onet.data.check import check_store
 from onet.data.parts import PARTS, Part, renderings, voxels
 from onet.data.prepare import prepare
 from onet.data.settings import PrepareSettings
-from onet.data.store import MESH, NEAR_SURFACE, POINTS, RECORD, RENDERINGS, VOXELS, Store
+from onet.data.store import Store
+from onet.data.store_folder import MESH, NEAR_SURFACE, POINTS, RECORD, RENDERINGS, VOXELS
 from onet.errors import DataError
 from onet.geometry.cameras import read_cameras
 from onet.geometry.distance import TriangleTree

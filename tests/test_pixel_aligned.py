@@ -23,7 +23,8 @@ from onet.config import Config, parse_config
 from onet.data.build import build_datasets
 from onet.data.inputs import ImageInput
 from onet.data.parts.renderings import write_renderings
-from onet.data.store import CAMERAS, RENDERINGS, Item, Store, write_pointcloud, write_points
+from onet.data.store import Item, Store, write_pointcloud, write_points
+from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import (
     Camera,

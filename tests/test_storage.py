@@ -11,7 +11,7 @@ import trimesh
 from onet import cli
 from onet.checkpoints.checkpoint import torch_save
 from onet.data.prepare import prepare
-from onet.data.store import POINTS, RECORD
+from onet.data.store_folder import POINTS, RECORD
 from onet.errors import StorageError
 from onet.geometry.mesh_io import save_mesh
 from onet.storage import check_writable, explain, refusal

@@ -7,7 +7,8 @@ from typing import Any
 from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
-from onet.data.store import POINTS, Store
+from onet.data.store import Store
+from onet.data.store_folder import POINTS
 
 
 def build_input(config: Config) -> Any:

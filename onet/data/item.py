@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -17,9 +16,9 @@ from onet.data.closed_mesh import ClosedMesh, close_mesh
 from onet.data.mesh_files import MeshFile
 from onet.data.parts import PARTS, PARTS_KEY, Part, Shape
 from onet.data.settings import PrepareSettings
-from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, write_pointcloud, write_points
+from onet.data.store import write_pointcloud, write_points
+from onet.data.store_folder import MESH, POINTCLOUD, POINTS, RECORD, read_record, write_record
 from onet.errors import DataError, StorageError
-from onet.files import replacing
 from onet.geometry.inside import contains
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.sampling import sample_box, sample_surface
@@ -66,7 +65,7 @@ def plan_item(
     """Return what is missing of an item; what an earlier run finished is hashed."""
     plan = ItemPlan(mesh_file, folder, settings, wanted)
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_record(folder)
         if settings.overwrite or not _same_origin(mesh_file.path, settings, record):
             return plan.anew()
         if damaged := _damaged(folder, integrity.CORE, record):
@@ -135,7 +134,7 @@ def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
     if side := {name: digest for name, digest in read.items() if name != path.name}:
         record["source"][SIDE_FILES] = record["source"].get(SIDE_FILES, {}) | side
     record["seconds"] = round(time.monotonic() - start, 3)
-    return write_record(plan, record)
+    return finish_record(plan, record)
 
 
 def _changed(known: Mapping[str, str], read: Mapping[str, str]) -> bool:
@@ -145,7 +144,7 @@ def _changed(known: Mapping[str, str], read: Mapping[str, str]) -> bool:
 def _discard(folder: Path) -> None:
     """Delete the record of an item, and the parts that it says were made with it."""
     try:
-        made = {*json.loads((folder / RECORD).read_text(encoding="utf-8"))[PARTS_KEY]}
+        made = {*read_record(folder)[PARTS_KEY]}
     except (OSError, ValueError, KeyError, TypeError):
         made = set()
     (folder / RECORD).unlink(missing_ok=True)
@@ -225,14 +224,14 @@ def _write_parts(plan: ItemPlan, shape: Shape, record: dict[str, Any]) -> None:
     made = record.get(PARTS_KEY, {})
     kept = {name: settings for name, settings in made.items() if name not in missing}
     if kept != made:
-        _write_json(plan.folder / RECORD, record | {PARTS_KEY: kept})
+        write_record(plan.folder, record | {PARTS_KEY: kept})
     for part in plan.missing:
         part.write(plan.folder, shape)
     if plan.wanted:
         record[PARTS_KEY] = kept | missing
 
 
-def write_record(plan: ItemPlan, record: dict[str, Any]) -> dict[str, Any]:
+def finish_record(plan: ItemPlan, record: dict[str, Any]) -> dict[str, Any]:
     """Write `item.json` with sizes and hashes: those of new files, and for the others known ones.
 
     Parts that were neither made nor verified, of versions that recorded no hashes, get none.
@@ -246,10 +245,5 @@ def write_record(plan: ItemPlan, record: dict[str, Any]) -> dict[str, Any]:
         for name in [*integrity.CORE, *record.get(PARTS_KEY, {})]
         if name in verified
     }
-    _write_json(plan.folder / RECORD, record)
+    write_record(plan.folder, record)
     return record
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

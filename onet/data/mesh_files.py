@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import zlib
@@ -15,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from onet.data.settings import DEFAULT_GROUP_PATTERN, PrepareSettings
-from onet.data.splits import SPLITS
-from onet.data.store import METADATA, RECORD
+from onet.data.store_folder import FAILURES, METADATA, RECORD, SPLITS, list_file, read_record
 from onet.errors import DataError
 from onet.geometry.mesh_io import readable_suffixes
 from onet.geometry.mesh_reading.formats import advice, unread_format
@@ -24,9 +22,7 @@ from onet.locks import OWN
 from onet.names import checked_path, name_problem, portable_key, printable, told_apart
 from onet.registry import nearest
 
-FAILURES = "failures.csv"
-
-_NO_MODEL = tuple(f"{split}.lst" for split in SPLITS)
+_NO_MODEL = tuple(list_file(Path(), split).name for split in SPLITS)
 _NO_CATEGORY = {portable_key(name) for name in (METADATA, FAILURES, *OWN)}
 
 
@@ -284,7 +280,7 @@ def refused(mesh_files: Iterable[MeshFile], root: Path, store: Path) -> dict[str
 def _made_of(folder: Path) -> str | None:
     """The file that an item was made of, as its record says."""
     try:
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        content = read_record(folder)
         return checked_path(content["source"]["file"], str(folder / RECORD))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no record or half of one: the item is nobody's

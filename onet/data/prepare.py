@@ -29,12 +29,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from onet.data import integrity
-from onet.data.item import ItemPlan, plan_item, prepare_item, write_record
+from onet.data.item import ItemPlan, finish_record, plan_item, prepare_item
 from onet.data.mesh_files import (
-    FAILURES,
     MeshFile,
     Selection,
     Unread,
@@ -45,7 +42,7 @@ from onet.data.mesh_files import (
 from onet.data.parts import wanted_parts
 from onet.data.settings import PrepareSettings
 from onet.data.splits import SPLITS, assign_splits, write_splits
-from onet.data.store import METADATA, read_metadata
+from onet.data.store_folder import FAILURES, read_metadata, write_metadata
 from onet.errors import DataError, StorageError
 from onet.files import replacing
 from onet.locks import hold, writer
@@ -186,7 +183,7 @@ def _plan_items(
         if item.record is None or item.missing:
             unfinished.append(item)
         elif not item.record.get(integrity.FILES):
-            write_record(item, item.record)
+            finish_record(item, item.record)
     return unfinished
 
 
@@ -249,8 +246,7 @@ def _write_lists(
     metadata = read_metadata(store)
     for category in result:
         metadata.setdefault(category, {"id": category, "name": category})
-    with replacing(store / METADATA) as temporary:
-        temporary.write_text(yaml.safe_dump(metadata, sort_keys=True), encoding="utf-8")
+    write_metadata(store, metadata)
     return result
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from onet.data import integrity
 from onet.data.parts import PARTS
 from onet.data.settings import PrepareSettings
-from onet.data.store import RECORD, Item
+from onet.data.store import Item
+from onet.data.store_folder import RECORD
 from onet.names import printable
 
 CHOICES = "with the --split, --listing, --category and --max-per-category that it had, if any"

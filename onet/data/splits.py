@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from onet.data.lists import write_list
-from onet.data.store import SPLITS
+from onet.data.store_folder import SPLITS, list_file
 from onet.errors import DataError
 
 Fractions = tuple[float, float, float]
@@ -78,4 +78,4 @@ def write_splits(folder: Path, splits: Mapping[str, str]) -> None:
     """Write `train.lst`, `val.lst` and `test.lst` of one category, sorted, each atomically."""
     for split in SPLITS:
         names = [name for name, assigned in splits.items() if assigned == split]
-        write_list(folder / f"{split}.lst", names)
+        write_list(list_file(folder, split), names)

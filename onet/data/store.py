@@ -1,25 +1,10 @@
-"""The layout of prepared data on disk: that of the published Occupancy Networks download.
+"""Prepared data: the items of a store, read; files of points, written.
 
-    ROOT/metadata.yaml                      {category: {id, name}}
-    ROOT/CATEGORY/{train,val,test}.lst      one model name per line
-    ROOT/CATEGORY/MODEL/points.npz          points (N, 3) float16, occupancies (packed bits)
-    ROOT/CATEGORY/MODEL/pointcloud.npz      points, normals (M, 3) float16
-    ROOT/CATEGORY/MODEL/model_watertight.ply
-    ROOT/CATEGORY/MODEL/points_surface.npz  like points.npz, half of them near the surface
-    ROOT/CATEGORY/MODEL/model.binvox        occupancy grid of the unit cube
-    ROOT/CATEGORY/MODEL/img_choy2016/       pictures 000.jpg, ... and their cameras.npz
-    ROOT/CATEGORY/MODEL/item.json           how the item was made
-
-Points are in the unit frame; both npz files carry `loc` (3,) and `scale`, which take them to the
-source frame. Near-surface points, grid and pictures are there where they were asked for. The
-published ShapeNet download is read unchanged: `metadata.yaml`, the mesh and `item.json` are
-optional, occupancies may be packed or not, and float16 points are used as they are, without the
-jitter of 1e-4 that the published loader adds after the labels were computed.
+What lies where: see `onet.data.store_folder`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from collections.abc import Iterable
@@ -32,6 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.archives import read_member
 from onet.data.lists import read_list
+from onet.data.store_folder import (
+    CAMERAS,
+    MESH,
+    NEAR_SURFACE,
+    POINTCLOUD,
+    POINTS,
+    RECORD,
+    RENDERINGS,
+    SPLITS,
+    VOXELS,
+    list_file,
+    read_metadata,
+    read_record,
+)
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.cameras import Camera, read_cameras
@@ -41,22 +40,9 @@ from onet.geometry.voxels import read_voxels
 from onet.mistaken import mistaken_for
 from onet.names import checked_path, printable
 from onet.registry import nearest
-from onet.safe_yaml import read_yaml_file
-
-POINTS = "points.npz"
-POINTCLOUD = "pointcloud.npz"
-NEAR_SURFACE = "points_surface.npz"
-VOXELS = "model.binvox"
-RENDERINGS = "img_choy2016"
-CAMERAS = "cameras.npz"
-MESH = "model_watertight.ply"
-RECORD = "item.json"
-METADATA = "metadata.yaml"
-SPLITS = ("train", "val", "test")
 
 NAMED = 10  # absent models, in an error message
 _PREPARE_AGAIN = "delete it and prepare the item again with `onet prepare`"
-_METADATA_BYTES, _METADATA_VALUES = 2**23, 500_000
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -195,7 +181,7 @@ class Item:
 
         path = self.path / RECORD
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_record(self.path)
             noise, padding = record["extras"][file]["noise"], record["settings"]["padding"]
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(
@@ -335,7 +321,7 @@ class Store:
         self.categories: list[str] = sorted(
             folder.name
             for folder in self.root.iterdir()
-            if folder.is_dir() and any((folder / f"{split}.lst").is_file() for split in SPLITS)
+            if folder.is_dir() and any(list_file(folder, split).is_file() for split in SPLITS)
         )
         if not self.categories:
             raise DataError(
@@ -354,7 +340,7 @@ class Store:
             DataError: the list is missing or no text, or a name leads out of the category.
         """
         folder = self.root / checked_path(category, f"{self.root}: category")
-        path = folder / f"{checked_path(split, f'{folder}: split')}.lst"
+        path = list_file(folder, checked_path(split, f"{folder}: split"))
         try:
             return read_list(path)
         except FileNotFoundError:
@@ -386,7 +372,7 @@ class Store:
                     absent.append(f"{category}/{model}")
         if absent:
             lists = ", ".join(
-                str(self.root / name / f"{split}.lst")
+                str(list_file(self.root / name, split))
                 for name in dict.fromkeys(name.partition("/")[0] for name in absent)
             )
             named = ", ".join(map(printable, absent[:NAMED]))
@@ -403,26 +389,6 @@ class Store:
                 return folder
         known = sorted({*self.labels, *self.labels.values()})
         raise DataError(f"{self.root}: no category {category!r}; {nearest(category, known)}")
-
-
-def read_metadata(root: Path) -> dict[str, Any]:
-    """`metadata.yaml` of a store, or nothing where there is none.
-
-    Raises:
-        DataError: the file is not a mapping in YAML.
-    """
-    path = root / METADATA
-    if not path.is_file():
-        return {}
-    try:
-        content = read_yaml_file(path, _METADATA_BYTES, _METADATA_VALUES)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: {error}; correct or delete it") from None
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{path}: expected 'category: {{id: ..., name: ...}}' entries; correct or delete it"
-        )
-    return {str(key): value for key, value in content.items()}
 
 
 def write_points(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from onet.checkpoints.checkpoint import FOLDER, resolve_checkpoint
-from onet.data.store import NEAR_SURFACE, POINTS, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import NEAR_SURFACE, POINTS
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.evaluation.reliability import calibration_error
 from onet.inference.calibration import (

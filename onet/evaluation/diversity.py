@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.store import POINTCLOUD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD
 from onet.errors import ConfigError, DataError
 from onet.evaluation.point_features import point_features, points_needed
 from onet.geometry.mesh_io import load_mesh, readable_suffixes

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from onet.data.store import POINTCLOUD, POINTS, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD, POINTS
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from onet.data.store import POINTCLOUD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD
 from onet.errors import DataError
 from onet.evaluation.diversity import NEAREST_COLUMNS
 from onet.files import replacing

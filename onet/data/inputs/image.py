@@ -24,7 +24,8 @@ from onet.data.inputs._protocol import UNIT, Arrays, Collected, Input
 from onet.data.inputs._registry import INPUTS
 from onet.data.inputs.views import evenly
 from onet.data.photographs import find_photographs
-from onet.data.store import CAMERAS, RENDERINGS, Item
+from onet.data.store import Item
+from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.files import replacing
 from onet.geometry.cameras import sees_unit_cube

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
-from onet.data.store import POINTCLOUD, Item
+from onet.data.store import Item
+from onet.data.store_folder import POINTCLOUD
 from onet.data.transforms import Transforms
 from onet.errors import ConfigError
 from onet.files import replacing

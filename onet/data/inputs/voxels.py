@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
-from onet.data.store import VOXELS, Item
+from onet.data.store import Item
+from onet.data.store_folder import VOXELS
 from onet.errors import ConfigError
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import (

@@ -11,7 +11,7 @@ from PIL import Image
 
 from onet.data.parts._part import Part, Shape
 from onet.data.settings import Views
-from onet.data.store import CAMERAS, RENDERINGS
+from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import DataError
 from onet.files import replacing_folder
 from onet.geometry.cameras import Camera, random_cameras, ring_cameras, write_cameras
