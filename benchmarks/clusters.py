@@ -285,7 +285,7 @@ def predicted(shares: tuple[float, ...], loss: str) -> float:
 
 
 def _show(results: dict[tuple[str, str], Row], arguments: argparse.Namespace) -> None:
-    from onet.inference.generation_folder import write_csv
+    from onet.records import write_csv
     from onet.report.tables import print_table
 
     table, every = [], []

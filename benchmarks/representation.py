@@ -30,10 +30,10 @@ from onet.data.store import Item, Store
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.voxels import resample_voxels, voxelize
-from onet.inference.generation_folder import write_csv
 from onet.metrics.scores import intersection_over_union
 from onet.metrics.voxel_iou import voxel_iou
 from onet.parallel import run_tasks
+from onet.records import write_csv
 from onet.report.tables import print_table
 
 Scores = dict[str, float]  # of one representation, by the name of the shape

@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from onet.inference.generation_folder import write_csv
+    from onet.records import write_csv
 
     todo = [
         (method, gamma, rate)
@@ -248,7 +248,7 @@ def _best(results: list[Row], place: int, method: str) -> Row:
 def _show(results: list[Row], floors: dict[str, float], arguments: argparse.Namespace) -> None:
     from scipy.stats import rankdata
 
-    from onet.inference.generation_folder import write_csv
+    from onet.records import write_csv
     from onet.report.tables import print_table
 
     methods = arguments.methods

@@ -14,12 +14,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_box
 from onet.geometry.topology import topology
 from onet.inference.generate import generate
-from onet.inference.generation_folder import (
-    COLUMNS,
-    read_results,
-    read_settings,
-    take_in_turn,
-)
+from onet.inference.generation_folder import COLUMNS, read_results, read_settings, take_in_turn
 
 FRAME = UnitFrame(np.array([10.0, -4.0, 2.0]), 3.0)
 

@@ -37,7 +37,6 @@ from onet.geometry.mesh_io import load_mesh, readable_suffixes
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
 from onet.metrics.birthday import birthday_test
@@ -47,6 +46,7 @@ from onet.metrics.set_metrics import Distance, pairwise_distances, set_metrics
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 
 GENERATED, REFERENCE = "generated", "reference"
 TRAINING, AGAIN = "training shapes", "reference again"
@@ -494,6 +494,6 @@ def _path(shape: Path | Item) -> str:
 def _write(report: DiversityReport) -> None:
     titles = {key: f"{key} [{unit}]" for key, unit in UNITS.items()}
     named = [{titles.get(key, key): value for key, value in row.items()} for row in report.rows]
-    folder.write_csv(report.out / folder.DIVERSITY, ["set", "shapes", *titles.values()], named)
-    folder.write_csv(report.out / folder.NEAREST, NEAREST_COLUMNS, report.nearest)
-    folder.write_json(report.out / folder.DIVERSITY_PROTOCOL, report.protocol)
+    write_csv(report.out / folder.DIVERSITY, ["set", "shapes", *titles.values()], named)
+    write_csv(report.out / folder.NEAREST, NEAREST_COLUMNS, report.nearest)
+    write_json(report.out / folder.DIVERSITY_PROTOCOL, report.protocol)

@@ -29,7 +29,6 @@ from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 from onet.metrics import penalties
 from onet.metrics.penalties import PENALTIES, RULE, f_score_key
@@ -37,6 +36,7 @@ from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +197,7 @@ def evaluate_generation(
     report = EvaluationReport(root, protocol, rows, table, floor_mean, failures)
     _write(root / folder.EVAL_ITEMS, ["category", "model", "status"], [*COUNTS, "reason"], rows)
     _write(root / folder.EVAL, ["category", "items", "failed"], COUNTS, report.rows)
-    folder.write_json(root / folder.PROTOCOL, protocol)
+    write_json(root / folder.PROTOCOL, protocol)
     return report
 
 
@@ -350,4 +350,4 @@ def _write(path: Path, before: Sequence[str], after: Sequence[str], rows: Sequen
     """A CSV file whose columns of scores are named with their units."""
     titles = {key: f"{key} [{unit}]" for key, unit in SCORES.items()}
     named = [{titles.get(key, key): value for key, value in row.items()} for row in rows]
-    folder.write_csv(path, [*before, *titles.values(), *after], named)
+    write_csv(path, [*before, *titles.values(), *after], named)

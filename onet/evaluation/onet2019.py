@@ -28,10 +28,10 @@ from onet.evaluation.meshes import (
     evaluate_generation,
 )
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 
 NAME = "onet2019"
 SAMPLES = 100_000
@@ -194,8 +194,8 @@ def evaluate_onet2019(
     settings = _settings(report, rows, made, provenance)
     titles = {key: f"{key} [{unit}]" for key, unit in UNITS.items()}
     named = [{titles.get(key, key): value for key, value in row.items()} for row in rows]
-    folder.write_csv(root / folder.ONET2019, named[0], named)
-    folder.write_json(root / folder.ONET2019_SETTINGS, settings)
+    write_csv(root / folder.ONET2019, named[0], named)
+    write_json(root / folder.ONET2019_SETTINGS, settings)
     return PublishedTable(rows, settings, report)
 
 

@@ -30,7 +30,7 @@ from onet.errors import ConfigError
 from onet.geometry.field_values import evaluate_in_batches
 from onet.geometry.sampling import surface_area
 from onet.inference import run_threshold
-from onet.inference.generation_folder import Row, take_in_turn, write_csv, write_json
+from onet.inference.generation_folder import take_in_turn
 from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
 from onet.metrics.penalties import RULE
@@ -39,6 +39,7 @@ from onet.nn.code import Code, as_batch
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 from onet.renamed import renamed_arguments
 
 logger = logging.getLogger(__name__)

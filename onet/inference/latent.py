@@ -31,7 +31,6 @@ from onet.errors import ConfigError
 from onet.files import remove
 from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Observation, Reconstructor, load
 from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions, renamed_options
 from onet.locks import OWN, hold, writer
@@ -39,6 +38,7 @@ from onet.nn.code import Code
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, read_json, write_csv, write_json
 
 SETTINGS = "latent.json"
 TABLE = "latent.csv"
@@ -315,7 +315,7 @@ def _write_walk(
     settings = _settings(source, model, walk, seed, options)
     hold(out)
     _clear(out, settings, overwrite)
-    folder.write_json(out / SETTINGS, settings)  # first: an interrupted walk is known by it
+    write_json(out / SETTINGS, settings)  # first: an interrupted walk is known by it
 
     def one(place: Place) -> Row:
         return _write_mesh(model, walk.codes[place], place, out, settings["format"], options)
@@ -325,7 +325,7 @@ def _write_walk(
         if isinstance(outcome, Exception):
             raise outcome
         rows.append({"row": place[0], "column": place[1], **outcome})
-    folder.write_csv(out / TABLE, COLUMNS, rows)
+    write_csv(out / TABLE, COLUMNS, rows)
     return LatentReport(out, settings, rows)
 
 
@@ -392,7 +392,7 @@ def _clear(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
     if out.is_dir() and any(path.name not in OWN for path in out.iterdir()):
         if not (out / SETTINGS).is_file():
             raise ConfigError(f"{out}: holds something else; choose another folder")
-        before = folder.with_present_names(folder.read_json(out / SETTINGS))
+        before = folder.with_present_names(read_json(out / SETTINGS))
         if not overwrite and json.loads(json.dumps(settings)) != before:
             raise ConfigError(
                 f"{out}: another walk is there already; choose another folder, or overwrite it"

@@ -17,8 +17,9 @@ from typing import Any
 from onet.checkpoints.checkpoint import Checkpoint, checksum
 from onet.config import with_changes
 from onet.errors import DataError
-from onet.inference.generation_folder import read_json, with_present_names
+from onet.inference.generation_folder import with_present_names
 from onet.inference.scaling import UNCHANGED, Scaling
+from onet.records import read_json
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import trimesh
 from onet.data.inputs import Input
 from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.inference.observing import Observed
 from onet.inference.targets import Target
+from onet.records import Row
 
 
 def write(

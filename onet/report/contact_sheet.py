@@ -23,9 +23,9 @@ from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
 from onet.geometry.voxels import read_voxels, voxel_mesh
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 from onet.names import printable
+from onet.records import Row, read_csv
 
 Picture = NDArray[np.uint8]  # (size, size, 3)
 Shape = trimesh.Trimesh | NDArray[np.floating]  # or points (N, 3)
@@ -198,7 +198,7 @@ def _read_scores(root: Path) -> dict[folder.Key, float]:
     path = root / folder.EVAL_ITEMS
     if not path.is_file():
         return {}
-    rows = folder.read_csv(path, ("category", "model"), (folder.IOU,))
+    rows = read_csv(path, ("category", "model"), (folder.IOU,))
     return {(row["category"], row["model"]): float(row[folder.IOU]) for _, row in rows}
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from onet.checkpoints.checkpoint import FOLDER
 from onet.evaluation.threshold_search import PICTURE, ThresholdReport
 from onet.files import replacing
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
+from onet.records import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
