@@ -81,6 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     """One run in this process: training, threshold, meshes, scores."""
+    from onet.checkpoints.run_folder import CONFIG
     from onet.config import load_config
     from onet.evaluation.meshes import evaluate_generation
     from onet.evaluation.threshold_search import search_threshold
@@ -90,7 +91,7 @@ def _train(arguments: argparse.Namespace) -> None:
     probability = search_threshold(folder, apply=True).best
     report = generate(folder, limit=arguments.items, resolution=arguments.resolution)
     scores = evaluate_generation(report.out, noise_floor=False).mean
-    metric = load_config(folder / "config.yaml").training.selection_metric
+    metric = load_config(folder / CONFIG).training.selection_metric
     row |= {
         "metric": metric,
         "val": (result.last or {}).get(metric),
@@ -121,10 +122,11 @@ def _reached(arguments: argparse.Namespace, rows: list[Row], first: str) -> None
 
 def _mode(arguments: argparse.Namespace, row: Row) -> str:
     """Whether more (`max`) or less (`min`) of the metric that selects checkpoints is better."""
+    from onet.checkpoints.run_folder import CONFIG
     from onet.config import load_config
 
     folder = arguments.out / "runs" / row["config"] / str(row["seed"])
-    return load_config(folder / "config.yaml").training.selection_mode
+    return load_config(folder / CONFIG).training.selection_mode
 
 
 def _draw_shapes(arguments: argparse.Namespace) -> None:

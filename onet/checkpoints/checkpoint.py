@@ -24,15 +24,13 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from onet.checkpoints.pickled import read_pickled
+from onet.checkpoints.run_folder import BEST, CHECKPOINTS, LAST, best_checkpoint, last_checkpoint
 from onet.config import Config, parse_config
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.mistaken import mistaken_for
 from onet.models.sizes import without_memory
 
-FOLDER = "checkpoints"
-BEST = "best.safetensors"
-LAST = "last.safetensors"
 OPTIMIZER = "optimizer-{iteration}.pt"
 WEIGHTS = "weights"
 STEP = "step"
@@ -222,13 +220,12 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
         raise CheckpointError(f"{path}: no such file or run folder")
     if not path.is_dir():
         return path
-    for name in (BEST, LAST):
-        candidate = path / FOLDER / name
+    for candidate in (best_checkpoint(path), last_checkpoint(path)):
         if candidate.is_file():
             return candidate
     raise CheckpointError(
-        f"{path}: no {FOLDER}/{BEST} or {FOLDER}/{LAST} in this folder; name a run folder "
-        "written by `onet train` that has reached its first checkpoint, or a checkpoint file"
+        f"{path}: no {CHECKPOINTS}/{BEST} or {CHECKPOINTS}/{LAST} in this folder; name a run "
+        "folder written by `onet train` that has reached its first checkpoint, or a checkpoint file"
     )
 
 

@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onet.checkpoints.checkpoint import FOLDER, file_identity, resolve_checkpoint
+from onet.checkpoints.checkpoint import file_identity, resolve_checkpoint
+from onet.checkpoints.run_folder import CHECKPOINTS, THRESHOLD, THRESHOLD_TABLE
 from onet.data.dataset import ShapeDataset
 from onet.data.store import Item, Store
 from onet.errors import ConfigError
@@ -50,7 +51,6 @@ MESH_GRID = tuple(round(0.1 * k, 1) for k in range(1, 7))
 
 MESH_SCORES = ("accuracy", "completeness", "chamfer_l1", "normal_consistency")
 FAILED = "failed"  # meshes without a surface
-CSV, PICTURE = "threshold.csv", "threshold.png"
 
 UNITS = {
     **dict.fromkeys(MESH_SCORES, "longest edge"),
@@ -128,7 +128,7 @@ class ThresholdReport:
             f"best probability {self.best:g} with IoU {s['iou']:.4f}; configured "
             f"{s['configured']:g} with IoU {s['iou_configured']:.4f}; "
             + (f"applied to this run: {applied:g}" if applied else "none applied to this run")
-            + f". See {self.out / run_threshold.FILE}"
+            + f". See {self.out / THRESHOLD}"
         )
 
 
@@ -184,7 +184,7 @@ def search_threshold(
     _check_numbers(limit, meshes, samples)
     folder = _results_folder(source, out, apply)
     checkpoint = resolve_checkpoint(source)
-    hold(folder, below=(FOLDER,))
+    hold(folder, below=(CHECKPOINTS,))
     model = load(checkpoint, device)  # the file: the configured probability, not the one applied
     store = Store(data if data is not None else model.config.data.path)
     dataset = _validation_set(model, store, split, categories)
@@ -433,8 +433,8 @@ def _write(report: ThresholdReport) -> None:
     columns = dict.fromkeys(key for row in report.rows for key in row)
     titles = {key: f"{key} [{UNITS.get(key, 'fraction')}]" for key in columns}
     named = [{titles[key]: value for key, value in row.items()} for row in report.rows]
-    write_csv(report.out / CSV, titles.values(), named)
-    write_json(report.out / run_threshold.FILE, report.settings)
+    write_csv(report.out / THRESHOLD_TABLE, titles.values(), named)
+    write_json(report.out / THRESHOLD, report.settings)
 
 
 def _checked(probabilities: Sequence[float], name: str) -> list[float]:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from onet.adversarial.trainer import AdversarialTrainer
 from onet.checkpoints import checkpoint as checkpoints
+from onet.checkpoints.run_folder import last_checkpoint
 from onet.config import Config, with_changes
 from onet.errors import ConfigError
 from onet.gan_theory.spectrum import GameField
@@ -105,9 +106,9 @@ def load_game(
     if shapes < 1 or (points is not None and points < 1):
         raise ConfigError(f"shapes: {shapes}, points: {points}; losses are means over at least 1")
     path = Path(path)
-    folder = path / checkpoints.FOLDER
-    whole = path.is_dir() and (folder / checkpoints.LAST).is_file()
-    checkpoint = checkpoints.load_checkpoint(folder / checkpoints.LAST if whole else path)
+    last = last_checkpoint(path)
+    whole = path.is_dir() and last.is_file()
+    checkpoint = checkpoints.load_checkpoint(last if whole else path)
     config, iteration = checkpoint.config, checkpoint.metadata["iteration"]
     if data is not None:
         section = with_changes(config.data, {"path": os.fspath(data)}, "data")
@@ -122,7 +123,7 @@ def load_game(
         )
     checkpoints.load_into(model, checkpoint)
     if whole:
-        checkpoints.load_training_state(folder, model, update.optimizer, iteration)
+        checkpoints.load_training_state(last.parent, model, update.optimizer, iteration)
     model.double().train()
 
     if datasets is None:

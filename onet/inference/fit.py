@@ -30,7 +30,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from onet.checkpoints.checkpoint import FOLDER, LAST, load_checkpoint
+from onet.checkpoints.checkpoint import load_checkpoint
+from onet.checkpoints.run_folder import CHECKPOINTS, last_checkpoint
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
 from onet.data.closed_mesh import ClosedMesh, close_mesh, label_points, trust_mesh
@@ -50,7 +51,7 @@ from onet.metrics.scores import intersection_over_union
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 from onet.training.interruption import pass_on
-from onet.training.loop import CHECKPOINTS, train
+from onet.training.loop import train
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def fit(
     """
     folder = None if out is None else Path(out)
     if folder is not None:
-        hold(folder, below=CHECKPOINTS)
+        hold(folder, below=(CHECKPOINTS,))
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
     reconstructor.choose_device(device)  # now, not after training
     learner = _settle(config, steps, learning_rate, seed) if model is None else _load(model, device)
@@ -411,7 +412,7 @@ def _train(
 
 def _is_unfinished(folder: Path, config: Config, fingerprint: str) -> bool:
     """Whether a folder holds the beginning of this very fit."""
-    last = folder / FOLDER / LAST
+    last = last_checkpoint(folder)
     if (folder / RECORD).is_file() or not last.is_file():
         return False
     begun = load_checkpoint(last)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from onet.checkpoints.checkpoint import Checkpoint, checksum
+from onet.checkpoints.run_folder import THRESHOLD
 from onet.config import with_changes
 from onet.errors import DataError
 from onet.inference.generation_folder import with_present_names
@@ -23,7 +24,6 @@ from onet.records import read_json
 
 logger = logging.getLogger(__name__)
 
-FILE = "threshold.json"
 KEYS = {"probability", "sha256", "temperature"}  # and `offset`, if not 0
 NUMBERS = ("probability", "temperature", "offset")
 
@@ -34,7 +34,7 @@ def read_applied(run: Path) -> dict[str, Any] | None:
     Raises:
         DataError: the file is damaged.
     """
-    path = run / FILE
+    path = run / THRESHOLD
     if not path.is_file():
         return None
     applied = read_json(path).get("applied")
@@ -74,7 +74,7 @@ def with_applied_threshold(source: str | os.PathLike[str], checkpoint: Checkpoin
     applied = read_applied(run) if run.is_dir() else None
     if applied is None:
         return checkpoint
-    path = run / FILE
+    path = run / THRESHOLD
     if applied["sha256"] != checksum(checkpoint.path):
         logger.warning(
             "%s: its probability belongs to another checkpoint than %s and is ignored; search "

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onet.checkpoints.checkpoint import FOLDER
-from onet.evaluation.threshold_search import PICTURE, ThresholdReport
+from onet.checkpoints.run_folder import CHECKPOINTS, THRESHOLD_PICTURE
+from onet.evaluation.threshold_search import ThresholdReport
 from onet.files import replacing
 from onet.locks import hold, writer
 from onet.records import Row
@@ -25,7 +25,7 @@ def draw_threshold(report: ThresholdReport) -> Path:
     """
     from matplotlib.figure import Figure
 
-    hold(report.out, below=(FOLDER,))
+    hold(report.out, below=(CHECKPOINTS,))
     meshed = [row for row in report.rows if "accuracy" in row]
     figure = Figure(figsize=(10 if meshed else 5.5, 4), layout="constrained")
     left, *others = figure.subplots(1, 2 if meshed else 1, squeeze=False)[0]
@@ -33,7 +33,7 @@ def draw_threshold(report: ThresholdReport) -> Path:
     for axes in others:
         _draw_meshes(axes, meshed)
         axes.set_title(f"meshes of {report.settings['meshes']} items, by probability")
-    path = report.out / PICTURE
+    path = report.out / THRESHOLD_PICTURE
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
     return path

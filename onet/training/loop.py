@@ -10,7 +10,6 @@ same weights, bit for bit on a CPU with the same number of threads.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -25,10 +24,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from onet.checkpoints import checkpoint as checkpoints
+from onet.checkpoints import run_folder
 from onet.checkpoints.repository import git_state
 from onet.config import Config
 from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
-from onet.files import replacing
 from onet.locks import hold, writer
 from onet.models import build_model, check_config, fit_to_data, load_pretrained
 from onet.progress import Progress, listener, reports_progress
@@ -50,7 +49,6 @@ from onet.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = (checkpoints.FOLDER,)
 """Folders of a run that training writes to; others, of generations for instance, are their own."""
 
 
@@ -107,7 +105,7 @@ def _hold_together(fabric: Fabric, run_dir: Path) -> None:
     problem: FolderInUse | DataError | None = None
     if fabric.is_global_zero:
         try:
-            hold(run_dir, below=CHECKPOINTS)
+            hold(run_dir, below=(run_folder.CHECKPOINTS,))
         except (FolderInUse, DataError) as error:
             problem = error
     problem = fabric.broadcast(problem)
@@ -128,8 +126,8 @@ class _Run:
     ) -> None:
         settings = config.training
         self.config, self.run_dir, self.clock = config, run_dir, clock
-        self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
-        self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
+        self.last_path = run_folder.last_checkpoint(run_dir)
+        self.best_path = run_folder.best_checkpoint(run_dir)
         keep_freed_memory()
         self.threads = choose_threads(settings)
         torch.set_num_threads(self.threads)
@@ -206,8 +204,7 @@ class _Run:
         if not self.fabric.is_global_zero:
             return None
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        with replacing(self.run_dir / "config.yaml") as temporary:
-            temporary.write_text(self.config.to_yaml(), encoding="utf-8")
+        run_folder.write_config(self.run_dir, self.config)
         return RunLog(self.run_dir, self.iteration)
 
     def _read_checkpoint(self) -> checkpoints.Checkpoint:
@@ -493,9 +490,8 @@ class _Run:
             signal=self.interruption.signal if stopped == "interrupted" else None,
         )
         if self.log:
-            with replacing(self.run_dir / "training.json") as temporary:
-                temporary.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
-            draw_curves(self.log, settings.selection_metric, self.run_dir / "curves.png")
+            run_folder.write_training(self.run_dir, asdict(result))
+            draw_curves(self.log, settings.selection_metric, self.run_dir / run_folder.CURVES)
         said = {True: "still improving", False: "no longer improving", None: "too few reports"}
         logger.info(
             "stopped (%s) at iteration %d after %.1f minutes; validation: %s, training loss: %s",
