@@ -125,16 +125,16 @@ def remove_leftovers(
         below: search only these of the folders in it; None means all.
     """
     removed = []
-    for place, folders, files in os.walk(folder):
-        if Path(place) != folder and any(name in skip for name in files):
+    for directory, folders, files in os.walk(folder):
+        if Path(directory) != folder and any(name in skip for name in files):
             folders.clear()
             continue
         found = [name for name in (*folders, *files) if TEMPORARY.fullmatch(name)]
-        searched = folders if below is None or Path(place) != folder else below
+        searched = folders if below is None or Path(directory) != folder else below
         folders[:] = [name for name in folders if name in searched and name not in found]
         for name in found:
-            remove(Path(place, name))
-            removed.append(Path(place, name))
+            remove(Path(directory, name))
+            removed.append(Path(directory, name))
     return removed
 
 
@@ -168,9 +168,9 @@ def _target(path: Path) -> Path:
     target = path
     if path.is_symlink():
         followed = Path(os.path.realpath(path))
-        place = path.parent.resolve() / path.name
+        directory = path.parent.resolve() / path.name
         leads_out = any(
-            place.is_relative_to(folder) and not followed.is_relative_to(folder)
+            directory.is_relative_to(folder) and not followed.is_relative_to(folder)
             for folder in _confined
         )
         target = path if leads_out else followed
@@ -225,7 +225,7 @@ def _flush_folder(path: Path) -> None:
 
 
 def _flush_tree(folder: Path) -> None:
-    for place, _, files in os.walk(folder):
+    for directory, _, files in os.walk(folder):
         for name in files:
-            _flush_path(Path(place, name))
-        _flush_folder(Path(place))
+            _flush_path(Path(directory, name))
+        _flush_folder(Path(directory))

@@ -124,11 +124,11 @@ class _Stop:
         os.close(self.reader)
 
     def see_to(self, number: int) -> None:
-        main, since, place, moves = threading.main_thread().ident, time.monotonic(), None, -1
+        main, since, location, moves = threading.main_thread().ident, time.monotonic(), None, -1
         while not self.ended:
             time.sleep(CHECK_EVERY)
             if self.count == 0:
-                if place != (place := _place(main)):
+                if location != (location := _place(main)):
                     since, moves = time.monotonic(), moves + 1
                 if moves > 1:
                     return  # another handler, which has gone since, took the signal

@@ -53,11 +53,11 @@ def check_writable(folder: Path) -> None:
     Raises:
         OSError: they cannot.
     """
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(bytes(4096))
     except OSError as error:
         error.filename = str(folder)

@@ -99,8 +99,8 @@ class CollapseWatch:
         self.usual = state["usual"]
 
     def _column(self, key: str) -> np.ndarray:
-        place = WATCHED.index(key)
-        return np.array([row[place] for row in self.rows])
+        column = WATCHED.index(key)
+        return np.array([row[column] for row in self.rows])
 
     def _saturated(self) -> str:
         """The discriminator is never wrong and very sure, and the generator learns nothing."""

@@ -51,12 +51,12 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 def _find(folder: Path) -> tuple[Path, Path] | None:
     """The root of the working tree and the folder with its HEAD."""
     for root in (folder, *folder.parents):
-        place = root / ".git"
-        line = _line(place)
+        directory = root / ".git"
+        line = _line(directory)
         if line and line.startswith("gitdir:"):  # of a worktree or a submodule
-            place = (root / line.removeprefix("gitdir:").strip()).resolve()
-        if (place / "HEAD").is_file():
-            return root, place
+            directory = (root / line.removeprefix("gitdir:").strip()).resolve()
+        if (directory / "HEAD").is_file():
+            return root, directory
     return None
 
 
@@ -136,6 +136,6 @@ def _dirty(root: Path, own: Path, common: Path, commit: str) -> bool | None:
 
 def _git() -> str | None:
     """The git of the absolute folders of the path, so never one in the current folder."""
-    folders = [place for place in os.get_exec_path() if os.path.isabs(place)]
+    folders = [directory for directory in os.get_exec_path() if os.path.isabs(directory)]
     found = shutil.which("git", path=os.pathsep.join(folders)) if folders else None
     return found if found and os.path.isabs(found) else None

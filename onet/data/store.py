@@ -238,12 +238,12 @@ class Item:
             DataError: there are none.
         """
         if folder not in self._pictures:
-            place = self.file(folder)
-            files = sorted(place.iterdir()) if place.is_dir() else []
+            directory = self.file(folder)
+            files = sorted(directory.iterdir()) if directory.is_dir() else []
             pictures = [f for f in files if f.suffix.lower() in _PICTURES and f.name[0] != "."]
             if not pictures:
                 raise DataError(
-                    f"{place}: no pictures; make them with `onet prepare --render`, or correct "
+                    f"{directory}: no pictures; make them with `onet prepare --render`, or correct "
                     "data.input.folder"
                 )
             self._pictures[folder] = pictures

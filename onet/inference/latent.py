@@ -45,7 +45,7 @@ TABLE = "latent.csv"
 COLUMNS = ("row", "column", "mesh", "vertices", "faces", "components", "watertight", "manifold")
 
 Kind = Literal["linear", "spherical"]
-Place = tuple[int, int]  # row and column
+Position = tuple[int, int]  # row and column
 
 
 @dataclass(frozen=True)
@@ -262,13 +262,13 @@ class _Walk:
         titles: above each column.
     """
 
-    codes: dict[Place, Tensor]
+    codes: dict[Position, Tensor]
     settings: dict[str, Any]
     labels: list[list[str]]
     titles: list[str]
 
 
-Codes = tuple[dict[Place, Tensor], list[list[str]]]  # at each place, and the labels of the rows
+Codes = tuple[dict[Position, Tensor], list[list[str]]]  # at each place, and the labels of the rows
 
 
 def _in_order(model: Reconstructor, rows: int, columns: int, seed: int) -> Codes:
@@ -289,7 +289,7 @@ def _between(
     seed: int,
 ) -> Codes:
     """Return blends of four samples, down the sides and then along the rows."""
-    codes: dict[Place, Tensor] = {}
+    codes: dict[Position, Tensor] = {}
     a, b, c, d = (sample_latent(model, number, seed) for number in corners)
     for row, down in enumerate(np.linspace(0, 1, rows)):
         left, right = blend(a, c, float(down), kind), blend(b, d, float(down), kind)
@@ -317,14 +317,16 @@ def _write_walk(
     _clear(out, settings, overwrite)
     write_json(out / SETTINGS, settings)  # first: an interrupted walk is known by it
 
-    def one(place: Place) -> Row:
-        return _write_mesh(model, walk.codes[place], place, out, settings["format"], options)
+    def one(position: Position) -> Row:
+        return _write_mesh(model, walk.codes[position], position, out, settings["format"], options)
 
     rows: list[Row] = []
-    for place, outcome in run_tasks(one, walk.codes, 1, describe=_place_name, title="extracting"):
+    for position, outcome in run_tasks(
+        one, walk.codes, 1, describe=_position_name, title="extracting"
+    ):
         if isinstance(outcome, Exception):
             raise outcome
-        rows.append({"row": place[0], "column": place[1], **outcome})
+        rows.append({"row": position[0], "column": position[1], **outcome})
     write_csv(out / TABLE, COLUMNS, rows)
     return LatentReport(out, settings, rows)
 
@@ -355,7 +357,7 @@ def _settings(
 def _write_mesh(
     model: Reconstructor,
     code: Tensor,
-    place: Place,
+    position: Position,
     out: Path,
     format: str,
     options: SurfaceOptions,
@@ -369,7 +371,7 @@ def _write_mesh(
             mesh = model.surface(code, **options)
     if len(mesh.faces) == 0:
         return dict.fromkeys(COLUMNS[2:], "")
-    path = Path(folder.MESHES) / f"{_place_name(place)}.{format}"
+    path = Path(folder.MESHES) / f"{_position_name(position)}.{format}"
     shape = save_and_examine(mesh, out / path).as_dict()
     return {"mesh": path.as_posix(), **{key: shape[key] for key in COLUMNS[3:]}}
 
@@ -383,8 +385,8 @@ def _end(model: Reconstructor, name: Any, seed: int) -> Tensor:
     return observation_code(model, name, seed)
 
 
-def _place_name(place: Place) -> str:
-    return f"{place[0]:02d}-{place[1]:02d}"
+def _position_name(position: Position) -> str:
+    return f"{position[0]:02d}-{position[1]:02d}"
 
 
 def _clear(out: Path, settings: dict[str, Any], overwrite: bool) -> None:

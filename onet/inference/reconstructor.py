@@ -71,13 +71,13 @@ def load(
         ConfigError: the device or the configuration is not there, or its model does not observe
             what its input gives.
     """
-    place = choose_device(device)
+    chosen = choose_device(device)
     checkpoint = read_checkpoint(path, config)
     calibration = read_calibration(checkpoint.path)
     checkpoint = with_applied_threshold(path, checkpoint)
     model = restored(checkpoint, build_model)
     loaded = Reconstructor(
-        model.to(place),
+        model.to(chosen),
         checkpoint.config,
         checkpoint.metadata,
         str(checkpoint.path),

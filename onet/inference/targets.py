@@ -142,11 +142,13 @@ def _objects(path: Path, input: Input) -> list[Target]:
     for file in _observable(path, input):
         files.setdefault(file.parent, []).append(file)
     targets: dict[str, Target] = {}
-    for place, of_object in files.items():
-        category = "" if place == path else _category(place.parent, path)
-        target = Target(category, place.resolve().name, tuple(of_object))
+    for directory, of_object in files.items():
+        category = "" if directory == path else _category(directory.parent, path)
+        target = Target(category, directory.resolve().name, tuple(of_object))
         if target.name in targets:
-            raise DataError(f"{place}: has the same name as the folder that it is in; rename it")
+            raise DataError(
+                f"{directory}: has the same name as the folder that it is in; rename it"
+            )
         targets[target.name] = target
     return _told_apart(targets)
 
@@ -160,8 +162,8 @@ def _told_apart(targets: dict[str, Target]) -> list[Target]:
     ]
 
 
-def _category(place: Path, root: Path) -> str:
-    category = place.relative_to(root).as_posix()
+def _category(directory: Path, root: Path) -> str:
+    category = directory.relative_to(root).as_posix()
     return "" if category == "." else category
 
 
@@ -177,17 +179,17 @@ def _observable(path: Path, input: Input) -> list[Path]:
     Hidden files and folders are left out, and what an earlier generation wrote below.
     """
     files = []
-    for place, folders, names in os.walk(path):
-        if Path(place) != path and folder.SETTINGS in names:
+    for directory, folders, names in os.walk(path):
+        if Path(directory) != path and folder.SETTINGS in names:
             folders.clear()
             continue
         folders[:] = [name for name in folders if name[0] != "."]
         files += [
-            Path(place, name)
+            Path(directory, name)
             for name in names
             if name[0] != "."
             and Path(name).suffix.lower() in input.suffixes
-            and os.path.isfile(os.path.join(place, name))
+            and os.path.isfile(os.path.join(directory, name))
             and not name.endswith(MASK_SUFFIX)
         ]
     if not files:

@@ -55,8 +55,8 @@ class Renderings(Part):
 
     def write(self, folder: Path, shape: Shape) -> None:
         rng = shape.rng(self.seed, self.name)
-        place = ring_cameras if self.views == "ring" else random_cameras
-        cameras = place(shape.mesh.bounds, self.count, self.size, rng)
+        arrange = ring_cameras if self.views == "ring" else random_cameras
+        cameras = arrange(shape.mesh.bounds, self.count, self.size, rng)
         write_renderings(folder / self.name, shape.mesh, cameras, self.size, self.alpha)
 
 

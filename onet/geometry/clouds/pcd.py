@@ -161,8 +161,8 @@ def _ascii(path: Path, stream: IO[bytes], header: _Header) -> NDArray[Any]:
             kinds[i] = np.dtype("f8")  # text can say more than single precision
     rows = np.zeros(read, dtype=[(f"f{i}", kinds[i]) for i in taken])
     with np.errstate(all="ignore"):  # of integers that do not fit their type
-        for place, i in enumerate(taken):
-            rows[f"f{i}"] = table[:, place]
+        for column, i in enumerate(taken):
+            rows[f"f{i}"] = table[:, column]
     return rows
 
 

@@ -57,7 +57,7 @@ def read_table(path: Path) -> PointCloud:
         raise DataError(f"{path}: contains no points; give x, y, z for each on a line of its own")
     table = _read_rows(path, layout)
     found = layout.columns or _unnamed(path, table.values, layout.width)
-    at = {number: place for place, number in enumerate(table.used)}
+    at = {number: column for column, number in enumerate(table.used)}
 
     def pick(numbers: tuple[int, int, int] | None) -> NDArray[np.float64] | None:
         if numbers is None:
