@@ -149,7 +149,7 @@ def __dir__() -> list[str]:
 
 
 def _compiled() -> _typing.Any:
-    """The compiled module; where a folder of sources has none, the remedy."""
+    """Return the compiled module; where a folder of sources has none, the remedy."""
     from onet.errors import MissingDependency
 
     try:

@@ -34,7 +34,7 @@ _confined: list[Path] = []
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; renamed to `path` when the block succeeds.
+    """Make a temporary file beside `path` to write to; renamed to `path` when the block succeeds.
 
     Readers never see half a file, and a failed block leaves what was there before. The suffix is
     that of `path`; permissions are those of the file replaced, or as the umask says. If `path` is a
@@ -62,7 +62,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path` to write into; it takes the place of `path` when the block ends.
+    """Make a folder beside `path` to write into; it takes the place of `path` at the block's end.
 
     A failed block leaves what was there before. Two renames are needed where there was a folder: a
     process killed between them leaves neither, so a record of the folder has to be written after.
@@ -164,7 +164,7 @@ def confined(folder: Path) -> Iterator[None]:
 
 
 def _target(path: Path) -> Path:
-    """The file to replace: `path`, or what it is a link to."""
+    """Return the file to replace: `path`, or what it is a link to."""
     target = path
     if path.is_symlink():
         followed = Path(os.path.realpath(path))
@@ -186,7 +186,7 @@ def _temporary_name(target: Path) -> Path:
 
 
 def _create(target: Path) -> Path:
-    """An empty file that was not there before, with the permissions of any new file."""
+    """Return an empty file that was not there before, with the permissions of any new file."""
     while True:
         temporary = _temporary_name(target)
         try:

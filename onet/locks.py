@@ -181,7 +181,10 @@ def _alone(lock: Path, note: Path, what: Path) -> Iterator[bool]:
 
 
 def _is_held(lock: Path, what: Path) -> bool:
-    """Whether this thread has a lock; if nobody in this process has, it is noted as its own."""
+    """Return whether this thread has a lock.
+
+    If nobody in this process has, it is noted as its own.
+    """
     with _guard:
         process, thread = _held.get(lock, (0, 0))
         if process != os.getpid():

@@ -21,7 +21,7 @@ _SHOWN = 60  # characters of what a file holds, in a message
 
 
 def read_json(path: Path, kinds: Mapping[str, type | UnionType] | None = None) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Return a JSON object from a file.
 
     Args:
         path: of the file.

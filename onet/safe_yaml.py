@@ -112,7 +112,7 @@ def _too_large(size: int, most: int) -> str:
 
 
 def _plain(error: yaml.YAMLError) -> str:
-    """The parser's message in one line, without its quotation of the text."""
+    """Return the parser's message in one line, without its quotation of the text."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         location = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""

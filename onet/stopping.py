@@ -57,7 +57,7 @@ def stoppable(names: Sequence[str] = SIGNALS) -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A short section at whose end, and not within it, `Stopped` is raised."""
+    """Run a short section at whose end, and not within it, `Stopped` is raised."""
     stop = _Stop.current
     if stop is None or threading.current_thread() is not threading.main_thread():
         yield
@@ -146,7 +146,7 @@ def _place(thread: int | None) -> tuple[int, int] | None:
 
 
 def _on_its_way(thread: int | None) -> bool:
-    """Whether a thread is cleaning up because of `Stopped`, directly or at one remove."""
+    """Return whether a thread is cleaning up because of `Stopped`, directly or at one remove."""
     found = sys._current_exceptions().get(thread or 0)
     error = found[1] if isinstance(found, tuple) else found
     while error is not None and not isinstance(error, Stopped):

@@ -138,7 +138,7 @@ class CollapseWatch:
 
 
 def collapsed_part(modes: int, family: str = "js") -> float:
-    """The discriminator's loss, divided by the equilibrium's, when 1 of so many modes is generated.
+    """Return the discriminator's loss over the equilibrium's when 1 of so many modes is generated.
 
     It is that of the best discriminator there is, so a penalty brings it nearer to 1.
 

@@ -39,7 +39,7 @@ class AdversarialNetworks(Protocol):
         """Logits of samples."""
 
     def auxiliary_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """A further loss of the generator under `loss`, beside numbers to log; or nothing."""
+        """Return a further loss of the generator under `loss`, with numbers to log, or nothing."""
 
 
 @dataclass

@@ -97,7 +97,7 @@ class GradientPenalty:
         real: Tensor,  # (B, ...)
         fake: Tensor,  # (B, ...)
     ) -> Tensor:
-        """The penalty, a scalar to be differentiated by the discriminator's parameters.
+        """Return the penalty, a scalar to be differentiated by the discriminator's parameters.
 
         It depends on the generator's as well where `fake` has not been detached. Random measures
         draw from torch's generator.
@@ -171,7 +171,7 @@ NAMED: dict[str, dict[str, object]] = {
 
 
 def named_penalty(name: str, **options: object) -> GradientPenalty:
-    """A penalty of `NAMED`, with other values for some options.
+    """Return a penalty of `NAMED`, with other values for some options.
 
     Raises:
         ConfigError: an unknown name or option, or a value that it cannot have.
@@ -294,7 +294,7 @@ def require_no_batch_norm(discriminator: nn.Module) -> None:
 
 
 def spectrally_normalised(module: nn.Module) -> nn.Module:
-    """The module, with each linear and convolutional weight divided by its largest singular value.
+    """Return the module, each linear and convolutional weight over its largest singular value.
 
     Miyato et al., Spectral Normalization for GANs, 2018; one step of power iteration per forward
     pass in training mode. State dictionaries get the keys of torch's parametrisations.

@@ -99,7 +99,7 @@ class SafetensorsFile:
     shapes: dict[str, Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors, on the CPU.
+        """Return all tensors, on the CPU.
 
         Raises:
             CheckpointError: the file has changed or cannot be read.
@@ -142,7 +142,7 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
 
 
 def restored(checkpoint: Checkpoint, build: Callable[[dict[str, Any]], nn.Module]) -> nn.Module:
-    """The model of a checkpoint with its weights.
+    """Return the model of a checkpoint with its weights.
 
     It is first built without memory, so that a configuration that asks for more than the weights of
     the file takes none.
@@ -210,7 +210,7 @@ def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
 
 
 def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
-    """The checkpoint file meant by `path`: itself, or a run folder's best, else its last one.
+    """Return the checkpoint file meant by `path`: itself, or a run's best, else its last one.
 
     Raises:
         CheckpointError: there is none.

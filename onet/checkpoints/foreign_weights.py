@@ -39,7 +39,7 @@ _DEPTH = 3
 
 
 def find_weights(path: Path, content: Any) -> dict[str, Tensor]:
-    """The weights in what `torch.save` was given, with plain keys; see `plain_keys`.
+    """Return the weights in what `torch.save` was given, with plain keys; see `plain_keys`.
 
     Raises:
         CheckpointError: there are none; it says what there is instead.
@@ -64,7 +64,7 @@ def find_weights(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def plain_keys(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under the keys that the network itself gives them.
+    """Return the weights under the keys that the network itself gives them.
 
     Names that wrappers put into keys are taken out, and so is what stands before the network's own
     keys. Where two networks are in one state, the one that is no moving average is taken, and the
@@ -144,7 +144,7 @@ def _instead(content: Any) -> str:
 
 
 def _name(key: Any) -> str:
-    """A key for a message."""
+    """Return a key for a message."""
     if isinstance(key, str) and key.isprintable():
         return key[:80]
     return repr(key)[:80] if isinstance(key, str | int | float) else _kind(key)

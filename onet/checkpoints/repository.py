@@ -30,7 +30,7 @@ _SETTINGS = {
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The `commit` (None before the first) that is checked out where `folder` is, and `dirty`.
+    """Return the `commit` checked out where `folder` is (None before the first), and `dirty`.
 
     `dirty` says whether files differ from the commit or are not known to it; None where git is
     missing or does not answer. Nothing that the repository names is run.
@@ -49,7 +49,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _find(folder: Path) -> tuple[Path, Path] | None:
-    """The root of the working tree and the folder with its HEAD."""
+    """Return the root of the working tree and the folder with its HEAD."""
     for root in (folder, *folder.parents):
         directory = root / ".git"
         line = _line(directory)
@@ -61,7 +61,7 @@ def _find(folder: Path) -> tuple[Path, Path] | None:
 
 
 def _line(path: Path) -> str | None:
-    """The first line of a small text file, or None."""
+    """Return the first line of a small text file, or None."""
     try:
         if not path.is_file():
             return None
@@ -72,7 +72,7 @@ def _line(path: Path) -> str | None:
 
 
 def _commit(own: Path, common: Path) -> str | None:
-    """The commit that HEAD leads to."""
+    """Return the commit that HEAD leads to."""
     value = _line(own / "HEAD")
     for _ in range(5):  # references to references
         if value is None or not value.startswith("ref:"):
@@ -96,7 +96,7 @@ def _packed(common: Path, name: str) -> str | None:
 
 
 def _dirty(root: Path, own: Path, common: Path, commit: str) -> bool | None:
-    """Whether the working tree differs from the commit."""
+    """Return whether the working tree differs from the commit."""
     git = _git()
     index = own / "index"
     if git is None or not index.is_file():

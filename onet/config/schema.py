@@ -278,5 +278,5 @@ class Config(_Strict):
     )
 
     def to_yaml(self) -> str:
-        """All keys, defaults included, as YAML; read back it gives an equal `Config`."""
+        """Return all keys, defaults included, as YAML; read back it gives an equal `Config`."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)

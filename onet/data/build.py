@@ -12,7 +12,7 @@ from onet.data.store_folder import POINTS
 
 
 def build_input(config: Config) -> Any:
-    """The observation that `data.input` describes.
+    """Return the observation that `data.input` describes.
 
     Raises:
         ConfigError: unknown type or option.
@@ -21,7 +21,7 @@ def build_input(config: Config) -> Any:
 
 
 def build_datasets(config: Config) -> dict[str, ShapeDataset]:
-    """The datasets `train` and `val`.
+    """Return the datasets `train` and `val`.
 
     Raises:
         ConfigError: unknown input or option of it.

@@ -181,7 +181,7 @@ def _advise(
     root: Path,
     own: bool,
 ) -> Iterator[Problem]:
-    """The problems of an item with remedies that mend them."""
+    """Yield the problems of an item with remedies that mend them."""
     for problem in problems:
         name = Path(problem.file).relative_to(item.path).parts[0]
         optional = record is not None and name not in [*integrity.CORE, *record.get("extras", {})]
@@ -295,6 +295,6 @@ def _check_normals(item: Item) -> Iterator[Problem]:
 
 
 def _problem(error: DataError, path: Path, field: str, remedy: str) -> Problem:
-    """An error's text without the path in front and the remedy behind."""
+    """Return an error's text without the path in front and the remedy behind."""
     text = str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
     return Problem(str(path), field, text, remedy)

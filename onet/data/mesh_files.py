@@ -100,7 +100,7 @@ def find_meshes(
     listed: Iterable[str] | None = None,
     store: Path | None = None,
 ) -> list[MeshFile]:
-    """All mesh files below `root`, or those listed, sorted by name.
+    """Return all mesh files below `root`, or those listed, sorted by name.
 
     No two get the same name, nor two that some file system takes for one: see
     `onet.names.told_apart`. Names that `store` has side by side already stay.
@@ -194,7 +194,7 @@ def _mesh_files(root: Path, store: Path | None) -> list[Path]:
 
 
 def _files(root: Path, store: Path | None) -> list[Path]:
-    """All files below a folder, hidden ones and those in hidden folders left out.
+    """Return all files below a folder, hidden ones and those in hidden folders left out.
 
     So is the store, which may be in that folder and holds meshes of its own.
     """
@@ -212,7 +212,7 @@ def _files(root: Path, store: Path | None) -> list[Path]:
 
 
 def _told_apart(mesh_files: list[MeshFile], store: Path | None) -> list[MeshFile]:
-    """The files with names that differ on every file system, none of them that of a list."""
+    """Return the files with names that differ on every file system, none of them that of a list."""
     names = [mesh_file.name for mesh_file in mesh_files]
     suffixes = [mesh_file.path.suffix[1:].lower() for mesh_file in mesh_files]
     categories = sorted({mesh_file.category for mesh_file in mesh_files})
@@ -278,7 +278,7 @@ def refused(mesh_files: Iterable[MeshFile], root: Path, store: Path) -> dict[str
 
 
 def _made_of(folder: Path) -> str | None:
-    """The file that an item was made of, as its record says."""
+    """Return the file that an item was made of, as its record says."""
     try:
         content = read_record(folder)
         return checked_path(content["source"]["file"], str(folder / RECORD))
@@ -379,7 +379,7 @@ def group_mesh_files(
     pattern: str,
     listed: Mapping[str, Listed],
 ) -> dict[str, str]:
-    """The group of each file by its name, or its own name; see `prepare`.
+    """Return the group of each file by its name, or its own name; see `prepare`.
 
     Raises:
         DataError: an unknown `split_by`, or a pattern that is no regular expression.

@@ -107,7 +107,7 @@ def prepare(
     progress: Progress | None = None,
     **changes: Any,
 ) -> PrepareReport:
-    """Prepare all meshes below a folder for training; see `onet.data.store` for what is written.
+    """Prepare all meshes below a folder for training; see `onet.data.store_folder` for the files.
 
     Args:
         meshes: folder of meshes in the formats that `docs/data.md` lists.

@@ -45,7 +45,7 @@ def remake(item: Item, name: str, record: dict[str, Any] | None, root: Path) -> 
 
 
 def command(record: dict[str, Any], root: Path) -> str:
-    """The command that prepares an item with the settings that its record tells.
+    """Return the command that prepares an item with the settings that its record tells.
 
     MESHES stands for the folder of meshes, which the record does not tell.
     """
@@ -64,5 +64,5 @@ def command(record: dict[str, Any], root: Path) -> str:
 
 
 def _word(value: Any) -> str:
-    """A value from a record, which may be anybody's, as one word of a command."""
+    """Return a value from a record, which may be anybody's, as one word of a command."""
     return shlex.quote(printable(str(value)))

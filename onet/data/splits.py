@@ -41,7 +41,7 @@ def assign_splits(
     seed: int = 0,
     category: str = "",
 ) -> dict[str, str]:
-    """A split for each model of one category; all models of a group get the same.
+    """Return a split for each model of one category; all models of a group get the same.
 
     Groups are taken from the largest to the smallest, equal ones in random order, each to the split
     that lacks most models at that moment. With a group for each model this meets the fractions to

@@ -106,7 +106,7 @@ class Item:
         return f"{self.category}/{self.model}"
 
     def file(self, name: str) -> Path:
-        """The file or folder `name` of this item.
+        """Return the file or folder `name` of this item.
 
         Raises:
             DataError: the name, which may be that of a foreign configuration, leads elsewhere.
@@ -119,7 +119,7 @@ class Item:
         return self.path / MESH
 
     def array(self, file: str, key: str) -> NDArray[Any]:
-        """The array `key` of the npz `file` of this item, as stored; see `read_array`."""
+        """Return the array `key` of the npz `file` of this item, as stored; see `read_array`."""
         if (file, key) in self._arrays:
             return self._arrays[file, key]
         array = read_array(self.file(file), key)
@@ -218,11 +218,11 @@ class Item:
         return distances
 
     def load_points(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """All query points (N, 3) float32 in the unit frame and their occupancies (N,) bool."""
+        """Return all query points (N, 3) float32, unit frame, and their occupancies (N,) bool."""
         return self.points().astype(np.float32), self.occupancies()
 
     def load_pointcloud(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """All surface points (M, 3) float32 in the unit frame and their unit normals (M, 3)."""
+        """Return all surface points (M, 3) float32, unit frame, and their unit normals (M, 3)."""
         points, normals = self.points(POINTCLOUD), self.array(POINTCLOUD, "normals")
         if normals.shape != points.shape:
             raise DataError(
@@ -232,7 +232,7 @@ class Item:
         return points.astype(np.float32), normals.astype(np.float32)
 
     def pictures(self, folder: str = RENDERINGS) -> list[Path]:
-        """The picture files of `folder`, by name.
+        """Return the picture files of `folder`, by name.
 
         Raises:
             DataError: there are none.
@@ -250,7 +250,7 @@ class Item:
         return self._pictures[folder]
 
     def cameras(self, folder: str = RENDERINGS) -> list[Camera]:
-        """The cameras of the pictures of `folder`, in their order, for points in the unit frame.
+        """Return the cameras of the pictures of `folder`, in order, for points in the unit frame.
 
         Raises:
             DataError: missing or damaged, or not as many as pictures.
@@ -268,7 +268,7 @@ class Item:
         return self._cameras[folder]
 
     def voxels(self, file: str = VOXELS) -> NDArray[np.bool_]:
-        """The grid (R, R, R) of the unit cube, indexed [x, y, z].
+        """Return the grid (R, R, R) of the unit cube, indexed [x, y, z].
 
         The cube is the unit cube whatever place the file gives, as in the published loader.
 
@@ -290,7 +290,7 @@ class Item:
         return full
 
     def frame(self) -> UnitFrame:
-        """The frame that takes this item's unit coordinates to the source frame."""
+        """Return the frame that takes this item's unit coordinates to the source frame."""
         loc = self.array(POINTS, "loc").astype(np.float64)
         scale = self.array(POINTS, "scale").astype(np.float64)
         if loc.shape != (3,) or scale.size != 1 or not (np.isfinite(loc).all() and scale > 0):
@@ -334,7 +334,7 @@ class Store:
                 self.labels[name] = str(entry["name"])
 
     def names(self, category: str, split: str) -> list[str]:
-        """The model names that CATEGORY/SPLIT.lst gives, in its order.
+        """Return the model names that CATEGORY/SPLIT.lst gives, in its order.
 
         Raises:
             DataError: the list is missing or no text, or a name leads out of the category.
@@ -351,7 +351,7 @@ class Store:
             ) from None
 
     def items(self, split: str, categories: Iterable[str] | None = None) -> list[Item]:
-        """The items of a split, in the order of the categories and of their lists.
+        """Return the items of a split, in the order of the categories and of their lists.
 
         Args:
             split: name of the lists to read: `train`, `val` or `test`.

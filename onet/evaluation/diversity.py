@@ -118,7 +118,7 @@ class DiversityReport:
         )
 
     def table(self) -> list[Row]:
-        """The scores as they fit on a screen."""
+        """Return the scores as they fit on a screen."""
         return [
             {
                 "set": row["set"],
@@ -390,7 +390,7 @@ def _nearest(paths: dict[str, Path], training: Sequence[Item], distances: Matrix
 def _score(
     sets: dict[str, Clouds], numbers: dict[Distance, int], workers: int | None
 ) -> tuple[dict[str, Row], Matrix]:
-    """The row of each set but the reference, and the distances of shapes sampled twice.
+    """Return the row of each set but the reference, and the distances of shapes sampled twice.
 
     Args:
         sets: of equal size, among them `REFERENCE` and `AGAIN`, the same shapes in the same order.
@@ -480,7 +480,7 @@ def _ordered(
 
 
 def _stacked(outcomes: Outcomes) -> Clouds:
-    """The clouds; the first exception is raised."""
+    """Return the clouds; the first exception is raised."""
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

@@ -124,7 +124,7 @@ class EvaluationReport:
         return [*self.categories[:-2], *self.failures, *self.categories[-2:]]
 
     def table(self) -> list[Row]:
-        """The columns of `rows` that fit on a screen, and the noise floor."""
+        """Return the columns of `rows` that fit on a screen, and the noise floor."""
         keys = ("category", "items", "failed", *SHOWN, *COUNTS[:3])
         rows = self.rows
         if self.noise_floor:
@@ -254,7 +254,7 @@ def _evaluate_one(
     noise_floor: bool,
     stored: int | None,
 ) -> tuple[Row, Row | None]:
-    """The scores of an item and their noise floor."""
+    """Return the scores of an item and their noise floor."""
     item, root, result = task
     mesh, reason = _read_mesh(item.frame(), root, result)
     points, occupancies = item.load_points()
@@ -289,7 +289,7 @@ def _evaluate_one(
 
 
 def _read_mesh(frame: UnitFrame, root: Path, result: Row | None) -> tuple[trimesh.Trimesh, str]:
-    """The mesh in the unit frame; or an empty one, and the reason why."""
+    """Return the mesh in the unit frame; or an empty one, and the reason why."""
     empty = trimesh.Trimesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64), process=False)
     if result is None:
         return empty, "was not generated"
@@ -323,7 +323,7 @@ def _tabulate(rows: Sequence[Row]) -> list[Row]:
 
 
 def _failures(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows that tell what failed items do to the means; none where there are none."""
+    """Return the rows that tell what failed items do to the means; none where there are none."""
     made = [row for row in rows if row["status"] == folder.OK]
     if len(made) == len(rows):
         return ()

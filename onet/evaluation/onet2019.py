@@ -115,7 +115,7 @@ class PublishedTable:
         return next(row for row in self.rows if row["category"] == MEAN)
 
     def table(self) -> list[Row]:
-        """The rows as they fit on a screen."""
+        """Return the rows as they fit on a screen."""
         return self.rows
 
     def summary(self) -> str:
@@ -156,7 +156,7 @@ def evaluate_onet2019(
     workers: int | None = 1,
     progress: Progress | None = None,
 ) -> PublishedTable:
-    """The published table of a generation folder; writes eval_onet2019.csv and .json.
+    """Return the published table of a generation folder; writes eval_onet2019.csv and .json.
 
     Also writes what `evaluate_generation` writes, without noise floor.
 
@@ -239,7 +239,7 @@ def _settings(
 
 
 def _published_rows(items: list[Row], labels: dict[str, str]) -> list[Row]:
-    """A row a category, by name, then the means over categories."""
+    """Return a row a category, by name, then the means over categories."""
     members: dict[str, list[Row]] = {}
     for item in items:
         members.setdefault(item["category"], []).append(item)

@@ -361,7 +361,7 @@ def _measure(
 
 
 def _latent(model: Reconstructor, code: Code, batch: dict[str, Any]) -> Tensor | None:
-    """The latent code (Z,) of validation: the posterior's mean where nothing is observed."""
+    """Return the latent code (Z,) of validation: the posterior's mean where nothing is observed."""
     network = model.model
     if not network.z_dim or model.input.conditions:
         return model.latent(0)
@@ -438,7 +438,7 @@ def _write(report: ThresholdReport) -> None:
 
 
 def _checked(probabilities: Sequence[float], name: str) -> list[float]:
-    """The probabilities in ascending order, each once."""
+    """Return the probabilities in ascending order, each once."""
     ordered = sorted({float(probability) for probability in probabilities})
     if not ordered:
         raise ConfigError(f"{name}: none given; give probabilities between 0 and 1")
@@ -449,7 +449,7 @@ def _checked(probabilities: Sequence[float], name: str) -> list[float]:
 
 
 def _best(rows: Sequence[Row]) -> Row:
-    """The row with the highest IoU; of equals the middle one."""
+    """Return the row with the highest IoU; of equals the middle one."""
     highest = max(row["iou"] for row in rows)
     equal = [row for row in rows if row["iou"] == highest]
     if len(equal) > 1:

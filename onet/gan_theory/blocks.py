@@ -55,7 +55,7 @@ def game_blocks(
     rho2: float = 0.5,
     gamma: float = 0.0,
 ) -> Blocks:
-    """The blocks, from gradients of single samples.
+    """Return the blocks, from gradients of single samples.
 
     Args:
         networks: small networks; the work is that of m + (numbers of the real samples) gradients.

@@ -28,7 +28,7 @@ def euler(game: Game, sizes: Vector) -> UpdateOperator:
 
 
 def heun(game: Game, sizes: Vector) -> UpdateOperator:
-    """The mean of the slopes at both ends of an Euler step; second order."""
+    """Return the mean of the slopes at both ends of an Euler step; second order."""
 
     def step(x: Vector) -> Vector:
         first = game.field(x)
@@ -38,7 +38,7 @@ def heun(game: Game, sizes: Vector) -> UpdateOperator:
 
 
 def rk4(game: Game, sizes: Vector) -> UpdateOperator:
-    """The classical Runge-Kutta method of fourth order."""
+    """Return the classical Runge-Kutta method of fourth order."""
 
     def step(x: Vector) -> Vector:
         a = game.field(x)
@@ -51,7 +51,7 @@ def rk4(game: Game, sizes: Vector) -> UpdateOperator:
 
 
 def extragradient(game: Game, sizes: Vector) -> UpdateOperator:
-    """A step from x with the slope at the end of an Euler step."""
+    """Return a step from x with the slope at the end of an Euler step."""
     return lambda x: x + sizes * game.field(x + sizes * game.field(x))
 
 
@@ -102,7 +102,7 @@ def step_sizes(game: Game, h_g: float, h_d: float | None = None) -> Vector:
 
 
 def find_scheme(name: str, n_g: int = 1, n_d: int = 1) -> Scheme:
-    """A scheme by its name.
+    """Return a scheme by its name.
 
     Raises:
         ConfigError: an unknown name, or repeated steps of a scheme that takes both players at once.

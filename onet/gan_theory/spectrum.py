@@ -122,7 +122,7 @@ class GameField:
         seed: int = 0,
         tolerance: float = 0.0,
     ) -> NDArray[np.complex128]:
-        """The `count` outermost eigenvalues, sorted by real part.
+        """Return the `count` outermost eigenvalues, sorted by real part.
 
         Args:
             count: how many.

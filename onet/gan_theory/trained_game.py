@@ -69,7 +69,7 @@ class TrainedGame:
             return trainer.losses(self.batch, self.latent, self.iteration)
 
     def field(self, penalty: bool = True) -> GameField:
-        """The field of the game, of the same losses.
+        """Return the field of the game, of the same losses.
 
         Raises:
             TrainingError: it is not finite.

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def is_cuda(array: object) -> TypeGuard[torch.Tensor]:
-    """Whether it is a torch tensor on a CUDA device."""
+    """Return whether it is a torch tensor on a CUDA device."""
     return getattr(array, "is_cuda", False) is True
 
 
 def extension() -> Any:
-    """The module `onet._cuda`.
+    """Return the module `onet._cuda`.
 
     Raises:
         MissingDependency: the package was built without it, or no device can be used.

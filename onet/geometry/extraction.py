@@ -50,7 +50,7 @@ def extract_mesh(
     device: str | None = None,
     threshold: float | None = None,
 ) -> trimesh.Trimesh:
-    """Closed mesh of the set where `field(points) > level`, inside `bounds`.
+    """Return the closed mesh of the set where `field(points) > level`, inside `bounds`.
 
     The field is evaluated on a base grid; cells whose corners disagree are halved until the longest
     side has `resolution` cells. Parts thinner than a base cell can be overlooked: points in `seeds`
@@ -221,7 +221,7 @@ class _Search:
         return {"count": len(at), "wrong_side": int(wrong.sum()), "wrong_side_before": before}
 
     def is_rounded(self, vertices: NDArray[np.float64]) -> bool:
-        """Whether the field is the same at points of the surface and at their float32 neighbours.
+        """Return whether the field is the same at surface points and their float32 neighbours.
 
         Of a field with two values only, an occupancy for instance, it cannot be told.
         """

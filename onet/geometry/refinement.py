@@ -37,7 +37,7 @@ def refine_roots(
     tolerance: float = 5e-5,
     batch_size: int = 65536,
 ) -> trimesh.Trimesh:
-    """The mesh with every vertex at the root of the field on its lattice edge.
+    """Return the mesh with every vertex at the root of the field on its lattice edge.
 
     All vertices at once, by Chandrupatla's method (Advances in Engineering Software 28, 1997): it
     begins at the vertex, interpolates by an inverse parabola where that is safe and bisects where
@@ -219,7 +219,7 @@ def _past_flat_parts(
     tolerance: float,
     roots: _Roots,
 ) -> _Roots:
-    """The roots, those mended that a field which is flat next to the level only seems to have.
+    """Return the roots; mended are those that a field flat next to the level only seems to have.
 
     Outside of an occupancy, a density or a rectified field the value may be the level itself,
     which looks like a root though the surface is where the inside begins. And of a vertex that

@@ -93,7 +93,7 @@ def identity(checkpoint: Path) -> dict[str, str]:
 
 
 def read_calibration(checkpoint: Path) -> Calibration | None:
-    """The calibration of a checkpoint in a run folder; None where there is none.
+    """Return the calibration of a checkpoint in a run folder; None where there is none.
 
     That of another state of the run is left alone, with a warning.
 
@@ -128,7 +128,7 @@ def read_calibration(checkpoint: Path) -> Calibration | None:
 
 
 def code_numbers(code: Code) -> NDArray[np.float64]:
-    """A code as one row of numbers: of local features and of sets the mean over places."""
+    """Return a code as one row of numbers: of local features and of sets the mean over places."""
     if isinstance(code, Tensor):
         numbers = code.double().cpu().numpy()
         return numbers if numbers.ndim == 1 else numbers.mean(axis=0)

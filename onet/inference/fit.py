@@ -317,7 +317,7 @@ def load_fit(
     device: str = "auto",
     model: Reconstructor | str | os.PathLike[str] | None = None,
 ) -> tuple[OccupancyField, UnitFrame]:
-    """The field that `fit` left in a folder, in the unit frame, and the frame it belongs to.
+    """Return the field that `fit` left in a folder, in the unit frame, and the frame it belongs to.
 
     Args:
         folder: the folder that `fit` wrote.
@@ -361,7 +361,7 @@ def _check(**numbers: float | None) -> None:
 
 
 def _load(model: Reconstructor | str | os.PathLike[str], device: str) -> Reconstructor:
-    """A model without calibration: that is of the codes that its encoder gives."""
+    """Return a model without calibration: that is of the codes that its encoder gives."""
     loaded = model if isinstance(model, Reconstructor) else reconstructor.load(model, device)
     return Reconstructor(loaded.model, loaded.config, loaded.metadata, loaded.source)
 
@@ -372,7 +372,7 @@ def _settle(
     learning_rate: float | None,
     seed: int,
 ) -> Config:
-    """The configuration of a shape's own network with what the arguments say."""
+    """Return the configuration of a shape's own network with what the arguments say."""
     if not isinstance(config, Config):
         config = load_config(os.fspath(config))
     changes = {"max_iterations": steps, "learning_rate": learning_rate, "seed": seed}
@@ -411,7 +411,7 @@ def _train(
 
 
 def _is_unfinished(folder: Path, config: Config, fingerprint: str) -> bool:
-    """Whether a folder holds the beginning of this very fit."""
+    """Return whether a folder holds the beginning of this very fit."""
     last = last_checkpoint(folder)
     if (folder / RECORD).is_file() or not last.is_file():
         return False

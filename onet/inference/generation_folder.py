@@ -113,7 +113,7 @@ def default_folder(base: Path, input: Path | None) -> Path:
 
 
 def locate(path: Path) -> Path:
-    """The generation folder meant by `path`: itself, or the default one of a run folder."""
+    """Return the generation folder meant by `path`: itself, or the default one of a run folder."""
     default = default_folder(path, None)
     return default if (default / SETTINGS).is_file() and not (path / SETTINGS).is_file() else path
 
@@ -207,7 +207,7 @@ def write_results(folder: Path, rows: Iterable[Row]) -> None:
 
 
 def read_outcomes(folder: Path) -> list[Row]:
-    """The rows of `read_results`; a mesh that an evaluation could not use is a failure, with why.
+    """Return the rows of `read_results`; a mesh that an evaluation could not use is a failure.
 
     Raises:
         DataError: see `read_results`.

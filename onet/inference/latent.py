@@ -78,7 +78,7 @@ def blend(
     t: float,
     kind: Kind = "linear",
 ) -> Tensor:  # (..., C)
-    """The code at the share `t` of the way from `start` to `end`.
+    """Return the code at the share `t` of the way from `start` to `end`.
 
     `linear` is the straight line. Between independent normal codes of many dimensions it passes
     through lengths that the prior hardly ever has; `spherical` turns from one direction to the
@@ -105,7 +105,7 @@ def blend(
 
 
 def sample_latent(model: Reconstructor, number: int, seed: int = 0) -> Tensor:  # (Z,)
-    """The latent code of sample `number` of `generate(..., samples=..., seed=seed)`.
+    """Return the latent code of sample `number` of `generate(..., samples=..., seed=seed)`.
 
     Raises:
         ConfigError: the model observes something, or has no latent code; or a negative number.
@@ -124,7 +124,7 @@ def sample_latent(model: Reconstructor, number: int, seed: int = 0) -> Tensor:  
 def observation_code(
     model: Reconstructor, observation: Observation, seed: int = 0
 ) -> Tensor:  # (C,)
-    """The global code of a user's observation, as `Reconstructor.reconstruct` takes it.
+    """Return the global code of a user's observation, as `Reconstructor.reconstruct` takes it.
 
     Raises:
         ConfigError: the code has local features, between which there is no way.
@@ -154,7 +154,7 @@ def interpolate(
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> LatentReport:
-    """Meshes on the ways between pairs of codes, one row a pair; see the module for the files.
+    """Make meshes on the ways between pairs of codes, one row a pair; see the module for files.
 
     Args:
         source: run folder or checkpoint.
@@ -213,7 +213,7 @@ def sample_grid(
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> LatentReport:
-    """A grid of samples of an unconditional model, random or over two directions of its codes.
+    """Make a grid of samples of an unconditional model, random or over two directions of its codes.
 
     Args:
         source: run folder or checkpoint of an unconditional model.

@@ -94,7 +94,7 @@ def load(
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device called `auto`, `cpu`, `cuda` or `mps`.
+    """Return the torch device called `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
         ConfigError: another name, or a device that this machine or this torch does not have.
@@ -161,7 +161,7 @@ class Reconstructor:
         self,
         observation: Prepared,
     ) -> Code:
-        """The code of one observation, as the configured input prepares it.
+        """Return the code of one observation, as the configured input prepares it.
 
         Where the model needs the camera of a picture and it is not known, the log says so.
         """
@@ -175,7 +175,7 @@ class Reconstructor:
         self,
         observations: Sequence[Prepared],
     ) -> Tensor:  # (C,)
-        """The mean code of several prepared observations of one object.
+        """Return the mean code of several prepared observations of one object.
 
         Raises:
             ConfigError: the codes are local features or sets, which have no mean.
@@ -214,7 +214,7 @@ class Reconstructor:
         precision: Literal["float32", "bfloat16"] | None = None,
         z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The field, in the unit frame, of a code and perhaps a latent code, calibrated if may be.
+        """Return the field, in the unit frame, of a code and a latent code, calibrated if may be.
 
         Precision is as configured if None.
         """
@@ -252,7 +252,7 @@ class Reconstructor:
         self,
         seed: int,
     ) -> Tensor | None:  # (Z,)
-        """A latent code from the prior, where the model has one.
+        """Return a latent code from the prior, where the model has one.
 
         Unconditional models draw it by `seed`; with an observation it is the mean, as published.
         """
@@ -266,7 +266,7 @@ class Reconstructor:
 
     @renamed_options
     def generation_settings(self, **changes: Any) -> GenerationConfig:
-        """The section `generation` of the configuration, with changes; None changes nothing.
+        """Return the section `generation` of the configuration, with changes; None changes nothing.
 
         The configured probability is the network's own; here it is the calibrated one
         at the same places. `simplify=0` stands for null, which keeps all faces.
@@ -288,7 +288,7 @@ class Reconstructor:
         seed: int = 0,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """The mesh, in the unit frame, of an observation that the configured input has prepared.
+        """Return the mesh, in the unit frame, of an observation that the input has prepared.
 
         The same as `surface` of its code.
         """
@@ -303,7 +303,7 @@ class Reconstructor:
         seed: int = 0,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """The mesh, in the unit frame, of a code.
+        """Return the mesh, in the unit frame, of a code.
 
         A model with latent codes takes `latent`, or one from the prior by `seed`. Other arguments
         and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
@@ -499,7 +499,7 @@ class Reconstructor:
         return _Seen(code, frame, name, prepared[0])
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:
-        """The unit frame of observations of one object; see `Input.common_frame`."""
+        """Return the unit frame of observations of one object; see `Input.common_frame`."""
         return self.input.common_frame(raws, name)
 
     def _read(self, observation: Observation) -> tuple[Any, str]:

@@ -29,7 +29,7 @@ NUMBERS = ("probability", "temperature", "offset")
 
 
 def read_applied(run: Path) -> dict[str, Any] | None:
-    """The entry `applied` of a run folder: `probability`, its scaling, checkpoint's `sha256`.
+    """Return the entry `applied` of a run: `probability`, its scaling, checkpoint's `sha256`.
 
     Raises:
         DataError: the file is damaged.
@@ -52,7 +52,7 @@ def read_applied(run: Path) -> dict[str, Any] | None:
 
 
 def restated(applied: dict[str, Any], scaling: Scaling) -> dict[str, Any]:
-    """The entry `applied` as a probability of another scaling, at the same places."""
+    """Return the entry `applied` as a probability of another scaling, at the same places."""
     found = Scaling(applied["temperature"], applied.get("offset", 0.0))
     if found == scaling:
         return applied
@@ -61,7 +61,7 @@ def restated(applied: dict[str, Any], scaling: Scaling) -> dict[str, Any]:
 
 
 def with_applied_threshold(source: str | os.PathLike[str], checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with the probability applied to the run folder `source`, if it is one.
+    """Return the checkpoint with the probability applied to the run folder `source`, if it is one.
 
     Where there is one, the metadata say so: `applied_threshold` has the number, the configured one,
     both of the network's own probability, and the file.

@@ -43,13 +43,13 @@ class Scaling:
         return scaled
 
     def calibrated(self, probability: float) -> float:
-        """The probability that is said where the network's own is `probability`."""
+        """Return the probability that is said where the network's own is `probability`."""
         if self == UNCHANGED:
             return probability  # not rounded
         return float(expit(self(logit(probability))))
 
     def own(self, probability: float) -> float:
-        """The network's own probability where `probability` is said."""
+        """Return the network's own probability where `probability` is said."""
         if self == UNCHANGED:
             return probability
         return float(expit((logit(probability) - self.offset) * self.temperature))
@@ -62,7 +62,7 @@ def fit_scaling(
     logits: ArrayLike,  # (N,)
     occupancies: ArrayLike,  # (N,) bool
 ) -> Scaling:
-    """The scaling of least cross-entropy, within `TEMPERATURES` and `OFFSETS`.
+    """Return the scaling of least cross-entropy, within `TEMPERATURES` and `OFFSETS`.
 
     The cross-entropy of these points is never larger than without it.
     """

@@ -41,7 +41,7 @@ def scene_field(
     precision: Literal["float32", "bfloat16"] | None = None,
     seed: int = 0,
 ) -> tuple[SceneField, UnitFrame, NDArray[np.float32]]:
-    """The field of a scene measured in windows, the way back from there, and the cloud there.
+    """Return the field of a scene measured in windows, the way back, and the cloud there.
 
     Arguments and errors as for `reconstruct_scene`.
     """
@@ -100,7 +100,7 @@ def reconstruct_scene(
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> trimesh.Trimesh:
-    """One closed mesh of a scene, in the frame of its point cloud.
+    """Return one closed mesh of a scene, in the frame of its point cloud.
 
     The model sees cubes of the scene as if each was an object; see `SceneField` for how they
     overlap and blend. The search for the surface begins on a coarse grid and at the points of the

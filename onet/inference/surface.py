@@ -62,7 +62,7 @@ renamed_options = renamed_arguments(threshold="probability")
 
 
 def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
-    """The section `generation` with changes; see `Reconstructor.generation_settings`."""
+    """Return the section `generation` with changes; see `Reconstructor.generation_settings`."""
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("simplify") == 0:
         given["simplify"] = None
@@ -79,7 +79,7 @@ def take_surface(
     differentiable: TorchField | None = None,
     device: torch.device | str = "cpu",
 ) -> trimesh.Trimesh:
-    """The surface of a field in its own frame, closed, with all that `settings` ask for.
+    """Return the surface of a field in its own frame, closed, with all that `settings` ask for.
 
     Extraction, then refinement or dual contouring, simplification, the published refinement, and
     what vertices are given. `metadata` holds statistics of each step.

@@ -100,7 +100,7 @@ def _samples(model: Reconstructor, count: int) -> list[Target]:
 
 
 def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
-    """The items of a split of a store."""
+    """Return the items of a split of a store."""
     if wanted.views is not None:
         model.input.check_views_of_item()
     settings = model.config.data
@@ -114,7 +114,7 @@ def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str
 
 
 def _files(path: Path, input: Input) -> list[Target]:
-    """A file of what the model observes, or all in a folder and its subfolders, by name."""
+    """Return a file of what the model observes, or all in a folder and its subfolders, by name."""
     if not input.suffixes:
         raise ConfigError(
             f"input: the model observes {INPUTS.name_of(input)!r}, of which there are no files"
@@ -154,7 +154,7 @@ def _objects(path: Path, input: Input) -> list[Target]:
 
 
 def _told_apart(targets: dict[str, Target]) -> list[Target]:
-    """The targets with models whose names differ on every file system."""
+    """Return the targets with models whose names differ on every file system."""
     names = told_apart([*targets], [*targets], [*targets])
     return [
         replace(target, model=Path(name).name)
@@ -174,7 +174,7 @@ def _collection(path: Path, input: Input) -> Sequence[Collected] | None:
 
 
 def _observable(path: Path, input: Input) -> list[Path]:
-    """All files of what the model observes in a folder and its subfolders, by name.
+    """Return all files of what the model observes in a folder and its subfolders, by name.
 
     Hidden files and folders are left out, and what an earlier generation wrote below.
     """

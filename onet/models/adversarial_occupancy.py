@@ -127,13 +127,13 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         return at_least_single(logits)
 
     def auxiliary_loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The autoencoder's loss, where it is one."""
+        """Return the autoencoder's loss, where it is one."""
         return {} if self.encoder_latent is None else super().loss(batch)
 
     # -- what training asks for --------------------------------------------------------------------
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The generator's loss, non-saturating, for the present discriminator; auxiliary ones."""
+        """Return the generator's non-saturating loss, and auxiliary ones."""
         losses = self.auxiliary_loss(batch)
         logits = self.discriminate(batch, self.fake(batch, self.latent(batch)))
         adversarial = F.softplus(-logits).mean()

@@ -171,7 +171,10 @@ def _bounds(shape: Shape) -> NDArray[np.floating]:
 
 
 def _truth(item: Item) -> Shape:
-    """The watertight mesh in the source frame; where the store has none, points of its surface."""
+    """Return the watertight mesh in the source frame.
+
+    Where the store has none, return points of its surface.
+    """
     frame = item.frame()
     if item.mesh_path.is_file():
         return frame.mesh_to_source(load_mesh(item.mesh_path))
@@ -179,7 +182,7 @@ def _truth(item: Item) -> Shape:
 
 
 def blank(size: int, words: str) -> Picture:
-    """A white picture with words in its middle."""
+    """Return a white picture with words in its middle."""
     image = Image.new("RGB", (size, size), "white")
     font = ImageFont.load_default(max(11, size // 16))
     ImageDraw.Draw(image).text((size / 2, size / 2), words, _FAINT, font, anchor="mm")

@@ -22,7 +22,7 @@ _WHERE = "training.adversarial"
 
 
 def options_of(settings: AdversarialSettings, clip: float | None = None) -> AdversarialOptions:
-    """The options that the configuration's section states.
+    """Return the options that the configuration's section states.
 
     Raises:
         ConfigError: unknown names or options, or values that they cannot have.

@@ -53,7 +53,7 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def _row(heading: list[str], line: str) -> Row | None:
-    """The cells of a line that are not empty; None if it is not whole."""
+    """Return the cells of a line that are not empty; None if it is not whole."""
     cells = line.rstrip("\r\n").split(",")
     if not line.endswith("\n") or len(cells) != len(heading):
         return None

@@ -32,7 +32,7 @@ def checkpoint_to_resume(
     config: Config,
     fingerprint: Any,
 ) -> Checkpoint:
-    """The last checkpoint of a run, with warnings of what changed since the run started.
+    """Return the last checkpoint of a run, with warnings of what changed since the run started.
 
     Args:
         path: of the checkpoint, in the run folder's folder of checkpoints.

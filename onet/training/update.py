@@ -82,7 +82,7 @@ class _Objective(nn.Module):
 
 
 def build_update(fabric: Fabric, model: nn.Module, settings: TrainingConfig) -> Update:
-    """The update that a model is trained with: adversarial where it has a discriminator.
+    """Return the update that a model is trained with: adversarial where it has a discriminator.
 
     Raises:
         ConfigError: `training.adversarial` for a model without one, or settings that do not go

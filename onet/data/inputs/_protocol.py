@@ -79,7 +79,7 @@ class Input(Protocol):
         return frozenset()
 
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
-        """An observation of a prepared item; without `training` that of validation and test.
+        """Return an observation of a prepared item; without `training` that of validation and test.
 
         Raises:
             DataError: the item lacks it, or it is damaged.
@@ -130,7 +130,7 @@ class Input(Protocol):
         return None
 
     def read(self, path: str | Path) -> Any:
-        """A user's observation from a file, in the user's own frame.
+        """Return a user's observation from a file, in the user's own frame.
 
         Raises:
             DataError: missing, damaged, or not of this kind.
@@ -138,11 +138,11 @@ class Input(Protocol):
         ...
 
     def take(self, observation: Any) -> Any:
-        """The same from an object in memory: an array, for instance."""
+        """Return the same from an object in memory: an array, for instance."""
         ...
 
     def frame(self, raw: Any, name: str) -> UnitFrame:
-        """The unit frame of what was read; `UNIT` where it does not define one."""
+        """Return the unit frame of what was read; `UNIT` where it does not define one."""
         ...
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:

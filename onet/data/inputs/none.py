@@ -49,7 +49,7 @@ class NoInput(Input):
             raise DataError("the model is unconditional and observes nothing; give None")
 
     def frame(self, raw: None, name: str) -> UnitFrame:
-        """The unit frame."""
+        """Return the unit frame."""
         return UNIT
 
     def observe(

@@ -15,7 +15,7 @@ def to_tensors(
     observation: Any,  # arrays or tensors, see `onet.data.inputs.Arrays`
     device: torch.device | str = "cpu",
 ) -> Tensor | dict[str, Tensor]:
-    """The same as a tensor, or as tensors by name; floating point numbers as float32."""
+    """Return the same as a tensor, or as tensors by name; floating point numbers as float32."""
     import torch
 
     if isinstance(observation, dict):

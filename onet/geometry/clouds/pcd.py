@@ -29,7 +29,7 @@ class _Header:
 
 
 def read_pcd(path: Path) -> PointCloud:
-    """A `PointCloud` from PCD; points that are NaN, which were not measured, are left out.
+    """Return a `PointCloud` from PCD; points that are NaN, which were not measured, are left out.
 
     The points stay in the frame of the sensor that the file lists them in (VIEWPOINT is not used).
 

@@ -30,7 +30,7 @@ _E57_COLORS = ("colorRed", "colorGreen", "colorBlue")
 
 
 def read_las(path: Path) -> PointCloud:
-    """A `PointCloud` from LAS or LAZ: scale and offset applied in double precision.
+    """Return a `PointCloud` from LAS or LAZ: scale and offset applied in double precision.
 
     Points that are flagged as withheld are left out, with a warning.
 
@@ -171,7 +171,7 @@ def _check_layers(path: Path, header: Any) -> None:
 
 
 def read_e57(path: Path) -> PointCloud:
-    """A `PointCloud` from E57: all its scans, placed by their poses, spherical ones as x, y, z.
+    """Return a `PointCloud` from E57: all scans, placed by their poses, spherical ones as x, y, z.
 
     Points that are marked as invalid are left out.
 
