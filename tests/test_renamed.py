@@ -10,7 +10,7 @@ import pytest
 from ball_model import load_ball
 
 from onet.cli import app
-from onet.config import load_config
+from onet.config import GenerationConfig, load_config
 from onet.config.loader import parse_config
 from onet.data.inputs import Input
 from onet.errors import ConfigError, DataError, OnetError
@@ -77,6 +77,11 @@ def test_former_keys_of_configurations_load(tmp_path: Path) -> None:
     assert parse_config(json.dumps(tree), "a checkpoint") == config
     with pytest.warns(DeprecationWarning, match="called probability"):
         assert config.generation.threshold == 0.3
+    with pytest.warns(DeprecationWarning, match="called probability") as warned:
+        assert GenerationConfig(threshold=0.3) == GenerationConfig(probability=0.3)
+    assert warned[0].filename == __file__
+    with pytest.raises(ValueError, match="threshold"):
+        GenerationConfig(threshold=0.3, probability=0.3)
 
 
 def test_a_key_by_both_names_is_refused() -> None:

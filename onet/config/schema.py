@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Section = dict[str, Any]
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 """A number of things; the bounds further down keep what a file asks for within what there is."""
+
+_RENAMED = "generation.threshold is called probability now"
 
 Processes = Annotated[int, Field(gt=0, le=4096)]
 
@@ -240,10 +242,19 @@ class GenerationConfig(_Strict):
         "and 3/4, as an attribute `uncertainty`; ply and glb keep it.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_present_names(cls, values: Any) -> Any:
+        """Take `threshold`, as `probability` was called; files are renamed before."""
+        if not isinstance(values, dict) or "threshold" not in values or "probability" in values:
+            return values
+        warnings.warn(_RENAMED, DeprecationWarning, stacklevel=3)
+        return {"probability" if key == "threshold" else key: v for key, v in values.items()}
+
     @property
     def threshold(self) -> float:
         """Former name of `probability`."""
-        warnings.warn("generation.threshold is called probability now", DeprecationWarning, 2)
+        warnings.warn(_RENAMED, DeprecationWarning, stacklevel=2)
         return self.probability
 
     @property
