@@ -98,7 +98,7 @@ def test_every_input_says_what_it_is() -> None:
         assert input.kind in (*get_args(get_args(InputKind)[0]), "none")
         assert input.kind == KINDS.get(name, input.kind) and INPUTS.name_of(input) == name
         assert input.conditions == (input.kind != "none")
-        assert not (input.several and name in ("none", "index"))
+        assert not (input.multiview and name in ("none", "index"))
     assert make("image", camera=True).parts == {"camera"} and not make("image").parts
 
 
