@@ -40,6 +40,17 @@ def whatever_ran_before() -> None:
         torch.set_num_threads(THREADS)
 
 
+@pytest.fixture(autouse=True)
+def no_pictures_of_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare tests the picture of a run's curves, which costs more than their runs.
+
+    Runs of module fixtures and tests marked `curves` draw it.
+    """
+    loop = sys.modules.get("onet.training.loop")
+    if loop is not None and "curves" not in request.keywords:
+        monkeypatch.setattr(loop, "draw_curves", lambda *arguments: None)
+
+
 @pytest.fixture(scope="session")
 def sphere() -> Field:
     """Ball of radius 0.4 around the origin, positive inside."""

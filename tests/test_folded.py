@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pytest
@@ -79,8 +80,14 @@ def threads(count):
 
 
 @pytest.mark.parametrize("name", FOLDING)
-@pytest.mark.parametrize("z_dim", [0, 8])
-@pytest.mark.parametrize("hidden", [20, 32, 64, 128, 256])
+@pytest.mark.parametrize(
+    ("hidden", "z_dim"),
+    [(20, 0), (32, 8)]
+    + [
+        pytest.param(hidden, z_dim, marks=pytest.mark.slow)
+        for hidden, z_dim in [(20, 8), (32, 0), *product([64, 128, 256], [0, 8])]
+    ],
+)
 def test_logits_equal_the_module(name, hidden, z_dim):
     decoder = random_decoder(name, hidden, z_dim, seed=hidden)
     for seed in range(2):
