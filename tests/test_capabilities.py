@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -146,6 +147,12 @@ def config_of(input: dict[str, Any], encoder: str | None) -> Config:
     return parse_config(json.dumps(tree), "test")
 
 
+@functools.cache
+def network_of(encoder: str | None) -> Any:
+    """Return the network of the configurations with an encoder, whatever their input."""
+    return randomise(build_model(config_of({"type": "none"}, encoder).model))
+
+
 PAIRS = [(name, encoder) for name in INPUTS for encoder in [*ENCODERS, None]]
 
 
@@ -169,7 +176,7 @@ def test_every_input_with_every_encoder(
         check_config(config)
     if encoder in SIMILAR or encoder == "resnet50":  # large, and but for their depth resnet18
         return
-    network = randomise(build_model(config.model))
+    network = network_of(encoder)
     if encoder is not None and observed != make(name).kind:
         with pytest.raises(ConfigError, match=f"{name!r} gives .*{encoder!r} observes"):
             Reconstructor(network, config, {})

@@ -194,7 +194,7 @@ def test_the_number_of_threads_changes_nothing(name, hidden, dtype):
 def test_several_threads_may_call_at_once():
     decoder = random_decoder(hidden=64)
     fields = [decoder.fold(torch.randn(16)) for _ in range(2)]
-    points = [queries(4000, seed) for seed in range(8)]
+    points = [queries(2000, seed) for seed in range(8)]
     with threads(2):
         expected = [[field(p) for p in points] for field in fields]
         with ThreadPoolExecutor(4) as pool:

@@ -29,7 +29,6 @@ from mesh_files import (
     stl,
     stl_text,
     threemf,
-    threemf_cube,
     threemf_model,
 )
 
