@@ -153,7 +153,12 @@ def network_of(encoder: str | None) -> Any:
     return randomise(build_model(config_of({"type": "none"}, encoder).model))
 
 
-PAIRS = [(name, encoder) for name in INPUTS for encoder in [*ENCODERS, None]]
+LARGE = {*SIMILAR, "resnet50"}  # but for their depth as resnet18
+PAIRS = [
+    pytest.param(name, encoder, marks=[pytest.mark.slow] if encoder in LARGE else [])
+    for name in INPUTS
+    for encoder in [*ENCODERS, None]
+]
 
 
 @pytest.mark.parametrize(("name", "encoder"), PAIRS)
@@ -174,7 +179,7 @@ def test_every_input_with_every_encoder(
         )
     else:
         check_config(config)
-    if encoder in SIMILAR or encoder == "resnet50":  # large, and but for their depth resnet18
+    if encoder in LARGE:
         return
     network = network_of(encoder)
     if encoder is not None and observed != make(name).kind:

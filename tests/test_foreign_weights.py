@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import functools
 import io
 import json
 import logging
@@ -342,12 +343,18 @@ def test_cut_and_damaged_files_are_told(
 # -- checkpoints of this package, put together by somebody else -----------------------------------
 
 
+@functools.cache
+def small_network() -> tuple[str, dict[str, Tensor]]:
+    """Return the configuration of a small network as JSON, and its weights."""
+    config = load_config("pointcloud", ["model.decoder.hidden_size=4", "model.c_dim=4"])
+    state = build_model(config.model).state_dict()
+    return config.model_dump_json(), {key: value.contiguous() for key, value in state.items()}
+
+
 def put_together(path: Path, changes: dict[str, Any], **metadata: str) -> Path:
     """A checkpoint with the weights of a small network and a changed configuration."""
-    config = load_config("pointcloud", ["model.c_dim=4", "model.encoder.hidden_dim=4"])
-    config = load_config("pointcloud", ["model.decoder.hidden_size=4", "model.c_dim=4"])
-    model = build_model(config.model)
-    tree = config.model_dump(mode="json")
+    text, state = small_network()
+    tree = json.loads(text)
     for dotted, value in changes.items():
         *sections, key = dotted.split(".")
         inner = tree
@@ -355,7 +362,7 @@ def put_together(path: Path, changes: dict[str, Any], **metadata: str) -> Path:
             inner = inner[section]
         inner[key] = value
     header = {"config": json.dumps(tree), "iteration": "1"} | metadata
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path, header)
+    save_file(state, path, header)
     return path
 
 

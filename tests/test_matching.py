@@ -40,11 +40,12 @@ def fitting(decoder: str) -> set[str]:
 
 FITTING = {decoder: fitting(decoder) for decoder in DECODERS}
 LARGE = {*SIMILAR, "resnet50"}  # but for their depth as resnet18
+HEAVY = {*LARGE, "resnet18"}  # every day with one decoder
 PAIRS = [
     pytest.param(
         encoder,
         decoder,
-        marks=[pytest.mark.slow] if encoder in LARGE and decoder != "cbatchnorm" else [],
+        marks=[pytest.mark.slow] if encoder in HEAVY and decoder != "cbatchnorm" else [],
         id=f"{encoder}-{decoder}",
     )
     for encoder in ENCODERS
