@@ -148,7 +148,13 @@ def test_the_trainer_plays_the_paired_game(name: str, update: str, n_d: int) -> 
 
 
 @pytest.mark.parametrize(("update", "n_d"), ORDERS)
-@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "wasserstein"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "non_saturating",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("minimax", "wasserstein")),
+    ],
+)
 def test_the_trainer_plays_the_modified_games(loss: str, update: str, n_d: int) -> None:
     game = DiracGan(x0=X0, gamma=0.4, **GAMES[loss])
     common: Any = {

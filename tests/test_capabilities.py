@@ -223,6 +223,7 @@ def test_cameras_are_for_encoders_that_take_them() -> None:
     assert "estimated_camera" in model.encode(observation(model.input))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
 def test_every_packaged_configuration_fits(name: str) -> None:
     check_config(load_config(name))

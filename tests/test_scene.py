@@ -43,7 +43,9 @@ def cloud(seed: int = 0, extent: float = 3.0, count: int = 4000) -> Points:
     return ((rng.random((count, 3)) - 0.5) * extent).astype(np.float32)
 
 
-@pytest.mark.parametrize("overlap", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize(
+    "overlap", [*(pytest.param(share, marks=pytest.mark.slow) for share in (0.1, 0.5)), 0.25]
+)
 def test_the_field_is_smooth_where_windows_disagree(overlap: float) -> None:
     field = SceneField(cloud(), constant_windows(), overlap=overlap)
     rng = np.random.default_rng(1)
