@@ -343,7 +343,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name == "gan" else []) for name in RECIPES],
+)
 def test_runs_resume_bit_for_bit(name: str, tmp_path: Path) -> None:
     section = {**SECTION, "spectral_norm": True} if name == "optimistic" else SECTION
     settings = config(VARIATIONAL if name == "everything" else section, **RECIPES[name])

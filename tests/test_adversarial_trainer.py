@@ -97,8 +97,18 @@ def test_every_loss_and_penalty_is_played() -> None:
     assert PENALTIES.keys() - {None} == NAMED.keys()
 
 
-@pytest.mark.parametrize(("update", "n_d"), ORDERS)
-@pytest.mark.parametrize("loss", GAMES)
+@pytest.mark.parametrize(
+    ("loss", "update", "n_d"),
+    [
+        pytest.param(
+            loss,
+            *order,
+            marks=[] if loss == "non_saturating" or order == ORDERS[0] else pytest.mark.slow,
+        )
+        for loss in GAMES
+        for order in ORDERS
+    ],
+)
 def test_the_trainer_plays_the_analytic_game(loss: str, update: str, n_d: int) -> None:
     for penalty, kind in PENALTIES.items():
         gamma = 0.0 if penalty is None else 0.7
@@ -140,7 +150,13 @@ def test_the_trainer_plays_the_paired_game(name: str, update: str, n_d: int) -> 
 
 
 @pytest.mark.parametrize(("update", "n_d"), ORDERS)
-@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "wasserstein"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "non_saturating",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("minimax", "wasserstein")),
+    ],
+)
 def test_the_trainer_plays_the_modified_games(loss: str, update: str, n_d: int) -> None:
     game = DiracGan(x0=X0, gamma=0.4, **GAMES[loss])
     common: Any = {

@@ -13,6 +13,8 @@ import onet
 from onet import cli
 from onet.geometry.topology import topology
 
+pytestmark = pytest.mark.slow  # every day test_pipeline.py goes the same way, with less to learn
+
 SMALL = [
     "model.c_dim=32",
     "model.encoder.hidden_dim=32",

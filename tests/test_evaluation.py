@@ -203,10 +203,15 @@ def test_noise_floor_is_what_a_perfect_mesh_scores_and_changes_nothing(results):
     assert len(without.table()) == len(without.rows) and "Noise floor" not in without.title
 
 
-def test_workers_and_repetition_change_nothing(results):
+def test_repetition_changes_nothing_and_another_seed_the_scores(results):
     one = evaluate_generation(results, samples=500)
     assert evaluate_generation(results, samples=500).items == one.items
     assert evaluate_generation(results, samples=500, seed=1).items != one.items
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(results):
+    one = evaluate_generation(results, samples=500)
     assert evaluate_generation(results, samples=500, workers=2).items == one.items
 
 

@@ -450,7 +450,10 @@ def test_a_field_that_rounds_far_points_is_told():
         extract_mesh(lambda p: far_ball(p) > 0, [UTM - 1.3, UTM + 1.3], resolution=32)
 
 
-@pytest.mark.parametrize(("ratio", "axis"), [(8, 0), (20, 1), (50, 0), (50, 1), (50, 2), (200, 2)])
+LONGEST = pytest.param(200, 2, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("ratio", "axis"), [(8, 0), (20, 1), (50, 0), (50, 1), (50, 2), LONGEST])
 def test_long_boxes_are_extracted(ratio, axis):
     radii = np.ones(3)
     radii[axis] = ratio

@@ -143,6 +143,7 @@ def same_field(a: Fit, b: object) -> bool:
     return bool(np.array_equal(a.field(queries()), b(queries())))  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_network_of_its_own(mesh_file: Path, tmp_path: Path) -> None:
     result = onet.fit(
         mesh_file, config=network(max_iterations=200), out=tmp_path / "a",

@@ -76,7 +76,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("damage", [cut, empty, flip])
+@pytest.mark.parametrize("damage", [cut, pytest.param(empty, marks=pytest.mark.slow), flip])
 def test_damage_is_found_and_what_check_advises_repairs_it(made, store, file, damage, caplog):
     path = store / "ball/a" / file
     good = path.read_bytes()
@@ -94,7 +94,7 @@ def test_damage_is_found_and_what_check_advises_repairs_it(made, store, file, da
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("damage", [cut, empty])
+@pytest.mark.parametrize("damage", [cut, pytest.param(empty, marks=pytest.mark.slow)])
 def test_stores_without_hashes_are_kept_if_their_files_hold_what_they_should(
     made, store, file, damage
 ):

@@ -86,6 +86,7 @@ def test_all_parts_fit_the_item(meshes, tmp_path):
             np.testing.assert_allclose(extent, bounds, atol=1.5)
 
 
+@pytest.mark.slow
 def test_parts_can_be_added_later_and_are_the_same(meshes, tmp_path):
     prepare(meshes, tmp_path / "at once", **SMALL, **ALL)
     out = tmp_path / "out"
@@ -279,6 +280,7 @@ def test_settings_lead_to_the_part_and_back(part):
     assert part.settings_of({}) == {}
 
 
+@pytest.mark.slow
 def test_a_mesh_that_changes_after_it_was_planned_is_made_anew(meshes, tmp_path, monkeypatch):
     out, path = tmp_path / "out", meshes / "ball" / "a.ply"
     prepare(meshes, out, **SMALL, **ALL)
