@@ -1,0 +1,88 @@
+"""Makes the packed file of shapes that the network for scans is trained on.
+
+    python tools/scan_shapes.py OBJECTS -o scan_shapes.npz --solids 1500 --bodies 100
+
+OBJECTS is a folder of meshes with `manifest.csv`, whose columns `file`, `category`, `source`,
+`licence`, `creator` and `quality` are read. Taken are the meshes in the public domain (CC0-1.0) of
+quality A and B, whose winding number tells inside from outside. Those of the sources `HELD_OUT`
+are for validation. To these come exact solids of the generator in `onet.data.scan_solids` (which
+needs `manifold3d`), and bodies of `anny`, if asked for; 1 in 20 of them is for validation.
+
+`--credits FILE` writes the lines of credit, one a creator and source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from onet.data.scan_shapes import PackedShapes, Shape, pack_shapes
+from onet.errors import DataError
+from onet.geometry.mesh_io import load_mesh
+
+logger = logging.getLogger("scan_shapes")
+
+LICENCE = "CC0-1.0"
+QUALITIES = ("A", "B")
+HELD_OUT = ("sh3d-BlendSwap-CC-0", "quaternius-survival_pack")
+"""Sources for validation; the first is that of the project's sample."""
+
+EVERY = 20  # of generated shapes, one for validation
+SPDX_OF_PROJECT = "MIT"
+
+
+def objects(folder: Path) -> list[Shape]:
+    """Return the meshes of a folder whose licence and quality allow it; see above.
+
+    Those that cannot be read, or are inside out, are left out with a warning.
+    """
+    shapes = []
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if wanted(row)]
+    for row in rows:
+        try:
+            mesh = load_mesh(folder / row["file"])
+        except DataError as error:
+            logger.warning("left out: %s", error)
+            continue
+        if signed_volume(mesh.vertices[mesh.faces]) <= 0:
+            logger.warning("left out: %s is inside out, or encloses nothing", row["file"])
+            continue
+        split = "val" if row["source"] in HELD_OUT else "train"
+        name = str(Path(row["file"]).with_suffix(""))
+        words = (name, row["category"], row["source"], row["licence"], split)
+        shapes.append(Shape(mesh.vertices, mesh.faces, *words))
+    return shapes
+
+
+def wanted(row: dict[str, str]) -> bool:
+    """Return whether a line of the manifest is of a mesh to take."""
+    return row["licence"] == LICENCE and row["quality"] in QUALITIES
+
+
+def signed_volume(triangles: np.ndarray) -> float:
+    """Return the volume that triangles (F, 3, 3) enclose, negative if they face inward."""
+    return float(np.linalg.det(triangles - triangles.mean(axis=(0, 1))).sum() / 6)
+
+
+def main() -> None:
+    """Read the command line and write the file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("objects", type=Path, help="folder with manifest.csv")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    shapes = objects(arguments.objects)
+    pack_shapes(arguments.output, shapes)
+    packed = PackedShapes(arguments.output)
+    print(f"{len(packed)} shapes, {arguments.output.stat().st_size / 1e6:.1f} MB")
+    print(Counter(packed.split.tolist()), Counter(packed.category.tolist()))
+
+
+if __name__ == "__main__":
+    main()
