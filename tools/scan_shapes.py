@@ -17,12 +17,16 @@ import argparse
 import csv
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from onet.data.scan_shapes import PackedShapes, Shape, pack_shapes
+from onet.data.scan_solids import KINDS, random_solid
+from onet.data.solids.bodies import bodies
 from onet.errors import DataError
+from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
 
 logger = logging.getLogger("scan_shapes")
@@ -70,18 +74,62 @@ def signed_volume(triangles: np.ndarray) -> float:
     return float(np.linalg.det(triangles - triangles.mean(axis=(0, 1))).sum() / 6)
 
 
+def solids(count: int) -> Iterator[Shape]:
+    """Yield generated solids, of each kind as many as its weight says."""
+    total, done = sum(KINDS.values()), 0
+    for kind, weight in KINDS.items():
+        for seed in range(round(count * weight / total)):
+            vertices, faces = random_solid(kind, seed)
+            done += 1
+            if done % 100 == 0:
+                logger.info("%d solids", done)
+            words = (f"solid-{kind}-{seed}", kind, "onet.data.scan_solids", SPDX_OF_PROJECT)
+            yield Shape(vertices, faces, *words, split_of(seed))
+
+
+def people(count: int) -> Iterator[Shape]:
+    """Yield bodies made by `anny`."""
+    for number, (vertices, faces) in enumerate(bodies(count) if count else ()):
+        words = (f"body-{number}", "person", "anny", LICENCE)
+        yield Shape(vertices, faces, *words, split_of(number))
+
+
+def split_of(number: int) -> str:
+    """Return the split of a generated shape by its number among those of its kind."""
+    return "val" if number % EVERY == EVERY - 1 else "train"
+
+
+def credits(folder: Path) -> str:
+    """Return a table of the creators of the meshes that `objects` takes, by source."""
+    counts: Counter[tuple[str, str]] = Counter()
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if wanted(row):
+                counts[row["source"], row["creator"]] += 1
+    lines = [f"| `{source}` | {who} | {n} |" for (source, who), n in sorted(counts.items())]
+    return "\n".join(["| source | creator | meshes |", "|---|---|---|", *lines, ""])
+
+
 def main() -> None:
     """Read the command line and write the file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("objects", type=Path, help="folder with manifest.csv")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--solids", type=int, default=0, help="about how many to generate")
+    parser.add_argument("--bodies", type=int, default=0, help="how many to make with anny")
+    parser.add_argument("--credits", type=Path, help="file for the lines of credit")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     shapes = objects(arguments.objects)
+    shapes += [*solids(arguments.solids), *people(arguments.bodies)]
     pack_shapes(arguments.output, shapes)
+    if arguments.credits:
+        with replacing(arguments.credits) as temporary:
+            temporary.write_text(credits(arguments.objects), encoding="utf-8")
     packed = PackedShapes(arguments.output)
     print(f"{len(packed)} shapes, {arguments.output.stat().st_size / 1e6:.1f} MB")
-    print(Counter(packed.split.tolist()), Counter(packed.category.tolist()))
+    for word in ("split", "licence", "source", "category"):
+        print(word, Counter(getattr(packed, word).tolist()).most_common(12))
 
 
 if __name__ == "__main__":
