@@ -6,12 +6,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from onet.data.solids import primitives as piece
 from onet.data.solids.primitives import Random
 
 if TYPE_CHECKING:
     from manifold3d import Manifold
+
+
+def moved(place: ArrayLike, x: float, y: float, z: float) -> NDArray[np.float64]:
+    """Return a place (3,) moved by that much."""
+    return np.asarray(place, dtype=np.float64) + np.array([x, y, z])
 
 
 def thin(random: Random, low: float = 0.012, high: float = 0.06) -> float:
@@ -31,8 +37,8 @@ def legs(random: Random, x: float, z: float, height: float) -> Manifold:
     for sx in (-1, 1):
         for sz in (-1, 1):
             at = np.array([sx * (x / 2 - width), 0, sz * (z / 2 - width)])
-            foot = at + [sx * splay, 0, sz * splay]
-            top = at + [0, height, 0]
+            foot = moved(at, sx * splay, 0, sz * splay)
+            top = moved(at, 0, height, 0)
             if kind == 0:
                 made.append(piece.box(width, height, width).translate(list(at)))
             else:
@@ -89,7 +95,9 @@ def chair(random: Random) -> Manifold:
     x, z = random.uniform(0.35, 0.6, 2)
     seat, thick = float(random.uniform(0.25, 0.5)), thin(random, 0.02, 0.12)
     rounded = 0.4 * thick if random.random() < 0.4 else 0.0
-    plate = piece.box(x, thick, z, rounded) if random.random() < 0.8 else top_plate(random, x, z, thick)
+    plate = (
+        piece.box(x, thick, z, rounded) if random.random() < 0.8 else top_plate(random, x, z, thick)
+    )
     solid = plate.translate([0, seat, 0]) + legs(random, 0.92 * x, 0.92 * z, seat + thick / 2)
     if random.random() < 0.85:
         back = _back(random, x, float(random.uniform(0.3, 0.7)))
@@ -159,7 +167,9 @@ def cabinet(random: Random) -> Manifold:
     columns, rows = random.integers(1, 4, 2)
     groove = float(random.uniform(0.006, 0.02))
     for i in range(1, columns):
-        cut = piece.box(groove, 0.94 * y, 0.05).translate([x * (i / columns - 0.5), 0.03 * y, z / 2])
+        cut = piece.box(groove, 0.94 * y, 0.05).translate(
+            [x * (i / columns - 0.5), 0.03 * y, z / 2]
+        )
         solid = solid - cut
     for j in range(1, rows):
         solid = solid - piece.box(0.94 * x, groove, 0.05).translate([0, y * j / rows, z / 2])
@@ -187,7 +197,9 @@ def sofa(random: Random) -> Manifold:
         cushion = piece.box(0.97 * inner / cushions, 0.12, 0.9 * z, soft)
         parts.append(cushion.translate([inner * ((i + 0.5) / cushions - 0.5), seat - 0.02, 0.03]))
     if random.random() < 0.85:
-        back = piece.box(x, float(random.uniform(0.3, 0.55)), float(random.uniform(0.06, 0.15)), soft)
+        back = piece.box(
+            x, float(random.uniform(0.3, 0.55)), float(random.uniform(0.06, 0.15)), soft
+        )
         parts.append(back.translate([0, 0, -z / 2]))
     if random.random() < 0.7:
         side = piece.box(arm, seat + float(random.uniform(0.08, 0.2)), z, soft)

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from onet.errors import MissingDependency
 
 FACES = 6000
-BENT = ("upperarm01", "lowerarm01", "upperleg01", "lowerleg01", "spine03", "spine01", "neck01", "head")
+BENT = (
+    "upperarm01",
+    "lowerarm01",
+    "upperleg01",
+    "lowerleg01",
+    "spine03",
+    "spine01",
+    "neck01",
+    "head",
+)
 """Beginnings of the names of joints that bend much; fingers bend a little, toes hardly."""
 
 

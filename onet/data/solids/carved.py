@@ -117,8 +117,8 @@ def lattice(random: Random, radius: float) -> Manifold:
     """Return rods along the edges of a grid of cells, some with diagonals."""
     counts = random.integers(1, 4, 3)
     size = random.uniform(0.4, 1.0, 3)
-    grid = np.stack(np.meshgrid(*[np.linspace(0, s, n + 1) for s, n in zip(size, counts, strict=True)],
-                                indexing="ij"), axis=-1)  # fmt: skip
+    axes = [np.linspace(0, s, n + 1) for s, n in zip(size, counts, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     slanted = random.random() < 0.4
     rods = []
     for index in np.ndindex(*grid.shape[:3]):

@@ -27,19 +27,20 @@ def silhouette(random: Random, height: float) -> NDArray[np.float64]:
 
 
 def vessel(random: Random) -> Manifold:
-    """Return a bottle, cup, bowl or vase: with walls and open at the top, or solid; with handles."""
+    """Return a bottle, cup, bowl or vase, with walls and open at the top, or solid."""
     height = float(random.uniform(0.25, 1.2))
     outer = silhouette(random, height)
     wall = float(np.exp(random.uniform(np.log(0.012), np.log(0.06))))
     sides = int(random.choice([6, 12, 24, 32, 40]))
     solid = random.random() < 0.2
     if solid:
-        profile = np.vstack([outer, [[0, height], [0, 0]]])
+        profile = np.vstack([outer, np.array([[0, height], [0, 0]])])
     else:
         floor = wall * random.uniform(1, 2)
         inner = outer[outer[:, 1] > floor][::-1] - [wall, 0]
         inner[:, 0] = np.maximum(inner[:, 0], 0.01)
-        profile = np.vstack([outer, inner, [[inner[-1, 0], floor], [0, floor], [0, 0]]])
+        ends = np.array([[inner[-1, 0], floor], [0, floor], [0, 0]])
+        profile = np.vstack([outer, inner, ends])
     made = piece.revolved(profile, sides)
     for side in range(random.choice([0, 1, 2], p=[0.5, 0.35, 0.15])):
         made = made + _handle(random, outer, height, wall).rotate([0, 180.0 * side, 0])
@@ -48,9 +49,7 @@ def vessel(random: Random) -> Manifold:
     return made
 
 
-def _handle(
-    random: Random, outer: NDArray[np.float64], height: float, wall: float
-) -> Manifold:
+def _handle(random: Random, outer: NDArray[np.float64], height: float, wall: float) -> Manifold:
     """Return a bow on the side of a vessel that does not reach into it."""
     low, high = np.sort(random.uniform(0.15, 0.95, 2)) * height
     if high - low < 0.2 * height:
@@ -68,7 +67,9 @@ def _handle(
 
 
 def _lid(outer: NDArray[np.float64], height: float, sides: int) -> Manifold:
-    return piece.cylinder(0.03, float(outer[-1, 0]) + 0.01, sides=sides).translate([0, height - 0.01, 0])
+    return piece.cylinder(0.03, float(outer[-1, 0]) + 0.01, sides=sides).translate(
+        [0, height - 0.01, 0]
+    )
 
 
 def crate(random: Random) -> Manifold:
@@ -81,7 +82,9 @@ def crate(random: Random) -> Manifold:
     if rounded:
         solid = solid.trim_by_plane([0, -1, 0], -y + 1.01 * rounded)
     for i in range(random.integers(0, 4)):
-        side = piece.box(wall, 0.9 * y, z - wall).translate([x * (random.random() - 0.5) * 0.9, 0, 0])
+        side = piece.box(wall, 0.9 * y, z - wall).translate(
+            [x * (random.random() - 0.5) * 0.9, 0, 0]
+        )
         solid = solid + (side if i % 2 == 0 else side.rotate([0, 90, 0]).scale([x / z, 1, 1]))
     if random.random() < 0.3:  # windows in the sides
         hole = piece.box(0.5 * x, 0.4 * y, 3).translate([0, 0.35 * y, 0])

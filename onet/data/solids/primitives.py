@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +96,9 @@ def hull(points: ArrayLike) -> Manifold:
     return library().Manifold.hull_points(np.asarray(points, dtype=np.float64))
 
 
-def rod(start: ArrayLike, end: ArrayLike, radius: float, top: float = -1.0, sides: int = 8) -> Manifold:
+def rod(
+    start: ArrayLike, end: ArrayLike, radius: float, top: float = -1.0, sides: int = 8
+) -> Manifold:
     """Return a round bar from one point to another, thinner at the end if `top` says so."""
     start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
     length = float(np.linalg.norm(end - start))
@@ -116,9 +119,7 @@ def tube(path: NDArray[np.float64], radii: ArrayLike, sides: int = 8) -> Manifol
         manifold3d.Manifold.sphere(float(width), sides).translate(list(map(float, place)))
         for place, width in zip(path, widths, strict=True)
     ]
-    return union(
-        [manifold3d.Manifold.batch_hull(list(pair)) for pair in zip(balls[:-1], balls[1:], strict=True)]
-    )
+    return union([manifold3d.Manifold.batch_hull(list(pair)) for pair in pairwise(balls)])
 
 
 def curve(random: Random, knots: int, points: int, size: float = 0.5) -> NDArray[np.float64]:

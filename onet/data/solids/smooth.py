@@ -58,16 +58,16 @@ class Limbs:
         total = np.zeros(len(points))
         for limb in self._ends:
             start, axis = limb[:3], limb[3:6] - limb[:3]
-            t = np.clip((points - start) @ axis / max(axis @ axis, 1e-12), 0, 1)
+            t = np.clip((points - start) @ axis / max(float(axis @ axis), 1e-12), 0, 1)
             apart = np.linalg.norm(points - start - t[:, None] * axis, axis=1)
             depth = limb[6] + (limb[7] - limb[6]) * t - apart
             total += np.exp(np.clip(depth / self.blend, -60, 60))
         return self.blend * np.log(np.maximum(total, 1e-30))
 
 
-def waves(random: Random, count: int, wavelength: tuple[float, float]) -> Field:
+def waves(random: Random, count: int, shortest: float, longest: float) -> Field:
     """Return a random function of about the size 1, a sum of plane waves."""
-    length = np.exp(random.uniform(*np.log(wavelength), count))
+    length = np.exp(random.uniform(np.log(shortest), np.log(longest), count))
     direction = random.normal(size=(count, 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     frequency = 2 * np.pi * direction / length[:, None]
@@ -82,11 +82,16 @@ def with_relief(random: Random, field: Field) -> Field:
         return field
     height = float(np.exp(random.uniform(np.log(0.0015), np.log(0.01))))
     shortest = max(0.05, 6 * height)
-    relief = waves(random, 12, (shortest, 4 * shortest))
+    relief = waves(random, 12, shortest, 4 * shortest)
     ridged = random.random() < 0.3
-    return lambda points: field(points) + height * (
-        1 - 2 * np.abs(relief(points)) if ridged else relief(points)
+    return lambda points: (
+        field(points) + height * (1 - 2 * np.abs(relief(points)) if ridged else relief(points))
     )
+
+
+def moved(place: ArrayLike, x: float, y: float, z: float) -> NDArray[np.float64]:
+    """Return a place (3,) moved by that much."""
+    return np.asarray(place, dtype=np.float64) + np.array([x, y, z])
 
 
 def mirrored(side: float, place: ArrayLike) -> NDArray[np.float64]:
@@ -94,12 +99,14 @@ def mirrored(side: float, place: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(place, float) * [side, 1, 1]
 
 
-def _leg(random: Random, limbs: Limbs, hip: ArrayLike, step: float, height: float, w: float) -> None:
+def _leg(
+    random: Random, limbs: Limbs, hip: ArrayLike, step: float, height: float, w: float
+) -> None:
     """Add a leg with a knee and a foot below a hip."""
     hip = np.asarray(hip, float)
-    knee = hip + [0, -0.5 * height, 0.15 * height + step]
-    ankle = hip + [0, -0.95 * height, step * 1.5]
-    toe = ankle + [0, -0.03 * height, random.uniform(0.08, 0.25) * height]
+    knee = moved(hip, 0, -0.5 * height, 0.15 * height + step)
+    ankle = moved(hip, 0, -0.95 * height, step * 1.5)
+    toe = moved(ankle, 0, -0.03 * height, random.uniform(0.08, 0.25) * height)
     limbs.chain([hip, knee, ankle, toe], [w, 0.75 * w, 0.5 * w, 0.45 * w])
 
 
@@ -112,16 +119,20 @@ def creature(random: Random) -> Field:
     spine[:, 1] += random.uniform(-0.05, 0.08, 5)
     fat = girth * random.uniform(0.7, 1.1, 5)
     limbs.chain(spine, fat)
-    neck = spine[-1] + [0, random.uniform(0.05, 0.4), random.uniform(0.05, 0.25)]
-    head = neck + [random.uniform(-0.05, 0.05), random.uniform(-0.08, 0.08), random.uniform(0.06, 0.25)]
+    neck = moved(spine[-1], 0, random.uniform(0.05, 0.4), random.uniform(0.05, 0.25))
+    head = moved(
+        neck, random.uniform(-0.05, 0.05), random.uniform(-0.08, 0.08), random.uniform(0.06, 0.25)
+    )
     skull = girth * random.uniform(0.5, 0.95)
-    limbs.chain([spine[-1], neck, head], [0.8 * fat[-1], 0.8 * skull, skull * random.uniform(0.4, 0.9)])
+    limbs.chain(
+        [spine[-1], neck, head], [0.8 * fat[-1], 0.8 * skull, skull * random.uniform(0.4, 0.9)]
+    )
     pairs = int(random.choice([0, 1, 2, 2, 2, 3, 4]))
     width = girth * random.uniform(0.2, 0.45)
     for k in range(pairs):
         at = spine[0] + (spine[-1] - spine[0]) * (k / max(1, pairs - 1) if pairs > 1 else 0.4)
         for side in (-1.0, 1.0):
-            hip = mirrored(side, at + [0.75 * girth, -0.3 * girth, 0])
+            hip = mirrored(side, moved(at, 0.75 * girth, -0.3 * girth, 0))
             _leg(random, limbs, hip, float(random.uniform(-0.1, 0.1)), height, width)
     _ornaments(random, limbs, neck, skull, spine, girth)
     return limbs.centred()
@@ -162,9 +173,11 @@ def figure(random: Random) -> Field:
     hips, chest = np.array([0, 0.45, 0]), np.array([0, 0.72, random.uniform(-0.03, 0.05)])
     limbs.chain([hips, (hips + chest) / 2, chest], [fat, 0.85 * fat, 1.05 * fat])
     skull = random.uniform(0.06, 0.14)
-    neck, head = chest + [0, fat + 0.03, 0], chest + [0, fat + 0.03 + skull, 0.01]
-    limbs.chain([chest, neck, head, head + [0, 0.5 * skull, 0]], [0.6 * fat, 0.04, skull, 0.9 * skull])
-    limbs.add(head, head + [0, -0.1 * skull, 1.1 * skull], 0.3 * skull, 0.2 * skull)
+    neck, head = moved(chest, 0, fat + 0.03, 0), moved(chest, 0, fat + 0.03 + skull, 0.01)
+    limbs.chain(
+        [chest, neck, head, moved(head, 0, 0.5 * skull, 0)], [0.6 * fat, 0.04, skull, 0.9 * skull]
+    )
+    limbs.add(head, moved(head, 0, -0.1 * skull, 1.1 * skull), 0.3 * skull, 0.2 * skull)
     thick = random.uniform(0.025, 0.05)
     for side in (-1.0, 1.0):
         shoulder = chest + mirrored(side, [wide, 0.5 * fat, 0])
@@ -175,10 +188,10 @@ def figure(random: Random) -> Field:
         hip = hips + mirrored(side, [0.6 * wide, 0, 0])
         knee = hip + mirrored(side, random.normal([0.02, -0.22, 0.05], 0.06))
         foot = knee + random.normal([0, -0.22, -0.03], 0.04)
-        limbs.chain([hip, knee, foot, foot + [0, 0, 0.09]],
+        limbs.chain([hip, knee, foot, moved(foot, 0, 0, 0.09)],
                     np.array([1.7, 1.2, 0.9, 0.8]) * thick)  # fmt: skip
     if random.random() < 0.35:
-        limbs.chain([hips, [0, 0.02, 0]], [1.1 * fat, random.uniform(1.0, 2.2) * fat])
+        limbs.chain([hips, np.array([0, 0.02, 0])], [1.1 * fat, random.uniform(1.0, 2.2) * fat])
     if random.random() < 0.3:
         limbs.add([0, -0.06, 0], [0, -0.03, 0], 0.2, 0.2)  # a base
     return limbs.centred()
@@ -216,7 +229,9 @@ def head(random: Random) -> Field:
     limbs.add([-0.05, -0.11, 0.2], [0.05, -0.11, 0.2], 0.02, 0.02)
     for side in (-1.0, 1.0):
         limbs.add(mirrored(side, [0.03, 0.1, 0.21]), mirrored(side, [0.12, 0.1, 0.17]), 0.025, 0.02)
-        limbs.add(mirrored(side, [0.08, 0.05, 0.17]), mirrored(side, [0.08, 0.05, 0.18]), 0.03, 0.03)
+        limbs.add(
+            mirrored(side, [0.08, 0.05, 0.17]), mirrored(side, [0.08, 0.05, 0.18]), 0.03, 0.03
+        )
         ear = mirrored(side, [skull, 0.0, -0.02])
         reach = random.uniform(0.03, 0.12)
         limbs.add(ear, ear + mirrored(side, [0.3 * reach, reach, -0.03]), 0.03, 0.025)
@@ -262,7 +277,7 @@ def blob(random: Random) -> Field:
 def stone(random: Random) -> Field:
     """Return an ellipsoid with random low and high bumps, cut by some planes."""
     axes = random.uniform(0.2, 0.48, 3)
-    bumps = waves(random, 16, (0.25, 0.9))
+    bumps = waves(random, 16, 0.25, 0.9)
     strength = random.uniform(0.02, 0.12)
     normals = random.normal(size=(random.integers(0, 8), 3))
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
@@ -280,7 +295,7 @@ def stone(random: Random) -> Field:
 def wavy(random: Random) -> Field:
     """Return the part of a random level set that lies in a ball or box."""
     longest = random.uniform(0.5, 1.0)
-    waving = waves(random, 10, (0.6 * longest, longest))
+    waving = waves(random, 10, 0.6 * longest, longest)
     level = random.uniform(-0.5, 0.5)
     boxed = random.random() < 0.4
 

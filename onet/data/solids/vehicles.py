@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +29,11 @@ def lofted(stations: ArrayLike, widths: ArrayLike, heights: ArrayLike, power: fl
     y = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** (2 / power)
     rings = [
         np.stack([w * x, h * y, np.full_like(x, s)], axis=1)
-        for s, w, h in zip(np.asarray(stations), np.asarray(widths), np.asarray(heights), strict=True)
+        for s, w, h in zip(
+            np.asarray(stations), np.asarray(widths), np.asarray(heights), strict=True
+        )
     ]
-    return piece.union(
-        [piece.hull(np.vstack(pair)) for pair in zip(rings[:-1], rings[1:], strict=True)]
-    )
+    return piece.union([piece.hull(np.vstack(pair)) for pair in pairwise(rings)])
 
 
 def wing(span: float, root: float, tip: float, sweep: float, thick: float) -> Manifold:
@@ -90,7 +91,11 @@ def ship(random: Random) -> Manifold:
         return body + (bench ^ body.hull()) if random.random() < 0.7 else body
     parts, level = [body], -0.01
     for _ in range(random.integers(1, 4)):
-        x, y, z = 2 * wide * random.uniform(0.4, 0.8), random.uniform(0.04, 0.1), random.uniform(0.1, 0.4)
+        x, y, z = (
+            2 * wide * random.uniform(0.4, 0.8),
+            random.uniform(0.04, 0.1),
+            random.uniform(0.1, 0.4),
+        )
         parts.append(piece.box(x, y, z).translate([0, level, float(random.uniform(-0.2, 0.1))]))
         level += y - 0.005
     for _ in range(random.integers(0, 4)):
@@ -98,7 +103,9 @@ def ship(random: Random) -> Manifold:
         tall, thick = float(random.uniform(0.2, 0.6)), float(random.uniform(0.007, 0.03))
         parts.append(piece.cylinder(tall + 0.05, thick, sides=10).translate([0, -0.05, at]))
         if random.random() < 0.4:
-            sail = piece.box(float(random.uniform(0.15, 0.4)), 0.5 * tall, 0.014).translate([0, 0.4 * tall, at])
+            sail = piece.box(float(random.uniform(0.15, 0.4)), 0.5 * tall, 0.014).translate(
+                [0, 0.4 * tall, at]
+            )
             parts.append(sail.rotate([0, float(random.uniform(-20, 20)), 0]))
     return piece.union(parts)
 
@@ -108,7 +115,11 @@ def car(random: Random) -> Manifold:
     x, y = float(random.uniform(0.3, 0.5)), float(random.uniform(0.12, 0.3))
     rounded = float(random.choice([0.0, 0.03, 0.06]))
     body = piece.box(x, y, 1.0, rounded)
-    tall, start, end = random.uniform(0.1, 0.25), random.uniform(-0.5, -0.2), random.uniform(0.0, 0.45)
+    tall, start, end = (
+        random.uniform(0.1, 0.25),
+        random.uniform(-0.5, -0.2),
+        random.uniform(0.0, 0.45),
+    )
     slope = float(random.uniform(0, 0.15))
     side = [(start, 0), (end, 0), (end - slope, tall), (start + slope, tall)]
     cabin = piece.outline(side).extrude(0.9 * x).translate([0, 0, -0.45 * x]).rotate([0, -90, 0])
