@@ -106,3 +106,17 @@ def test_tool_takes_solids_in_the_public_domain_alone(tmp_path: Path) -> None:
         ("held", "val"),
     }
     assert "| `kit` | somebody | 3 |" in TOOL["credits"](tmp_path)
+
+
+def test_credits_replace_their_own_section_alone(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(
+        "file,category,source,licence,creator,quality\na.ply,box,kenney-kit,CC0-1.0,,A\n"
+    )
+    path = tmp_path / "CREDITS.md"
+    path.write_text("# Credits\n\nOthers.\n")
+    TOOL["write_credits"](path, tmp_path)
+    once = path.read_text()
+    assert once.startswith("# Credits\n\nOthers.\n\n## ") and "kenney.nl" in once
+    path.write_text(once + "\n## More\n\nof it\n")
+    TOOL["write_credits"](path, tmp_path)
+    assert path.read_text() == once + "\n## More\n\nof it\n"

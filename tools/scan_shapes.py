@@ -8,7 +8,7 @@ quality A and B, whose winding number tells inside from outside. Those of the so
 are for validation. To these come exact solids of the generator in `onet.data.scan_solids` (which
 needs `manifold3d`), and bodies of `anny`, if asked for; 1 in 20 of them is for validation.
 
-`--credits FILE` writes the lines of credit, one a creator and source.
+`--credits data/CREDITS.md` writes who made the meshes, as a section of that file.
 """
 
 from __future__ import annotations
@@ -38,6 +38,24 @@ HELD_OUT = ("sh3d-BlendSwap-CC-0", "quaternius-survival_pack")
 
 EVERY = 20  # of generated shapes, one for validation
 SPDX_OF_PROJECT = "MIT"
+
+MAKERS = {
+    "basemesh": "[The Base Mesh](https://thebasemesh.com)",
+    "kenney": "[Kenney](https://kenney.nl)",
+    "quaternius": "[Quaternius](https://quaternius.com)",
+    "pmndrs": "contributors of [market.pmnd.rs](https://market.pmnd.rs)",
+}
+"""Who made the meshes of a source whose manifest names nobody, by the beginning of its name."""
+
+HEADING = "## What the network for scans is trained on"
+INTRODUCTION = """\
+Meshes that their makers put in the public domain under
+[CC0 1.0](https://creativecommons.org/publicdomain/zero/1.0/), of the sources below; those of
+`sh3d-BlendSwap-CC-0` and `quaternius-survival_pack` were for validation alone. Besides these,
+solids of the generators in `onet/data/solids/`, and bodies by
+[anny](https://github.com/naver/anny) (Apache-2.0; its assets, of the MakeHuman community, are CC0).
+`tools/scan_shapes.py` packs them.
+None of the meshes is part of the project; CC0 does not ask for credit."""
 
 
 def objects(folder: Path) -> list[Shape]:
@@ -100,14 +118,29 @@ def split_of(number: int) -> str:
 
 
 def credits(folder: Path) -> str:
-    """Return a table of the creators of the meshes that `objects` takes, by source."""
-    counts: Counter[tuple[str, str]] = Counter()
+    """Return who made the meshes that `objects` takes, as a section in Markdown."""
+    counts: dict[str, Counter[str]] = {}
     with (folder / "manifest.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if wanted(row):
-                counts[row["source"], row["creator"]] += 1
-    lines = [f"| `{source}` | {who} | {n} |" for (source, who), n in sorted(counts.items())]
-    return "\n".join(["| source | creator | meshes |", "|---|---|---|", *lines, ""])
+                counts.setdefault(row["source"], Counter())[row["creator"]] += 1
+    lines = []
+    for source, creators in sorted(counts.items()):
+        named = sorted(creator for creator in creators if creator)
+        makers = ", ".join(named) or MAKERS.get(source.partition("-")[0], "")
+        lines.append(f"| `{source}` | {makers} | {creators.total()} |")
+    return "\n".join([HEADING, "", INTRODUCTION, "", "| source | creators | meshes |",
+                      "|---|---|---|", *lines, ""])  # fmt: skip
+
+
+def write_credits(path: Path, folder: Path) -> None:
+    """Write the section to a file of credits, in place of the one that is there."""
+    written = path.read_text(encoding="utf-8") if path.exists() else "# Credits\n"
+    before, _, section = written.partition(HEADING)
+    after = "".join(section.partition("\n## ")[1:])
+    with replacing(path) as temporary:
+        text = before.rstrip("\n") + "\n\n" + credits(folder) + after
+        temporary.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -117,15 +150,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--solids", type=int, default=0, help="about how many to generate")
     parser.add_argument("--bodies", type=int, default=0, help="how many to make with anny")
-    parser.add_argument("--credits", type=Path, help="file for the lines of credit")
+    parser.add_argument("--credits", type=Path, help="file to write who made them to")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     shapes = objects(arguments.objects)
     shapes += [*solids(arguments.solids), *people(arguments.bodies)]
     pack_shapes(arguments.output, shapes)
     if arguments.credits:
-        with replacing(arguments.credits) as temporary:
-            temporary.write_text(credits(arguments.objects), encoding="utf-8")
+        write_credits(arguments.credits, arguments.objects)
     packed = PackedShapes(arguments.output)
     print(f"{len(packed)} shapes, {arguments.output.stat().st_size / 1e6:.1f} MB")
     for word in ("split", "licence", "source", "category"):

@@ -140,8 +140,8 @@ class PackedShapes:
         missing = [key for key in ARRAYS if key not in arrays]
         if missing:
             raise DataError(
-                f"{path}: no array {missing[0]!r}, so it is no packed file of shapes; make one with "
-                "tools/scan_shapes.py"
+                f"{path}: no array {missing[0]!r}, so it is no packed file of shapes; make one "
+                "with tools/scan_shapes.py"
             )
         for key, array in arrays.items():
             setattr(self, key, array)

@@ -379,7 +379,7 @@ def simulate_scan(
         raise ValueError(f"triangles have shape {tuple(triangles.shape)}, not (F, 3, 3) with F > 0")
     if count < 1:
         raise ValueError(f"count is {count}; a scan has at least 1 point")
-    if generator.device != triangles.device:
+    if generator.device.type != triangles.device.type:
         raise ValueError(f"generator is on {generator.device}, triangles on {triangles.device}")
     surface = Surface(triangles)
     plan = _plan(surface, generator, settings)

@@ -26,7 +26,7 @@ def library() -> Any:
     try:
         import manifold3d
     except ImportError:
-        raise MissingDependency("manifold3d is not installed: pip install manifold3d") from None
+        raise MissingDependency("manifold3d is not installed: pip install 'onet[solids]'") from None
     return manifold3d
 
 
