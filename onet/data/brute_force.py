@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 PAIRS_ON_GPU = 16_000_000  # points times triangles at once: under 2 GB
-PAIRS_ON_CPU = 500_000  # about what the caches hold
+PAIRS_ON_CPU = 32_000  # what the caches hold: twice as fast as half a million
 
 
 def winding_number(triangles: Tensor, points: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ __all__ = [
 KINDS = ("outer", "all", "around", "one-sided")
 OFF_SURFACE = 1e-4  # where rays begin, so that they miss the triangle that they leave
 FAR = 4.0  # from the origin everything at this distance is outside
-LOOKS = (1, 2, 6)
+LOOKS = (1, 2, 4)
 """Directions of its hemisphere in which a point is looked at before it counts as hidden: these many
 at once, in turn."""
 ROUNDS = 3  # of drawing candidates, before points that were seen are repeated
@@ -322,7 +322,7 @@ def _seen(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return exactly `count` points that are seen, some twice if need be; or none at all."""
     segments = None if plan.kind == "all" else Segments(surface.triangles)
-    drawn = int(1.3 * count) if segments is not None else count
+    drawn = int(1.25 * count) if segments is not None else count
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     missing = count
     for _ in range(ROUNDS):
@@ -331,6 +331,7 @@ def _seen(
         missing -= len(found[0])
         if missing <= 0:
             break
+        drawn = min(drawn, 32 + int(1.1 * missing * drawn / max(1, len(found[0]))))
     points, normals, sensors = (torch.cat(part) for part in zip(*parts, strict=True))
     if 0 < len(points) < count:
         again = (_uniform(count, generator=generator) * len(points)).long()
