@@ -1,0 +1,141 @@
+"""Train the network for scans of anything: `onet models` calls it `scan`.
+
+    python tools/scan_shapes.py OBJECTS -o shapes.npz
+    python tools/train_scan.py shapes.npz -o run --minutes 20
+
+Everything is simulated while it trains, on the device of training; started again with the same
+folder it goes on where it was. The folder gets `scan.safetensors` (the averaged network in half
+precision, as it is packaged), `log.csv` and `state.pt`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+
+from onet.data.scan_shapes import PackedShapes
+from onet.data.scan_simulation import ScanSettings, sample_queries, simulate_scan
+from onet.models.scan import ScanNetwork
+from onet.training.scan_batches import LabelledScan
+from onet.training.scan_training import ScanTrainer, ScanTraining
+
+QUERIES = 8192
+PLAIN = ScanSettings(
+    kinds=(1, 0, 0, 0), missing_floor=0, holes=0, uneven=0, noise_levels=((0.005, 1.0),),
+    outliers=0, duplicates=0,
+)  # fmt: skip
+
+
+class Simulator:
+    """Labelled scans of packed shapes, all of whose triangles are on the device."""
+
+    def __init__(self, shapes: PackedShapes, device: torch.device, seed: int) -> None:
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.host = torch.Generator().manual_seed(seed)
+        train = shapes.of_split("train").tolist()
+        self.train = [torch.from_numpy(shapes.triangles(i)).to(device) for i in train]
+        held_out = shapes.of_split("val").tolist()
+        self.held_out = [torch.from_numpy(shapes.triangles(i)).to(device) for i in held_out]
+        self.settings = ScanSettings()
+        self.smallest, self.largest = 600, 16_000
+
+    def fresh(self) -> LabelledScan:
+        """Return a scan of a shape drawn at random."""
+        which = int(torch.randint(len(self.train), (), generator=self.host))
+        share = float(torch.rand((), generator=self.host))
+        low, high = math.log(self.smallest), math.log(self.largest)
+        return self.scan(self.train[which], round(math.exp(low + (high - low) * share)))
+
+    def scan(
+        self, triangles: torch.Tensor, count: int, settings: ScanSettings | None = None
+    ) -> LabelledScan:
+        """Return a scan of given triangles."""
+        seen = simulate_scan(triangles, count, self.generator, settings or self.settings)
+        queries = sample_queries(triangles, seen.points, QUERIES, self.generator)
+        order = torch.randperm(QUERIES, generator=self.generator, device=seen.points.device)
+        return LabelledScan.of(
+            seen.points, seen.normals, seen.sensors, queries.points[order], queries.occupancy[order]
+        )
+
+    def validation(self, count: int) -> list[LabelledScan]:
+        """Return plain scans of held-out shapes, with uniform query points."""
+        step = max(1, len(self.held_out) // count)
+        return [self._plain(triangles) for triangles in self.held_out[::step][:count]]
+
+    def _plain(self, triangles: torch.Tensor) -> LabelledScan:
+        from onet.data.brute_force import winding_number
+
+        seen = simulate_scan(triangles, 3000, self.generator, PLAIN)
+        box = triangles.flatten(0, 1)
+        low, high = box.min(0).values - 0.03, box.max(0).values + 0.03
+        share = torch.rand(20_000, 3, generator=self.generator, device=box.device)
+        points = low + (high - low) * share
+        inside = winding_number(triangles, points) > 0.5
+        return LabelledScan.of(seen.points, seen.normals, seen.sensors, points, inside)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shapes", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--state", type=Path, help="file of what goes on; default OUT/state.pt")
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--fresh", type=int, default=2)
+    parser.add_argument("--points", type=int, default=80_000)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--held-out", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--network", type=json.loads, default={}, help="options, as JSON")
+    parser.add_argument("--validate", type=float, default=60)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    device = torch.device(args.device)
+    torch.manual_seed(args.seed)
+    begun = time.monotonic()
+    simulator = Simulator(PackedShapes(args.shapes), device, args.seed)
+    network = ScanNetwork(**args.network).to(device)
+    validation = simulator.validation(args.held_out)
+    print(
+        f"{len(simulator.train)} shapes to train on, {len(validation)} scans of held-out ones, "
+        f"{sum(p.numel() for p in network.parameters())} weights, "
+        f"{time.monotonic() - begun:.1f} s to prepare",
+        flush=True,
+    )
+    settings = ScanTraining(
+        args.minutes, args.batch, args.points, args.fresh, learning_rate=args.rate, seed=args.seed,
+        validate_seconds=args.validate,
+    )  # fmt: skip
+    trainer = ScanTrainer(network, settings, simulator.fresh, validation)
+
+    def report(row: dict[str, float]) -> None:
+        write_network(trainer, args.network, args.out / "scan.safetensors")
+        print(
+            f"{row['seconds']:7.0f} s  step {row['steps']:6d}  loss {row['loss']:.4f}  "
+            f"IoU {row['iou']:.4f}",
+            flush=True,
+        )
+
+    trainer.run(args.state or args.out / "state.pt", args.out / "log.csv", report)
+
+
+def write_network(trainer: ScanTrainer, options: dict[str, object], path: Path) -> None:
+    """Write the averaged network in half precision, with its options in the header."""
+    from safetensors.torch import save_file
+
+    state = {k: v.to(torch.float16).cpu().contiguous() for k, v in trainer.averaged.items()}
+    metadata = {"options": json.dumps(options), "steps": str(trainer.steps)}
+    temporary = path.with_suffix(".part")
+    save_file(state, temporary, metadata)
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    main()
