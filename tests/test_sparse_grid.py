@@ -148,6 +148,7 @@ def test_cells_follow_the_spacing_of_the_points():
     assert cell_size(sphere * 1000) / many == pytest.approx(1000, rel=1e-2)
     noisy = sphere + 0.1 * torch.from_numpy(rng.normal(size=sphere.shape)).float()
     assert cell_size(noisy) > 1.5 * many
+    assert cell_size(sphere.repeat(2, 1)) == pytest.approx(many, rel=0.05)  # copies do not count
     outlier = torch.cat([sphere, torch.tensor([[1e4, 0, 0]])])
     assert cell_size(outlier) == pytest.approx(many, rel=0.02)
     assert float(robust_extent(outlier)) == pytest.approx(2, rel=0.05)

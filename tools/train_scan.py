@@ -21,7 +21,7 @@ import torch
 from onet.data.scan_shapes import PackedShapes
 from onet.data.scan_simulation import ScanSettings, sample_queries, simulate_scan
 from onet.models.scan import ScanNetwork
-from onet.training.scan_batches import LabelledScan
+from onet.training.scan_batches import LabelledScan, random_rotation
 from onet.training.scan_training import ScanTrainer, ScanTraining
 
 QUERIES = 8192
@@ -42,14 +42,26 @@ class Simulator:
         held_out = shapes.of_split("val").tolist()
         self.held_out = [torch.from_numpy(shapes.triangles(i)).to(device) for i in held_out]
         self.settings = ScanSettings()
-        self.smallest, self.largest = 600, 16_000
+        self.smallest, self.largest = 600, 24_000
 
     def fresh(self) -> LabelledScan:
         """Return a scan of a shape drawn at random."""
-        which = int(torch.randint(len(self.train), (), generator=self.host))
-        share = float(torch.rand((), generator=self.host))
+        share, pair, stretch = torch.rand(3, generator=self.host).tolist()
+        triangles = self._any()
+        if pair < 0.15:  # two that touch or overlap or not: winding numbers add up to their union
+            small = 0.3 + 0.7 * float(torch.rand((), generator=self.host))
+            turn = random_rotation(self.host) * small
+            shift = torch.randn(3, generator=self.host) * 0.35
+            other = self._any() @ turn.T.to(triangles.device) + shift.to(triangles.device)
+            triangles = torch.cat([triangles, other])
+        if stretch < 0.5:
+            factors = 1.6 ** (2 * torch.rand(3, generator=self.host) - 1)
+            triangles = triangles * factors.to(triangles.device)
         low, high = math.log(self.smallest), math.log(self.largest)
-        return self.scan(self.train[which], round(math.exp(low + (high - low) * share)))
+        return self.scan(_unit(triangles), round(math.exp(low + (high - low) * share)))
+
+    def _any(self) -> torch.Tensor:
+        return self.train[int(torch.randint(len(self.train), (), generator=self.host))]
 
     def scan(
         self, triangles: torch.Tensor, count: int, settings: ScanSettings | None = None
@@ -86,8 +98,8 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="file of what goes on; default OUT/state.pt")
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--fresh", type=int, default=2)
-    parser.add_argument("--points", type=int, default=80_000)
+    parser.add_argument("--fresh", type=int, default=1)
+    parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
@@ -97,7 +109,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
-    device = torch.device(args.device)
+    device = torch.empty(0, device=args.device).device  # with its number
     torch.manual_seed(args.seed)
     begun = time.monotonic()
     simulator = Simulator(PackedShapes(args.shapes), device, args.seed)
@@ -124,6 +136,13 @@ def main() -> None:
         )
 
     trainer.run(args.state or args.out / "state.pt", args.out / "log.csv", report)
+
+
+def _unit(triangles: torch.Tensor) -> torch.Tensor:
+    """Triangles with longest edge 1, centred."""
+    corners = triangles.flatten(0, 1)
+    low, high = corners.min(0).values, corners.max(0).values
+    return (triangles - (low + high) / 2) / (high - low).max()
 
 
 def write_network(trainer: ScanTrainer, options: dict[str, object], path: Path) -> None:

@@ -46,7 +46,7 @@ class ScanNetwork(nn.Module):
 
     def __init__(
         self,
-        widths: Sequence[int] = (32, 48, 64, 80, 80, 80, 80),
+        widths: Sequence[int] = (32, 64, 64, 64, 64, 64, 64),
         features: int = 32,
         hidden: int = 64,
         blocks: int = 2,
@@ -100,7 +100,8 @@ def blended(
     The weight that a level's absent cells would have is what the coarser levels share, so features
     are continuous; where all eight cells are there nothing coarser is looked up.
     """
-    out = code.features[0].new_zeros((len(queries), code.features[0].shape[1]))
+    width = code.features[0].shape[1]
+    out = torch.zeros((len(queries), width), device=queries.device)
     open_ = torch.arange(len(queries), device=queries.device)
     share = torch.ones(len(queries), device=queries.device)
     for number, (level, features) in enumerate(
@@ -112,7 +113,7 @@ def blended(
         weights = weights * share[:, None]
         padded = torch.cat([features, features.new_zeros((1, features.shape[1]))])
         near = padded.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        seen = (near * weights[:, :, None].to(near.dtype)).sum(1)
+        seen = (near.float() * weights[:, :, None]).sum(1)
         out = out.index_add(0, open_, seen)
         share = share * (1 - given)
         left = (share > 1e-6).nonzero()[:, 0]

@@ -24,6 +24,7 @@ def cell_size(
     """
     extent = float(robust_extent(points))
     low, high = extent * finest, extent * COARSEST
+    points = _without_copies(points, extent * finest / 16)
     if _points_per_cell(points, low) >= points_per_cell:
         return low
     for _ in range(7):  # to a hundredth of the ratio of both ends
@@ -43,6 +44,17 @@ def robust_extent(points: Tensor) -> Tensor:
 
 
 def _points_per_cell(points: Tensor, cell: float) -> float:
+    return len(points) / len(torch.unique(_keys(points, cell)))
+
+
+def _without_copies(points: Tensor, apart: float) -> Tensor:
+    """One of the points in each cell of a very fine grid: copies say nothing about the spacing."""
+    _, inverse = torch.unique(_keys(points, apart), return_inverse=True)
+    first = inverse.new_full((int(inverse.max()) + 1,), len(points))
+    order = torch.arange(len(points), device=points.device)
+    return points[first.scatter_reduce(0, inverse, order, "amin")]
+
+
+def _keys(points: Tensor, cell: float) -> Tensor:
     cells = (points / cell).floor().long() & 0xFFFFF
-    keys = (cells[:, 0] << 40) | (cells[:, 1] << 20) | cells[:, 2]
-    return len(points) / len(torch.unique(keys))
+    return (cells[:, 0] << 40) | (cells[:, 1] << 20) | cells[:, 2]

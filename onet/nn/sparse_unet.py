@@ -8,6 +8,7 @@ within the network's reach: scans can be cut into windows without seams.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -30,18 +31,39 @@ class _GatherProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, neighbours: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight, neighbours)
-        return _gathered(x, neighbours) @ weight.flatten(0, 1)
+        return _product(x, weight, neighbours)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, weight, neighbours = ctx.saved_tensors
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
-            reversed_ = weight.flip(0).transpose(1, 2).flatten(0, 1)
-            of_x = _gathered(gradient.contiguous(), neighbours) @ reversed_
+            of_x = _product(gradient.contiguous(), weight.flip(0).transpose(1, 2), neighbours)
         if ctx.needs_input_grad[1]:
-            of_weight = (_gathered(x, neighbours).T @ gradient).view_as(weight)
+            if _fused(x, weight):
+                from onet.nn.triton_gather import weight_gradient
+
+                of_weight = weight_gradient(x, gradient, neighbours).to(weight.dtype)
+            else:
+                of_weight = (_gathered(x, neighbours).T @ gradient).view_as(weight)
         return of_x, of_weight, None
+
+
+def _fused(x: Tensor, weight: Tensor) -> bool:
+    """Whether Triton's kernel does it: on CUDA devices, where Triton is."""
+    if not x.is_cuda or find_spec("triton") is None:
+        return False
+    from onet.nn.triton_gather import fits
+
+    return fits(weight)
+
+
+def _product(x: Tensor, weight: Tensor, neighbours: Tensor) -> Tensor:
+    if _fused(x, weight):
+        from onet.nn.triton_gather import gather_product
+
+        return gather_product(x, weight, neighbours)
+    return _gathered(x, neighbours) @ weight.flatten(0, 1)
 
 
 def _gathered(x: Tensor, neighbours: Tensor) -> Tensor:
@@ -63,6 +85,8 @@ class SparseConv(nn.Module):
         if torch.is_grad_enabled():
             product: Tensor = _GatherProduct.apply(x, weight, level.neighbours)
             return product
+        if _fused(x, weight):
+            return _product(x, weight, level.neighbours)
         flat = weight.flatten(0, 1)
         padded = torch.cat([x, x.new_zeros((1, x.shape[1]))])
         out = x.new_empty((len(x), flat.shape[1]))

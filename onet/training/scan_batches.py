@@ -67,9 +67,9 @@ class Changes:
         cell: cells are longer or shorter by up to this factor.
     """
 
-    queries: int = 2048
-    normals: float = 0.25
-    sensors: float = 0.25
+    queries: int = 4096
+    normals: float = 0.15
+    sensors: float = 0.2
     cell: float = 1.2
 
 

@@ -46,8 +46,8 @@ class ScanTraining:
 
     minutes: float
     batch: int = 16
-    points: int = 80_000
-    fresh: int = 2
+    points: int = 100_000
+    fresh: int = 1
     pool: int = 6000
     learning_rate: float = 2e-3
     warmup: int = 300
