@@ -14,14 +14,22 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch.multiprocessing as mp
 
 from onet.data.scan_shapes import PackedShapes
 from onet.data.scan_simulation import ScanSettings, sample_queries, simulate_scan
 from onet.models.scan import ScanNetwork
-from onet.training.scan_batches import LabelledScan, random_rotation
+from onet.training.scan_batches import (
+    Changes,
+    LabelledScan,
+    ScanBatch,
+    ScanPool,
+    random_rotation,
+)
 from onet.training.scan_training import ScanTrainer, ScanTraining
 
 QUERIES = 8192
@@ -58,7 +66,12 @@ class Simulator:
             factors = 1.6 ** (2 * torch.rand(3, generator=self.host) - 1)
             triangles = triangles * factors.to(triangles.device)
         low, high = math.log(self.smallest), math.log(self.largest)
-        return self.scan(_unit(triangles), round(math.exp(low + (high - low) * share)))
+        count = round(math.exp(low + (high - low) * share))
+        try:
+            return self.scan(_unit(triangles), count)
+        except ValueError as error:  # of one shape among thousands
+            print(f"left out: {error}", flush=True)
+            return self.fresh()
 
     def _any(self) -> torch.Tensor:
         return self.train[int(torch.randint(len(self.train), (), generator=self.host))]
@@ -97,9 +110,11 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--state", type=Path, help="file of what goes on; default OUT/state.pt")
     parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--fresh", type=int, default=1)
-    parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--batch", type=int, default=32, help="scans in a step")
+    parser.add_argument("--points", type=int, default=200_000, help="most points in a step")
+    parser.add_argument("--fresh", type=int, default=4, help="scans in a step that are new")
+    parser.add_argument("--pool", type=int, default=2000, help="scans that are shown again")
+    parser.add_argument("--workers", type=int, default=0, help="processes that simulate scans")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
@@ -109,7 +124,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
-    device = torch.empty(0, device=args.device).device  # with its number
+    device = _device(args)
     torch.manual_seed(args.seed)
     begun = time.monotonic()
     simulator = Simulator(PackedShapes(args.shapes), device, args.seed)
@@ -122,10 +137,13 @@ def main() -> None:
         flush=True,
     )
     settings = ScanTraining(
-        args.minutes, args.batch, args.points, args.fresh, learning_rate=args.rate, seed=args.seed,
-        validate_seconds=args.validate,
-    )  # fmt: skip
-    trainer = ScanTrainer(network, settings, simulator.fresh, validation)
+        args.minutes, learning_rate=args.rate, validate_seconds=args.validate
+    )
+    if args.workers:
+        next_batch = batches_of_workers(args, network.pad)
+    else:
+        next_batch = local_batches(args, network.pad, simulator.fresh, 0)
+    trainer = ScanTrainer(network, settings, next_batch, validation)
 
     def report(row: dict[str, float]) -> None:
         write_network(trainer, args.network, args.out / "scan.safetensors")
@@ -136,6 +154,38 @@ def main() -> None:
         )
 
     trainer.run(args.state or args.out / "state.pt", args.out / "log.csv", report)
+
+
+def work(args: argparse.Namespace, pad: int, number: int, batches: mp.Queue[ScanBatch]) -> None:
+    """Simulate scans and make batches of them, in a process of its own, until it is ended."""
+    torch.set_num_threads(1)
+    simulator = Simulator(PackedShapes(args.shapes), _device(args), 1000 * args.seed + number + 1)
+    next_batch = local_batches(args, pad, lambda: simulator.fresh().to("cpu"), number + 1)
+    while True:
+        batches.put(next_batch())
+
+
+def local_batches(
+    args: argparse.Namespace, pad: int, fresh: Callable[[], LabelledScan], number: int
+) -> Callable[[], ScanBatch]:
+    """Return what makes batches of new scans and of those shown before."""
+    seed = 1000 * args.seed + number
+    return ScanPool(
+        fresh, args.batch, args.points, args.fresh, args.pool, pad, Changes(), seed
+    ).next_batch
+
+
+def batches_of_workers(args: argparse.Namespace, pad: int) -> Callable[[], ScanBatch]:
+    """Return what gives the batches of processes, in the order in which they are done."""
+    context = mp.get_context("spawn")
+    batches = context.Queue(maxsize=2 * args.workers)
+    for number in range(args.workers):
+        context.Process(target=work, args=(args, pad, number, batches), daemon=True).start()
+    return lambda: batches.get(timeout=300)  # a dead process shall not be waited for
+
+
+def _device(args: argparse.Namespace) -> torch.device:
+    return torch.empty(0, device=args.device).device  # with its number
 
 
 def _unit(triangles: torch.Tensor) -> torch.Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -32,6 +33,11 @@ class LabelledScan:
     occupancies: Tensor
     cell: float
 
+    def to(self, device: torch.device | str) -> LabelledScan:
+        """Return the scan on a device."""
+        tensors = (self.points, self.normals, self.sensors, self.queries, self.occupancies)
+        return LabelledScan(*(tensor.to(device) for tensor in tensors), self.cell)
+
     @classmethod
     def of(
         cls, points: Tensor, normals: Tensor, sensors: Tensor, queries: Tensor, inside: Tensor
@@ -52,8 +58,11 @@ class ScanBatch:
     query_scans: Tensor
     occupancies: Tensor
 
-    def __len__(self) -> int:
-        return int(self.scans[-1]) + 1
+    def to(self, device: torch.device) -> ScanBatch:
+        """Return the batch on a device."""
+        return ScanBatch(
+            *(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self))
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,52 @@ class Changes:
     normals: float = 0.15
     sensors: float = 0.2
     cell: float = 1.2
+
+
+class ScanPool:
+    """Scans that are simulated one after another and shown several times.
+
+    Args:
+        make_scan: gives a new scan each time.
+        batch: scans in a batch.
+        points: most points in one: fewer scans are taken where they are large.
+        fresh: new scans in each batch.
+        size: scans kept to be shown again.
+        pad: cells that points keep from 0, `ScanNetwork.pad`.
+        changes: what is changed each time that a scan is shown.
+        seed: of which ones are shown and of the changes.
+    """
+
+    def __init__(
+        self,
+        make_scan: Callable[[], LabelledScan],
+        batch: int,
+        points: int,
+        fresh: int,
+        size: int,
+        pad: int,
+        changes: Changes,
+        seed: int,
+    ) -> None:
+        self.make_scan, self.batch, self.points, self.fresh = make_scan, batch, points, fresh
+        self.pad, self.changes = pad, changes
+        self.kept: deque[LabelledScan] = deque(maxlen=size)
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def next_batch(self) -> ScanBatch:
+        """Return a batch with as many new scans as there should be; of new ones alone at first."""
+        fresh = [self.make_scan() for _ in range(self.fresh if self.kept else self.batch)]
+        self.kept.extend(fresh)
+        order = torch.randint(
+            len(self.kept), (self.batch - len(fresh),), generator=self.generator
+        )
+        total, items = 0, []
+        for item in [*fresh, *(self.kept[k] for k in order.tolist())]:
+            total += len(item.points)
+            if items and total > self.points:
+                break
+            items.append(item)
+        return make_batch(items, self.pad, self.generator, self.changes)
 
 
 def make_batch(

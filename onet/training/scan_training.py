@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from torch import Tensor
 
 from onet.files import replacing
 from onet.models.scan import ScanNetwork
-from onet.training.scan_batches import Changes, LabelledScan, make_batch
+from onet.training.scan_batches import LabelledScan, ScanBatch, make_batch
 
-MakeScan = Callable[[], LabelledScan]
+NextBatch = Callable[[], ScanBatch]
 Report = Callable[[dict[str, float]], None]
 
 
@@ -32,29 +31,19 @@ class ScanTraining:
 
     Attributes:
         minutes: of training in all, validations included.
-        batch: scans in a step.
-        points: most points in a step: fewer scans are taken where they are large.
-        fresh: scans simulated for each step, at the end; others are shown again.
-        pool: scans kept to be shown again.
         learning_rate: the largest.
         warmup: steps until it is reached.
         average: weight of the past in the averaged network, which is what is kept.
         validate_seconds: between validations.
         save_seconds: between states.
-        seed: of everything.
     """
 
     minutes: float
-    batch: int = 16
-    points: int = 100_000
-    fresh: int = 1
-    pool: int = 6000
     learning_rate: float = 2e-3
     warmup: int = 300
     average: float = 0.9995
     validate_seconds: float = 60
     save_seconds: float = 120
-    seed: int = 0
 
 
 class ScanTrainer:
@@ -64,19 +53,17 @@ class ScanTrainer:
         self,
         network: ScanNetwork,
         settings: ScanTraining,
-        make_scan: MakeScan,
+        next_batch: NextBatch,
         validation: list[LabelledScan],
-        changes: Changes | None = None,
     ) -> None:
-        self.network, self.settings, self.make_scan = network, settings, make_scan
-        self.validation, self.changes = validation, changes or Changes()
+        self.network, self.settings, self.next_batch = network, settings, next_batch
+        self.validation = validation
         self.device = next(network.parameters()).device
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=0.01
-        )
+            network.parameters(), settings.learning_rate, (0.9, 0.98), weight_decay=0.01,
+            fused=self.device.type == "cuda",
+        )  # fmt: skip
         self.averaged = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        self.generator = torch.Generator().manual_seed(settings.seed)
-        self.pool: deque[LabelledScan] = deque(maxlen=settings.pool)
         self.steps, self.seconds = 0, 0.0
         self.losses: list[Tensor] = []
 
@@ -86,8 +73,6 @@ class ScanTrainer:
             self.restore(state)
         begun = time.monotonic() - self.seconds
         validated = saved = self.seconds
-        for _ in range(min(200, self.settings.pool)):
-            self.pool.append(self.make_scan())
         while self.seconds < 60 * self.settings.minutes:
             self.step()
             self.seconds = time.monotonic() - begun
@@ -103,8 +88,7 @@ class ScanTrainer:
 
     def step(self) -> None:
         """Show one batch."""
-        self.pool.extend(self.make_scan() for _ in range(self.settings.fresh))
-        batch = make_batch(self._draw(), self.network.pad, self.generator, self.changes)
+        batch = self.next_batch().to(self.device)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         with self._autocast():
@@ -164,7 +148,6 @@ class ScanTrainer:
                     "optimizer": self.optimizer.state_dict(),
                     "steps": self.steps,
                     "seconds": self.seconds,
-                    "generator": self.generator.get_state(),
                 },
                 temporary,
             )
@@ -175,22 +158,7 @@ class ScanTrainer:
         self.network.load_state_dict(state["network"])
         self.averaged = state["averaged"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
         self.steps, self.seconds = state["steps"], state["seconds"]
-
-    def _draw(self) -> list[LabelledScan]:
-        order = torch.randint(
-            len(self.pool), (self.settings.batch - self.settings.fresh,), generator=self.generator
-        )
-        chosen = [self.pool[-1 - k] for k in range(self.settings.fresh)]
-        chosen += [self.pool[k] for k in order.tolist()]
-        total, batch = 0, []
-        for item in chosen:
-            total += len(item.points)
-            if batch and total > self.settings.points:
-                break
-            batch.append(item)
-        return batch
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
