@@ -45,7 +45,10 @@ CudaBackend::Memory::Memory(int device, cudaStream_t stream) : device(device), s
   cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep);
 }
 
-CudaBackend::Memory::~Memory() { cudaMemPoolDestroy(pool); }
+CudaBackend::Memory::~Memory() {
+  cudaStreamSynchronize(stream);  // a pool that is destroyed before what is queued was freed crashes
+  cudaMemPoolDestroy(pool);
+}
 
 void* CudaBackend::Memory::allocate(size_t bytes) {
   if (bytes == 0) return nullptr;

@@ -1,0 +1,126 @@
+"""Occupancy from scans of anything: features on sparse grids that are as fine as the points lie.
+
+All lengths are in cells of the finest grid, whose side follows the spacing of the points
+(`onet.nn.cell_size`), so the network knows neither the size nor the place nor the kind of what was
+scanned. Scans of a batch are one long list of points with the number of the scan beside each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onet.models._registry import MODELS
+from onet.nn.point_cells import PointCells
+from onet.nn.sparse_grid import SparsePyramid, build_pyramid, corners, pad_of
+from onet.nn.sparse_unet import SparseUNet
+
+POINT_FEATURES = 9
+"""Place in the cell, normal, direction to the sensor; zeros where one is not known."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScanCode:
+    """What the network knows of some scans: features of the cells of every level."""
+
+    pyramid: SparsePyramid
+    features: list[Tensor]  # (Ml, C) for each level
+
+
+@MODELS.register("scan")
+class ScanNetwork(nn.Module):
+    """Points, with normals and directions to the sensor where known -> occupancy of space.
+
+    Args:
+        widths: features of the cells of each level of the U-Net, the finest first.
+        features: features that query points see.
+        hidden: width of the decoder.
+        blocks: residual blocks of the decoder.
+    """
+
+    z_dim = 0
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (32, 64, 64, 64, 64, 64, 64),
+        features: int = 32,
+        hidden: int = 64,
+        blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        self.depth = len(widths)
+        self.pad = pad_of(self.depth)
+        self.points = PointCells(POINT_FEATURES, widths[0])
+        self.unet = SparseUNet(widths, features)
+        self.enter = nn.Linear(features, hidden)
+        self.inner = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(2 * blocks)])
+        self.leave = nn.Linear(hidden, 1)
+
+    def encode(
+        self,
+        points: Tensor,  # (N, 3) float32 in cells, at least `pad` everywhere
+        scans: Tensor,  # (N,) int64
+        normals: Tensor,  # (N, 3) outward, unit length, or zeros
+        sensors: Tensor,  # (N, 3) unit vectors from the point to its sensor, or zeros
+    ) -> ScanCode:
+        """Return the features of some scans' cells."""
+        pyramid = build_pyramid(points, scans, self.depth)
+        seen = torch.cat([pyramid.local, normals, sensors], dim=1)
+        cells = self.points(seen, pyramid.point_cells, len(pyramid.levels[0]))
+        features = self.unet(cells, pyramid)
+        if torch.is_grad_enabled():  # gradients of many query points add up in one cell
+            features = [level.float() for level in features]
+        return ScanCode(pyramid, features)
+
+    def decode(
+        self,
+        queries: Tensor,  # (Q, 3) float32 in cells
+        scans: Tensor,  # (Q,) int64
+        code: ScanCode,
+    ) -> Tensor:  # (Q,)
+        """Return logits of occupancy."""
+        x = self.enter(blended(queries, scans, code))
+        for first, second in zip(self.inner[::2], self.inner[1::2], strict=True):
+            x = x + second(F.silu(first(F.silu(x))))
+        logits: Tensor = self.leave(F.silu(x))[:, 0]
+        return logits.float()
+
+
+def blended(
+    queries: Tensor,  # (Q, 3) in cells
+    scans: Tensor,  # (Q,)
+    code: ScanCode,
+) -> Tensor:  # (Q, C)
+    """Return features between the cells: of the finest level, and where it ends of the next one.
+
+    The weight that a level's absent cells would have is what the coarser levels share, so features
+    are continuous; where all eight cells are there nothing coarser is looked up.
+    """
+    width = code.features[0].shape[1]
+    out = torch.zeros((len(queries), width), device=queries.device)
+    open_ = torch.arange(len(queries), device=queries.device)
+    share = torch.ones(len(queries), device=queries.device)
+    for number, (level, features) in enumerate(
+        zip(code.pyramid.levels, code.features, strict=True)
+    ):
+        rows, weights = corners(level, queries[open_] * 0.5**number, scans[open_])
+        weights = torch.where(rows < len(level), weights, 0)
+        given = weights.sum(1)
+        weights = weights * share[:, None]
+        padded = torch.cat([features, features.new_zeros((1, features.shape[1]))])
+        if torch.is_grad_enabled():
+            near = padded.index_select(0, rows.flatten()).view(*rows.shape, -1)
+            seen = (near * weights[:, :, None]).sum(1)
+        else:
+            seen = F.embedding_bag(rows, padded.float(), mode="sum", per_sample_weights=weights)
+        out = out.index_add(0, open_, seen)
+        share = share * (1 - given)
+        left = (share > 1e-6).nonzero()[:, 0]
+        if not len(left):
+            break
+        open_, share = open_[left], share[left]
+    return out
