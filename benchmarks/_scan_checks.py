@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import trimesh
 from scipy.spatial.transform import Rotation
 
 from benchmarks._scan_cells import Scan
@@ -52,11 +53,15 @@ def scale_rows(method: Method, scan: Scan, truth: Truth) -> list[dict[str, Any]]
         row: dict[str, Any] = {"factor": factor, "offset": float(np.abs(offset).max())}
         row["iou"] = _iou_of(outcome, method, truth)
         row["iou_change"] = row["iou"] - _iou_of(first, method, truth)
-        same = first is not None and outcome is not None
-        same = same and np.array_equal(first.faces, outcome.faces)
-        row["vertices"] = float(np.abs(first.vertices - outcome.vertices).max()) if same else None
+        row["vertices"] = _largest_move(first, outcome)
         rows.append(row)
     return rows
+
+
+def _largest_move(first: trimesh.Trimesh | None, other: trimesh.Trimesh | None) -> float | None:
+    if first is None or other is None or not np.array_equal(first.faces, other.faces):
+        return None
+    return float(np.abs(first.vertices - other.vertices).max())
 
 
 def _at(method: Method, factor: float, place: np.ndarray) -> Any:

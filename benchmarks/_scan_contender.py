@@ -25,13 +25,18 @@ def network(model: str, give: list[str], label: str | None) -> Method:
 
     Raises:
         CheckpointError: there is no such network.
+        ConfigError: it does not come from a file, and has no label.
     """
     import onet
 
     loaded = onet.load(model, device="cpu")
     source = Path(loaded.source)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
-    return contender(loaded.reconstruct, label or source.stem, digest, give)
+    if source.is_file():
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
+        return contender(loaded.reconstruct, label or source.stem, digest, give)
+    if label is None:
+        raise ConfigError(f"{model}: no file ({source}) tells it from others; give --label")
+    return contender(loaded.reconstruct, label, "", give)
 
 
 def function(words: str, give: list[str], label: str | None) -> Method:

@@ -21,7 +21,7 @@ from onet.report.contact_sheet import blank, draw_grid
 SIZE = 224
 WORST = 5
 TRUTH, SCAN = "truth", "scan"
-_GREEN, _GREY = (0.76, 0.82, 0.72), (0.78, 0.78, 0.78)
+_GREEN, _BLUE, _GREY = (0.76, 0.82, 0.72), (0.70, 0.76, 0.86), (0.78, 0.78, 0.78)
 
 
 def picture_path(folder: Path, cell: str, item: str, name: str) -> Path:
@@ -43,8 +43,8 @@ def draw_outcome(
     if outcome.mesh is None:
         _save(folder, cell, truth, name, blank(SIZE, "no mesh"))
         return
-    options = {"color": _GREY} if grey else {}
-    picture = render_mesh(outcome.mesh, SIZE, bounds=truth.mesh.bounds, **options)
+    color = _GREY if grey else _BLUE
+    picture = render_mesh(outcome.mesh, SIZE, bounds=truth.mesh.bounds, color=color)
     _save(folder, cell, truth, name, picture)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def report(
             if these:
                 title = f"{group}, {cell} (points / noise / ...), {these[0]['items']} items"
                 print_table([_shown(line) for line in these], title)
+    _tell_failures([row for row in rows if row["failed"] and row["cell"] in cells])
     categories: list[Row] = []
     for cell in cells:
         of_cell = category_table(rows, "objects", cell)
@@ -53,6 +55,19 @@ def report(
     with replacing(out / "scores.json") as temporary:
         told = {"about": about, "scores": lines, "categories": categories, "checks": checks}
         temporary.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def _tell_failures(failed: Sequence[Row]) -> None:
+    """Print of each method how often it failed, with one of the reasons."""
+    by_method: dict[str, list[Row]] = defaultdict(list)
+    for row in failed:
+        by_method[" ".join(filter(None, [row["method"], row["variant"]]))].append(row)
+    for method, these in by_method.items():
+        first = these[0]
+        print(
+            f"{method} failed {len(these)} times, for instance on {first['item']}, "
+            f"{first['cell']}: {first['error']}"
+        )
 
 
 def best_of(results: Results, cell: str, method: str) -> list[Row]:

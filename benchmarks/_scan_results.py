@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._scan_peers import POISSON
-from onet.errors import DataError
 
 SCORES = ("iou", "iou_near", "chamfer_l1", "f_score_1pct", "normal_consistency")
 SHARES = ("turned", "closed", "manifold", "failed")
@@ -33,24 +33,23 @@ def key_of(row: Row) -> Key:
 class Results:
     """The rows of a file, one a line, of runs with the same settings.
 
-    A line that a killed process left unfinished is none.
+    A line that a killed process left unfinished is told and counts as none.
     """
 
     path: Path
     settings: dict[str, Any]
     rows: dict[Key, Row] = field(default_factory=dict)
+    read: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
-        if not self.path.is_file():
+    def __post_init__(self, read: bool) -> None:
+        if not read or not self.path.is_file():
             return
-        lines = self.path.read_text(encoding="utf-8").split("\n")
-        for number, line in enumerate(lines[:-1], start=1):
+        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                if "}{" in line or number == len(lines) - 1:
-                    continue  # the end of a process that was killed
-                raise DataError(f"{self.path}:{number}: {error}; remove this line") from error
+            except json.JSONDecodeError:
+                print(f"{self.path}:{number}: cut off, measured again", file=sys.stderr)
+                continue
             if row["settings"] == self.settings:
                 self.rows[key_of(row)] = row
 
@@ -66,6 +65,15 @@ class Results:
         finally:
             os.close(descriptor)
         self.rows[key_of(row)] = row
+
+    def of(self, items: set[str], methods: set[tuple[str, str]]) -> Results:
+        """Return what there is of some items and of some methods, each with its variant."""
+        some = {
+            key: row
+            for key, row in self.rows.items()
+            if row["item"] in items and (row["method"], row["variant"]) in methods
+        }
+        return Results(self.path, self.settings, some, read=False)
 
     def __contains__(self, key: Key) -> bool:
         return key in self.rows

@@ -14,7 +14,7 @@ from benchmarks._memory import PeakMemory
 from benchmarks._scan_cells import Scan
 from benchmarks._scan_orientation import has_border
 from benchmarks._scan_peers import Given, Method
-from benchmarks._scan_truth import TARGET, UNIFORM, Truth
+from benchmarks._scan_truth import Truth
 from onet.geometry.inside import contains
 from onet.geometry.mesh_memory import take_mesh
 from onet.geometry.normalization import without_loose_vertices
@@ -27,7 +27,7 @@ from onet.metrics.surface_scores import SurfaceSamples, sampled_scores
 
 F_SCORE = "f_score_1pct"
 KEPT = ("chamfer_l1", F_SCORE, "normal_consistency")
-MOST_BEYOND = 4 * UNIFORM  # points outside the box of the truth
+MOST_BEYOND = 4  # points outside the box of the truth for each one in it, at most
 
 Scores = dict[str, Any]
 
@@ -90,7 +90,9 @@ def score(outcome: Outcome, truth: Truth, parity: bool, seed: int = 0) -> Scores
         }
     rng = truth.item.generator(seed, "scores")
     shape = topology(mesh)
-    sampled = sampled_scores(SurfaceSamples.of(mesh, TARGET, rng), truth.surface, (0.01,))
+    sampled = sampled_scores(
+        SurfaceSamples.of(mesh, len(truth.surface.points), rng), truth.surface, (0.01,)
+    )
     return {
         **volume_scores(mesh, truth, parity, rng),
         **{key: sampled[key] for key in KEPT},
@@ -113,7 +115,7 @@ def volume_scores(
     mesh that is inside out the scores are those of the mesh turned: `turned` says so.
     """
     (uniform, inside), (near, near_inside) = truth.uniform, truth.near
-    beyond, weight = _beyond(truth.box, mesh.bounds, rng)
+    beyond, weight = _beyond(truth.box, len(uniform), mesh.bounds, rng)
     points = np.concatenate([uniform, near, beyond])
     scores = []
     for found in sides(mesh, points, parity):
@@ -140,12 +142,15 @@ def sides(
 
 
 def _beyond(
-    box: NDArray[np.float64], bounds: NDArray[np.float64], rng: np.random.Generator
+    box: NDArray[np.float64],  # (2, 3), with `within` points
+    within: int,
+    bounds: NDArray[np.float64],  # (2, 3) of the mesh
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], float]:
     """Return points of the joint box that are not in `box`, and for how many each stands."""
     low, high = np.minimum(box[0], bounds[0]), np.maximum(box[1], bounds[1])
     volume, joint = np.prod(box[1] - box[0]), np.prod(high - low)
-    wanted = UNIFORM * joint / volume
-    count = int(min(wanted, MOST_BEYOND))
+    wanted = within * joint / volume
+    count = int(min(wanted, MOST_BEYOND * within))
     points = rng.uniform(low, high, (count, 3))
     return points[~((points >= box[0]) & (points <= box[1])).all(axis=1)], wanted / max(count, 1)

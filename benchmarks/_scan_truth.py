@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -29,7 +30,7 @@ PADDING = 0.05  # of the box on each side, in units of the longest edge
 LEAST_INSIDE = 200  # of the uniform points, for an item to count
 CHUNK = 30_000  # points that are seen are made so many at a time
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ class Truth:
         """Return points (M, 3), M >= count, their normals, and where the one sensor is."""
         name = "side" if one_sided else "around"
         chunks = [
-            self._kept(f"{name}{k}", lambda k=k: self._draw(f"{name}{k}", CHUNK, one_sided))
-            for k in range(-(-count // CHUNK))
+            self._kept(part, partial(self._draw, part, CHUNK, one_sided))
+            for part in (f"{name}{k}" for k in range(-(-count // CHUNK)))
         ]
         points, normals = (
             np.concatenate([chunk[key] for chunk in chunks]).astype(np.float32)
@@ -141,6 +142,6 @@ class Truth:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
-                np.savez(temporary, **make())
+                np.savez(temporary, **make())  # type: ignore[arg-type]
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}

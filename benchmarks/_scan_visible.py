@@ -15,6 +15,7 @@ from onet.geometry.watertight import sphere_directions
 
 VIEWS = 48  # directions from which an object is seen all around
 PIXELS = 768  # along an edge of a depth map
+NEAR = 2e-4  # of depth, what counts as no difference
 TRIES = 400  # samples for each point that is wanted, before giving up
 
 Vectors = NDArray[np.float64]  # (N, 3)
@@ -64,29 +65,38 @@ class DepthMap:
         from onet import _C
 
         self.sensor = sensor
-        self.corners = sensor.project(np.asarray(mesh.vertices, dtype=np.float64))[mesh.faces]
-        vertices = self.corners.reshape(-1, 3)
+        corners = sensor.project(np.asarray(mesh.vertices, dtype=np.float64))[mesh.faces]
+        vertices = np.ascontiguousarray(corners.reshape(-1, 3))
         faces = np.arange(len(vertices), dtype=np.int64).reshape(-1, 3)
-        self.depth, _ = _C.rasterize(np.ascontiguousarray(vertices), faces, PIXELS, PIXELS)
-        first, second = (self.corners[:, k] - self.corners[:, 0] for k in (1, 2))
-        normal = np.cross(first, second)
+        _, front = _C.rasterize(vertices, faces, PIXELS, PIXELS)
+        self.front = np.pad(front, 1, constant_values=-1)
+        # Depth is linear in pixels over a face: depth = at + slope . (x, y).
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.abs(normal[:, :2]).sum(axis=1) / np.abs(normal[:, 2])
-        # How much deeper a face may be at a point than at the middle of the point's pixel.
-        self.slack = np.where(np.isfinite(slope), 0.5 * slope, 0.0)
+            self.slope = -normal[:, :2] / normal[:, 2:]
+        self.at = corners[:, 0, 2] - (self.slope * corners[:, 0, :2]).sum(axis=1)
 
     def sees(self, points: Vectors, faces: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return whether each point (N, 3) of its face (N,) is seen.
 
-        A face may hide itself by no more than its slope within a pixel; what is within a thousandth
-        of the unit behind another face counts as seen.
+        It is where its face is the front one in its pixel or one beside it, and where it is not
+        behind the plane of the front one, as points of faces smaller than pixels are. Where there
+        is none in all of these pixels, as at needles, it is seen too.
         """
         projected = self.sensor.project(points)
-        column, row = np.clip(np.floor(projected[:, :2]).astype(int), 0, PIXELS - 1).T
-        front = self.depth[row, column]
-        own = projected[:, 2]
-        near = 1e-3 if np.isinf(self.sensor.distance) else 1e-3 * own**2
-        return own <= front + self.slack[faces].clip(max=20 * near) + near
+        places = projected[:, :2]
+        column, row = np.clip(np.floor(places).astype(int) + 1, 1, PIXELS).T
+        seen, alone = np.zeros(len(points), dtype=bool), np.ones(len(points), dtype=bool)
+        for down, right in np.ndindex(3, 3):
+            beside = self.front[row + down - 1, column + right - 1]
+            seen |= beside == faces
+            alone &= beside < 0
+        front, own = self.front[row, column], projected[:, 2]
+        with np.errstate(invalid="ignore"):  # planes along the ray are never in front
+            depth = self.at[front] + (self.slope[front] * places).sum(axis=1)
+        near = NEAR if np.isinf(self.sensor.distance) else NEAR * own**2
+        seen |= alone | ((front >= 0) & (own <= depth + near))
+        return seen
 
 
 def seen_points(
@@ -98,8 +108,8 @@ def seen_points(
     """Draw points uniformly over the part of a surface that at least one sensor sees.
 
     Returns:
-        points (count, 3) and their normals (count, 3), those of their faces turned to the sensor
-        that sees them least at a slant.
+        points (count, 3) and their normals (count, 3), those of their faces turned to the sensors
+        that see them, by the sum of cosines.
 
     Raises:
         DataError: nothing of the mesh is seen.
@@ -122,7 +132,7 @@ def _facing(
     maps: list[DepthMap], points: Vectors, normals: Vectors, faces: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return 0 where no sensor sees a point, else 1 or -1: whether its normal faces the sensor."""
-    best = np.zeros(len(points))
+    total = np.zeros(len(points))
     for depth_map in maps:
         sensor = depth_map.sensor
         if np.isfinite(sensor.distance):
@@ -131,10 +141,8 @@ def _facing(
             cosine = np.einsum("ij,ij->i", normals, ray)
         else:
             cosine = normals @ sensor.towards
-        better = np.flatnonzero(np.abs(cosine) > np.abs(best))
-        better = better[depth_map.sees(points[better], faces[better])]
-        best[better] = cosine[better]
-    return np.sign(best)
+        total += np.where(depth_map.sees(points, faces), cosine, 0.0)
+    return np.sign(total)
 
 
 def all_around() -> list[Sensor]:

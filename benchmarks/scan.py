@@ -55,7 +55,7 @@ from benchmarks._scan_report import ROTATIONS, SCALES, best_of, report
 from benchmarks._scan_results import Results
 from benchmarks._scan_scores import run_method, score
 from benchmarks._scan_truth import NEAR, TARGET, UNIFORM, Truth
-from onet.errors import DataError, OnetError
+from onet.errors import ConfigError, DataError, OnetError
 
 PEERS = {
     "poisson": POISSON,
@@ -69,7 +69,9 @@ VERSION = 1  # of the way of measuring: rows of another one are not used
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", help="network: a file, run or name; default the packaged one")
+    parser.add_argument(
+        "--model", nargs="+", help="networks: files, runs or names; default the packaged one"
+    )
     parser.add_argument("--function", metavar="MODULE:NAME", help="a function instead")
     parser.add_argument("--label", help="name of the reconstruction in the tables")
     parser.add_argument("--give", nargs="+", choices=GIVEN, default=[], help="besides the points")
@@ -131,9 +133,10 @@ def _run(arguments: argparse.Namespace) -> None:
         "threads": 1,
         "points": {"uniform": UNIFORM, "near": NEAR, "surface": TARGET},
     }
+    shown = results.of({item.key for item in items}, {(m.name, m.variant) for m in methods})
     groups = list(dict.fromkeys(item.group for item in items))
-    report(results, groups, [cell.name for cell in cells], arguments.out, about)
-    _draw(arguments, results, cells[0], methods)
+    report(shown, groups, [cell.name for cell in cells], arguments.out, about)
+    _draw(arguments, shown, cells[0], methods)
 
 
 @contextmanager
@@ -167,7 +170,7 @@ def _methods(arguments: argparse.Namespace) -> tuple[list[Method], list[str]]:
     torch.set_num_threads(1)
     found, left_out = [], []
     if MODEL in arguments.methods:
-        found.append(_contender(arguments))
+        found += _contenders(arguments)
     wanted = {PEERS[name] for name in arguments.methods if name != MODEL}
     for method in peers():
         if method.name not in wanted:
@@ -179,13 +182,16 @@ def _methods(arguments: argparse.Namespace) -> tuple[list[Method], list[str]]:
     return found, list(dict.fromkeys(left_out))
 
 
-def _contender(arguments: argparse.Namespace) -> Method:
+def _contenders(arguments: argparse.Namespace) -> list[Method]:
+    give, label = arguments.give, arguments.label
     if arguments.function:
-        return function(arguments.function, arguments.give, arguments.label)
+        return [function(arguments.function, give, label)]
     from onet.resources import assets_dir
 
-    model = arguments.model or str(assets_dir() / "demo.safetensors")
-    return network(model, arguments.give, arguments.label)
+    models = arguments.model or [str(assets_dir() / "demo.safetensors")]
+    if label and len(models) > 1:
+        raise ConfigError("--label: names one reconstruction; give one --model with it")
+    return [network(model, give, label) for model in models]
 
 
 @dataclass(frozen=True)
@@ -291,14 +297,15 @@ class Bench:
 def _draw(
     arguments: argparse.Namespace, results: Results, cell: Cell, methods: Sequence[Method]
 ) -> None:
-    ours = [method for method in methods if method.name not in PEERS.values()]
-    for method in ours:
+    folder = arguments.out / "pictures"
+    for method in methods:
+        if method.name in PEERS.values():
+            continue
         rows = [row for row in results.rows.values() if row["cell"] == cell.name]
         mine = [r for r in rows if (r["method"], r["variant"]) == (method.name, method.variant)]
-        path = arguments.out / f"sheet {file_name(mine[0])}.png" if mine else None
-        if path:
-            other = best_of(results, cell.name, POISSON)
-            draw_sheet(
-                path, arguments.out / "pictures", mine, other, arguments.pictures, arguments.seed
-            )
-            print(f"pictures: {path}")
+        if not mine:
+            continue
+        path: Path = arguments.out / f"sheet {file_name(mine[0])}.png"
+        other = best_of(results, cell.name, POISSON)
+        draw_sheet(path, folder, mine, other, arguments.pictures, arguments.seed)
+        print(f"pictures: {path}")
