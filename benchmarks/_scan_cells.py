@@ -150,4 +150,4 @@ def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
     import trimesh
 
     matrix = trimesh.transformations.random_rotation_matrix(rng.random(3))
-    return np.array(matrix[:3, :3], dtype=np.float64)
+    return np.array(matrix, dtype=np.float64).reshape(4, 4)[:3, :3]

@@ -37,7 +37,7 @@ def report(
         for cell in cells:
             these = [line for line in lines if (line["group"], line["cell"]) == (group, cell)]
             if these:
-                title = f"{group}, {cell} (points / noise / ...), {these[0]['items']} items"
+                title = f"{group}, {cell} (points / noise / ...), {max(line['items'] for line in these)} items"
                 print_table([_shown(line) for line in these], title)
     _tell_failures([row for row in rows if row["failed"] and row["cell"] in cells])
     categories: list[Row] = []
@@ -95,7 +95,6 @@ def _shown(line: Row) -> Row:
 
     return {
         "method": " ".join(filter(None, [line["method"], line["variant"]])),
-        "n": str(line["items"]),
         "IoU [95 %]": span("iou"),
         "minus Poisson": span("minus_poisson", "+"),
         "near": number("iou_near", ".3f"),
@@ -104,7 +103,6 @@ def _shown(line: Row) -> Row:
         "normals": number("normal_consistency", ".3f"),
         "turned": number("turned", ".2f"),
         "closed": number("closed", ".2f"),
-        "manifold": number("manifold", ".2f"),
         "failed": number("failed", ".2f"),
         "cpu s": number("seconds", ".2f"),
         "MiB": number("peak_mib", ".0f"),

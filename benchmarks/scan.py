@@ -283,7 +283,7 @@ class Bench:
 
     @property
     def _pictures(self) -> Path:
-        return self.arguments.out / "pictures"
+        return Path(self.arguments.out) / "pictures"
 
     def _truth(self, item: ScanItem) -> Truth:
         return Truth(item, self.cache, self.arguments.seed, self.arguments.inner)
