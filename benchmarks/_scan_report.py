@@ -37,7 +37,8 @@ def report(
         for cell in cells:
             these = [line for line in lines if (line["group"], line["cell"]) == (group, cell)]
             if these:
-                title = f"{group}, {cell} (points / noise / ...), {max(line['items'] for line in these)} items"
+                count = max(line["items"] for line in these)
+                title = f"{group}, {cell} (points / noise / ...), {count} items"
                 print_table([_shown(line) for line in these], title)
     _tell_failures([row for row in rows if row["failed"] and row["cell"] in cells])
     categories: list[Row] = []

@@ -62,6 +62,11 @@ class Truth:
         return np.stack([low, high]).astype(np.float64)
 
     @property
+    def labelled(self) -> bool:
+        """Whether the labels are on disk."""
+        return self._path("labels").is_file()
+
+    @property
     def solid(self) -> bool:
         """Whether enough of the points are inside for an IoU that says something."""
         return bool(self.uniform[1].sum() >= LEAST_INSIDE)
@@ -137,11 +142,14 @@ class Truth:
 
     def _kept(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays of a name: those on disk, or new ones that are left there."""
-        kind = f"seed{self.seed}" + ("-inner" if self.inner else "")
-        path = self.cache / kind / self.item.group / self.item.name / f"{name}.npz"
+        path = self._path(name)
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 np.savez(temporary, **make())  # type: ignore[arg-type]
         with np.load(path, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
+
+    def _path(self, name: str) -> Path:
+        kind = f"seed{self.seed}" + ("-inner" if self.inner else "")
+        return self.cache / kind / self.item.group / self.item.name / f"{name}.npz"

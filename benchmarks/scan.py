@@ -13,8 +13,8 @@ winding number is above 1/2; IoU is at 100,000 uniform points of the box of trut
 at 50,000 points around the surface. Inside the meshes is told by the winding number too, of alpha
 shapes by ray parity; a mesh that is inside out is turned first ("turned"). Chamfer-L1 is the mean
 of both mean distances, in units of the longest edge; a failed item counts with the worst of each
-score. "closed": no edge where the surface ends; "manifold": every edge has two faces, every vertex
-one fan. Depth and alpha are the best of several by the mean IoU of the cell. Intervals are 95 %
+score. "closed": no edge where the surface ends; in the files "manifold" too: every edge has two faces,
+every vertex one fan. Depth and alpha are the best of several by the mean IoU of the cell. Intervals are 95 %
 bootstrap intervals over items, and of differences to Poisson over pairs. Seconds are those of the
 processor, one method at a time on one thread; memory is the growth of the resident size at its
 peak.
@@ -65,6 +65,7 @@ PEERS = {
     "meshlab": MESHLAB,
 }
 MODEL = "model"
+TOO_THIN = "its faces enclose too little for an IoU"
 VERSION = 1  # of the way of measuring: rows of another one are not used
 
 
@@ -77,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--give", nargs="+", choices=GIVEN, default=[], help="besides the points")
     parser.add_argument("--objects", type=Path, help="folder of meshes with a manifest.csv")
     parser.add_argument("--scans", type=Path, help="folder of meshes")
-    parser.add_argument("--per-category", type=int, default=5)
+    parser.add_argument("--per-category", type=int, default=6)
     parser.add_argument("--categories", nargs="+", default=["12"], help="their number, or names")
     parser.add_argument("--scan-limit", type=int, help="so many of the scans; default all")
     parser.add_argument(
@@ -126,10 +127,11 @@ def _run(arguments: argparse.Namespace) -> None:
         for cell in cells:
             bench.measure(cell, items, methods, drawn=cell == cells[0])
         bench.check(cells[0], items, methods)
+    thin = [truth for truth in map(bench.truth, items) if truth.labelled and not truth.solid]
     about = {
         "settings": settings,
         "items": [item.key for item in items],
-        "left_out": left_out,
+        "left_out": left_out + [f"{truth.item.key}: {TOO_THIN}" for truth in thin],
         "threads": 1,
         "points": {"uniform": UNIFORM, "near": NEAR, "surface": TARGET},
     }
@@ -211,9 +213,9 @@ class Bench:
             todo = [method for key, method in keys.items() if key not in self.results]
             if not todo:
                 continue
-            truth = self._truth(item)
+            truth = self.truth(item)
             if not truth.solid:
-                print(f"{item.key}: left out, its faces enclose nothing", file=sys.stderr)
+                print(f"{item.key}: left out, {TOO_THIN}", file=sys.stderr)
                 continue
             scan = self._scan(cell, truth)
             if drawn:
@@ -227,7 +229,7 @@ class Bench:
         for item in items[:: max(1, len(items) // self.arguments.check_items)][
             : self.arguments.check_items
         ]:
-            truth = self._truth(item)
+            truth = self.truth(item)
             for method in self._checked(cell, item, methods):
                 if self.arguments.rotations:
                     name = f"{cell.name} x {self.arguments.rotations}"
@@ -285,7 +287,7 @@ class Bench:
     def _pictures(self) -> Path:
         return Path(self.arguments.out) / "pictures"
 
-    def _truth(self, item: ScanItem) -> Truth:
+    def truth(self, item: ScanItem) -> Truth:
         return Truth(item, self.cache, self.arguments.seed, self.arguments.inner)
 
     def _scan(self, cell: Cell, truth: Truth) -> Scan:
