@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +19,8 @@ from onet.geometry.open3d_io import from_open3d
 POISSON, POISSON_TRUE, MESHLAB = "Poisson", "Poisson, true normals", "MeshLab Poisson"
 BALL, ALPHA = "ball pivoting", "alpha shapes"
 DEPTHS = (6, 7, 8, 9)
-NEIGHBOURS = 30  # from which Open3D estimates a normal, its default
-ORIENTED_BY = 15  # neighbours to which an orientation goes on
+NEIGHBOURS = (10, 30)  # from which a normal is estimated; 30 is Open3D's default, the best counts
+ORIENTED_BY = 10  # neighbours to which an orientation goes on
 RADII = (1.5, 3.0, 6.0)  # of the balls, in units of the mean distance between neighbours
 ALPHAS = (4.0, 8.0, 16.0, 32.0)  # likewise; the best is taken
 MESHLAB_DEPTH = 8
@@ -58,11 +59,10 @@ class Given:
     scan: Scan
     sensors: bool = False
 
-    @cached_property
-    def estimated(self) -> NDArray[np.float64]:
+    def estimated(self, neighbours: int = NEIGHBOURS[-1]) -> NDArray[np.float64]:
         """Normals (N, 3) from the points, oriented consistently, or towards a sensor if given."""
         cloud = self.cloud(None)
-        cloud.estimate_normals(_open3d().geometry.KDTreeSearchParamKNN(NEIGHBOURS))
+        cloud.estimate_normals(_open3d().geometry.KDTreeSearchParamKNN(neighbours))
         if self.sensors and self.scan.sensor is not None:
             cloud.orient_normals_towards_camera_location(self.scan.sensor)
         else:
@@ -87,12 +87,12 @@ def peers() -> list[Method]:
     """Return all peers, installed or not."""
     open3d = ("open3d",)
     found = []
+    for neighbours, depth in itertools.product(NEIGHBOURS, DEPTHS):
+        variant = f"depth {depth} k {neighbours}"
+        found.append(Method(POISSON, variant, _poisson(depth, neighbours), needs=open3d))
     for depth in DEPTHS:
         variant = f"depth {depth}"
-        found.append(Method(POISSON, variant, _poisson(depth, true=False), needs=open3d))
-    for depth in DEPTHS:
-        variant = f"depth {depth}"
-        found.append(Method(POISSON_TRUE, variant, _poisson(depth, true=True), needs=open3d))
+        found.append(Method(POISSON_TRUE, variant, _poisson(depth, None), needs=open3d))
     found.append(Method(BALL, "", _ball_pivoting, needs=open3d))
     for factor in ALPHAS:
         found.append(Method(ALPHA, f"alpha {factor:g}", _alpha(factor), True, open3d))
@@ -118,9 +118,12 @@ def _open3d() -> Any:
     return library
 
 
-def _poisson(depth: int, true: bool) -> Run:
+def _poisson(depth: int, neighbours: int | None) -> Run:
+    """Return Poisson with normals estimated from so many neighbours, or with the true ones."""
+
     def run(given: Given) -> trimesh.Trimesh:
-        cloud = given.cloud(given.scan.normals if true else given.estimated)
+        normals = given.scan.normals if neighbours is None else given.estimated(neighbours)
+        cloud = given.cloud(normals)
         kind = _open3d().geometry.TriangleMesh
         return from_open3d(kind.create_from_point_cloud_poisson(cloud, depth=depth, n_threads=1)[0])
 
@@ -131,7 +134,7 @@ def _ball_pivoting(given: Given) -> trimesh.Trimesh:
     library = _open3d()
     radii = library.utility.DoubleVector([factor * given.spacing for factor in RADII])
     kind = library.geometry.TriangleMesh
-    cloud = given.cloud(given.estimated)
+    cloud = given.cloud(given.estimated())
     return from_open3d(kind.create_from_point_cloud_ball_pivoting(cloud, radii))
 
 

@@ -14,10 +14,10 @@ at 50,000 points around the surface. Inside the meshes is told by the winding nu
 shapes by ray parity; a mesh that is inside out is turned first ("turned"). Chamfer-L1 is the mean
 of both mean distances, in units of the longest edge; a failed item counts with the worst of each
 score. "closed": no edge where the surface ends; in the files "manifold" too: every edge has two
-faces, every vertex one fan. Depth and alpha are the best of several by the mean IoU of the cell.
-Intervals are 95 % bootstrap intervals over items, and of differences to Poisson over pairs. Seconds
-are those of the processor, one method at a time on one thread; memory is the growth of the resident
-size at its peak.
+faces, every vertex one fan. Depth, the neighbours k of an estimated normal, and alpha are the best
+of several by the mean IoU of the cell. Intervals are 95 % bootstrap intervals over items, and of
+differences to Poisson over pairs. Seconds are those of the processor, one method at a time on one
+thread; memory is the growth of the resident size at its peak.
 
 What is measured goes to OUT/results.jsonl, item by item, and is not measured again. Truths are kept
 in the cache. A network is known by its name and contents, a function by its label.

@@ -22,7 +22,7 @@ from benchmarks import scan as benchmark  # noqa: E402
 from benchmarks._scan_cells import Cell, cells_of, make_scan, parse_cell  # noqa: E402
 from benchmarks._scan_checks import rotation_rows, scale_rows  # noqa: E402
 from benchmarks._scan_items import ScanItem, held_out_objects, scans  # noqa: E402
-from benchmarks._scan_peers import Given, Method, missing  # noqa: E402
+from benchmarks._scan_peers import Given, Method, missing, peers  # noqa: E402
 from benchmarks._scan_pictures import chosen  # noqa: E402
 from benchmarks._scan_results import (  # noqa: E402
     Results,
@@ -252,6 +252,18 @@ def test_packages_that_are_not_there_are_named() -> None:
     absent = Method("m", "", lambda given: trimesh.Trimesh(), needs=("no_such_package",))
     assert "pip install no_such_package" in str(missing(absent))
     assert missing(Method("m", "", lambda given: trimesh.Trimesh())) is None
+
+
+@pytest.mark.parametrize("package", ["open3d", "pymeshlab"])
+def test_peers_reconstruct_a_ball(package: str, tmp_path: Path) -> None:
+    pytest.importorskip(package)
+    truth = truth_of(trimesh.creation.icosphere(subdivisions=3), tmp_path)
+    item = make_scan(Cell(1500, 0.0), *truth.seen(1500, False), np.random.default_rng(0))
+    for method in peers():
+        if method.needs == (package,):
+            found = score(run_method(method, item), truth, method.parity)
+            least = 0.0 if "alpha" in method.variant else 0.9  # a shell, where alpha is small
+            assert not found["failed"] and found["iou"] >= least, method
 
 
 def test_checks_see_what_depends_on_the_frame(tmp_path: Path) -> None:
