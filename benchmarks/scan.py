@@ -66,6 +66,7 @@ PEERS = {
 }
 MODEL = "model"
 TOO_THIN = "its faces enclose too little for an IoU"
+PACKAGED = ("scan", "demo")  # the first that there is, is the default
 VERSION = 1  # of the way of measuring: rows of another one are not used
 
 
@@ -190,7 +191,8 @@ def _contenders(arguments: argparse.Namespace) -> list[Method]:
         return [function(arguments.function, give, label)]
     from onet.resources import assets_dir
 
-    models = arguments.model or [str(assets_dir() / "demo.safetensors")]
+    packaged = (assets_dir() / f"{name}.safetensors" for name in PACKAGED)
+    models = arguments.model or [str(next(path for path in packaged if path.is_file()))]
     if label and len(models) > 1:
         raise ConfigError("--label: names one reconstruction; give one --model with it")
     return [network(model, give, label) for model in models]
