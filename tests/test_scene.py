@@ -155,7 +155,7 @@ def test_a_scene_becomes_one_closed_mesh_in_its_own_frame() -> None:
 @pytest.mark.slow
 def test_a_scene_in_little_memory_is_the_same_mesh() -> None:
     network, points = model(), room()
-    options = {"window": 2.0, "resolution": 16, "threshold": 0.5}
+    options = {"window": 2.0, "resolution": 16, "probability": 0.5}
     mesh = reconstruct_scene(network, points, **options)
     short = reconstruct_scene(network, points, memory=0.05, refine="none", **options)
     np.testing.assert_array_equal(short.vertices, mesh.vertices)
