@@ -19,19 +19,32 @@ from onet.geometry.normalization import UnitFrame
 from onet.inference.reconstructor import choose_device
 from onet.models.scan import ScanCode, ScanNetwork
 from onet.nn.cell_size import cell_size
+from onet.training.scan_batches import random_rotation
 
 MARGIN = 3
 """Cells between the points and the box in which the surface is looked for."""
+
+QUERIES_AT_ONCE = 1 << 13
+"""So many that what the network computes of them stays in the processor's caches."""
 
 MOST_CELLS = 512
 """Of extraction along the longest side by default."""
 
 
 class ScanField:
-    """Logits of occupancy, in cells of the finest grid round the points of one scan."""
+    """Logits of occupancy of one scan, in cells of its finest grid.
 
-    def __init__(self, model: ScanNetwork, code: ScanCode) -> None:
-        self.model, self.code = model, code
+    The network is asked several times, with the scan turned and its grids elsewhere each time, and
+    the logits are averaged: what depends on how a scan lies is gone, and so is most of the ripple.
+
+    Attributes:
+        model: the network.
+        views: what it made of the scan in each orientation: the code, and (3, 3) and (3,) of the
+            way from cells to the cells of that view, `points @ turn.T + shift`.
+    """
+
+    def __init__(self, model: ScanNetwork, views: list[tuple[ScanCode, Tensor, Tensor]]) -> None:
+        self.model, self.views = model, views
         self.device = next(model.parameters()).device
 
     @torch.no_grad()
@@ -40,7 +53,14 @@ class ScanField:
         points: Any,  # (N, 3) in cells
     ) -> Tensor:  # (N,)
         queries = torch.as_tensor(points, dtype=torch.float32, device=self.device)
-        return self.model.decode(queries, torch.zeros_like(queries[:, 0], dtype=torch.long), self.code)
+        return torch.cat([self._logits(part) for part in queries.split(QUERIES_AT_ONCE)])
+
+    def _logits(self, queries: Tensor) -> Tensor:
+        scans = torch.zeros(len(queries), dtype=torch.long, device=self.device)
+        total = torch.zeros(len(queries), device=self.device)
+        for code, turn, shift in self.views:
+            total += self.model.decode(queries @ turn.T + shift, scans, code)
+        return total / len(self.views)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,22 +109,31 @@ class ScanReconstructor:
         points: NDArray[np.float64],  # (N, 3)
         normals: NDArray[np.floating] | None = None,  # (N, 3) unit length or zero
         sensors: NDArray[np.floating] | None = None,  # (N, 3) or (3,), NaN where unknown
+        views: int | None = None,
     ) -> EncodedScan:
         """Return what the network makes of all points."""
         middle = np.median(points, axis=0)
         near = torch.from_numpy((points - middle).astype(np.float32)).to(self.device)
         cell = cell_size(near)
-        shift = self.model.pad + 0.5 - (near.min(0).values / cell)
-        cells = near / cell + shift
-        frame = UnitFrame(middle - shift.double().cpu().numpy() * cell, cell)
-        none = torch.zeros_like(cells)
-        code = self.model.encode(
-            cells,
-            torch.zeros(len(cells), dtype=torch.long, device=self.device),
-            none if normals is None else self._tensor(normals),
-            none if sensors is None else self._directions(points, sensors),
+        cells = near / cell
+        seen = (
+            torch.zeros_like(cells) if normals is None else self._tensor(normals),
+            torch.zeros_like(cells) if sensors is None else self._directions(points, sensors),
         )
-        return EncodedScan(ScanField(self.model, code), frame, cells.cpu().numpy())
+        frame = UnitFrame(middle, cell)
+        count = views_for(len(points)) if views is None else views
+        seen_from = [self._view(cells, *seen, turn) for turn in orientations(count)]
+        return EncodedScan(ScanField(self.model, seen_from), frame, cells.cpu().numpy())
+
+    def _view(
+        self, cells: Tensor, normals: Tensor, sensors: Tensor, turn: Tensor
+    ) -> tuple[ScanCode, Tensor, Tensor]:
+        turn = turn.to(self.device)
+        turned = cells @ turn.T
+        shift = self.model.pad + 1 - turned.min(0).values
+        scans = torch.zeros(len(cells), dtype=torch.long, device=self.device)
+        code = self.model.encode(turned + shift, scans, normals @ turn.T, sensors @ turn.T)
+        return code, turn, shift
 
     def reconstruct(
         self,
@@ -114,6 +143,7 @@ class ScanReconstructor:
         *,
         resolution: int | None = None,
         level: float = 0.0,
+        views: int | None = None,
     ) -> trimesh.Trimesh:
         """Return the closed mesh of what was scanned, in the frame of the points."""
         begun = time.perf_counter()
@@ -122,6 +152,7 @@ class ScanReconstructor:
             given,
             None if normals is None else np.asarray(normals),
             None if sensors is None else np.asarray(sensors),
+            views,
         )
         encoded = time.perf_counter()
         mesh = take_mesh(scan, resolution, level)
@@ -165,3 +196,14 @@ def take_mesh(
         seeds=scan.points,
         batch_size=1 << 16,
     )
+
+
+def views_for(points: int) -> int:
+    """Return in how many orientations a scan of so many points is seen by default."""
+    return 4 if points <= 12_000 else 2 if points <= 60_000 else 1
+
+
+def orientations(count: int) -> list[Tensor]:
+    """Return rotations (3, 3), the first of which changes nothing; the same at every call."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.eye(3), *(random_rotation(generator) for _ in range(count - 1))]
