@@ -105,8 +105,8 @@ def _read_npz(path: Path) -> PointCloud:
             f"{path}: has no array 'points' (found: {', '.join(members(path)) or 'none'}); "
             "save the (N, 3) array under that name"
         )
-    more = (arrays.get(key) for key in ("normals", "colors"))
-    return make_cloud(arrays["points"], *more, str(path), _every(arrays))
+    normals, colors = arrays.get("normals"), arrays.get("colors")
+    return make_cloud(arrays["points"], normals, colors, str(path), _every(arrays))
 
 
 def _every(arrays: dict[str, NDArray[np.generic]]) -> NDArray[np.generic] | None:

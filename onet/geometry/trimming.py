@@ -28,8 +28,9 @@ def with_faces(
     options: dict[str, Any] = {}
     if "vertex_normals" in mesh._cache.cache:
         options["vertex_normals"] = np.asarray(mesh.vertex_normals)[used]
-    if mesh.visual.kind == "vertex":
-        options["vertex_colors"] = np.asarray(mesh.visual.vertex_colors)[used]
+    visual: Any = mesh.visual
+    if visual.kind == "vertex":
+        options["vertex_colors"] = np.asarray(visual.vertex_colors)[used]
     return trimesh.Trimesh(
         np.asarray(mesh.vertices)[used],
         number[faces],

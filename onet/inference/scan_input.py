@@ -123,7 +123,8 @@ def clean_scan(
 
     Args:
         points: what `onet.geometry.point_cloud_io.take_cloud` takes, or the file of a cloud. Its
-            normals, colours and sensors are used where none are given here.
+            normals, colours and sensors are used where none are given here. What was cleaned
+            already is returned as it is.
         normals: outward, of any length.
         sensors: where the sensor was, for all points or for each; NaN where it is not known.
         colors: see `onet.geometry.clouds.cloud.make_cloud`.
@@ -133,6 +134,8 @@ def clean_scan(
         DataError: NaN among the points, fewer than `FEWEST` of them, all in a plane or on a line,
             or arrays that do not have one row for each point.
     """
+    if isinstance(points, ScanInput):
+        return points
     if isinstance(points, str | os.PathLike):
         name = str(points) if name == "points" else name
         cloud = load_cloud(Path(points))

@@ -44,7 +44,7 @@ def checked_sensors(
             "points; give one place x, y, z, or one for each point"
         )
     places = np.broadcast_to(array.astype(np.float64), points.shape)
-    known = np.isfinite(places).all(axis=1)
+    known = np.atleast_1d(np.isfinite(places).all(axis=1))
     if array.shape != points.shape and not known.all():
         raise DataError(
             f"{name}: the sensor's place is NaN or infinite; correct it, or leave it out"
