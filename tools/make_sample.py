@@ -238,7 +238,9 @@ def add_observations(root: Path) -> None:
 
 
 def write_credits(path: Path, shapes: list[Shape]) -> None:
-    """Who made what; CC0 does not ask for it."""
+    """Who made what; CC0 does not ask for it. Sections of other tools stay."""
+    written = path.read_text(encoding="utf-8") if path.exists() else ""
+    others = "".join(written.partition("\n## ")[1:])
     rows = [
         f"| `{shape.category}/{shape.key}` | {shape.title} | {shape.creator} | {shape.split} |"
         for shape in sorted(shapes, key=lambda shape: shape.path)
@@ -252,7 +254,10 @@ def write_credits(path: Path, shapes: list[Shape]) -> None:
         "watertight, simplified and sampled by `tools/make_sample.py`. The demo network was "
         "trained on shapes of the same archive and stretched copies of them; the test shapes, "
         "of which the scans are, were not among them.\n\n"
-        "| model | title | creator | split |\n|---|---|---|---|\n" + "\n".join(rows) + "\n",
+        "| model | title | creator | split |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+        + others,
         encoding="utf-8",
     )
 

@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--fresh", type=int, default=4, help="scans in a step that are new")
     parser.add_argument("--pool", type=int, default=2000, help="scans that are shown again")
     parser.add_argument("--workers", type=int, default=0, help="processes that simulate scans")
-    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--network", type=json.loads, default={}, help="options, as JSON")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 PAIRS_ON_GPU = 16_000_000  # points times triangles at once: under 2 GB
-PAIRS_ON_CPU = 500_000  # about what the caches hold
+PAIRS_ON_CPU = 32_000  # what the caches hold: twice as fast as half a million
 
 
 def winding_number(triangles: Tensor, points: Tensor) -> Tensor:
@@ -71,9 +71,7 @@ def _turns(points: Tensor, heights: Tensor, distances: Tensor, sides: Tensor) ->
     one = torch.ones_like(points[:, :1])
     determinant = (torch.cat([points, one], 1) @ heights).float()
     known = torch.cat([points, one, points.square().sum(1, keepdim=True)], 1)
-    a, b, c = (
-        (known @ distances[k]).clamp_(min=0).sqrt_().float() for k in range(3)
-    )
+    a, b, c = ((known @ distances[k]).clamp_(min=0).sqrt_().float() for k in range(3))
     # twice |a||b||c| + (a.b)|c| + (b.c)|a| + (c.a)|b|
     denominator = (a + b).mul_(b + c).mul_(c + a)
     for length, side in zip((a, b, c), sides, strict=True):

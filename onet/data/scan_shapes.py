@@ -1,19 +1,20 @@
 """A packed file of many triangle meshes: what a network for scans is trained on.
 
-One compressed `.npz`, readable with NumPy alone, so that it can travel to a machine that has nothing
-but torch. Positions are whole numbers of 1/65535 of the longest edge of each shape.
+One compressed `.npz`, readable with NumPy alone, so that it can travel to a machine that has torch
+and little else. Positions are whole numbers of 1/65535 of the longest edge of each shape.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.archives import read_npz
 from onet.errors import DataError
 from onet.files import replacing
 
@@ -95,7 +96,7 @@ def pack_shapes(path: str | Path, shapes: Sequence[Shape]) -> None:
         raise DataError(f"{path}: split {unknown[0]!r} is none of {', '.join(SPLITS)}")
     packed = [_in_order_of_use(shape) for shape in shapes]
     large = max(len(vertices) for vertices, _ in packed) > STEPS + 1
-    arrays = {
+    arrays: dict[str, Any] = {
         "vertices": np.concatenate([vertices for vertices, _ in packed]),
         "faces": np.concatenate([faces for _, faces in packed]).astype(
             np.int32 if large else np.uint16
@@ -103,9 +104,10 @@ def pack_shapes(path: str | Path, shapes: Sequence[Shape]) -> None:
         "vertex_start": np.cumsum([0] + [len(vertices) for vertices, _ in packed]),
         "face_start": np.cumsum([0] + [len(faces) for _, faces in packed]),
     }
-    words = {word: np.array([getattr(shape, word) for shape in shapes]) for word in WORDS}
+    for word in WORDS:
+        arrays[word] = np.array([getattr(shape, word) for shape in shapes])
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays, **words)
+        np.savez_compressed(file, **arrays)
 
 
 class PackedShapes:
@@ -134,17 +136,15 @@ class PackedShapes:
         Raises:
             DataError: it is missing, damaged, or no such file.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                for key in ARRAYS:
-                    setattr(self, key, file[key])
-        except KeyError as error:
-            raise DataError(f"{path}: {error.args[0]}; it is no packed file of shapes") from None
-        except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path, *ARRAYS)
+        missing = [key for key in ARRAYS if key not in arrays]
+        if missing:
             raise DataError(
-                f"{path}: not readable as a packed file of shapes ({error}); make it again with "
-                "tools/scan_shapes.py"
-            ) from None
+                f"{path}: no array {missing[0]!r}, so it is no packed file of shapes; make one "
+                "with tools/scan_shapes.py"
+            )
+        for key, array in arrays.items():
+            setattr(self, key, array)
         self._check(path)
 
     def _check(self, path: str | Path) -> None:

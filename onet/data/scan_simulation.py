@@ -30,7 +30,9 @@ __all__ = [
 KINDS = ("outer", "all", "around", "one-sided")
 OFF_SURFACE = 1e-4  # where rays begin, so that they miss the triangle that they leave
 FAR = 4.0  # from the origin everything at this distance is outside
-LOOKS = 8  # directions of its hemisphere in which a point is looked at, before it counts as hidden
+LOOKS = (1, 2, 4)
+"""Directions of its hemisphere in which a point is looked at before it counts as hidden: these many
+at once, in turn."""
 ROUNDS = 3  # of drawing candidates, before points that were seen are repeated
 STEEPEST = 0.05  # cosine between the normal and the ray under which nothing comes back
 
@@ -97,7 +99,7 @@ class Scan(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """Labelled points: `points` (Q, 3) float32 and `occupancy` (Q,) bool, whether they are inside."""
+    """Labelled points: `points` (Q, 3) float32; `occupancy` (Q,) bool, whether they are inside."""
 
     points: Tensor
     occupancy: Tensor
@@ -280,19 +282,16 @@ def _visible(
     segments: Segments, points: Tensor, normals: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return (M,) bool: whether a point can be seen from far away, in some of a few directions."""
-    seen = torch.zeros(len(points), dtype=torch.bool, device=points.device)
     start = points + OFF_SURFACE * normals
     hidden = torch.arange(len(points), device=points.device)
-    for _ in range(LOOKS):
-        look = torch.nn.functional.normalize(
-            normals[hidden] + 0.98 * _directions(len(hidden), generator), dim=1
-        )  # the cosine law; never along the surface
-        blocked = segments.blocked(start[hidden], start[hidden] + FAR * look)
-        seen[hidden[~blocked]] = True
-        hidden = hidden[blocked]
-        if len(hidden) == 0:
-            break
-    return seen
+    for looks in LOOKS:  # all at first, then those alone that are hidden yet
+        normal = normals[hidden].repeat(looks, 1)
+        look = normal + 0.98 * _directions(len(normal), generator)  # the cosine law; never along
+        begin = start[hidden].repeat(looks, 1)
+        blocked = segments.blocked(begin, begin + FAR * torch.nn.functional.normalize(look, dim=1))
+        hidden = hidden[blocked.view(looks, -1).all(0).nonzero()[:, 0]]
+    seen = torch.ones(len(points), dtype=torch.bool, device=points.device)
+    return seen.index_fill_(0, hidden, False)
 
 
 def _candidates(
@@ -308,15 +307,14 @@ def _candidates(
     # without replacement, by weight: the first arrivals of exponential clocks
     clocks = -_uniform(len(points), generator=generator).clamp_(min=1e-12).log() / weights
     first, chosen = clocks.topk(count, largest=False)
-    chosen = chosen[first.isfinite()]
     points, normals, sensors = points[chosen], normals[chosen], sensors[chosen]
-    if segments is None:
-        return points, normals, sensors
-    if plan.sensors is None:
-        seen = _visible(segments, points, normals, generator)
-    else:
-        seen = ~segments.blocked(points + OFF_SURFACE * normals, sensors)
-    return points[seen], normals[seen], sensors[seen]
+    seen = first.isfinite()
+    if segments is not None and plan.sensors is None:
+        seen &= _visible(segments, points, normals, generator)
+    elif segments is not None:
+        seen &= ~segments.blocked(points + OFF_SURFACE * normals, sensors)
+    found = seen.nonzero()[:, 0]
+    return points[found], normals[found], sensors[found]
 
 
 def _seen(
@@ -324,7 +322,7 @@ def _seen(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return exactly `count` points that are seen, some twice if need be; or none at all."""
     segments = None if plan.kind == "all" else Segments(surface.triangles)
-    drawn = int(1.3 * count) if segments is not None else count
+    drawn = int(1.25 * count) if segments is not None else count
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     missing = count
     for _ in range(ROUNDS):
@@ -333,6 +331,7 @@ def _seen(
         missing -= len(found[0])
         if missing <= 0:
             break
+        drawn = min(drawn, 32 + int(1.1 * missing * drawn / max(1, len(found[0]))))
     points, normals, sensors = (torch.cat(part) for part in zip(*parts, strict=True))
     if 0 < len(points) < count:
         again = (_uniform(count, generator=generator) * len(points)).long()
@@ -381,7 +380,7 @@ def simulate_scan(
         raise ValueError(f"triangles have shape {tuple(triangles.shape)}, not (F, 3, 3) with F > 0")
     if count < 1:
         raise ValueError(f"count is {count}; a scan has at least 1 point")
-    if generator.device != triangles.device:
+    if generator.device.type != triangles.device.type:
         raise ValueError(f"generator is on {generator.device}, triangles on {triangles.device}")
     surface = Surface(triangles)
     plan = _plan(surface, generator, settings)

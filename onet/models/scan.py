@@ -112,8 +112,11 @@ def blended(
         given = weights.sum(1)
         weights = weights * share[:, None]
         padded = torch.cat([features, features.new_zeros((1, features.shape[1]))])
-        near = padded.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        seen = (near.float() * weights[:, :, None]).sum(1)
+        if torch.is_grad_enabled():
+            near = padded.index_select(0, rows.flatten()).view(*rows.shape, -1)
+            seen = (near * weights[:, :, None]).sum(1)
+        else:
+            seen = F.embedding_bag(rows, padded.float(), mode="sum", per_sample_weights=weights)
         out = out.index_add(0, open_, seen)
         share = share * (1 - given)
         left = (share > 1e-6).nonzero()[:, 0]

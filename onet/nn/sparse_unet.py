@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from onet.nn.sparse_grid import Level, SparsePyramid
 
-ROWS_AT_ONCE = 1 << 15
-"""Cells whose neighbours are gathered at once where nothing is learned: bounds the memory."""
+ROWS_AT_ONCE = 1 << 10
+"""Cells whose neighbours are gathered at once where nothing is learned: so many stay in the cache."""
 
 
 class _GatherProduct(torch.autograd.Function):

@@ -39,7 +39,7 @@ class ScanTraining:
     """
 
     minutes: float
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     warmup: int = 300
     average: float = 0.9995
     validate_seconds: float = 60
