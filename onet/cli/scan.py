@@ -79,7 +79,8 @@ def scan(
     if not json and len(done.rows) > 1:
         typer.echo(done.summary())
     for row in done.failures:
-        typer.echo(f"failed: {row['source']}: {row['reason']}", err=True)
+        known = Path(row["source"]).name in row["reason"]
+        typer.echo("failed: " + ("" if known else f"{row['source']}: ") + row["reason"], err=True)
     if not done.ok:
         raise typer.Exit(1)
 
@@ -103,8 +104,8 @@ def _print_json(row: dict[str, Any]) -> None:
 def _print_line(row: dict[str, Any]) -> None:
     if row["status"] != "ok":
         return  # told at the end
-    closed = "closed" if str(row["watertight"]) == "True" else "open"
+    closed = "closed" if row["watertight"] else "open"
     typer.echo(
-        f"{row['mesh']}: {int(row['faces']):,} faces from {int(row['points']):,} points, "
-        f"{float(row['seen']):.0%} seen, {closed}, {float(row['seconds']):.1f} s"
+        f"{row['mesh']}: {row['faces']:,} faces from {row['points']:,} points, "
+        f"{row['seen']:.0%} seen, {closed}, {row['seconds']:.1f} s"
     )

@@ -26,7 +26,7 @@ def estimated_cells(scan: ScanInput, resolution: int | None = None) -> int:
 
 def estimated_seconds(scan: ScanInput, resolution: int | None = None) -> float:
     """Return about how long a scan takes on the processor, within a factor of three."""
-    surface = _AREA * estimated_cells(scan, resolution) ** 2
+    surface = sum(_AREA * estimated_cells(part, resolution) ** 2 for part in scan.parts())
     return _START + (_PER_POINT * len(scan) + _PER_CELL * surface) / threads()
 
 
@@ -36,5 +36,6 @@ def announce(scan: ScanInput, resolution: int | None = None) -> None:
     if seconds > LONG:
         logger.info(
             "%s: %s points, about %d cells along the longest side; about %.0f s on %d cores",
-            scan.name, f"{len(scan):,}", estimated_cells(scan, resolution), seconds, threads(),
+            scan.name, f"{len(scan):,}", estimated_cells(scan.parts()[0], resolution), seconds,
+            threads(),
         )  # fmt: skip

@@ -1,9 +1,11 @@
 """Meshes of many scans: `onet scan` as a function.
 
-OUT/NAME.FORMAT    mesh, in the frame of its scan
-OUT/NAME.json      what it measures, if asked for
-OUT/scans.csv      one row for each scan
-OUT/scans.json     network and options that the meshes were made with
+    OUT/NAME.FORMAT        mesh, in the frame of its scan
+    OUT/NAME.report.json   what it measures, if asked for
+    OUT/scans.csv          one row for each scan
+    OUT/scans.json         network and options that the meshes were made with
+
+A name is that of the scan; of one below a folder that was given it has the folders between.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from onet.inference.scan_measures import measures
 from onet.inference.scan_output import check_trim
 from onet.inference.scan_sources import RECORD, ScanFile, find_scans, read_scan
 from onet.locks import hold, writer, writing_file
-from onet.names import printable
+from onet.names import checked_path, printable
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.storage import refusal
@@ -45,6 +47,7 @@ OK, FAILED = "ok", "failed"
 WRITE_EVERY = 5.0  # seconds between writes of the table
 
 _SHAPE = ("vertices", "faces", "components", "watertight", "manifold", "oriented", "outward")
+_NUMBERS = ("bytes", "modified", "points", "vertices", "faces", "components", "removed")
 COLUMNS = (
     *("mesh", "source", "bytes", "modified", "status", "points", *_SHAPE),
     *("seen", "removed", "seconds", "reason", "notes"),
@@ -234,9 +237,14 @@ class _Work:
             return row | {"reason": f"no surface: {why}"}
         shape = save_and_examine(mesh, place).as_dict()
         if self.report:
-            write_json(place.with_suffix(".json"), {**_source(path), **measures(mesh)})
+            write_json(report_path(place), {**_source(path), **measures(mesh)})
         shown = {key: shape[key] for key in _SHAPE}
         return row | {"status": OK, "seen": round(told["seen"], 4)} | shown
+
+
+def report_path(mesh: Path) -> Path:
+    """Return the file that says what a mesh measures."""
+    return mesh.with_name(f"{mesh.stem}.report.json")
 
 
 def load_network(path: Path, device: str) -> ScanReconstructor:
@@ -268,7 +276,12 @@ def _fill(
     write_json(out / RECORD, settings)
     names = [place.relative_to(out).as_posix() for place in places]
     asked = dict(zip(names, scans, strict=True))
-    ready = [name for name, scan in asked.items() if _is_ready(rows.get(name), scan, out)]
+    ready = [
+        name
+        for name, scan in asked.items()
+        if _is_ready(rows.get(name), scan, out)
+        and (not work.report or report_path(out / name).is_file())
+    ]
     for name in ready:
         told(rows[name])
     todo = [name for name in names if name not in ready]
@@ -297,7 +310,6 @@ def _settings(work: _Work, format: str) -> dict[str, Any]:
         "network": file_identity(work.path),
         **json.loads(json.dumps(options)),
         "format": format,
-        "report": work.report,
         "version": __version__,
     }
 
@@ -326,14 +338,26 @@ def _finished(out: Path, settings: dict[str, Any]) -> dict[str, Row]:
         )
     if not (out / TABLE).is_file():
         return {}
-    return {row["mesh"]: row for _, row in read_csv(out / TABLE, COLUMNS)}
+    return {row["mesh"]: _parsed(row, where) for where, row in read_csv(out / TABLE, COLUMNS)}
+
+
+def _parsed(cells: dict[str, str], where: str) -> Row:
+    """A row of the table with numbers in it."""
+    row: Row = dict(cells)
+    checked_path(row["mesh"], where)
+    try:
+        row |= {key: int(row[key]) for key in _NUMBERS if row[key]}
+        row |= {key: float(row[key]) for key in ("seen", "seconds") if row[key]}
+    except ValueError as error:
+        raise DataError(f"{where}: is damaged ({error}); delete the table") from None
+    return row | {key: row[key] == "True" for key in _SHAPE if row[key] in ("True", "False")}
 
 
 def _is_ready(row: Row | None, scan: ScanFile, out: Path) -> bool:
     """Whether the mesh of a row is there and was made of the file as it is now."""
     if row is None or row["status"] != OK or not (out / row["mesh"]).is_file():
         return False
-    return all(str(row[key]) == str(value) for key, value in _source(scan.path).items())
+    return all(row[key] == value for key, value in _source(scan.path).items())
 
 
 def _source(path: Path) -> Row:

@@ -40,7 +40,9 @@ class ScanField:
         points: Any,  # (N, 3) in cells
     ) -> Tensor:  # (N,)
         queries = torch.as_tensor(points, dtype=torch.float32, device=self.device)
-        return self.model.decode(queries, torch.zeros_like(queries[:, 0], dtype=torch.long), self.code)
+        return self.model.decode(
+            queries, torch.zeros_like(queries[:, 0], dtype=torch.long), self.code
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +142,7 @@ class ScanReconstructor:
     def _tensor(self, array: NDArray[np.floating]) -> Tensor:
         return torch.from_numpy(array.astype(np.float32)).to(self.device)
 
-    def _directions(
-        self, points: NDArray[np.float64], sensors: NDArray[np.floating]
-    ) -> Tensor:
+    def _directions(self, points: NDArray[np.float64], sensors: NDArray[np.floating]) -> Tensor:
         towards = np.broadcast_to(sensors, points.shape) - points
         length = np.linalg.norm(towards, axis=1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
