@@ -28,7 +28,7 @@ FEWEST = 50
 
 _FLAT = 1e-3  # of the largest spread: points in a plane, or on a line
 _THIN = 0.02  # of it: what is behind is unknown
-_MOST = 0.98  # of the points decide, lest a few stray ones hide a plane
+_MOST = 0.999  # of the points decide: a stray one hides no plane, a cup on a table is seen
 _LARGEST = 1e70  # coordinates whose squares are still numbers
 
 
@@ -297,9 +297,13 @@ def _spread(
     points: NDArray[np.float64],  # (N, 3) in the unit frame
 ) -> tuple[float, float, float]:
     """How far most points reach from the middle along the main axes, the longest first."""
-    centred = points - np.median(points, axis=0)
-    _, axes = np.linalg.eigh(np.cov(centred.T))
-    along = np.abs(centred @ axes[:, ::-1])
-    rank = int(_MOST * (len(along) - 1))
-    reach = np.sort(np.partition(along, rank, axis=0)[rank])[::-1]
+    rank = int(_MOST * (len(points) - 1))
+    near = np.ones(len(points), dtype=np.bool_)
+    for _ in range(2):  # the axes of all points, then of most of them
+        _, axes = np.linalg.eigh(np.cov(points[near].T))
+        along = points @ axes[:, ::-1]
+        along = np.abs(along - np.median(along[near], axis=0))
+        limits = np.partition(along, rank, axis=0)[rank]
+        near = along[:, 2] <= limits[2]
+    reach = np.sort(limits)[::-1]
     return float(reach[0]), float(reach[1]), float(reach[2])
