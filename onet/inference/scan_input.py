@@ -134,13 +134,14 @@ def clean_scan(
         DataError: NaN among the points, fewer than `FEWEST` of them, all in a plane or on a line,
             or arrays that do not have one row for each point.
     """
-    if isinstance(points, ScanInput):
-        return points
-    if isinstance(points, str | os.PathLike):
-        name = str(points) if name == "points" else name
-        cloud = load_cloud(Path(points))
-    else:
-        cloud = take_cloud(points, name)
+    match points:
+        case ScanInput():
+            return points
+        case str() | os.PathLike():
+            name = str(points) if name == "points" else name
+            cloud = load_cloud(Path(points))
+        case _:
+            cloud = take_cloud(points, name)
     notes: list[str] = []
     cloud = _completed(cloud, normals, colors, name, notes)
     given = cloud.sensors if sensors is None else sensors
