@@ -68,6 +68,30 @@ def test_nothing_is_farther_than_the_distance_of_a_trim(trim: float) -> None:
     assert len(np.unique(mesh.faces)) == len(mesh.vertices) == len(attribute(mesh, SEEN))
 
 
+def with_bubble(shown: bool) -> trimesh.Trimesh:
+    """The ball with a hollow in the middle, and with an island far away or on the scan."""
+    hollow = trimesh.creation.icosphere(subdivisions=2, radius=0.1)
+    hollow.invert()
+    island = trimesh.creation.icosphere(subdivisions=2, radius=0.05)
+    island.apply_translation([0, 0, 0.5 if shown else 0.9])
+    return trimesh.util.concatenate([ball_mesh(), hollow, island])
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_pieces_that_nothing_was_seen_of_are_removed(shown: bool) -> None:
+    mesh = finish(with_bubble(shown), half(colors=True))
+    assert mesh.is_watertight and mesh.body_count == 1 + shown
+    assert mesh.metadata["scan"]["removed"] == 320 * (2 - shown)
+    assert 0.45 < mesh.metadata["scan"]["seen"] < 0.65
+
+
+def test_where_nothing_was_seen_all_pieces_stay() -> None:
+    mesh = with_bubble(False)
+    mesh.apply_translation([50, 0, 0])
+    told = finish(mesh, half()).metadata["scan"]
+    assert told["removed"] == 0 and told["seen"] == 0
+
+
 def test_open_removes_what_was_not_seen() -> None:
     mesh = finish(ball_mesh(), half(), closed=False)
     assert attribute(mesh, SEEN).all() and not mesh.is_watertight

@@ -43,10 +43,9 @@ def with_faces(
     )
 
 
-def without_far_vertices(
+def with_vertices(
     mesh: trimesh.Trimesh,
-    distances: NDArray[np.floating],  # (V,)
-    limit: float,
+    kept: NDArray[np.bool_],  # (V,)
 ) -> trimesh.Trimesh:
-    """Return a mesh of the faces all of whose corners are within a distance."""
-    return with_faces(mesh, (distances <= limit)[np.asarray(mesh.faces)].all(axis=1))
+    """Return a mesh of the faces all of whose corners are among some of the vertices."""
+    return with_faces(mesh, kept[np.asarray(mesh.faces)].all(axis=1))

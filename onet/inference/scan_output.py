@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from onet.errors import ConfigError
 from onet.geometry.carried_colors import carry_colors
 from onet.geometry.nearest import NearestNeighbors
-from onet.geometry.trimming import without_far_vertices
+from onet.geometry.pieces import pieces_of_vertices
+from onet.geometry.trimming import with_vertices
 from onet.inference.scan_input import ScanInput
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ SEEN = "seen"
 SEEN_WITHIN = 2.5
 """Spacings. Of points at random on a surface one place in 300 million is farther from all."""
 
+SEEN_OF_PIECE = 0.05
+"""Part of the vertices of a closed piece of surface below which all of it is invented."""
+
 
 def finish(
     mesh: trimesh.Trimesh,
@@ -35,10 +39,12 @@ def finish(
 ) -> trimesh.Trimesh:
     """Give the vertices of a mesh what the scan says of them, and remove what was invented.
 
-    Vertices get the attributes `DISTANCE` and `SEEN`, both float32, which PLY and GLB files keep,
-    and the colours of the scan where it has any. `metadata["scan"]` has `points`, `spacing` (the
-    median, in the frame of the mesh), `seen` (part of the vertices before anything was removed),
-    `removed` (faces), `trim`, `closed` and `notes`.
+    Pieces of surface of which the scan shows next to nothing, such as bubbles inside of a solid,
+    are removed in any case; where it shows nothing of any piece, all stay. Vertices get the
+    attributes `DISTANCE` and `SEEN`, both float32, which PLY and GLB files keep, and the colours of
+    the scan where it has any. `metadata["scan"]` has `points`, `spacing` (the median, in the frame
+    of the mesh), `seen` (part of the vertices, pieces removed apart), `removed` (faces), `trim`,
+    `closed` and `notes`.
 
     Args:
         mesh: in the frame of the scan. It is changed, and is the result where nothing is removed.
@@ -66,19 +72,19 @@ def finish(
     distances, spacings = _distances(mesh, scan)
     relative = (distances / spacings).astype(np.float32)
     seen = (relative <= SEEN_WITHIN).astype(np.float32)
-    told["seen"] = float(seen.mean())
     mesh.vertex_attributes[DISTANCE] = relative
     mesh.vertex_attributes[SEEN] = seen
-    if scan.colors is not None:
-        vertices = scan.frame.to_unit(mesh.vertices)
-        rgb = carry_colors(vertices, scan.frame.to_unit(scan.points), scan.colors)
-        mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=rgb)
+    stay = _shown(mesh, seen)
+    told["seen"] = float(seen[stay].mean())
     if trim is not None:
-        kept = without_far_vertices(mesh, distances, trim)
+        stay &= distances <= trim
     elif not closed:
-        kept = without_far_vertices(mesh, relative, SEEN_WITHIN)
-    else:
-        return mesh
+        stay &= seen > 0
+    kept = mesh if stay.all() else with_vertices(mesh, stay)
+    if scan.colors is not None:
+        vertices = scan.frame.to_unit(kept.vertices)
+        rgb = carry_colors(vertices, scan.frame.to_unit(scan.points), scan.colors)
+        kept.visual = trimesh.visual.ColorVisuals(kept, vertex_colors=rgb)
     kept.metadata["scan"] = told | {"removed": len(mesh.faces) - len(kept.faces)}
     if len(kept.faces) == 0:
         logger.warning("%s: all of the surface was removed; trim at a larger distance", scan.name)
@@ -93,6 +99,13 @@ def check_trim(trim: float | None) -> None:
     """
     if trim is not None and not 0 < trim < math.inf:
         raise ConfigError(f"trim: {trim}; give a distance above 0, in the unit of the scan")
+
+
+def _shown(mesh: trimesh.Trimesh, seen: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which vertices are of pieces that the scan shows something of; all if it shows no piece."""
+    pieces = pieces_of_vertices(np.asarray(mesh.faces, dtype=np.int64), len(mesh.vertices))
+    shown = np.bincount(pieces, seen) / np.bincount(pieces) >= SEEN_OF_PIECE
+    return shown[pieces] if shown.any() else np.ones(len(seen), dtype=np.bool_)
 
 
 def _distances(

@@ -63,9 +63,10 @@ def _without_surrounded(
     different = rows[first_of_copies(places[rows])]
     if not 0 < len(different) <= _LOOKED_AT:
         return places
+    some = rows[:: 1 + len(rows) // _SAMPLES]
     for place in places[different].copy():
-        own = rows[(places[rows] == place).all(axis=1)]
-        if _all_around(points[own[:: 1 + len(own) // _SAMPLES]], place):
+        if _all_around(points[some[(places[some] == place).all(axis=1)]], place):
+            own = rows[(places[rows] == place).all(axis=1)]
             where = ", ".join(f"{value:.6g}" for value in place)
             notes.append(
                 f"the sensor at {where} stands amid the {len(own):,} points that it saw; not used, "
@@ -81,4 +82,4 @@ def _all_around(points: NDArray[np.float64], place: NDArray[np.float64]) -> bool
         ways /= np.abs(ways).max(axis=1, keepdims=True)
         ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     ways = ways[np.isfinite(ways).all(axis=1)]
-    return not len(ways) or float(np.linalg.norm(ways.mean(axis=0))) < _ROUND
+    return bool(len(ways)) and float(np.linalg.norm(ways.mean(axis=0))) < _ROUND
