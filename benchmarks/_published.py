@@ -73,19 +73,19 @@ class EagerDecoder:
 def extract(
     field: Callable[[np.ndarray], np.ndarray],  # (N, 3) float32 -> (N,)
     cells: int,  # along an edge: 32 times a power of two
-    threshold: float = 0.0,
+    level: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Vertices (V, 3), faces (F, 3) and the number of evaluations."""
     import mcubes
 
-    grid, evaluations = mise(field, cells, threshold)
+    grid, evaluations = mise(field, cells, level)
     volume = np.pad(fill_forward(grid), 1, constant_values=PADDING)
-    vertices, faces = mcubes.marching_cubes(volume, threshold)
+    vertices, faces = mcubes.marching_cubes(volume, level)
     return BOX * ((vertices - 1) / cells - 0.5), faces.astype(np.int64), evaluations
 
 
 def mise(
-    field: Callable[[np.ndarray], np.ndarray], cells: int, threshold: float
+    field: Callable[[np.ndarray], np.ndarray], cells: int, level: float
 ) -> tuple[np.ndarray, int]:
     """Values on the final lattice, NaN where they were not needed, and how many are there.
 
@@ -110,7 +110,7 @@ def mise(
         points = (BOX * (pending.T / cells - 0.5)).astype(np.float32)
         grid[tuple(pending)] = field(points)
         known = np.concatenate([known, pending], axis=1)
-        inside = grid[tuple(known)] >= threshold
+        inside = grid[tuple(known)] >= level
         new = [np.empty(0, dtype=np.int64)]
         for level, leaves in _mixed(known, inside, leaf_level, levels):
             half = cells // (BASE << level) // 2  # of the edge of a leaf

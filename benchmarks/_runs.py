@@ -21,6 +21,8 @@ def finished(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
         raise SystemExit(
             f"{path} was made with other settings ({', '.join(differing)}); give another --out"
         )
+    if "threshold" in result:  # as it was called before
+        result["probability"] = result.pop("threshold")
     return result
 
 

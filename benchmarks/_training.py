@@ -167,12 +167,13 @@ def write_csv(path: Path, rows: list[Row]) -> None:
 
 def curve(arguments: argparse.Namespace, row: Row, metric: str) -> list[tuple[float, int, float]]:
     """Minutes, steps and value of each validation of a run; none if it does not measure that."""
+    from onet.checkpoints.run_folder import METRICS
     from onet.training.logs import read_metrics
 
     folder = arguments.out / "runs" / row["config"] / str(row["seed"])
     return [
         (float(r["minutes"]), int(r["iteration"]), float(r[metric]))
-        for r in read_metrics(folder / "metrics.csv")
+        for r in read_metrics(folder / METRICS)
         if r["split"] == "val" and r.get(metric) not in (None, "")
     ]
 

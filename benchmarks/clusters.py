@@ -147,8 +147,8 @@ def _learn(settings: Row, curves: Path) -> Row:
     from benchmarks._replicas import Replicas
     from onet.adversarial.collapse import mode_shares
     from onet.adversarial.losses import find_loss
-    from onet.adversarial.players import ModulePlayers
-    from onet.adversarial.trainer import AdversarialTrainer, Rules
+    from onet.adversarial.networks import ModulePair
+    from onet.adversarial.trainer import AdversarialOptions, AdversarialTrainer
     from onet.files import replacing
 
     experiment = EXPERIMENTS[settings["experiment"]]
@@ -191,10 +191,10 @@ def _learn(settings: Row, curves: Path) -> Row:
             torch.optim.Adam(player.parameters(), lr=1e-4, betas=(0.0, 0.9), eps=1e-8 / seeds)
             for player in (generators, discriminators)
         ]
-    players = ModulePlayers(generators, discriminators, dim, prior)
+    networks = ModulePair(generators, discriminators, dim, prior)
     steps = experiment.steps
-    rules = Rules(loss=loss, generator_steps=steps, discriminator_steps=steps)
-    trainer = AdversarialTrainer(players, *optimisers, rules)
+    options = AdversarialOptions(loss=loss, generator_steps=steps, discriminator_steps=steps)
+    trainer = AdversarialTrainer(networks, *optimisers, options)
     torch.manual_seed(seeds)
     centres, radius = _centres(experiment)
     wanted = DUE * np.array(experiment.shares)
@@ -285,7 +285,7 @@ def predicted(shares: tuple[float, ...], loss: str) -> float:
 
 
 def _show(results: dict[tuple[str, str], Row], arguments: argparse.Namespace) -> None:
-    from onet.inference.generation_folder import write_csv
+    from onet.records import write_csv
     from onet.report.tables import print_table
 
     table, every = [], []

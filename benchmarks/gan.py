@@ -88,7 +88,7 @@ def learn(method: str, options: argparse.Namespace) -> tuple[Any, dict[str, Any]
     from onet.adversarial.trainer import AdversarialTrainer
     from onet.config import AdversarialSettings
     from onet.models import build_model
-    from onet.training.adversarial_step import rules_of
+    from onet.training.adversarial_update import options_of
     from onet.training.averaging import AveragedModel
 
     torch.manual_seed(options.seed)
@@ -104,8 +104,8 @@ def learn(method: str, options: argparse.Namespace) -> tuple[Any, dict[str, Any]
     choice = dict(METHODS[method])
     if choice["penalty"]:
         choice["penalty"] = {**choice["penalty"], "gamma": options.gamma}
-    rules = rules_of(AdversarialSettings(**choice))
-    trainer = AdversarialTrainer(model, optimizer, rules=rules)
+    options = options_of(AdversarialSettings(**choice))
+    trainer = AdversarialTrainer(model, optimizer, options=options)
     average = AveragedModel(model, 0.995)
     started, steps = time.process_time(), 0
     while time.process_time() - started < options.seconds:

@@ -96,7 +96,7 @@ def _train(arguments: argparse.Namespace) -> None:
     from onet.inference.generate import generate
 
     alarms = _Alarms()
-    logging.getLogger("onet.training.adversarial_step").addHandler(alarms)
+    logging.getLogger("onet.training.adversarial_update").addHandler(alarms)
     folder, result, row = _training.train_single(arguments)
     made = generate(folder, samples=arguments.samples, seed=int(arguments.single[1]))
     best = result.best or {}

@@ -41,7 +41,7 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "fast bf16": ("bfloat16", {"mode": "fast"}),
 }
 NETWORKS = ("chair", "demo")
-THRESHOLD = 0.0
+LEVEL = 0.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -172,7 +172,7 @@ def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
     if contender == PUBLISHED:
         return (
             lambda: _published.EagerDecoder(parameters, code),
-            lambda field, cells: _published.extract(field, cells, THRESHOLD),
+            lambda field, cells: _published.extract(field, cells, LEVEL),
         )
     dtype, options = CONTENDERS[contender]
     decoder = CBatchNormDecoder(len(code), hidden_size=len(parameters["fc_p.bias"])).eval()
@@ -183,7 +183,7 @@ def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
         return lambda points: folded(torch.from_numpy(points))
 
     def extract(field: Any, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
-        mesh = extract_mesh(field, resolution=cells, threshold=THRESHOLD, **options)
+        mesh = extract_mesh(field, resolution=cells, level=LEVEL, **options)
         return mesh.vertices, mesh.faces, mesh.metadata["extraction"]["evaluations"]
 
     return prepare, extract

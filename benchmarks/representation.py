@@ -5,7 +5,7 @@ For every shape the IoU with the stored query points, of which all are used, of
 - grids of several resolutions: a voxel is full where the surface crosses it or its centre is inside
   (`onet.geometry.voxels.voxelize`), and a point is inside where its voxel is full;
 - with --run, the field that the network of a run with learned codes (input `index`) gives for the
-  code of the shape, at the threshold of its configuration.
+  code of the shape, at the probability of its configuration.
 
 Beside the means stand the numbers that a representation keeps: of a grid one a voxel and shape; of
 the network one code a shape and the decoder, which all shapes share. Grids are made from the stored
@@ -30,10 +30,10 @@ from onet.data.store import Item, Store
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.voxels import resample_voxels, voxelize
-from onet.inference.generation_folder import write_csv
 from onet.metrics.scores import intersection_over_union
 from onet.metrics.voxel_iou import voxel_iou
 from onet.parallel import run_tasks
+from onet.records import write_csv
 from onet.report.tables import print_table
 
 Scores = dict[str, float]  # of one representation, by the name of the shape
@@ -164,7 +164,7 @@ class _Network:
         if unknown:
             sys.exit(f"{unknown[0]}: has no code; leave out --split and --categories")
         settings = self.model.generation_settings()
-        level = math.log(settings.threshold / (1 - settings.threshold))
+        level = math.log(settings.probability / (1 - settings.probability))
         result: Scores = {}
         tasks = run_tasks(partial(self._score, level), items, 1, describe=_name, title="decoding")
         for item, outcome in tasks:

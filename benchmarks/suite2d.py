@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from onet.inference.generation_folder import write_csv
+    from onet.records import write_csv
 
     todo = [
         (method, gamma, rate)
@@ -127,9 +127,9 @@ def _learn(settings: Row, pictures: Path) -> Row:
 
     from benchmarks._planar import PLANAR
     from benchmarks._replicas import Replicas
+    from onet.adversarial.networks import ModulePair
     from onet.adversarial.penalties import input_gradients, named_penalty
-    from onet.adversarial.players import ModulePlayers
-    from onet.adversarial.trainer import AdversarialTrainer, Rules
+    from onet.adversarial.trainer import AdversarialOptions, AdversarialTrainer
     from onet.files import replacing
     from onet.metrics.distribution_distances import wasserstein1
     from onet.training.averaging import AveragedModel
@@ -161,10 +161,10 @@ def _learn(settings: Row, pictures: Path) -> Row:
     generator, discriminator = (Replicas(networks) for networks in zip(*pairs, strict=True))
     options = {"lr": settings["rate"], "alpha": 0.99, "eps": 1e-8 / count}
     trainer = AdversarialTrainer(
-        ModulePlayers(generator, discriminator, Z_DIM),
+        ModulePair(generator, discriminator, Z_DIM),
         torch.optim.RMSprop(generator.parameters(), **options),
         torch.optim.RMSprop(discriminator.parameters(), **options),
-        Rules(
+        AdversarialOptions(
             loss=loss,
             penalty=named_penalty(penalty, gamma=settings["gamma"]) if penalty else None,
             discriminator_steps=steps,
@@ -201,18 +201,18 @@ def _learn(settings: Row, pictures: Path) -> Row:
             measuring += time.process_time() - before
     seconds = time.process_time() - started - measuring
 
-    def judge(x: Any) -> Any:
+    def discriminator(x: Any) -> Any:
         return discriminator(x).squeeze(1)
 
     def by_seed(values: Any) -> Any:  # lists (distributions, seeds)
         return np.asarray(values, dtype=float).reshape(len(names), seeds).tolist()
 
     real = draws(points, 2)
-    gradients, logits = input_gradients(judge, torch.from_numpy(real).float().flatten(0, 1))
+    gradients, logits = input_gradients(discriminator, torch.from_numpy(real).float().flatten(0, 1))
     squares = gradients.detach().square().sum(1).unflatten(0, (count, points))
     axis = torch.linspace(-REACH, REACH, CELLS)
     grid = torch.cartesian_prod(axis, axis)
-    field, _ = input_gradients(judge, grid.repeat(count, 1))
+    field, _ = input_gradients(discriminator, grid.repeat(count, 1))
     slopes = field.detach().norm(dim=1).reshape(count, CELLS, CELLS)[::seeds]
     with replacing(pictures) as temporary:
         np.savez_compressed(
@@ -248,7 +248,7 @@ def _best(results: list[Row], place: int, method: str) -> Row:
 def _show(results: list[Row], floors: dict[str, float], arguments: argparse.Namespace) -> None:
     from scipy.stats import rankdata
 
-    from onet.inference.generation_folder import write_csv
+    from onet.records import write_csv
     from onet.report.tables import print_table
 
     methods = arguments.methods

@@ -4,16 +4,16 @@ Every run is a process of its own with the same number of threads, one after ano
 configurations with the first seed, then all with the next. Training stops after the same minutes,
 validation included; limits of iterations are lifted. `--clock cpu` counts the processor's minutes
 (of all threads, divided by their number), for a machine that does other work meanwhile. Then the
-threshold is chosen on the validation split, as by `onet threshold --apply`, and some items of the
-test split are reconstructed and scored by the published protocol. A folder that holds finished runs
-is completed: they are not made again, and a run that was interrupted goes on.
+probability on the surface is chosen on the validation split, as by `onet threshold --apply`, and
+some items of the test split are reconstructed and scored by the published protocol. A folder that
+holds finished runs is completed: they are not made again, and a run that was interrupted goes on.
 
 Written to the folder: `runs/CONFIG/SEED` with all that `onet train`, `generate` and `eval` write,
 `runs.csv`, `summary.csv`, `settings.json`, `curves.png` (validation over minutes and over steps),
 `shapes.png` (the same test items by every configuration).
 
 Columns: "val" is the final value of the metric that selects the checkpoint, at the configured
-threshold; "tau" the threshold chosen; "test IoU", Chamfer-L1 (longest edge) and normal consistency
+probability; "tau" the one chosen; "test IoU", Chamfer-L1 (longest edge) and normal consistency
 those of the best checkpoint's meshes; peak memory is that of the process until training ended. "to
 reach" are the minutes and steps after which validation was first as good as the first
 configuration's final value with the same seed, and in how many of the runs it was. Of several seeds
@@ -32,7 +32,7 @@ from onet.metrics.penalties import RULE
 
 QUALITY = {  # title and digits
     "val": ("val", 4),
-    "threshold": ("tau", 2),
+    "probability": ("tau", 2),
     "iou": ("test IoU", 4),
     "chamfer_l1": ("Chamfer-L1", 4),
     "normal_consistency": ("NC", 4),
@@ -81,21 +81,22 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     """One run in this process: training, threshold, meshes, scores."""
+    from onet.checkpoints.run_folder import CONFIG
     from onet.config import load_config
     from onet.evaluation.meshes import evaluate_generation
     from onet.evaluation.threshold_search import search_threshold
     from onet.inference.generate import generate
 
     folder, result, row = _training.train_single(arguments)
-    threshold = search_threshold(folder, apply=True).best
+    probability = search_threshold(folder, apply=True).best
     report = generate(folder, limit=arguments.items, resolution=arguments.resolution)
     scores = evaluate_generation(report.out, noise_floor=False).mean
-    metric = load_config(folder / "config.yaml").training.selection_metric
+    metric = load_config(folder / CONFIG).training.selection_metric
     row |= {
         "metric": metric,
         "val": (result.last or {}).get(metric),
         "best": (result.best or {}).get(metric),
-        "threshold": threshold,
+        "probability": probability,
         "iou": scores["iou"],
         "chamfer_l1": scores["chamfer_l1"],
         "normal_consistency": scores["normal_consistency"],
@@ -121,10 +122,11 @@ def _reached(arguments: argparse.Namespace, rows: list[Row], first: str) -> None
 
 def _mode(arguments: argparse.Namespace, row: Row) -> str:
     """Whether more (`max`) or less (`min`) of the metric that selects checkpoints is better."""
+    from onet.checkpoints.run_folder import CONFIG
     from onet.config import load_config
 
     folder = arguments.out / "runs" / row["config"] / str(row["seed"])
-    return load_config(folder / "config.yaml").training.selection_mode
+    return load_config(folder / CONFIG).training.selection_mode
 
 
 def _draw_shapes(arguments: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """Several point clouds of one object: mean code against one cloud of all points together.
 
 Accuracy, not speed: the mean IoU of a split at the stored points of the volume, at the configured
-threshold. "mean code" averages the codes of N clouds, as `onet generate --views N` does; "union" is
-one cloud of as many points as the network was trained with, drawn from all N clouds together;
+probability. "mean code" averages the codes of N clouds, as `onet generate --views N` does; "union"
+is one cloud of as many points as the network was trained with, drawn from all N clouds together;
 "all points" is one cloud of all of them, more than the network was trained with. Ratios are to
 "union", and peak memory is that of the process.
 
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks._memory import peak_mib
 from onet.data.inputs import PointCloudInput
-from onet.data.store import POINTCLOUD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD
 from onet.inference.reconstructor import Reconstructor, load
 from onet.metrics.scores import intersection_over_union
 
@@ -74,8 +75,8 @@ def run(arguments: argparse.Namespace) -> None:
     print_table(
         rows,
         f"Mean IoU of {len(items)} items of the split {arguments.split}, {arguments.points:,} "
-        f"points each, {model.input.count} points a cloud, threshold "
-        f"{model.generation_settings().threshold:g}, seed {arguments.seed}; peak memory "
+        f"points each, {model.input.count} points a cloud, probability "
+        f"{model.generation_settings().probability:g}, seed {arguments.seed}; peak memory "
         f"{peak_mib():.0f} MiB",
     )
 
@@ -117,7 +118,7 @@ def _measure(
         union = together[rng.choice(len(together), len(clouds[0]), replace=False)]
         codes = [model.encode(union)] * len(CONTENDERS)
         if views > 1:
-            codes = [model.encode_several(clouds[:views]), codes[0], model.encode(together)]
+            codes = [model.encode_multiview(clouds[:views]), codes[0], model.encode(together)]
         for contender, code in zip(CONTENDERS, codes, strict=True):
             inside = model.field_of_code(code)(points) > level
             scores[views, contender] = intersection_over_union(inside, occupancies)

@@ -2,7 +2,7 @@
 
 A network maps a point of space, and what was observed of an object (a point cloud, a picture, a
 voxel grid, or nothing), to the probability that the point is inside the object. Where that crosses
-a threshold is the surface. From a folder of meshes to a network, and from a scan to its mesh:
+a given one is the surface. From a folder of meshes to a network, and from a scan to its mesh:
 
     onet.prepare("meshes", "prepared")
     onet.train("pointcloud", {"data.path": "prepared"}, run="runs/mine")
@@ -19,7 +19,7 @@ The whole way, with the words of the command line:
     generate            reconstruct a split of the data, or a folder of scans
     evaluate_run        measure what was generated against the truth
     evaluate_diversity  compare a set of generated shapes with real ones
-    search_threshold    the threshold with the best IoU on the validation split
+    search_threshold    the probability on the surface with the best IoU on the validation split
     calibrate           probabilities that come true, for a run
     interpolate         meshes on the way from one shape to another
     sample_grid         samples of a generative model, in rows and columns
@@ -33,14 +33,14 @@ Single shapes:
 
 What a trained network offers, and the frame that it works in:
 
-    Reconstructor       reconstruct, reconstruct_many, reconstruct_several, field
+    Reconstructor       reconstruct, reconstruct_many, reconstruct_multiview, field
     UnitFrame           where in the user's coordinates an object is, and how large
     Config              a configuration
     OnetError           what is wrong with a file, a setting or a folder, and what to do
 
 Geometry for any field and any mesh, without a network:
 
-    extract_mesh        closed mesh of the set where a function is above a threshold
+    extract_mesh        closed mesh of the set where a function is above a level
     refine_roots        move its vertices exactly onto the surface
     dual_contouring     give it sharp edges
     simplify            fewer faces, closed as before
@@ -150,7 +150,7 @@ def __dir__() -> list[str]:
 
 
 def _compiled() -> _typing.Any:
-    """The compiled module; where a folder of sources has none, the remedy."""
+    """Return the compiled module; where a folder of sources has none, the remedy."""
     from onet.errors import MissingDependency
 
     try:

@@ -28,7 +28,7 @@ _PREFIX = len(np.lib.format.MAGIC_PREFIX) + 2
 
 
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array of a .npy file.
+    """Return the array of a .npy file.
 
     Raises:
         DataError: missing, damaged or cut short, or objects instead of numbers.
@@ -73,7 +73,7 @@ def read_npz(path: str | os.PathLike[str], *keys: str) -> dict[str, NDArray[Any]
 
 
 def members(path: str | os.PathLike[str]) -> list[str]:
-    """The names of the arrays of a .npz file, none of which is read.
+    """Return the names of the arrays of a .npz file, none of which is read.
 
     Raises:
         DataError: see `read_npz`.
@@ -95,7 +95,7 @@ def read_member(
     path: str | os.PathLike[str],
     remedy: str = "write the file again with numpy.savez",
 ) -> NDArray[Any]:
-    """The array `key` of an open .npz file; messages call it `path` and tell the remedy.
+    """Return the array `key` of an open .npz file; messages call it `path` and tell the remedy.
 
     Raises:
         DataError: it is damaged, declares another size than is there, or is packed too tightly.

@@ -16,10 +16,10 @@ from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import render_mesh, render_points
 from onet.geometry.topology import topology
-from onet.inference.generation_folder import write_csv
 from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
 from onet.metrics.scores import evaluate
+from onet.records import write_csv
 from onet.report.contact_sheet import Picture, draw_grid
 from onet.resources import assets_dir
 

@@ -34,7 +34,7 @@ _confined: list[Path] = []
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; renamed to `path` when the block succeeds.
+    """Make a temporary file beside `path` to write to; renamed to `path` when the block succeeds.
 
     Readers never see half a file, and a failed block leaves what was there before. The suffix is
     that of `path`; permissions are those of the file replaced, or as the umask says. If `path` is a
@@ -62,7 +62,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A new folder beside `path` to write into; it takes the place of `path` when the block ends.
+    """Make a folder beside `path` to write into; it takes the place of `path` at the block's end.
 
     A failed block leaves what was there before. Two renames are needed where there was a folder: a
     process killed between them leaves neither, so a record of the folder has to be written after.
@@ -125,16 +125,16 @@ def remove_leftovers(
         below: search only these of the folders in it; None means all.
     """
     removed = []
-    for place, folders, files in os.walk(folder):
-        if Path(place) != folder and any(name in skip for name in files):
+    for directory, folders, files in os.walk(folder):
+        if Path(directory) != folder and any(name in skip for name in files):
             folders.clear()
             continue
         found = [name for name in (*folders, *files) if TEMPORARY.fullmatch(name)]
-        searched = folders if below is None or Path(place) != folder else below
+        searched = folders if below is None or Path(directory) != folder else below
         folders[:] = [name for name in folders if name in searched and name not in found]
         for name in found:
-            remove(Path(place, name))
-            removed.append(Path(place, name))
+            remove(Path(directory, name))
+            removed.append(Path(directory, name))
     return removed
 
 
@@ -164,13 +164,13 @@ def confined(folder: Path) -> Iterator[None]:
 
 
 def _target(path: Path) -> Path:
-    """The file to replace: `path`, or what it is a link to."""
+    """Return the file to replace: `path`, or what it is a link to."""
     target = path
     if path.is_symlink():
         followed = Path(os.path.realpath(path))
-        place = path.parent.resolve() / path.name
+        directory = path.parent.resolve() / path.name
         leads_out = any(
-            place.is_relative_to(folder) and not followed.is_relative_to(folder)
+            directory.is_relative_to(folder) and not followed.is_relative_to(folder)
             for folder in _confined
         )
         target = path if leads_out else followed
@@ -186,7 +186,7 @@ def _temporary_name(target: Path) -> Path:
 
 
 def _create(target: Path) -> Path:
-    """An empty file that was not there before, with the permissions of any new file."""
+    """Return an empty file that was not there before, with the permissions of any new file."""
     while True:
         temporary = _temporary_name(target)
         try:
@@ -225,7 +225,7 @@ def _flush_folder(path: Path) -> None:
 
 
 def _flush_tree(folder: Path) -> None:
-    for place, _, files in os.walk(folder):
+    for directory, _, files in os.walk(folder):
         for name in files:
-            _flush_path(Path(place, name))
-        _flush_folder(Path(place))
+            _flush_path(Path(directory, name))
+        _flush_folder(Path(directory))

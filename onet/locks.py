@@ -165,23 +165,26 @@ def _alone(lock: Path, note: Path, what: Path) -> Iterator[bool]:
         make_folder(folder)
     except OSError as error:
         raise _unwritable(what, error) from error
-    place = folder.resolve()
-    if _is_held(place / lock.name, what):
+    directory = folder.resolve()
+    if _is_held(directory / lock.name, what):
         yield False
         return
     try:
-        with _locked(place / lock.name, place / note.name, what):
+        with _locked(directory / lock.name, directory / note.name, what):
             yield True
     finally:
         with _guard:
-            del _held[place / lock.name]
-        if made and place.is_dir() and not any(place.iterdir()):
+            del _held[directory / lock.name]
+        if made and directory.is_dir() and not any(directory.iterdir()):
             with suppress(OSError):  # somebody else has just put something there
-                place.rmdir()
+                directory.rmdir()
 
 
 def _is_held(lock: Path, what: Path) -> bool:
-    """Whether this thread has a lock; if nobody in this process has, it is noted as its own."""
+    """Return whether this thread has a lock.
+
+    If nobody in this process has, it is noted as its own.
+    """
     with _guard:
         process, thread = _held.get(lock, (0, 0))
         if process != os.getpid():

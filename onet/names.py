@@ -25,7 +25,7 @@ _DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
 
 
 def checked_path(name: object, where: str, windows: bool = os.name == "nt") -> str:
-    """A relative path that stays in its folder, with `/` between its parts.
+    """Return a relative path that stays in its folder, with `/` between its parts.
 
     Args:
         name: as it was read.
@@ -76,12 +76,12 @@ def name_problem(name: str) -> str | None:
 
 
 def is_device(name: str) -> bool:
-    """Whether Windows takes a file of that name, with whatever suffix, for a device."""
+    """Return whether Windows takes a file of that name, with whatever suffix, for a device."""
     return name.partition(".")[0].rstrip(" ").lower() in _DEVICES
 
 
 def printable(text: str) -> str:
-    """The text on one line, with control characters and what is not UTF-8 as escapes."""
+    """Return the text on one line, with control characters and what is not UTF-8 as escapes."""
     escaped = (
         letter
         if letter.isprintable() or letter == " "
@@ -92,7 +92,7 @@ def printable(text: str) -> str:
 
 
 def portable_key(name: str) -> str:
-    """The same for names that some file system takes for one.
+    """Return the same for names that some file system takes for one.
 
     Those are names that differ in case, in Unicode normalisation, or in blanks and dots at the
     ends of their parts.
@@ -108,7 +108,7 @@ def told_apart(
     taken: Collection[str] = (),
     settled: Collection[str] = (),
 ) -> list[str]:
-    """A different name for each of several things, on every file system.
+    """Return a different name for each of several things, on every file system.
 
     Equal names give way to the longer ones. Where some file system takes two names for one, those
     that were not made longer keep theirs if they are alone in that; the others get eight digits

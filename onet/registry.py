@@ -37,7 +37,7 @@ it must not take all time and memory before anybody looks at it. Other numbers a
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """A remedy for a misspelt name: `did you mean 'x'?`, or the list of valid names."""
+    """Return a remedy for a misspelt name: `did you mean 'x'?`, or the list of valid names."""
     match = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
     if match:
         return f"did you mean {match[0]!r}?"
@@ -85,7 +85,7 @@ class Registry:
         return next((name for name, cls in self._classes.items() if cls is kind), kind.__name__)
 
     def options(self, name: str, given: tuple[str, ...] = ()) -> type[BaseModel]:
-        """The options of a part as a pydantic model, without the arguments in `given`."""
+        """Return the options of a part as a pydantic model, without the arguments in `given`."""
         parameters = inspect.signature(self[name].__init__, eval_str=True).parameters  # type: ignore[misc]
         fields: dict[str, Any] = {}
         for key, p in list(parameters.items())[1:]:

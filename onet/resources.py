@@ -30,7 +30,7 @@ def config_path(name: str) -> Path:
 
 
 def _shipped(installed: str, source: str) -> Path:
-    """A folder inside the installed package or, in a source tree, beside it."""
+    """Return a folder inside the installed package or, in a source tree, beside it."""
     for folder in (_PACKAGE / installed, _PACKAGE.parent / source):
         if folder.is_dir():
             return folder

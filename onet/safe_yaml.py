@@ -112,9 +112,9 @@ def _too_large(size: int, most: int) -> str:
 
 
 def _plain(error: yaml.YAMLError) -> str:
-    """The parser's message in one line, without its quotation of the text."""
+    """Return the parser's message in one line, without its quotation of the text."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
-        return f"{error.problem or error.context}{place}"
+        location = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        return f"{error.problem or error.context}{location}"
     return " ".join(str(error).split())

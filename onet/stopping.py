@@ -57,7 +57,7 @@ def stoppable(names: Sequence[str] = SIGNALS) -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A short section at whose end, and not within it, `Stopped` is raised."""
+    """Run a short section at whose end, and not within it, `Stopped` is raised."""
     stop = _Stop.current
     if stop is None or threading.current_thread() is not threading.main_thread():
         yield
@@ -124,11 +124,11 @@ class _Stop:
         os.close(self.reader)
 
     def see_to(self, number: int) -> None:
-        main, since, place, moves = threading.main_thread().ident, time.monotonic(), None, -1
+        main, since, location, moves = threading.main_thread().ident, time.monotonic(), None, -1
         while not self.ended:
             time.sleep(CHECK_EVERY)
             if self.count == 0:
-                if place != (place := _place(main)):
+                if location != (location := _place(main)):
                     since, moves = time.monotonic(), moves + 1
                 if moves > 1:
                     return  # another handler, which has gone since, took the signal
@@ -146,7 +146,7 @@ def _place(thread: int | None) -> tuple[int, int] | None:
 
 
 def _on_its_way(thread: int | None) -> bool:
-    """Whether a thread is cleaning up because of `Stopped`, directly or at one remove."""
+    """Return whether a thread is cleaning up because of `Stopped`, directly or at one remove."""
     found = sys._current_exceptions().get(thread or 0)
     error = found[1] if isinstance(found, tuple) else found
     while error is not None and not isinstance(error, Stopped):

@@ -32,7 +32,7 @@ GENERAL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 def refusal(error: BaseException | None, folder: Path) -> OSError | None:
-    """The error, among `error` and what led to it, for which nothing more can be written.
+    """Return the error, among `error` and what led to it, for which nothing more can be written.
 
     A full disk comes to light as whatever a library makes of it while it cleans up. Errors of other
     kinds count if they name `folder` or something in it.
@@ -53,11 +53,11 @@ def check_writable(folder: Path) -> None:
     Raises:
         OSError: they cannot.
     """
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(bytes(4096))
     except OSError as error:
         error.filename = str(folder)

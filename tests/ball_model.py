@@ -40,7 +40,7 @@ def make_config(kind, z_dim=0, **options):
     tree = {
         "data": {"input": {"type": kind, **options}},
         "model": {"type": "test_ball", "z_dim": z_dim},
-        "generation": {"resolution": 32, "threshold": 0.5},
+        "generation": {"resolution": 32, "probability": 0.5},
     }
     return parse_config(json.dumps(tree), "test")
 

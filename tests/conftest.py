@@ -22,7 +22,10 @@ from hypothesis import settings
 sys.path.append(str(Path(__file__).parents[1]))
 
 # The same examples in every run: a test that passes keeps passing until the code changes.
-settings.register_profile("onet", derandomize=True, deadline=None, max_examples=25, database=None)
+EXAMPLES = int(os.environ.get("ONET_EXAMPLES", "10"))  # of a property; CI asks for more
+settings.register_profile(
+    "onet", derandomize=True, deadline=None, max_examples=EXAMPLES, database=None
+)
 settings.load_profile("onet")
 
 THREADS = torch.get_num_threads()
@@ -38,6 +41,17 @@ def whatever_ran_before() -> None:
     torch.manual_seed(0)
     if torch.get_num_threads() != THREADS:  # training sets it
         torch.set_num_threads(THREADS)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures_of_curves(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare tests the picture of a run's curves, which costs more than their runs.
+
+    Runs of module fixtures and tests marked `curves` draw it.
+    """
+    loop = sys.modules.get("onet.training.loop")
+    if loop is not None and "curves" not in request.keywords:
+        monkeypatch.setattr(loop, "draw_curves", lambda *arguments: None)
 
 
 @pytest.fixture(scope="session")

@@ -201,7 +201,7 @@ def test_validation_is_the_energy_score_of_samples() -> None:
     model, batch = build_model(SECTION).eval(), spheres_batch()
     for p in model.parameters():
         p.data += 0.3 * torch.randn_like(p)
-    settings = GenerationConfig(threshold=0.5)
+    settings = GenerationConfig(probability=0.5)
     metrics = model.validate(batch, settings)
     z = model.sample_prior(4, torch.Generator().manual_seed(0))
     for item in range(3):
@@ -219,7 +219,7 @@ def test_validation_is_the_energy_score_of_samples() -> None:
         assert metrics["sample_distance"][item].item() == pytest.approx(np.mean(among), abs=1e-5)
         assert metrics["nearest_iou"][item].item() == pytest.approx(1 - min(to_item), abs=1e-5)
         assert np.mean(among) > 0.01
-    few = model.validate(batch, GenerationConfig(threshold=0.5, batch_size=61))
+    few = model.validate(batch, GenerationConfig(probability=0.5, batch_size=61))
     torch.testing.assert_close(few["energy_score"], metrics["energy_score"])
 
 
@@ -309,7 +309,7 @@ def config(model: dict[str, Any] = SECTION, **training: Any) -> Config:
         "data": {"input": {"type": "none"}},
         "model": model,
         "training": {**defaults, **training},
-        "generation": {"threshold": 0.5, "resolution": 8},
+        "generation": {"probability": 0.5, "resolution": 8},
     }
     return Config.model_validate(tree)
 
@@ -343,7 +343,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name == "gan" else []) for name in RECIPES],
+)
 def test_runs_resume_bit_for_bit(name: str, tmp_path: Path) -> None:
     section = {**SECTION, "spectral_norm": True} if name == "optimistic" else SECTION
     settings = config(VARIATIONAL if name == "everything" else section, **RECIPES[name])
@@ -447,7 +450,7 @@ def test_packaged_settings_are_what_they_say() -> None:
         model = build_model(settings.model)
         assert (model.encoder_latent is not None) == name.startswith("vae")
         assert settings.data.distances and settings.data.input == {"type": "none"}
-        assert settings.generation.threshold == 0.5
+        assert settings.generation.probability == 0.5
         assert model.infer_points >= 1024
 
 

@@ -10,25 +10,26 @@ import torch
 from dirac_networks import Linear, Point
 from torch import Tensor, nn
 
+from onet.adversarial.networks import ModulePair
 from onet.adversarial.penalties import GradientPenalty
-from onet.adversarial.players import ModulePlayers
-from onet.adversarial.trainer import AdversarialTrainer, Rules
+from onet.adversarial.trainer import AdversarialOptions, AdversarialTrainer
 from onet.errors import ConfigError
 from onet.gan_theory.blocks import block_values, game_blocks
 from onet.gan_theory.games.dirac import DiracGan
 from onet.gan_theory.spectrum import GameField, stability_report
 
 
-def trainer(players: ModulePlayers, **rules: Any) -> AdversarialTrainer:
+def trainer(networks: ModulePair, **options: Any) -> AdversarialTrainer:
     optimizers = [
-        torch.optim.SGD(m.parameters(), lr=0.1) for m in (players.generator, players.discriminator)
+        torch.optim.SGD(m.parameters(), lr=0.1)
+        for m in (networks.generator, networks.discriminator)
     ]
-    return AdversarialTrainer(players, *optimizers, rules=Rules(**rules))
+    return AdversarialTrainer(networks, *optimizers, options=AdversarialOptions(**options))
 
 
-def field_of(players: ModulePlayers, batch: Tensor, **rules: Any) -> GameField:
+def field_of(networks: ModulePair, batch: Tensor, **options: Any) -> GameField:
     torch.manual_seed(0)
-    return GameField.of_trainer(trainer(players, **rules), batch, players.latent(batch))
+    return GameField.of_trainer(trainer(networks, **options), batch, networks.latent(batch))
 
 
 X0 = (0.6, 0.3, -0.2)
@@ -43,7 +44,7 @@ def test_jacobian_of_the_dirac_gan_anywhere(loss: str, measure: Any) -> None:
     game = DiracGan(pair, X0, gamma=0.7, non_saturating=heuristic)
     penalty = GradientPenalty(measure, gamma=0.7)
     batch = torch.tensor([X0], dtype=torch.float64)
-    field = field_of(ModulePlayers(Point(theta), Linear(psi)), batch, loss=loss, penalty=penalty)
+    field = field_of(ModulePair(Point(theta), Linear(psi)), batch, loss=loss, penalty=penalty)
     state = np.array(theta + psi)
     np.testing.assert_allclose(field.value(), game.field(state), atol=1e-12)
     np.testing.assert_allclose(field.jacobian(), game.jacobian(state), atol=1e-12)
@@ -54,9 +55,9 @@ def test_jacobian_of_the_dirac_gan_anywhere(loss: str, measure: Any) -> None:
     [(0.0, 0.5j), (0.3, -0.15 + 0.4769696j), (1.0, -0.5), (2.0, -0.1339746)],
 )
 def test_eigenvalues_at_the_equilibrium(gamma: float, expected: complex) -> None:
-    players = ModulePlayers(Point([0.0]), Linear([0.0]))
+    networks = ModulePair(Point([0.0]), Linear([0.0]))
     batch = torch.zeros(1, 1, dtype=torch.float64)
-    field = field_of(players, batch, penalty=GradientPenalty(gamma=gamma))
+    field = field_of(networks, batch, penalty=GradientPenalty(gamma=gamma))
     values = field.spectrum(2)
     assert np.abs(values - expected).min() < 1e-6
     report = stability_report(values)
@@ -70,27 +71,27 @@ def test_eigenvalues_at_the_equilibrium(gamma: float, expected: complex) -> None
         assert "too long" in report.advice(1.3) and "converges" in report.advice(0.2)
 
 
-def networks() -> tuple[ModulePlayers, Tensor]:
+def small_networks() -> tuple[ModulePair, Tensor]:
     torch.manual_seed(3)
     generator = nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 2)).double()
     discriminator = nn.Sequential(nn.Linear(2, 6), nn.Tanh(), nn.Linear(6, 1)).double()
-    return ModulePlayers(generator, discriminator, z_dim=2), torch.randn(7, 2).double()
+    return ModulePair(generator, discriminator, z_dim=2), torch.randn(7, 2).double()
 
 
 def test_products_are_differences_of_the_field() -> None:
-    players, batch = networks()
-    rules: dict[str, Any] = {"penalty": GradientPenalty("both", gamma=0.4)}
-    field = field_of(players, batch, **rules)
+    networks, batch = small_networks()
+    options: dict[str, Any] = {"penalty": GradientPenalty("both", gamma=0.4)}
+    field = field_of(networks, batch, **options)
     direction = np.random.default_rng(0).standard_normal(field.size)
     values, step = [], 1e-5
     for sign in (1, -1):
-        moved, place = networks()[0], 0
+        moved, place = small_networks()[0], 0
         for module in (moved.generator, moved.discriminator):
             for p in module.parameters():
                 part = direction[place : place + p.numel()].reshape(p.shape)
                 p.data += sign * step * torch.from_numpy(part)
                 place += p.numel()
-        values.append(field_of(moved, batch, **rules).value())
+        values.append(field_of(moved, batch, **options).value())
     expected = (values[0] - values[1]) / (2 * step)
     np.testing.assert_allclose(field.product(direction), expected, atol=1e-8)
 
@@ -98,8 +99,8 @@ def test_products_are_differences_of_the_field() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["LM", "LR", "LI"])
 def test_arnoldi_finds_the_eigenvalues_of_the_dense_matrix(which: Any) -> None:
-    players, batch = networks()
-    field = field_of(players, batch, penalty=GradientPenalty(gamma=1.0))
+    networks, batch = small_networks()
+    field = field_of(networks, batch, penalty=GradientPenalty(gamma=1.0))
     count = 4 if which == "LI" else 6  # further imaginary parts are small
     found = field.spectrum(count, which)
     values = np.linalg.eigvals(field.jacobian())
@@ -112,8 +113,8 @@ def test_arnoldi_finds_the_eigenvalues_of_the_dense_matrix(which: Any) -> None:
 
 
 def test_more_eigenvalues_than_there_are_is_refused() -> None:
-    players, batch = networks()
-    field = field_of(players, batch)
+    networks, batch = small_networks()
+    field = field_of(networks, batch)
     for count in (field.size + 1, 0):
         with pytest.raises(ConfigError, match=f"{count} eigenvalues asked for, and the game has"):
             field.spectrum(count)
@@ -129,10 +130,10 @@ def test_directions_in_which_nothing_happens_are_left_out() -> None:
 
 
 def test_blocks_make_up_the_jacobian_at_the_equilibrium() -> None:
-    players = ModulePlayers(Point(list(X0)), Linear([0.0, 0.0, 0.0]))
+    networks = ModulePair(Point(list(X0)), Linear([0.0, 0.0, 0.0]))
     batch = torch.tensor([X0] * 2, dtype=torch.float64)
     game = DiracGan("js", X0, gamma=0.7)
-    blocks = game_blocks(players, batch, players.latent(batch), gamma=0.7)
+    blocks = game_blocks(networks, batch, networks.latent(batch), gamma=0.7)
     np.testing.assert_allclose(blocks.k_dd, 0.5 * np.outer(X0, X0), atol=1e-12)
     np.testing.assert_allclose(blocks.l_dd, 0.7 * np.eye(3), atol=1e-12)
     np.testing.assert_allclose(blocks.jacobian(), game.jacobian(game.equilibrium), atol=1e-12)
@@ -158,28 +159,28 @@ def test_blocks_of_samples_make_up_the_jacobian_where_real_is_fake() -> None:
         def forward(self, z: Tensor) -> Tensor:
             return self.theta[0] * z + self.theta[1]
 
-    players = ModulePlayers(Scale(), Square())
+    networks = ModulePair(Scale(), Square())
     latent = torch.randn(9, 1, generator=torch.Generator().manual_seed(0)).double()
     penalty = GradientPenalty(gamma=0.9)
-    field = GameField.of_trainer(trainer(players, penalty=penalty), latent, latent)
-    blocks = game_blocks(players, latent, latent, gamma=0.9)
+    field = GameField.of_trainer(trainer(networks, penalty=penalty), latent, latent)
+    blocks = game_blocks(networks, latent, latent, gamma=0.9)
     np.testing.assert_allclose(field.jacobian(), blocks.jacobian(), atol=1e-12)
     assert np.linalg.eigvalsh(blocks.k_dd).min() > 0 and np.linalg.eigvalsh(blocks.l_dd).min() > 0
 
 
 def test_large_matrices_are_not_written_down() -> None:
-    players = ModulePlayers(nn.Linear(2, 2), nn.Linear(2, 5000))
+    networks = ModulePair(nn.Linear(2, 2), nn.Linear(2, 5000))
     with pytest.raises(ConfigError, match=r"too large to write down; use GameField\.spectrum"):
-        game_blocks(players, torch.randn(2, 2), torch.randn(2, 2))
+        game_blocks(networks, torch.randn(2, 2), torch.randn(2, 2))
 
 
 # -- blocks of any size ---------------------------------------------------------------------------
 
 
 def test_values_of_blocks_are_those_of_the_jacobian() -> None:
-    players, batch = networks()
-    field = field_of(players, batch, penalty=GradientPenalty(gamma=1.5))
-    free = field_of(players, batch)
+    networks, batch = small_networks()
+    field = field_of(networks, batch, penalty=GradientPenalty(gamma=1.5))
+    free = field_of(networks, batch)
     n, j, without = field.generator, field.jacobian(), free.jacobian()
     y, x = (np.random.default_rng(k).standard_normal(k) for k in (field.size - n, n))
     np.testing.assert_allclose(field.damping_product(y), -j[n:, n:] @ y, atol=1e-12)
@@ -202,14 +203,14 @@ def test_values_of_blocks_are_those_of_the_jacobian() -> None:
     with pytest.raises(ConfigError, match="1000 values of each block asked for"):
         block_values(field, free, 1000)
     with pytest.raises(ConfigError, match="other parameters"):
-        block_values(field, field_of(ModulePlayers(Point([0.0]), Linear([0.0])), batch[:, :1]))
+        block_values(field, field_of(ModulePair(Point([0.0]), Linear([0.0])), batch[:, :1]))
 
 
 def test_blocks_at_the_equilibrium_are_the_published_ones() -> None:
-    players = ModulePlayers(Point(list(X0)), Linear([0.0, 0.0, 0.0]))
+    networks = ModulePair(Point(list(X0)), Linear([0.0, 0.0, 0.0]))
     batch = torch.tensor([X0] * 2, dtype=torch.float64)
-    field = field_of(players, batch, penalty=GradientPenalty(gamma=0.7))
-    found = block_values(field, field_of(players, batch), 3)
+    field = field_of(networks, batch, penalty=GradientPenalty(gamma=0.7))
+    found = block_values(field, field_of(networks, batch), 3)
     np.testing.assert_allclose(found.k_dd, [0.5 * np.dot(X0, X0), 0, 0], atol=1e-12)
     np.testing.assert_allclose(found.l_dd, 0.7)
     np.testing.assert_allclose(found.k_dg, 0.5)

@@ -46,7 +46,7 @@ def test_a_cloud_of_one_point(model: Reconstructor, caplog: pytest.LogCaptureFix
     point = np.array([[3.0, 4.0, 5.0]])
     with pytest.raises(DataError, match=r"extent 0.*give the frame of the object"):
         model.reconstruct(point)
-    mesh = model.reconstruct(point, frame=UnitFrame(point[0], 2.0), threshold=0.5)
+    mesh = model.reconstruct(point, frame=UnitFrame(point[0], 2.0), probability=0.5)
     assert "the input has 1 points" in caplog.text
     assert len(mesh.faces) == 0 or topology(mesh).solid
 
@@ -59,7 +59,7 @@ def test_points_outside_the_box_are_said(
         model.reconstruct(points)  # brought into the box
         assert "outside" not in caplog.text
         frame = UnitFrame(np.zeros(3), 7.0)
-        mesh = model.reconstruct(points, frame=frame, threshold=0.5)
+        mesh = model.reconstruct(points, frame=frame, probability=0.5)
     beyond = int((np.abs(points / 7).max(axis=1) > 0.55).sum())
     assert f"{beyond} of {len(points)} points are outside the box [-0.55, 0.55]^3" in caplog.text
     assert len(mesh.faces) == 0 or np.abs(mesh.vertices).max() <= 7 * 0.55 * 1.0001
@@ -67,9 +67,9 @@ def test_points_outside_the_box_are_said(
 
 def test_clouds_of_every_package_are_taken(model: Reconstructor) -> None:
     points = sphere(model.config.data.input["count"])
-    expected = model.reconstruct(points, threshold=0.5)
+    expected = model.reconstruct(points, probability=0.5)
     for given in (trimesh.PointCloud(points), torch.tensor(points), {"points": points}):
-        mesh = model.reconstruct(given, threshold=0.5)
+        mesh = model.reconstruct(given, probability=0.5)
         np.testing.assert_array_equal(mesh.vertices, expected.vertices)
     with pytest.raises(DataError, match=r"transpose it, points\.T"):
         model.reconstruct(points.T)

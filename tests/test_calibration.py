@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import onet
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.cli import app
-from onet.data.store import NEAR_SURFACE, POINTS
+from onet.data.store_folder import NEAR_SURFACE, POINTS
 from onet.errors import CheckpointError, ConfigError
 from onet.evaluation.calibrate import calibrate
 from onet.evaluation.reliability import calibration_error, reliability
@@ -76,18 +76,18 @@ def test_the_scaling_is_recovered(seed, temperature, offset):
     st.lists(st.tuples(st.floats(-100, 100), st.booleans()), min_size=1, max_size=30),
     st.floats(0.01, 0.99),
 )
-def test_fitting_never_makes_its_points_worse(pairs, threshold):
+def test_fitting_never_makes_its_points_worse(pairs, probability):
     logits, truth = np.array([x for x, _ in pairs]), np.array([y for _, y in pairs])
     found = fit_scaling(logits, truth)
     assert cross_entropy(found(logits), truth) <= cross_entropy(logits, truth)
-    assert 0 < found.calibrated(threshold) < 1
-    assert found.own(found.calibrated(threshold)) == pytest.approx(threshold, rel=1e-3)
+    assert 0 < found.calibrated(probability) < 1
+    assert found.own(found.calibrated(probability)) == pytest.approx(probability, rel=1e-3)
 
 
 @given(st.floats(0.2, 20), st.floats(-5, 5), st.floats(0.01, 0.99), st.floats(-50, 50))
-def test_the_same_places_are_inside(temperature, offset, threshold, logit):
+def test_the_same_places_are_inside(temperature, offset, probability, logit):
     scaling = Scaling(temperature, offset)
-    level, other = (math.log(p / (1 - p)) for p in (threshold, scaling.calibrated(threshold)))
+    level, other = (math.log(p / (1 - p)) for p in (probability, scaling.calibrated(probability)))
     if abs(logit - level) > 1e-3 * (1 + abs(level)):
         assert (logit > level) == (scaling(logit) > other)
 
@@ -180,19 +180,19 @@ def test_calibrating_moves_no_surface(run, store):
 
     kinds = [{}, {"refine": "root"}, {"sharp": True}, {"mode": "fast"}]
     before = [vertices(**options) for options in kinds]
-    applied = search_threshold(run, data=store, thresholds=[0.7], apply=True)
+    applied = search_threshold(run, data=store, probabilities=[0.7], apply=True)
     at_applied = vertices()
     assert applied.settings["applied"]["temperature"] == 1
     assert len(at_applied) and not np.array_equal(at_applied, before[0])
     calibrate(run, data=store)
     np.testing.assert_allclose(vertices(), at_applied, atol=1e-5)
-    searched = search_threshold(run, data=store, thresholds=[0.4])  # restates what was applied
+    searched = search_threshold(run, data=store, probabilities=[0.4])  # restates what was applied
     scaling = onet.load(run, "cpu").scaling
-    assert searched.settings["applied"]["threshold"] == pytest.approx(scaling.calibrated(0.7))
+    assert searched.settings["applied"]["probability"] == pytest.approx(scaling.calibrated(0.7))
     (run / "threshold.json").unlink()
     for options, expected in zip(kinds, before, strict=True):
         np.testing.assert_allclose(vertices(**options), expected, atol=1e-5)
-    assert onet.load(run, "cpu").generation_settings().threshold != CONFIG.generation.threshold
+    assert onet.load(run, "cpu").generation_settings().probability != CONFIG.generation.probability
 
 
 def test_a_calibration_that_does_not_carry_over_is_warned_of(run, tmp_path, caplog):
@@ -205,7 +205,7 @@ def test_a_calibration_that_does_not_carry_over_is_warned_of(run, tmp_path, capl
 def test_the_surface_is_where_the_calibrated_probability_is(run, store):
     calibrate(run, data=store)
     scan = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
-    mesh = onet.load(run, "cpu").extract(scan, threshold=0.1, resolution=16, refine="root")
+    mesh = onet.load(run, "cpu").extract(scan, probability=0.1, resolution=16, refine="root")
     radius = np.linalg.norm(mesh.vertices, axis=1).mean()
     assert radius == pytest.approx(0.4 + 0.05 * math.log(9), abs=0.01)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -98,7 +99,7 @@ def test_every_input_says_what_it_is() -> None:
         assert input.kind in (*get_args(get_args(InputKind)[0]), "none")
         assert input.kind == KINDS.get(name, input.kind) and INPUTS.name_of(input) == name
         assert input.conditions == (input.kind != "none")
-        assert not (input.several and name in ("none", "index"))
+        assert not (input.multiview and name in ("none", "index"))
     assert make("image", camera=True).parts == {"camera"} and not make("image").parts
 
 
@@ -146,7 +147,18 @@ def config_of(input: dict[str, Any], encoder: str | None) -> Config:
     return parse_config(json.dumps(tree), "test")
 
 
-PAIRS = [(name, encoder) for name in INPUTS for encoder in [*ENCODERS, None]]
+@functools.cache
+def network_of(encoder: str | None) -> Any:
+    """Return the network of the configurations with an encoder, whatever their input."""
+    return randomise(build_model(config_of({"type": "none"}, encoder).model))
+
+
+LARGE = {*SIMILAR, "resnet50"}  # but for their depth as resnet18
+PAIRS = [
+    pytest.param(name, encoder, marks=[pytest.mark.slow] if encoder in LARGE else [])
+    for name in INPUTS
+    for encoder in [*ENCODERS, None]
+]
 
 
 @pytest.mark.parametrize(("name", "encoder"), PAIRS)
@@ -167,9 +179,9 @@ def test_every_input_with_every_encoder(
         )
     else:
         check_config(config)
-    if encoder in SIMILAR or encoder == "resnet50":  # large, and but for their depth resnet18
+    if encoder in LARGE:
         return
-    network = randomise(build_model(config.model))
+    network = network_of(encoder)
     if encoder is not None and observed != make(name).kind:
         with pytest.raises(ConfigError, match=f"{name!r} gives .*{encoder!r} observes"):
             Reconstructor(network, config, {})
@@ -211,6 +223,7 @@ def test_cameras_are_for_encoders_that_take_them() -> None:
     assert "estimated_camera" in model.encode(observation(model.input))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
 def test_every_packaged_configuration_fits(name: str) -> None:
     check_config(load_config(name))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from onet.data.check import check_store
-from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD
+from onet.data.store_folder import MESH, POINTCLOUD, POINTS, RECORD
 from onet.errors import DataError
 from onet.resources import assets_dir
 

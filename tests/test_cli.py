@@ -101,7 +101,7 @@ def test_what_is_not_asked_for_is_left_to_the_configuration(
     monkeypatch.setattr(generate, "generate", record)
     with pytest.raises(OnetError, match="enough"):
         run("generate", tmp_path)
-    assert all(asked[key] is None for key in ("split", "format", "resolution", "threshold"))
+    assert all(asked[key] is None for key in ("split", "format", "resolution", "probability"))
 
 
 def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,8 +30,10 @@ def python(*arguments: str, folder: Path = ROOT, **environment: str) -> subproce
     "arguments",
     [
         ("-c", "import onet, onet._C; print(onet.__file__, onet._C.__file__)"),
-        ("-m", "benchmarks", "extract", "--help"),
-        ("-m", "pytest", "--collect-only", "-q", "tests/test_octree.py"),
+        pytest.param(("-m", "benchmarks", "extract", "--help"), marks=pytest.mark.slow),
+        pytest.param(
+            ("-m", "pytest", "--collect-only", "-q", "tests/test_octree.py"), marks=pytest.mark.slow
+        ),
         ("-m", "onet", "--version"),
         ("-m", "onet.cli", "--version"),
         ("onet", "--version"),
@@ -83,6 +85,7 @@ def test_the_build_leaves_the_compiled_part_in_the_clone(tmp_path: Path) -> None
     assert list((tmp_path / "elsewhere").rglob("_C*"))
 
 
+@pytest.mark.slow
 def test_torchrun_trains_together(tmp_path: Path) -> None:
     """Two processes of torchrun are one run; `--` keeps torchrun from reading `--run` itself."""
     (tmp_path / "tiny.yaml").write_text(

@@ -268,6 +268,7 @@ def test_arrays_that_declare_more_than_is_there(tmp_path: Path, shape: str) -> N
         load_points(tmp_path / "a.npz")
 
 
+@pytest.mark.slow
 def test_archives_that_unpack_to_too_much(tmp_path: Path) -> None:
     count = COMPRESSED_LIMIT // 24 + 1
     content = io.BytesIO(declared(f"({count}, 3)"))

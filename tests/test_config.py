@@ -38,7 +38,7 @@ def test_pointcloud_is_the_published_setting() -> None:
     training = config.training
     assert (training.batch_size, training.learning_rate) == (64, 1e-4)
     assert (training.selection_metric, training.selection_mode) == ("iou", "max")
-    assert config.generation.threshold == 0.2
+    assert config.generation.probability == 0.2
 
 
 def test_thesis_noise_differs_in_the_noise_alone() -> None:
@@ -120,7 +120,7 @@ PUBLISHED = {
         "data.points_subsample": 1024,
         "model.encoder.type": "idx",
         "training.validate_every": 2000,
-        "generation.threshold": 0.5,
+        "generation.probability": 0.5,
     },
     ("unconditional_cars", "unconditional"): {"data.categories": ["02958343"]},
     ("unconditional_airplanes", "unconditional"): {"data.categories": ["02691156"]},
@@ -266,7 +266,7 @@ def test_another_type_drops_the_options_of_the_old_one() -> None:
         ("training.batchsize", "did you mean 'batch_size'"),
         ("trainig", "training"),
         ("batch_size", "training.batch_size"),
-        ("training.threshold", "generation.threshold"),
+        ("training.threshold", "generation.probability"),
         ("data.noise", "valid here"),
     ],
 )
@@ -288,7 +288,7 @@ def test_unknown_keys_name_the_place_and_the_nearest_valid_key(
         ("training: {batch_size: 0}", r"training\.batch_size.*greater than 0, not 0"),
         ("training: {batch_size: many}", r"training\.batch_size.*integer.*'many'"),
         ("training: {precision: half}", r"training\.precision.*bf16-mixed"),
-        ("generation: {threshold: 1}", r"generation\.threshold.*less than 1"),
+        ("generation: {threshold: 1}", r"generation\.probability.*less than 1"),
         ("data: {points_subsample: [1, 0]}", r"data\.points_subsample.*greater than 0"),
         ("training: 3", "training is a section"),
         ("model: 3", "model: .*dictionary"),

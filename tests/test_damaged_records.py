@@ -6,6 +6,7 @@ import pytest
 
 from onet.errors import DataError
 from onet.inference import generation_folder as folder
+from onet.records import write_json
 from onet.training.logs import RunLog, read_metrics
 
 
@@ -72,7 +73,7 @@ def test_results_that_were_cut_are_made_again_and_never_scored(tmp_path, caplog)
         (tmp_path / name).write_text("mesh")
     folder.write_results(tmp_path, rows)
     settings = {"seed": 0, "checkpoint": {"path": "best.safetensors", "sha256": "0"}}
-    folder.write_json(tmp_path / folder.SETTINGS, settings)
+    write_json(tmp_path / folder.SETTINGS, settings)
     path = tmp_path / folder.RESULTS
     whole = path.read_bytes()
     assert len(folder.finished(tmp_path, settings)) == 2

@@ -13,6 +13,7 @@ from onet.evaluation.meshes import COUNTS, SCORES, evaluate_generation
 from onet.geometry.mesh_io import save_mesh
 from onet.inference import generation_folder as folder
 from onet.metrics.scores import PENALTY
+from onet.records import read_json, write_json
 
 SAMPLES = 2000
 RADII = {("ball", "a"): 0.5, ("ball", "b"): 0.4, ("ball", "c"): 0.3, ("orb", "d"): 0.45}
@@ -48,7 +49,7 @@ def results(tmp_path):
         "limit": None,
         "config": CONFIG.model_dump(mode="json"),
     }
-    folder.write_json(out / folder.SETTINGS, settings)
+    write_json(out / folder.SETTINGS, settings)
     return out
 
 
@@ -94,7 +95,7 @@ def test_the_rule_stands_beside_the_table_and_the_means_without_failed_items(res
         assert without[key] == pytest.approx(np.mean([row[key] for row in made]))
     assert without["normal_consistency"] > 0.98 > 0.8 > report.categories[-1]["normal_consistency"]
     assert "1 of 4 items failed" in report.title and "sqrt(3)" in report.title
-    told = folder.read_json(results / folder.PROTOCOL)
+    told = read_json(results / folder.PROTOCOL)
     assert told["failed_rule"] in report.title and told["failed"] == 1
     assert told["failed_counts_as"]["normal_consistency"] == 0
     assert told["failed_counts_as"].keys() == SCORES.keys()
@@ -182,7 +183,7 @@ def test_csv_files_name_units_and_hold_the_same_numbers(results):
     assert folder.IOU in rows[0]
     with (results / folder.EVAL).open(newline="") as file:
         assert [row["category"] for row in csv.DictReader(file)][-1] == "mean (items)"
-    protocol = folder.read_json(results / folder.PROTOCOL)
+    protocol = read_json(results / folder.PROTOCOL)
     assert (protocol["samples"], protocol["seed"]) == (SAMPLES, 4)
     assert "longest edge" in report.title and "seed 4" in report.title
     assert "1 failed" in report.summary() and "3 watertight" in report.summary()
@@ -202,16 +203,21 @@ def test_noise_floor_is_what_a_perfect_mesh_scores_and_changes_nothing(results):
     assert len(without.table()) == len(without.rows) and "Noise floor" not in without.title
 
 
-def test_workers_and_repetition_change_nothing(results):
+def test_repetition_changes_nothing_and_another_seed_the_scores(results):
     one = evaluate_generation(results, samples=500)
     assert evaluate_generation(results, samples=500).items == one.items
     assert evaluate_generation(results, samples=500, seed=1).items != one.items
+
+
+@pytest.mark.slow
+def test_workers_change_nothing(results):
+    one = evaluate_generation(results, samples=500)
     assert evaluate_generation(results, samples=500, workers=2).items == one.items
 
 
 def test_limit_of_the_generation_decides_what_is_expected(results):
     settings = folder.read_settings(results)
-    folder.write_json(results / folder.SETTINGS, settings | {"limit": 2})
+    write_json(results / folder.SETTINGS, settings | {"limit": 2})
     report = evaluate_generation(results, samples=100)
     assert [row["model"] for row in report.items] == ["a", "d"]
 
@@ -234,6 +240,6 @@ def test_folders_without_truth_are_refused(results, tmp_path):
         evaluate_generation(tmp_path)
     checkpoint = {"path": "best.safetensors", "sha256": "0"}
     settings = {"input": "scans", "checkpoint": checkpoint}
-    folder.write_json(results / folder.SETTINGS, settings)
+    write_json(results / folder.SETTINGS, settings)
     with pytest.raises(DataError, match="no truth"):
         evaluate_generation(results)

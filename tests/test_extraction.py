@@ -12,8 +12,8 @@ from scipy.spatial import cKDTree
 
 from onet.errors import FieldError
 from onet.geometry.extraction import UNIT_BOX, extract_mesh
+from onet.geometry.extraction_backend import CpuBackend, CudaBackend
 from onet.geometry.lattice import Lattice
-from onet.geometry.place import Cpu, Cuda
 from onet.geometry.topology import topology
 
 
@@ -81,10 +81,10 @@ def test_any_base_and_any_number_of_levels(resolution, base, cells, levels, toru
     assert sum(found["evaluations_per_level"]) == found["evaluations"]
 
 
-def test_a_probability_is_a_threshold_on_logits(sphere):
+def test_a_probability_is_a_level_on_logits(sphere):
     mesh = extract_mesh(lambda p: 20 * sphere(p), resolution=64, probability=0.2)
-    same = extract_mesh(lambda p: 20 * sphere(p), resolution=64, threshold=np.log(0.25))
-    assert mesh.metadata["extraction"]["threshold"] == same.metadata["extraction"]["threshold"]
+    same = extract_mesh(lambda p: 20 * sphere(p), resolution=64, level=np.log(0.25))
+    assert mesh.metadata["extraction"]["level"] == same.metadata["extraction"]["level"]
     np.testing.assert_array_equal(mesh.vertices, same.vertices)
 
 
@@ -118,13 +118,13 @@ def test_statistics(torus):
         points.append(batch.copy())
         return torus(batch)
 
-    found = extract_mesh(recorded, resolution=64, threshold=0.01).metadata["extraction"]
+    found = extract_mesh(recorded, resolution=64, level=0.01).metadata["extraction"]
     every = np.concatenate(points)
     assert found["evaluations"] == len(every) == len(np.unique(every, axis=0))
     assert sum(found["evaluations_per_round"]) == len(every)
     assert len(found["evaluations_per_round"]) == found["rounds"] > 1
     assert found["evaluations_per_round"][0] == 33**3
-    assert found["resolution"] == [64, 64, 64] and found["threshold"] == 0.01
+    assert found["resolution"] == [64, 64, 64] and found["level"] == 0.01
     assert found["box_contacts"] == 0 and found["peak_bytes"] > 0
     assert set(found["seconds"]) == {"field", "octree", "marching_cubes"}
     assert all(seconds >= 0 for seconds in found["seconds"].values())
@@ -199,28 +199,41 @@ def test_the_frame_is_that_of_the_bounds(sphere):
     np.testing.assert_allclose(np.linalg.norm(mesh.vertices - centre, axis=1), 2.0, atol=0.01)
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 0.0, 0.2])
-def test_the_threshold_moves_the_surface(sphere, threshold):
-    mesh = extract_mesh(sphere, resolution=64, threshold=threshold)
+def test_the_former_name_of_the_level_still_says_it(sphere):
+    expected = extract_mesh(sphere, resolution=16, level=0.1)
+    with pytest.warns(DeprecationWarning, match="threshold is called level") as warned:
+        found = extract_mesh(sphere, resolution=16, threshold=0.1)
+    assert warned[0].filename == __file__  # the caller's
+    fourth = extract_mesh(sphere, UNIT_BOX, 16, 0.1)
+    for mesh in (found, fourth):
+        np.testing.assert_array_equal(mesh.vertices, expected.vertices)
+        np.testing.assert_array_equal(mesh.faces, expected.faces)
+    with pytest.raises(ValueError, match="give level alone"):
+        extract_mesh(sphere, level=0.1, threshold=0.1)
+
+
+@pytest.mark.parametrize("level", [-0.1, 0.0, 0.2])
+def test_the_level_moves_the_surface(sphere, level):
+    mesh = extract_mesh(sphere, resolution=64, level=level)
     radii = np.linalg.norm(mesh.vertices, axis=1)
-    np.testing.assert_allclose(radii, 0.4 - threshold, atol=2e-3)
+    np.testing.assert_allclose(radii, 0.4 - level, atol=2e-3)
 
 
-def test_equal_to_the_threshold_is_outside():
-    mesh = extract_mesh(lambda p: (np.abs(p).max(axis=1) < 0.3) * 1.0 + 1.0, threshold=1.0)
+def test_equal_to_the_level_is_outside():
+    mesh = extract_mesh(lambda p: (np.abs(p).max(axis=1) < 0.3) * 1.0 + 1.0, level=1.0)
     assert 0.3 - 1.1 / 128 <= np.abs(mesh.vertices).max() <= 0.3 + 1.1 / 128
     with pytest.warns(UserWarning, match="no surface"):
-        assert len(extract_mesh(lambda p: np.ones(len(p)), threshold=1.0).faces) == 0
+        assert len(extract_mesh(lambda p: np.ones(len(p)), level=1.0).faces) == 0
 
 
 def test_the_sign_survives_single_precision():
-    """Inside is what exceeds the threshold, by however little."""
+    """Inside is what exceeds the level, by however little."""
     field = lambda p: np.where((p**2).sum(axis=1) < 0.09, 1e-60, -1.0)  # noqa: E731
     assert topology(extract_mesh(field, resolution=32)).solid
     shifted = lambda p: np.where((p**2).sum(axis=1) < 0.09, 1.0 + 1e-12, 1.0)  # noqa: E731
-    expected = extract_mesh(shifted, resolution=32, threshold=1.0)
+    expected = extract_mesh(shifted, resolution=32, level=1.0)
     assert topology(expected).solid
-    found = extract_mesh(lambda p: torch.from_numpy(shifted(p)), resolution=32, threshold=1.0)
+    found = extract_mesh(lambda p: torch.from_numpy(shifted(p)), resolution=32, level=1.0)
     np.testing.assert_array_equal(found.vertices, expected.vertices)
 
 
@@ -277,7 +290,7 @@ def test_torch_fields(sphere, dtype):
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32, np.float16, np.float64])
 def test_numeric_types(sphere, dtype):
-    mesh = extract_mesh(lambda p: (sphere(p) > 0).astype(dtype), resolution=32, threshold=0.5)
+    mesh = extract_mesh(lambda p: (sphere(p) > 0).astype(dtype), resolution=32, level=0.5)
     assert topology(mesh).solid and topology(mesh).euler == 2
 
 
@@ -354,7 +367,7 @@ def test_errors_of_the_field_pass_through():
         ({"resolution": 0}, "resolution"),
         ({"resolution": -4}, "resolution"),
         ({"resolution": 32.5}, "whole number"),
-        ({"threshold": np.nan}, "threshold"),
+        ({"level": np.nan}, "level"),
         ({"resolution": 2**21}, "cells"),
         ({"batch_size": 0}, "batch_size"),
         ({"seeds": [0.0, 0.0, 0.0]}, "seeds"),
@@ -365,7 +378,7 @@ def test_errors_of_the_field_pass_through():
         ({"mode": "fast", "margin": -1.0}, "margin"),
         ({"mode": "fast", "margin": np.nan}, "margin"),
         ({"probability": 0.0}, "probability"),
-        ({"probability": 0.5, "threshold": 0.0}, "give one of them"),
+        ({"probability": 0.5, "level": 0.0}, "give one of them"),
         ({"probes": -1}, "probes"),
         ({"probes": 5, "seeds": [[0.0, 0.0, 0.0]]}, "together"),
         ({"seeds": [[0.0, 0.0, np.nan]]}, "seeds"),
@@ -437,7 +450,10 @@ def test_a_field_that_rounds_far_points_is_told():
         extract_mesh(lambda p: far_ball(p) > 0, [UTM - 1.3, UTM + 1.3], resolution=32)
 
 
-@pytest.mark.parametrize(("ratio", "axis"), [(8, 0), (20, 1), (50, 0), (50, 1), (50, 2), (200, 2)])
+LONGEST = pytest.param(200, 2, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("ratio", "axis"), [(8, 0), (20, 1), (50, 0), (50, 1), (50, 2), LONGEST])
 def test_long_boxes_are_extracted(ratio, axis):
     radii = np.ones(3)
     radii[axis] = ratio
@@ -486,7 +502,7 @@ def test_a_base_grid_without_a_point_inside_says_so():
 def test_both_places_ask_at_the_same_far_points():
     lattice = Lattice.over([UTM - 1.3, UTM + 1.3], 32)
     places = np.random.default_rng(0).integers(0, 33, (100, 3)).astype(np.int32)
-    here = Cpu(1).positions(places, lattice.origin, lattice.cell)
-    there = Cuda("cpu").positions(torch.from_numpy(places), lattice.origin, lattice.cell)
+    here = CpuBackend(1).positions(places, lattice.origin, lattice.cell)
+    there = CudaBackend("cpu").positions(torch.from_numpy(places), lattice.origin, lattice.cell)
     assert lattice.dtype is np.float64 and there.dtype == torch.float64
     np.testing.assert_array_equal(there.numpy(), here)

@@ -73,7 +73,7 @@ def test_batches_change_nothing():
     assert value_and_gradient(waves, POINTS[:0], 0.01)[1].shape == (0, 3)
 
 
-def test_threshold_is_subtracted_and_its_value_counts_as_outside():
+def test_level_is_subtracted_and_its_value_counts_as_outside():
     values = evaluate_in_batches(lambda p: p[:, 0], np.array([[0.25, 0, 0], [0.5, 0, 0]]), 0.25)
     assert -1e-20 < values[0] < 0 and values[1] == 0.25
 

@@ -75,7 +75,7 @@ def auto_decoder(**sizes: int) -> Config:
     }
     data = {"input": {"type": "index" if c_dim else "none"}}
     return Config.model_validate(
-        {"model": section, "data": data, "generation": {"resolution": 32, "threshold": 0.2}}
+        {"model": section, "data": data, "generation": {"resolution": 32, "probability": 0.2}}
     )
 
 
@@ -143,6 +143,7 @@ def same_field(a: Fit, b: object) -> bool:
     return bool(np.array_equal(a.field(queries()), b(queries())))  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_network_of_its_own(mesh_file: Path, tmp_path: Path) -> None:
     result = onet.fit(
         mesh_file, config=network(max_iterations=200), out=tmp_path / "a",
@@ -158,7 +159,7 @@ def test_a_network_of_its_own(mesh_file: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_mesh(tmp_path / "a" / "mesh.ply").faces, result.mesh.faces)
     record = json.loads((tmp_path / "a" / "fit.json").read_text())
     assert (record["kind"], record["steps"], record["seed"]) == ("network", 200, 0)
-    assert record["iou"] == result.iou and record["threshold"] == 0.5
+    assert record["iou"] == result.iou and record["probability"] == 0.5
     decoder = onet.load(tmp_path / "a", device="cpu").model.decoder
     assert result.parameters == sum(p.numel() for p in decoder.parameters())
     field, frame = load_fit(tmp_path / "a", "cpu")

@@ -61,7 +61,7 @@ def test_methods_end_where_published_code_does(name):
 
 
 def test_the_flow_of_the_unregularised_game_goes_round():
-    states = trajectory(DiracGan(), START, 10_000, "rk4", h_g=0.01)
+    states = trajectory(DiracGan(), START, 3_000, "rk4", h_g=0.01)
     assert np.abs((states**2).sum(axis=1) - 2).max() < 1e-9
 
 

@@ -14,12 +14,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_box
 from onet.geometry.topology import topology
 from onet.inference.generate import generate
-from onet.inference.generation_folder import (
-    COLUMNS,
-    read_results,
-    read_settings,
-    take_in_turn,
-)
+from onet.inference.generation_folder import COLUMNS, read_results, read_settings, take_in_turn
 
 FRAME = UnitFrame(np.array([10.0, -4.0, 2.0]), 3.0)
 
@@ -127,12 +122,20 @@ def test_a_second_call_makes_only_what_is_missing(run, store, tmp_path):
     assert (tmp_path / "meshes" / "ball" / "b.ply").is_file()
 
 
+def test_what_an_earlier_version_began_is_completed(run, store, tmp_path):
+    settings = generate(run, data=store, out=tmp_path, limit=2).settings
+    settings["threshold"] = settings.pop("probability")
+    (tmp_path / "generation.json").write_text(json.dumps(settings))
+    assert generate(run, data=store, out=tmp_path).skipped == 2
+    assert "threshold" not in json.loads((tmp_path / "generation.json").read_text())
+
+
 def test_other_settings_need_overwrite(run, store, tmp_path):
     generate(run, data=store, out=tmp_path, limit=1)
-    with pytest.raises(ConfigError, match=r"threshold.*overwrite"):
-        generate(run, data=store, out=tmp_path, limit=1, threshold=0.5)
+    with pytest.raises(ConfigError, match=r"probability.*overwrite"):
+        generate(run, data=store, out=tmp_path, limit=1, probability=0.5)
     report = generate(
-        run, data=store, out=tmp_path, limit=1, threshold=0.5, format="off", overwrite=True
+        run, data=store, out=tmp_path, limit=1, probability=0.5, format="off", overwrite=True
     )
     assert report.skipped == 0
     assert [p.suffix for p in (tmp_path / "meshes").rglob("*.*")] == [".off"]
@@ -181,7 +184,7 @@ def test_failures_are_rows_and_the_rest_goes_on(run, tmp_path):
 
 
 def test_no_surface_is_a_failure_with_its_reason(run, store, tmp_path, recwarn):
-    report = generate(run, data=store, out=tmp_path, limit=1, threshold=1 - 1e-12)
+    report = generate(run, data=store, out=tmp_path, limit=1, probability=1 - 1e-12)
     (row,) = report.failures
     assert "no surface" in row["reason"] and row["evaluations"] > 0
     assert not any("no surface" in str(w.message) for w in recwarn)
@@ -225,7 +228,7 @@ def test_one_scan_and_default_folders(run, store, tmp_path, monkeypatch):
     ("options", "word"),
     [
         ({"format": "fbx"}, "format"),
-        ({"threshold": 0.0}, "threshold"),
+        ({"probability": 0.0}, "probability"),
         ({"resolution": 0}, "resolution"),
         ({"limit": 0}, "limit"),
         ({"input": "x", "data": "y"}, "excludes"),

@@ -9,7 +9,15 @@ import trimesh
 
 from onet.data.check import check_store
 from onet.data.prepare import prepare
-from onet.data.store import MESH, NEAR_SURFACE, POINTCLOUD, POINTS, RECORD, RENDERINGS, VOXELS
+from onet.data.store_folder import (
+    MESH,
+    NEAR_SURFACE,
+    POINTCLOUD,
+    POINTS,
+    RECORD,
+    RENDERINGS,
+    VOXELS,
+)
 from onet.geometry.mesh_io import load_mesh, save_mesh
 
 OPTIONS = {
@@ -68,7 +76,7 @@ def flip(path):
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("damage", [cut, empty, flip])
+@pytest.mark.parametrize("damage", [cut, pytest.param(empty, marks=pytest.mark.slow), flip])
 def test_damage_is_found_and_what_check_advises_repairs_it(made, store, file, damage, caplog):
     path = store / "ball/a" / file
     good = path.read_bytes()
@@ -86,7 +94,7 @@ def test_damage_is_found_and_what_check_advises_repairs_it(made, store, file, da
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("damage", [cut, empty])
+@pytest.mark.parametrize("damage", [cut, pytest.param(empty, marks=pytest.mark.slow)])
 def test_stores_without_hashes_are_kept_if_their_files_hold_what_they_should(
     made, store, file, damage
 ):

@@ -45,7 +45,7 @@ def best_discriminator(gain, points, bound=40.0):
 _TARGETS = {n: st.sampled_from([*range(n), None]) for n in (2, 3, 4)}
 
 
-@settings(max_examples=10)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.integers(2, 4).flatmap(lambda n: st.lists(_TARGETS[n], min_size=n, max_size=n)))
 def test_paired_value_is_the_best_discriminators(targets):
     n = len(targets)

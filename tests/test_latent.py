@@ -107,12 +107,14 @@ def test_between_codes_of_observations_and_of_training_shapes(make_run, tmp_path
 
 
 def test_a_place_without_surface_stays_empty_in_the_picture(make_run, tmp_path):
-    walk = interpolate(make_run("index"), [(0, 40)], steps=3, out=tmp_path / "walk", threshold=0.5)
+    walk = interpolate(
+        make_run("index"), [(0, 40)], steps=3, out=tmp_path / "walk", probability=0.5
+    )
     assert [bool(row["mesh"]) for row in walk.rows] == [True, True, True]
     model = load_ball("none", z_dim=1)
     assert radius_of(model.reconstruct(seed=0)) > 0.2
     walk = interpolate(
-        make_run("none", z_dim=1), [(0, 1)], steps=2, out=tmp_path / "empty", threshold=0.99999999
+        make_run("none", z_dim=1), [(0, 1)], steps=2, out=tmp_path / "empty", probability=0.99999999
     )
     assert [row["mesh"] for row in walk.rows] == ["", ""]
     assert "0 of 2 places have a mesh" in walk.summary()
@@ -169,7 +171,7 @@ def test_a_real_network_from_the_command_line(tmp_path, capsys):
             "encoder_latent": {"type": "simple"},
             "decoder": {"type": "simple", "hidden_size": 16},
         },
-        "generation": {"resolution": 16, "threshold": 0.5},
+        "generation": {"resolution": 16, "probability": 0.5},
     }
     config = parse_config(json.dumps(tree), "test")
     torch.manual_seed(0)  # of the biases, to which random numbers are added

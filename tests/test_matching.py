@@ -39,7 +39,18 @@ def fitting(decoder: str) -> set[str]:
 
 
 FITTING = {decoder: fitting(decoder) for decoder in DECODERS}
-PAIRS = [(encoder, decoder) for encoder in ENCODERS for decoder in DECODERS]
+LARGE = {*SIMILAR, "resnet50"}  # but for their depth as resnet18
+HEAVY = {*LARGE, "resnet18"}  # every day with one decoder
+PAIRS = [
+    pytest.param(
+        encoder,
+        decoder,
+        marks=[pytest.mark.slow] if encoder in HEAVY and decoder != "cbatchnorm" else [],
+        id=f"{encoder}-{decoder}",
+    )
+    for encoder in ENCODERS
+    for decoder in DECODERS
+]
 
 
 def section(encoder: str, decoder: str, **more: Any) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def section(encoder: str, decoder: str, **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("encoder", "decoder"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
 def test_pairs(encoder: str, decoder: str) -> None:
     if encoder not in FITTING[decoder]:
         with torch.device("meta"), pytest.raises(ConfigError) as caught:
@@ -64,7 +75,7 @@ def test_pairs(encoder: str, decoder: str) -> None:
         assert f"goes the decoder {' or '.join(goes)}, with" in message
         assert f"the encoder {' or '.join(sorted(FITTING[decoder]))}" in message
         return
-    if encoder in {*SIMILAR, "resnet50"}:  # large, and but for their depth resnet18
+    if encoder in LARGE:
         with torch.device("meta"):
             build_model(section(encoder, decoder))
         return

@@ -29,7 +29,6 @@ from mesh_files import (
     stl,
     stl_text,
     threemf,
-    threemf_cube,
     threemf_model,
 )
 
@@ -160,10 +159,11 @@ def _empty_accessor() -> str:
 
 
 def _many_copies() -> str:
-    """A thousand nodes of a mesh with a thousand primitives."""
+    """A thousand nodes of a mesh with a thousand primitives, of a thousand times the cube."""
     made = Gltf.new(nodes=[{"mesh": 0}] * 1000, scenes=[{"nodes": [*range(1000)]}])
-    mesh = made.cube()
-    made.json["meshes"] = [{"primitives": mesh["primitives"] * 1000}]
+    (primitive,) = made.cube()["primitives"]
+    primitive["indices"] = made.accessor(np.tile(np.ravel(TRIANGLES), 1000), "SCALAR", 5121)
+    made.json["meshes"] = [{"primitives": [primitive] * 1000}]
     return made.text()
 
 
@@ -173,7 +173,7 @@ def _bomb() -> bytes:
 
 def _own_parent() -> bytes:
     component = '<component objectid="1"/>' * 2
-    thing = f'<object id="1">{threemf_cube()}<components>{component}</components></object>'
+    thing = f'<object id="1"><components>{component}</components></object>'
     return threemf(threemf_model(thing, '<item objectid="1"/>'))
 
 

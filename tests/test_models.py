@@ -134,15 +134,15 @@ def test_loss_is_summed_over_points_and_averaged_over_items() -> None:
     assert losses["loss_per_point"].item() == pytest.approx(expected.item() / 40, rel=1e-5)
 
 
-@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
-def test_validation_measures_iou_at_the_threshold(threshold: float) -> None:
+@pytest.mark.parametrize("probability", [0.2, 0.5, 0.8])
+def test_validation_measures_iou_at_the_probability(probability: float) -> None:
     model, batch = build_model(small()).eval(), make_batch()
     head, codes = model.decoder.fc_out, model.encode(batch["inputs"])
-    with torch.no_grad():  # logits on both sides of each threshold, whatever the weights
+    with torch.no_grad():  # logits on both sides of each, whatever the weights
         head.weight.mul_(3 / model.decode(batch["points"], codes).std())
         head.bias.sub_(model.decode(batch["points"], codes).median())
-    settings = GenerationConfig(threshold=threshold)
-    inside = torch.sigmoid(model.decode(batch["points"], codes)) > threshold
+    settings = GenerationConfig(probability=probability)
+    inside = torch.sigmoid(model.decode(batch["points"], codes)) > probability
     assert 0 < inside.sum() < inside.numel()
     truth = batch["occupancies"] > 0.5
     expected = (inside & truth).sum(1) / (inside | truth).sum(1)
@@ -190,7 +190,7 @@ def test_a_single_shape_can_be_learned() -> None:
         optimizer.zero_grad()
         model.loss(batch)["loss"].backward()
         optimizer.step()
-    assert model.eval().validate(batch, GenerationConfig(threshold=0.5))["iou"].item() > 0.9
+    assert model.eval().validate(batch, GenerationConfig(probability=0.5))["iou"].item() > 0.9
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_loss_is_the_negative_lower_bound(name: str) -> None:
 
 def test_validation_of_a_variational_model() -> None:
     model, batch = random_model(variational(infer_points=25)), make_batch()
-    metrics = model.validate(batch, GenerationConfig(threshold=0.5))
+    metrics = model.validate(batch, GenerationConfig(probability=0.5))
     assert metrics.keys() == {"iou", "loss", "loss_per_point", "kl"}
     first = {k: v[:, :25] for k, v in batch.items() if k in ("points", "occupancies")}
     c = torch.empty(3, 0)
@@ -307,7 +307,7 @@ def test_validation_of_a_variational_model() -> None:
     # noise belongs to the item: neither the batch nor torch's generator has a say
     torch.manual_seed(77)
     alone = {key: value[2:] for key, value in batch.items()}
-    for key, value in model.validate(alone, GenerationConfig(threshold=0.5)).items():
+    for key, value in model.validate(alone, GenerationConfig(probability=0.5)).items():
         torch.testing.assert_close(value, metrics[key][2:])
     other = model.validate({**batch, "index": torch.tensor([5, 6, 7])}, GenerationConfig())
     assert not torch.allclose(other["loss"], metrics["loss"])
@@ -318,7 +318,7 @@ def test_validation_of_a_conditional_one_also_has_the_observation_alone() -> Non
     c = model.encode(batch["inputs"])
     logits = model.decode(batch["points"], c, torch.zeros(3, 4))
     level = logits.quantile(0.3).item()
-    metrics = model.validate(batch, GenerationConfig(threshold=1 / (1 + math.exp(-level))))
+    metrics = model.validate(batch, GenerationConfig(probability=1 / (1 + math.exp(-level))))
     inside = logits > level
     truth = batch["occupancies"] > 0.5
     expected = (inside & truth).sum(1) / (inside | truth).sum(1)
@@ -401,7 +401,7 @@ def test_a_variational_model_learns_two_shapes(name: str) -> None:
         optimizer.zero_grad()
         model.loss(batch)["loss"].backward()
         optimizer.step()
-    metrics = model.eval().validate(batch, GenerationConfig(threshold=0.5))
+    metrics = model.eval().validate(batch, GenerationConfig(probability=0.5))
     assert metrics["iou"].min().item() > 0.85
     assert metrics["kl"].min().item() > 0.1
 

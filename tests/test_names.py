@@ -21,10 +21,11 @@ from onet.data.check import check_store
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import PointCloudInput
 from onet.data.lists import read_list, write_list
+from onet.data.mesh_files import find_meshes, read_listing
 from onet.data.photographs import find_photographs
 from onet.data.prepare import prepare
-from onet.data.sources import find_meshes, read_listing
-from onet.data.store import POINTCLOUD, POINTS, RECORD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD, POINTS, RECORD
 from onet.errors import CheckpointError, DataError
 from onet.evaluation.meshes import evaluate_generation
 from onet.inference import generation_folder

@@ -143,7 +143,7 @@ def test_the_gradient_is_that_of_the_logits(seed: int, shift: float, scale: floa
 def test_its_surface_is_that_of_reconstruct(ball, scan) -> None:
     expected = ball.reconstruct(scan, refine="none")
     field = ball.field(scan)
-    mesh = onet.extract_mesh(field, bounds=field.bounds, threshold=field.level, resolution=32)
+    mesh = onet.extract_mesh(field, bounds=field.bounds, level=field.level, resolution=32)
     assert len(mesh.faces) == len(expected.faces)
     np.testing.assert_allclose(mesh.vertices, expected.vertices, atol=1e-3)
     refined = onet.refine_roots(field, mesh)

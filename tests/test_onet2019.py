@@ -15,6 +15,7 @@ from onet.evaluation.meshes import COUNTS, evaluate_generation
 from onet.evaluation.onet2019 import CATEGORIES, EXTRACTION, evaluate_onet2019
 from onet.geometry.mesh_io import save_mesh
 from onet.inference import generation_folder as folder
+from onet.records import read_json, write_json
 
 SAMPLES = 1000
 SHAPES = {
@@ -52,7 +53,7 @@ def results(tmp_path, monkeypatch):
         **EXTRACTION,
         "config": CONFIG.model_dump(mode="json"),
     }
-    folder.write_json(out / folder.SETTINGS, settings)
+    write_json(out / folder.SETTINGS, settings)
     return out
 
 
@@ -80,7 +81,7 @@ def test_files(results):
     assert [float(row["chamfer_l1_x10 [longest edge / 10]"]) for row in rows] == [
         row["chamfer_l1_x10"] for row in table.rows
     ]
-    told = folder.read_json(results / "eval_onet2019.json")
+    told = read_json(results / "eval_onet2019.json")
     assert told == table.settings
     assert told["mean"]["iou"] == table.rows[-1]["iou"] and told["samples"] == SAMPLES
     assert told["published_categories"] == ["airplane", "chair"]
@@ -91,12 +92,12 @@ def test_files(results):
 
 def test_what_differs_from_the_publication_is_told(results):
     settings = folder.read_settings(results)
-    changed = settings | {"threshold": 0.4, "simplify": 5000}
-    folder.write_json(results / folder.SETTINGS, changed)
+    changed = settings | {"probability": 0.4, "simplify": 5000}
+    write_json(results / folder.SETTINGS, changed)
     (results / "meshes" / "gadget" / "d.ply").unlink()
     table = evaluate_onet2019(results, samples=SAMPLES)
-    assert table.settings["differences"] == {"threshold": [0.4, 0.2], "simplify": [5000, None]}
-    assert "threshold 0.4 (released: 0.2)" in table.title
+    assert table.settings["differences"] == {"probability": [0.4, 0.2], "simplify": [5000, None]}
+    assert "probability 0.4 (released: 0.2)" in table.title
     assert "Failed items" in table.title
     gadget, airplane, chair, mean, without = table.rows
     assert gadget["chamfer_l1_x10"] == pytest.approx(10 * 3**0.5)
@@ -112,7 +113,7 @@ def test_what_differs_from_the_publication_is_told(results):
     ("changes", "word"), [({"split": "val"}, "'val'"), ({"limit": 3}, "3 items only")]
 )
 def test_a_part_of_the_test_split_is_refused(results, changes, word):
-    folder.write_json(results / folder.SETTINGS, folder.read_settings(results) | changes)
+    write_json(results / folder.SETTINGS, folder.read_settings(results) | changes)
     with pytest.raises(DataError, match=word):
         evaluate_onet2019(results, samples=SAMPLES)
 
@@ -131,7 +132,7 @@ def test_folders_without_truth_are_refused(results, tmp_path):
         evaluate_onet2019(tmp_path, samples=SAMPLES)
     made = folder.read_settings(results)
     del made["split"]
-    folder.write_json(results / folder.SETTINGS, made | {"input": "scans"})
+    write_json(results / folder.SETTINGS, made | {"input": "scans"})
     with pytest.raises(DataError, match="no truth"):
         evaluate_onet2019(results, samples=SAMPLES)
 

@@ -10,7 +10,7 @@ from onet.geometry.closed import open_edges
 from onet.metrics.overlap import overlap
 
 SAMPLES = 4000
-QUICK = settings(max_examples=25, deadline=None)
+QUICK = settings(deadline=None)
 EMPTY = trimesh.Trimesh(np.zeros((0, 3)), np.zeros((0, 3), int), process=False)
 FLAT = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 1, 2]], process=False)
 SHEET = trimesh.Trimesh(  # closed, of two sides at one place

@@ -15,7 +15,8 @@ from onet.data.check import check_store
 from onet.data.parts import PARTS, Part, renderings, voxels
 from onet.data.prepare import prepare
 from onet.data.settings import PrepareSettings
-from onet.data.store import MESH, NEAR_SURFACE, POINTS, RECORD, RENDERINGS, VOXELS, Store
+from onet.data.store import Store
+from onet.data.store_folder import MESH, NEAR_SURFACE, POINTS, RECORD, RENDERINGS, VOXELS
 from onet.errors import DataError
 from onet.geometry.cameras import read_cameras
 from onet.geometry.distance import TriangleTree
@@ -85,6 +86,7 @@ def test_all_parts_fit_the_item(meshes, tmp_path):
             np.testing.assert_allclose(extent, bounds, atol=1.5)
 
 
+@pytest.mark.slow
 def test_parts_can_be_added_later_and_are_the_same(meshes, tmp_path):
     prepare(meshes, tmp_path / "at once", **SMALL, **ALL)
     out = tmp_path / "out"
@@ -278,6 +280,7 @@ def test_settings_lead_to_the_part_and_back(part):
     assert part.settings_of({}) == {}
 
 
+@pytest.mark.slow
 def test_a_mesh_that_changes_after_it_was_planned_is_made_anew(meshes, tmp_path, monkeypatch):
     out, path = tmp_path / "out", meshes / "ball" / "a.ply"
     prepare(meshes, out, **SMALL, **ALL)

@@ -23,7 +23,8 @@ from onet.config import Config, parse_config
 from onet.data.build import build_datasets
 from onet.data.inputs import ImageInput
 from onet.data.parts.renderings import write_renderings
-from onet.data.store import CAMERAS, RENDERINGS, Item, Store, write_pointcloud, write_points
+from onet.data.store import Item, Store, write_pointcloud, write_points
+from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import (
     Camera,
@@ -85,7 +86,7 @@ def config(store: Store | None = None, **options: Any) -> Config:
             "input": {"type": "image", "size": SIZE, "camera": True, **options},
         },
         "model": model,
-        "generation": {"resolution": 16, "threshold": 0.5},
+        "generation": {"resolution": 16, "probability": 0.5},
     }
     return parse_config(json.dumps(tree), "test")
 
@@ -171,7 +172,7 @@ def test_a_prepared_item_is_where_its_camera_sees_it(store: Store) -> None:
     source, rng = ImageInput(size=SIZE, camera=True), np.random.default_rng(0)
     item = store.items("train")[0]
     views = [source.sample(item, rng) for _ in range(4)]
-    views += [source.sample(item, rng, training=False), *source.sample_several(item, rng, 3)]
+    views += [source.sample(item, rng, training=False), *source.sample_views(item, rng, 3)]
     surface = item.points("pointcloud.npz").astype(float)
     for view in views:
         assert isinstance(view, dict) and view["camera"].dtype == np.float32
@@ -348,7 +349,7 @@ def test_from_a_store_and_a_photograph_to_meshes(
         estimated.vertices, loaded.reconstruct(known["image"]).vertices, atol=1e-4
     )
     with pytest.raises(ConfigError, match="no mean"):
-        loaded.reconstruct_several([known, known])
+        loaded.reconstruct_multiview([known, known])
 
 
 def _pixels(code: Any) -> np.ndarray:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from benchmarks._planar import PLANAR, ring, ring_centres
 from benchmarks._replicas import Replicas
 from onet.adversarial.collapse import mode_shares
+from onet.adversarial.networks import ModulePair
 from onet.adversarial.penalties import named_penalty
-from onet.adversarial.players import ModulePlayers
-from onet.adversarial.trainer import AdversarialTrainer, Rules
+from onet.adversarial.trainer import AdversarialOptions, AdversarialTrainer
 from onet.errors import ConfigError
 
 
@@ -100,10 +100,10 @@ def trained(seeds: list[int], name: str, loss: str) -> list[Tensor]:
     else:
         rate *= count
     trainer = AdversarialTrainer(
-        ModulePlayers(generator, discriminator, prior=lambda _: codes),
+        ModulePair(generator, discriminator, prior=lambda _: codes),
         kind(generator.parameters(), lr=rate, **options),
         kind(discriminator.parameters(), lr=rate, **options),
-        Rules(loss=loss, penalty=named_penalty("r1", gamma=1.0)),
+        AdversarialOptions(loss=loss, penalty=named_penalty("r1", gamma=1.0)),
     )
     for step in range(10):
         trainer.step(real, step)

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onet.data.check import check_store
+from onet.data.mesh_files import find_meshes
 from onet.data.prepare import prepare
-from onet.data.sources import find_meshes
 from onet.data.splits import assign_splits
-from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, Store
+from onet.data.store import Store
+from onet.data.store_folder import MESH, POINTCLOUD, POINTS, RECORD
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.topology import topology

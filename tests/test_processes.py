@@ -59,6 +59,7 @@ def half_files(folder):
     return [path for path in folder.rglob("*") if ".tmp" in path.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_no_workers_outlive_prepare(meshes, tmp_path, number, status):
     out = tmp_path / "out"
@@ -75,6 +76,7 @@ def test_no_workers_outlive_prepare(meshes, tmp_path, number, status):
         assert len(said) == 1 and f"stopped by {number.name}" in said[0]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_finished_item(meshes, tmp_path):
     out = tmp_path / "out"
     command = start("prepare", meshes, out, "--workers", 2, *SMALL)
@@ -103,6 +105,7 @@ def test_the_status_tells_the_signal(number, status):
     assert command.returncode == status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", [0.7, 1.3, 2.0])
 def test_a_signal_reaches_the_end_through_libraries_that_catch_everything(tmp_path, wait):
     """At most of these moments something is imported under `except BaseException`."""
@@ -212,6 +215,7 @@ print("orderly", next(batches)["index"].shape[0], flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_loaders_end_with_training_and_not_before(number):
     """SIGTERM goes to the whole group, as from a batch system: training still stops in order."""

@@ -23,7 +23,7 @@ NAMES = (
 )
 PUBLIC = NAMES.split()
 FUNCTIONS = [name for name in PUBLIC if name[0].islower()]
-METHODS = ["field", "reconstruct", "reconstruct_many", "reconstruct_several"]
+METHODS = ["field", "reconstruct", "reconstruct_many", "reconstruct_multiview"]
 STUB = Path(onet.__file__).with_name("_C.pyi")
 
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from fuzzing import readers
 from fuzzing.seeds import SEEDS
 
+from onet.errors import DataError
+
 CASES = 60
+FEW = 30
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SEEDS)
+def test_mutated_files_are_read_or_refused(name, tmp_path):
+    """The first cases, in this process: no limits of time and memory."""
+    path = tmp_path / f"case{SEEDS[name].suffix}"
+    for case in range(FEW):
+        path.write_bytes(readers.case_bytes(name, case))
+        with contextlib.suppress(DataError):
+            SEEDS[name].read(path)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDS)
 def test_no_finding(name):
     (outcome,) = readers.run([name], CASES)

@@ -117,7 +117,7 @@ def test_one_observation_is_not_many(one) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"workers": 0}, {"on_error": "ignore"}, {"resolution": -1}, {"threshold": 2.0}]
+    "wrong", [{"workers": 0}, {"on_error": "ignore"}, {"resolution": -1}, {"probability": 2.0}]
 )
 def test_settings_are_refused_at_once(wrong) -> None:
     with pytest.raises(ConfigError):

@@ -78,10 +78,10 @@ def test_run_folder_and_checkpoint_load_the_same(checkpoint, model):
 
 
 def test_reconstruction_is_a_solid_with_its_story(model, scan):
-    mesh = model.reconstruct(scan, seed=3, threshold=0.4)
+    mesh = model.reconstruct(scan, seed=3, probability=0.4)
     assert topology(mesh).solid
     told = mesh.metadata["reconstruction"]
-    assert (told["seed"], told["threshold"], told["resolution"]) == (3, 0.4, 32)
+    assert (told["seed"], told["probability"], told["resolution"]) == (3, 0.4, 32)
     assert told["input"] == "pointcloud"
     assert told["model"] == model.source
     assert mesh.metadata["extraction"]["evaluations"] > 32**3
@@ -128,8 +128,8 @@ def test_seed_decides_which_points_are_seen(model, scan):
     assert not np.array_equal(vertices(1), vertices(2))
 
 
-def test_threshold_is_a_probability_and_shrinks_the_solid(model, scan):
-    volumes = [model.reconstruct(scan, threshold=t).volume for t in (0.1, 0.5, 0.9)]
+def test_probability_of_the_surface_shrinks_the_solid(model, scan):
+    volumes = [model.reconstruct(scan, probability=t).volume for t in (0.1, 0.5, 0.9)]
     assert volumes[0] > volumes[1] > volumes[2] > 0
 
 
@@ -157,14 +157,14 @@ def test_a_decoder_without_fold_works_too(scan):
         def decode(self, points, c, z=None):
             return (self.radius - points.norm(dim=-1)) * 100
 
-    mesh = Reconstructor(Ball(), CONFIG, {}).reconstruct(scan, threshold=0.5)
+    mesh = Reconstructor(Ball(), CONFIG, {}).reconstruct(scan, probability=0.5)
     scale = mesh.metadata["reconstruction"]["scale"]
     assert mesh.volume == pytest.approx(4 / 3 * np.pi * (0.3 * scale) ** 3, rel=0.03)
 
 
 def test_no_surface_is_an_empty_mesh_and_a_warning(model, scan):
     with pytest.warns(UserWarning, match="no surface"):
-        mesh = model.reconstruct(scan, threshold=1 - 1e-12)
+        mesh = model.reconstruct(scan, probability=1 - 1e-12)
     assert len(mesh.faces) == 0
 
 
@@ -189,8 +189,8 @@ def test_bad_observations_are_named(model, observation, word):
 
 
 def test_bad_settings_are_named(model, scan, tmp_path):
-    with pytest.raises(ConfigError, match="threshold"):
-        model.reconstruct(scan, threshold=1.5)
+    with pytest.raises(ConfigError, match="probability"):
+        model.reconstruct(scan, probability=1.5)
     with pytest.raises(ConfigError, match="resolution"):
         model.reconstruct(scan, resolution=0)
     with pytest.raises(ConfigError, match="device"):
@@ -204,18 +204,18 @@ def test_refinement_simplification_and_normals_on_request(model, scan):
         points = mesh.vertices.astype(np.float32)
         return model.field_of_code(model.encode(prepared))(points) - np.log(0.4 / 0.6)
 
-    plain = model.extract(scan[:50], threshold=0.4)
-    fine = model.extract(scan[:50], threshold=0.4, refine="root")
+    plain = model.extract(scan[:50], probability=0.4)
+    fine = model.extract(scan[:50], probability=0.4, refine="root")
     assert np.abs(logits(fine)).max() < np.abs(logits(plain)).max() / 20
     assert topology(fine) == topology(plain)
 
-    small = model.extract(scan[:50], threshold=0.4, refine="root", simplify=300, normals=True)
+    small = model.extract(scan[:50], probability=0.4, refine="root", simplify=300, normals=True)
     assert len(small.faces) == 300 and topology(small).solid
     assert "vertex_normals" in small._cache and "vertex_normals" not in fine._cache
     assert {"extraction", "refinement", "simplification", "normals"} <= set(small.metadata)
 
     descended = model.extract(
-        scan[:50], threshold=0.4, refine="published", refine_steps=5, simplify=300
+        scan[:50], probability=0.4, refine="published", refine_steps=5, simplify=300
     )
     told = descended.metadata["refinement"]
     assert told["steps"] == 5 and told["evaluations"] == 5 * 300

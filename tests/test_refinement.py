@@ -72,7 +72,7 @@ def test_no_vertex_leaves_its_edge_whatever_the_field(seed, bias, resolution, ki
         "steps": lambda points: waves(points) > 0,
         "spikes": lambda points: np.tan(waves(points)),
     }[kind]
-    mesh = extract_mesh(field, resolution=resolution, threshold=0.25)
+    mesh = extract_mesh(field, resolution=resolution, level=0.25)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the field jumps")
         fine = refine_roots(field, mesh)
@@ -91,8 +91,8 @@ def test_a_step_is_found_by_bisection(sphere):
     def occupancy(points):
         return sphere(points) > 0
 
-    mesh = extract_mesh(occupancy, resolution=32, threshold=0.5)
-    with pytest.warns(UserWarning, match="jumps over the threshold at"):
+    mesh = extract_mesh(occupancy, resolution=32, level=0.5)
+    with pytest.warns(UserWarning, match="jumps over the level at"):
         fine = refine_roots(occupancy, mesh, tolerance=1e-3)
     assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.4).max() > 0.01
     assert np.abs(np.linalg.norm(fine.vertices, axis=1) - 0.4).max() < 2e-3 * 1.1 / 32
@@ -107,7 +107,7 @@ def test_evaluations_are_counted_and_batched(torus):
         sizes.append(len(points))
         return torus(points)
 
-    mesh = extract_mesh(torus, resolution=48, threshold=0.02)
+    mesh = extract_mesh(torus, resolution=48, level=0.02)
     fine = refine_roots(recorded, mesh, batch_size=500)
     assert max(sizes) == 500
     assert sum(sizes) == fine.metadata["refinement"]["evaluations"]
@@ -174,9 +174,9 @@ JUMPS = {
 @pytest.mark.parametrize("kind", JUMPS)
 @pytest.mark.parametrize("mode", ["exact", "fast"])
 def test_vertices_go_to_the_jump_and_it_is_told(kind, mode):
-    field, threshold, height = JUMPS[kind]
-    mesh = extract_mesh(field, resolution=32, threshold=threshold, mode=mode)
-    with pytest.warns(UserWarning, match="jumps over the threshold"):
+    field, level, height = JUMPS[kind]
+    mesh = extract_mesh(field, resolution=32, level=level, mode=mode)
+    with pytest.warns(UserWarning, match="jumps over the level"):
         fine = refine_roots(field, mesh)
     assert np.abs(radius(fine.vertices) - 0.4).max() < 1e-3 * 1.1 / 32
     told = fine.metadata["refinement"]
@@ -184,17 +184,17 @@ def test_vertices_go_to_the_jump_and_it_is_told(kind, mode):
     assert told["residual_after"] == pytest.approx(height, abs=1e-3)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 1.0])
+@pytest.mark.parametrize("level", [0.0, 1.0])
 @pytest.mark.parametrize("power", [1, 2])
-def test_a_field_that_only_touches_the_threshold_does_not_jump(threshold, power):
-    """Rectified: the threshold itself everywhere outside, or everywhere inside."""
+def test_a_field_that_only_touches_the_level_does_not_jump(level, power):
+    """Rectified: the level itself everywhere outside, or everywhere inside."""
     for side in (1, -1):
-        inside = 1e-12 * (side < 0)  # of the second, which is never above the threshold else
+        inside = 1e-12 * (side < 0)  # of the second, which is never above the level else
 
         def field(points, side=side, inside=inside):
-            return side * np.maximum(0, side * (0.4 - radius(points))) ** power + threshold + inside
+            return side * np.maximum(0, side * (0.4 - radius(points))) ** power + level + inside
 
-        mesh = extract_mesh(field, resolution=32, threshold=threshold)
+        mesh = extract_mesh(field, resolution=32, level=level)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             fine = refine_roots(field, mesh)
@@ -235,3 +235,11 @@ def test_far_from_the_origin_the_root_is_as_exact(away):
     assert topology(sharp).solid and np.abs(radius(sharp.vertices - centre) - 1).max() < 2e-3
     normals = with_field_normals(ball, fine).vertex_normals
     np.testing.assert_allclose(normals, fine.vertices - centre, atol=2e-3)
+
+
+def test_meshes_that_call_their_level_a_threshold_are_refined_as_others(torus):
+    mesh = extract_mesh(torus, resolution=24, level=0.02)
+    expected = refine_roots(torus, mesh)
+    extraction = mesh.metadata["extraction"]
+    extraction["threshold"] = extraction.pop("level")
+    np.testing.assert_array_equal(refine_roots(torus, mesh).vertices, expected.vertices)

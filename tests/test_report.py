@@ -12,6 +12,7 @@ from onet.errors import DataError
 from onet.evaluation.meshes import evaluate_generation
 from onet.geometry.rendering import render_mesh
 from onet.inference import generation_folder as folder
+from onet.records import write_json
 from onet.report.contact_sheet import contact_sheet, draw_grid
 from onet.report.html import write_report
 from onet.report.tables import build_table, format_cell, print_table
@@ -116,7 +117,7 @@ def test_page_is_self_contained_and_complete(results):  # noqa: F811
 def test_page_without_scores_and_of_scans(results):  # noqa: F811
     settings = folder.read_settings(results)
     del settings["split"], settings["data"]
-    folder.write_json(results / folder.SETTINGS, settings | {"input": "my scans"})
+    write_json(results / folder.SETTINGS, settings | {"input": "my scans"})
     page = write_report(results).read_text()
     assert "my scans" in page and "<h2>Scores" not in page
 

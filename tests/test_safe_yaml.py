@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onet.config import load_config, parse_config
-from onet.data.store import read_metadata
+from onet.data.store_folder import read_metadata
 from onet.errors import ConfigError, DataError
 from onet.safe_yaml import DEEPEST, MOST_BYTES, read_yaml
 

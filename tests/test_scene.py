@@ -43,7 +43,9 @@ def cloud(seed: int = 0, extent: float = 3.0, count: int = 4000) -> Points:
     return ((rng.random((count, 3)) - 0.5) * extent).astype(np.float32)
 
 
-@pytest.mark.parametrize("overlap", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize(
+    "overlap", [*(pytest.param(share, marks=pytest.mark.slow) for share in (0.1, 0.5)), 0.25]
+)
 def test_the_field_is_smooth_where_windows_disagree(overlap: float) -> None:
     field = SceneField(cloud(), constant_windows(), overlap=overlap)
     rng = np.random.default_rng(1)
@@ -138,27 +140,32 @@ def room(count: int = 6000) -> NDArray[np.float64]:
 
 def test_a_scene_becomes_one_closed_mesh_in_its_own_frame() -> None:
     network, points = model(), room()
-    mesh = reconstruct_scene(network, points, window=2.0, resolution=16, threshold=0.5)
+    mesh = reconstruct_scene(network, points, window=2.0, resolution=16, probability=0.5)
     assert topology(mesh).solid
     low, high = points.min(0), points.max(0)
     assert (mesh.bounds[0] > low - 0.3).all() and (mesh.bounds[1] < high + 0.3).all()
     done = mesh.metadata["scene"]
     assert done["window"] == 2.0 and done["points"] == len(points)
     assert 2 <= done["windows"] == done["encoded"]
-    short = reconstruct_scene(
-        network, points, window=2.0, resolution=16, threshold=0.5, memory=0.05, refine="none"
-    )
-    np.testing.assert_array_equal(short.vertices, mesh.vertices)
-    assert short.metadata["scene"]["encoded"] > done["encoded"]
     finer = reconstruct_scene(network, points, window=2.0, resolution=16, refine="root",
-                              threshold=0.5, normals=True, simplify=500)  # fmt: skip
+                              probability=0.5, normals=True, simplify=500)  # fmt: skip
     assert topology(finer).solid and len(finer.faces) <= 500
+
+
+@pytest.mark.slow
+def test_a_scene_in_little_memory_is_the_same_mesh() -> None:
+    network, points = model(), room()
+    options = {"window": 2.0, "resolution": 16, "probability": 0.5}
+    mesh = reconstruct_scene(network, points, **options)
+    short = reconstruct_scene(network, points, memory=0.05, refine="none", **options)
+    np.testing.assert_array_equal(short.vertices, mesh.vertices)
+    assert short.metadata["scene"]["encoded"] > mesh.metadata["scene"]["encoded"]
 
 
 @pytest.mark.slow
 def test_scenes_know_what_surfaces_know() -> None:
     network, points = model(), room(2000)
-    options = {"window": 2.0, "resolution": 8, "threshold": 0.5}
+    options = {"window": 2.0, "resolution": 8, "probability": 0.5}
     mesh = reconstruct_scene(network, points, sharp=True, **options)
     assert topology(mesh).solid and mesh.metadata["dual_contouring"]
     plain = reconstruct_scene(network, points, uncertainty=True, **options)
@@ -170,7 +177,7 @@ def test_scenes_know_what_surfaces_know() -> None:
 
 @pytest.mark.slow
 def test_calibration_moves_no_scene() -> None:
-    network, points = model(generation={"threshold": 0.3}), room(2000)
+    network, points = model(generation={"probability": 0.3}), room(2000)
     known = Familiarity([0.0], [1.0], 9.0, 0.99)
     before = reconstruct_scene(network, points, window=2.0, resolution=8)
     network.calibration = Calibration({}, 2.0, known, offset=-1.0)

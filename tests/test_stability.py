@@ -21,7 +21,13 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(name, marks=[] if name in ("dirac", "landscape") else pytest.mark.slow)
+        for name in COMMANDS
+    ],
+)
 def test_commands_write_pictures_tables_and_a_page(command, tmp_path, capsys):
     arguments, tables = COMMANDS[command]
     run("stability", command, *arguments, f"--out={tmp_path}")

@@ -11,7 +11,7 @@ import trimesh
 from onet import cli
 from onet.checkpoints.checkpoint import torch_save
 from onet.data.prepare import prepare
-from onet.data.store import POINTS, RECORD
+from onet.data.store_folder import POINTS, RECORD
 from onet.errors import StorageError
 from onet.geometry.mesh_io import save_mesh
 from onet.storage import check_writable, explain, refusal
@@ -60,6 +60,7 @@ def test_a_full_disk_stops_the_batch_and_keeps_what_was_finished(
     assert (out / "ball/c" / POINTS).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="limits of POSIX")
 def test_a_limit_of_file_sizes_is_met_in_the_workers(meshes, tmp_path):
     import subprocess

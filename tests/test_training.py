@@ -411,6 +411,7 @@ def test_bf16_trains_and_writes_float32(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_automatic_precision_is_one_of_the_two(tmp_path: Path) -> None:
     result = run(tmp_path, precision="auto", max_iterations=1)
     assert result.precision in ("32-true", "bf16-mixed")

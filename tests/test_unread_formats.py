@@ -9,8 +9,8 @@ import trimesh
 from typer.testing import CliRunner
 
 from onet.cli import app
+from onet.data.mesh_files import find_meshes
 from onet.data.prepare import prepare
-from onet.data.sources import find_meshes
 from onet.errors import DataError
 
 FEW = {"points": 500, "surface": 100, "resolution": 32, "workers": 1}

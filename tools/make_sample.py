@@ -43,7 +43,8 @@ import trimesh
 
 from onet.data.parts.renderings import write_renderings
 from onet.data.prepare import prepare
-from onet.data.store import RENDERINGS, SPLITS, VOXELS, Store
+from onet.data.store import Store
+from onet.data.store_folder import RENDERINGS, SPLITS, VOXELS
 from onet.errors import DataError
 from onet.geometry.cameras import PUBLISHED_SIZE, ring_cameras
 from onet.geometry.mesh_io import load_mesh, save_mesh

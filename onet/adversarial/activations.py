@@ -175,7 +175,7 @@ PAIRS = {
 
 
 def find_pair(pair: str | ActivationPair) -> ActivationPair:
-    """A pair by its name, or a pair of the caller's own after its conditions are checked.
+    """Return a pair by its name, or a pair of the caller's own after its conditions are checked.
 
     Raises:
         ConfigError: an unknown name, or a pair that is not valid.

@@ -99,8 +99,8 @@ class CollapseWatch:
         self.usual = state["usual"]
 
     def _column(self, key: str) -> np.ndarray:
-        place = WATCHED.index(key)
-        return np.array([row[place] for row in self.rows])
+        column = WATCHED.index(key)
+        return np.array([row[column] for row in self.rows])
 
     def _saturated(self) -> str:
         """The discriminator is never wrong and very sure, and the generator learns nothing."""
@@ -138,7 +138,7 @@ class CollapseWatch:
 
 
 def collapsed_part(modes: int, family: str = "js") -> float:
-    """The discriminator's loss, divided by the equilibrium's, when 1 of so many modes is generated.
+    """Return the discriminator's loss over the equilibrium's when 1 of so many modes is generated.
 
     It is that of the best discriminator there is, so a penalty brings it nearer to 1.
 

@@ -82,8 +82,8 @@ class GridDiscriminator(nn.Module):
     def grid(self, points: Tensor, occupancies: Tensor) -> Tensor:
         """Means (B, R, R, R) of 2 o - 1 over the points in each cell, axes in the order x, y, z."""
         cells = self.network.resolution
-        place = ((points / (1 + self.padding) + 0.5) * cells).long().clamp(0, cells - 1)
-        index = (place[..., 0] * cells + place[..., 1]) * cells + place[..., 2]
+        cell = ((points / (1 + self.padding) + 0.5) * cells).long().clamp(0, cells - 1)
+        index = (cell[..., 0] * cells + cell[..., 1]) * cells + cell[..., 2]
         total = occupancies.new_zeros(len(points), cells**3)
         count = total.scatter_add(1, index, torch.ones_like(occupancies))
         total = total.scatter_add(1, index, 2 * occupancies - 1)

@@ -39,7 +39,7 @@ class AdversarialLoss:
         real: Tensor,  # (B,)
         fake: Tensor,  # (B,)
     ) -> Tensor:
-        """The discriminator's loss, a scalar.
+        """Return the discriminator's loss, a scalar.
 
         Raises:
             DataError: a paired loss and batches of different sizes.
@@ -52,7 +52,7 @@ class AdversarialLoss:
         fake: Tensor,  # (B,)
         real: Tensor | None = None,  # (B,), for paired losses
     ) -> Tensor:
-        """The generator's loss, a scalar.
+        """Return the generator's loss, a scalar.
 
         Raises:
             DataError: a paired loss without real logits, or with another number of them.
@@ -82,7 +82,7 @@ class AdversarialLoss:
 
 
 def pair_loss(pair: ActivationPair, non_saturating: bool = False) -> AdversarialLoss:
-    """The loss of an activation pair: D maximises E[phi1(-D(fake))] + E[phi2(D(real))].
+    """Return the loss of an activation pair: D maximises E[phi1(-D(fake))] + E[phi2(D(real))].
 
     Args:
         pair: its conditions are checked.
@@ -108,7 +108,7 @@ def pair_loss(pair: ActivationPair, non_saturating: bool = False) -> Adversarial
 
 
 def find_loss(loss: str | AdversarialLoss) -> AdversarialLoss:
-    """A loss by its name.
+    """Return a loss by its name.
 
     Raises:
         ConfigError: an unknown name.

@@ -23,7 +23,7 @@ from onet.adversarial.factors import gamma_of_reg_param, require_non_negative
 from onet.errors import ConfigError, DataError
 from onet.registry import nearest
 
-Judge = Callable[[Tensor], Tensor]
+Discriminator = Callable[[Tensor], Tensor]
 """Samples (B, ...) -> logits (B,). Conditions are part of it: they are never penalised."""
 
 Measure = Literal["real", "fake", "both", "interpolated", "midpoint", "anchor", "neighbours"]
@@ -93,11 +93,11 @@ class GradientPenalty:
 
     def __call__(
         self,
-        judge: Judge,
+        discriminator: Discriminator,
         real: Tensor,  # (B, ...)
         fake: Tensor,  # (B, ...)
     ) -> Tensor:
-        """The penalty, a scalar to be differentiated by the discriminator's parameters.
+        """Return the penalty, a scalar to be differentiated by the discriminator's parameters.
 
         It depends on the generator's as well where `fake` has not been detached. Random measures
         draw from torch's generator.
@@ -109,13 +109,13 @@ class GradientPenalty:
         if self.weighting == "sigmoid":
             total = real.new_zeros(())
             for samples, sign in ((real, -1), (fake, 1)):
-                gradients, logits = input_gradients(judge, samples)
+                gradients, logits = input_gradients(discriminator, samples)
                 squares = self._scale(gradients) * gradients.square().sum(1)
                 total = total + (torch.sigmoid(sign * logits).square() * squares).mean()
             return self.factor * total
         if self.measure == "both":
-            return self._at(judge, real) + self._at(judge, fake)
-        return self._at(judge, self.samples(real, fake))
+            return self._at(discriminator, real) + self._at(discriminator, fake)
+        return self._at(discriminator, self.samples(real, fake))
 
     def samples(self, real: Tensor, fake: Tensor) -> Tensor:
         """Samples of the measure, as many as there are real ones (fake ones for `anchor`)."""
@@ -140,8 +140,8 @@ class GradientPenalty:
             case "both":
                 return torch.cat([real, fake])
 
-    def _at(self, judge: Judge, samples: Tensor) -> Tensor:
-        gradients, _ = input_gradients(judge, samples)
+    def _at(self, discriminator: Discriminator, samples: Tensor) -> Tensor:
+        gradients, _ = input_gradients(discriminator, samples)
         scale = self._scale(gradients)
         if self.centre == 0:
             return self.factor / 2 * (scale * gradients.square().sum(1)).mean()
@@ -171,7 +171,7 @@ NAMED: dict[str, dict[str, object]] = {
 
 
 def named_penalty(name: str, **options: object) -> GradientPenalty:
-    """A penalty of `NAMED`, with other values for some options.
+    """Return a penalty of `NAMED`, with other values for some options.
 
     Raises:
         ConfigError: an unknown name or option, or a value that it cannot have.
@@ -188,7 +188,7 @@ def named_penalty(name: str, **options: object) -> GradientPenalty:
 
 
 def input_gradients(
-    judge: Judge,
+    discriminator: Discriminator,
     samples: Tensor,  # (B, ...)
 ) -> tuple[Tensor, Tensor]:
     """Gradients (B, n) of the logits by the samples, to be differentiated further; logits (B,).
@@ -198,7 +198,7 @@ def input_gradients(
     """
     if not samples.requires_grad:
         samples = samples.detach().requires_grad_(True)
-    logits = judge(samples)
+    logits = discriminator(samples)
     gradient = None
     if logits.requires_grad:
         (gradient,) = torch.autograd.grad(
@@ -294,7 +294,7 @@ def require_no_batch_norm(discriminator: nn.Module) -> None:
 
 
 def spectrally_normalised(module: nn.Module) -> nn.Module:
-    """The module, with each linear and convolutional weight divided by its largest singular value.
+    """Return the module, each linear and convolutional weight over its largest singular value.
 
     Miyato et al., Spectral Normalization for GANs, 2018; one step of power iteration per forward
     pass in training mode. State dictionaries get the keys of torch's parametrisations.

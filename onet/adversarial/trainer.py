@@ -1,8 +1,8 @@
 """Training of two networks against each other. Knows nothing of what they generate.
 
-Each player's gradient is taken of its own loss by its own parameters alone. Sources: [M] Algorithms
-1 to 5 and section 8.2; Mescheder et al., Which Training Methods for GANs do actually Converge?,
-2018.
+Each network's gradient is taken of its own loss by its own parameters alone. Sources: [M]
+Algorithms 1 to 5 and section 8.2; Mescheder et al., Which Training Methods for GANs do actually
+Converge?, 2018.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from onet.adversarial.losses import AdversarialLoss, find_loss
+from onet.adversarial.networks import AdversarialNetworks, Batch
 from onet.adversarial.penalties import (
     GradientPenalty,
     InstanceNoise,
@@ -22,7 +23,6 @@ from onet.adversarial.penalties import (
     nagarajan_kolter,
     require_no_batch_norm,
 )
-from onet.adversarial.players import Batch, Players
 from onet.errors import ConfigError, TrainingError
 from onet.registry import nearest
 
@@ -40,8 +40,8 @@ PREVIOUS = "previous_gradient"  # in the optimiser's state, so that it is saved 
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How a game is played.
+class AdversarialOptions:
+    """How the two networks are trained.
 
     Attributes:
         loss: a key of `LOSSES`, or a loss.
@@ -49,15 +49,15 @@ class Rules:
         update: `alternating`, the generator first; `simultaneous`; `optimistic`, with twice the
             gradient minus the one before; `extragradient`, `heun` or `rk4` on the joint field. The
             last four are integrators of the plain gradient: they need `torch.optim.SGD`.
-        discriminator_steps, generator_steps: of each player before it is the other's turn, all on
+        discriminator_steps, generator_steps: of each network before it is the other's turn, all on
             the same real samples; alternating updates only.
         same_latent: the discriminator sees what the generator has just made of the same codes
             ([M] 8.2 finds this better than new ones). Further steps draw new ones in any case.
         noise: on real and fake samples, or None.
         consensus: gamma of consensus optimisation, 0 for none.
         nagarajan_kolter: eta of the generator's penalty, 0 for none.
-        weight: of the adversarial loss beside the generator's supplement.
-        clip: largest norm of each player's gradient, or None.
+        weight: of the adversarial loss beside the generator's auxiliary loss.
+        clip: largest norm of each network's gradient, or None.
 
     Raises:
         ConfigError: an unknown name, or options that exclude one another.
@@ -84,7 +84,7 @@ class Rules:
                 raise ConfigError(f"{name}: {getattr(self, name)}; give at least 1")
             if getattr(self, name) > 1 and self.update != "alternating":
                 raise ConfigError(
-                    f"{name}: further steps of one player belong to update=alternating, "
+                    f"{name}: further steps of one network belong to update=alternating, "
                     f"not to {self.update!r}"
                 )
         for name in ("consensus", "nagarajan_kolter", "weight"):
@@ -93,37 +93,37 @@ class Rules:
 
 
 class AdversarialTrainer:
-    """Takes steps of both players.
+    """Updates a generator and a discriminator.
 
     Args:
-        players: the networks.
+        networks: the generator and the discriminator.
         optimizer_g, optimizer_d: of the generator's and the discriminator's parameters; one
             optimiser of both will do. [M] 8.2 recommends `torch.optim.RMSprop` with its defaults
             and a learning rate of 1e-4 for both.
-        rules: how the game is played.
+        options: loss, penalty and order of the updates.
 
     Raises:
         ConfigError: batch normalisation in the discriminator (the layer is named), an integrator
-            with another optimiser than plain gradient descent, parameters of both players.
+            with another optimiser than plain gradient descent, parameters of both networks.
     """
 
     def __init__(
         self,
-        players: Players,
+        networks: AdversarialNetworks,
         optimizer_g: torch.optim.Optimizer,
         optimizer_d: torch.optim.Optimizer | None = None,
-        rules: Rules | None = None,
+        options: AdversarialOptions | None = None,
     ) -> None:
-        self.players, self.rules = players, rules or Rules()
-        require_no_batch_norm(players.discriminator_module())
+        self.networks, self.options = networks, options or AdversarialOptions()
+        require_no_batch_norm(networks.discriminator_module())
         self.optimizer_g, self.optimizer_d = optimizer_g, optimizer_d or optimizer_g
-        self.parameters_g = _trainable(players.generator_parameters())
-        self.parameters_d = _trainable(players.discriminator_module().parameters())
+        self.parameters_g = _trainable(networks.generator_parameters())
+        self.parameters_d = _trainable(networks.discriminator_module().parameters())
         if {id(p) for p in self.parameters_g} & {id(p) for p in self.parameters_d}:
-            raise ConfigError("players: generator and discriminator share parameters; part them")
-        if self.rules.update not in ("alternating", "simultaneous"):
-            _require_plain_descent(self.optimizer_g, self.rules.update)
-            _require_plain_descent(self.optimizer_d, self.rules.update)
+            raise ConfigError("networks: generator and discriminator share parameters; part them")
+        if self.options.update not in ("alternating", "simultaneous"):
+            _require_plain_descent(self.optimizer_g, self.options.update)
+            _require_plain_descent(self.optimizer_d, self.options.update)
 
     def step(self, batch: Batch, iteration: int = 0) -> dict[str, Tensor]:
         """`generator_steps` of the generator and `discriminator_steps` of the discriminator.
@@ -131,35 +131,35 @@ class AdversarialTrainer:
         Everything random is drawn from torch's generator.
 
         Args:
-            batch: for the players.
+            batch: for the networks.
             iteration: number of the step, which instance noise falls with and errors name.
 
         Returns:
             Detached scalars: `loss` (the generator's, all in all), `loss_g` and `loss_d` (the
             adversarial losses), `penalty`, `d_real` and `d_fake` (mean logits), `d_accuracy`,
-            `gradient_g` and `gradient_d` (norms), and what the players' supplement logs.
+            `gradient_g` and `gradient_d` (norms), and what the networks' auxiliary loss logs.
 
         Raises:
             TrainingError: a loss is NaN or infinite; no parameter has been changed by that step.
         """
-        latent = self.players.latent(batch)
-        if self.rules.update == "alternating":
-            for repeat in range(self.rules.generator_steps):
+        latent = self.networks.latent(batch)
+        if self.options.update == "alternating":
+            for repeat in range(self.options.generator_steps):
                 if repeat:
-                    latent = self.players.latent(batch)
+                    latent = self.networks.latent(batch)
                 report, gradients, _ = self._evaluate(batch, latent, iteration, discriminator=False)
                 self._descend(self.optimizer_g, self.parameters_g, gradients)
-            for repeat in range(self.rules.discriminator_steps):
-                if repeat or not self.rules.same_latent:
-                    latent = self.players.latent(batch)
+            for repeat in range(self.options.discriminator_steps):
+                if repeat or not self.options.same_latent:
+                    latent = self.networks.latent(batch)
                 found, _, gradients = self._evaluate(batch, latent, iteration, generator=False)
                 self._descend(self.optimizer_d, self.parameters_d, gradients)
             return report | found
-        if self.rules.update in INTEGRATORS:
+        if self.options.update in INTEGRATORS:
             report, of_g, of_d = self._integrate(batch, latent, iteration)
         else:
             report, of_g, of_d = self._evaluate(batch, latent, iteration)
-        if self.rules.update == "optimistic":
+        if self.options.update == "optimistic":
             of_g = _optimistic(self.optimizer_g, self.parameters_g, of_g)
             of_d = _optimistic(self.optimizer_d, self.parameters_d, of_d)
         self._descend(self.optimizer_g, self.parameters_g, of_g)
@@ -181,20 +181,20 @@ class AdversarialTrainer:
     # -- losses -----------------------------------------------------------------------------------
 
     def _noisy(self, samples: Tensor, iteration: int) -> Tensor:
-        noise = self.rules.noise
+        noise = self.options.noise
         return samples if noise is None else noise(samples, iteration)
 
     def _generator_loss(
         self, batch: Batch, latent: Tensor, iteration: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        players, loss = self.players, find_loss(self.rules.loss)
-        fake = self._noisy(players.fake(batch, latent), iteration)
+        networks, loss = self.networks, find_loss(self.options.loss)
+        fake = self._noisy(networks.fake(batch, latent), iteration)
         real_logits = None
         if loss.paired:
-            real_logits = players.judge(batch, self._noisy(players.real(batch), iteration))
-        adversarial = loss.generator(players.judge(batch, fake), real_logits)
-        more = players.supplement(batch)
-        total = self.rules.weight * adversarial
+            real_logits = networks.discriminate(batch, self._noisy(networks.real(batch), iteration))
+        adversarial = loss.generator(networks.discriminate(batch, fake), real_logits)
+        more = networks.auxiliary_loss(batch)
+        total = self.options.weight * adversarial
         if "loss" in more:
             total = total + more.pop("loss")
         return total, {"loss": total, "loss_g": adversarial, **more}
@@ -203,13 +203,16 @@ class AdversarialTrainer:
         self, batch: Batch, latent: Tensor, iteration: int, attached: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """`attached` keeps the dependence on the generator, which its own step has no use for."""
-        players, loss = self.players, find_loss(self.rules.loss)
+        networks, loss = self.networks, find_loss(self.options.loss)
         with torch.set_grad_enabled(attached):
-            fake = players.fake(batch, latent)
+            fake = networks.fake(batch, latent)
         if not attached:  # a view of a parameter asks for gradients even so
             fake = fake.detach()
-        real, fake = (self._noisy(s, iteration) for s in (players.real(batch), fake))
-        real_logits, fake_logits = players.judge(batch, real), players.judge(batch, fake)
+        real, fake = (self._noisy(s, iteration) for s in (networks.real(batch), fake))
+        real_logits, fake_logits = (
+            networks.discriminate(batch, real),
+            networks.discriminate(batch, fake),
+        )
         adversarial = loss.discriminator(real_logits, fake_logits)
         report = {
             "loss_d": adversarial,
@@ -218,9 +221,9 @@ class AdversarialTrainer:
             "d_accuracy": ((real_logits > 0).float().mean() + (fake_logits < 0).float().mean()) / 2,
         }
         total = adversarial
-        penalty = self.rules.penalty
+        penalty = self.options.penalty
         if penalty is not None:
-            cost = penalty(lambda samples: players.judge(batch, samples), real, fake)
+            cost = penalty(lambda samples: networks.discriminate(batch, samples), real, fake)
             total = total + cost
             report["penalty"] = cost
         return total, report
@@ -234,9 +237,9 @@ class AdversarialTrainer:
         generator: bool = True,
         discriminator: bool = True,
     ) -> tuple[dict[str, Tensor], Gradients, Gradients]:
-        """What to log, and each player's gradients at the present point."""
-        rules = self.rules
-        coupled = rules.consensus > 0 or (rules.nagarajan_kolter > 0 and generator)
+        """What to log, and each network's gradients at the present point."""
+        options = self.options
+        coupled = options.consensus > 0 or (options.nagarajan_kolter > 0 and generator)
         report: dict[str, Tensor] = {}
         of_g: Gradients = []
         of_d: Gradients = []
@@ -263,17 +266,17 @@ class AdversarialTrainer:
     ) -> tuple[Gradients, Gradients]:
         """Return both gradients with those of the costs that are made of them.
 
-        Costs: consensus, for both players; Nagarajan and Kolter's penalty, for the generator.
+        Costs: consensus, for both networks; Nagarajan and Kolter's penalty, for the generator.
         """
-        rules = self.rules
+        options = self.options
         costs: list[Tensor] = []
         more_d: Gradients | None = None
-        if rules.consensus:
-            costs.append(consensus([*of_g, *of_d], rules.consensus))
+        if options.consensus:
+            costs.append(consensus([*of_g, *of_d], options.consensus))
             if discriminator:
                 more_d = _gradients(costs[0], self.parameters_d, retain_graph=True)
-        if rules.nagarajan_kolter:
-            costs.append(nagarajan_kolter(of_d, rules.nagarajan_kolter))
+        if options.nagarajan_kolter:
+            costs.append(nagarajan_kolter(of_d, options.nagarajan_kolter))
         if generator:
             more_g = _gradients(torch.stack(costs).sum(), self.parameters_g)
             of_g = _sums([(1.0, of_g), (1.0, more_g)])
@@ -298,7 +301,7 @@ class AdversarialTrainer:
         self, batch: Batch, latent: Tensor, iteration: int
     ) -> tuple[dict[str, Tensor], Gradients, Gradients]:
         """Weighted slopes of the joint field; every stage draws the same random numbers."""
-        places, weights = INTEGRATORS[self.rules.update]
+        places, weights = INTEGRATORS[self.options.update]
         parameters = [*self.parameters_g, *self.parameters_d]
         sizes = _learning_rates(self.optimizer_g) | _learning_rates(self.optimizer_d)
         start = [p.detach().clone() for p in parameters]
@@ -329,8 +332,8 @@ class AdversarialTrainer:
     ) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        if self.rules.clip is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, self.rules.clip)
+        if self.options.clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, self.options.clip)
         optimizer.step()
         for parameter in parameters:
             parameter.grad = None  # an optimiser of both players skips those without gradient

@@ -25,15 +25,13 @@ from torch import Tensor, nn
 
 from onet.checkpoints.packaged import no_such_run, packaged_model
 from onet.checkpoints.pickled import read_pickled
+from onet.checkpoints.run_folder import BEST, CHECKPOINTS, LAST, best_checkpoint, last_checkpoint
 from onet.config import Config, parse_config
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.mistaken import mistaken_for
 from onet.models.sizes import without_memory
 
-FOLDER = "checkpoints"
-BEST = "best.safetensors"
-LAST = "last.safetensors"
 OPTIMIZER = "optimizer-{iteration}.pt"
 WEIGHTS = "weights"
 STEP = "step"
@@ -102,7 +100,7 @@ class SafetensorsFile:
     shapes: dict[str, Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All tensors, on the CPU.
+        """Return all tensors, on the CPU.
 
         Raises:
             CheckpointError: the file has changed or cannot be read.
@@ -145,7 +143,7 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
 
 
 def restored(checkpoint: Checkpoint, build: Callable[[dict[str, Any]], nn.Module]) -> nn.Module:
-    """The model of a checkpoint with its weights.
+    """Return the model of a checkpoint with its weights.
 
     It is first built without memory, so that a configuration that asks for more than the weights of
     the file takes none.
@@ -213,7 +211,7 @@ def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
 
 
 def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
-    """The checkpoint file meant by `path`: itself, or a run folder's best, else its last one.
+    """Return the checkpoint file meant by `path`: itself, or a run's best, else its last one.
 
     Where nothing lies there, it may be the name of a network that comes with the package.
 
@@ -227,13 +225,12 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
         raise no_such_run(path)
     if not path.is_dir():
         return path
-    for name in (BEST, LAST):
-        candidate = path / FOLDER / name
+    for candidate in (best_checkpoint(path), last_checkpoint(path)):
         if candidate.is_file():
             return candidate
     raise CheckpointError(
-        f"{path}: no {FOLDER}/{BEST} or {FOLDER}/{LAST} in this folder; name a run folder "
-        "written by `onet train` that has reached its first checkpoint, or a checkpoint file"
+        f"{path}: no {CHECKPOINTS}/{BEST} or {CHECKPOINTS}/{LAST} in this folder; name a run "
+        "folder written by `onet train` that has reached its first checkpoint, or a checkpoint file"
     )
 
 

@@ -39,7 +39,7 @@ _DEPTH = 3
 
 
 def find_weights(path: Path, content: Any) -> dict[str, Tensor]:
-    """The weights in what `torch.save` was given, with plain keys; see `plain_keys`.
+    """Return the weights in what `torch.save` was given, with plain keys; see `plain_keys`.
 
     Raises:
         CheckpointError: there are none; it says what there is instead.
@@ -47,24 +47,24 @@ def find_weights(path: Path, content: Any) -> dict[str, Tensor]:
     found = [*_candidates(content, "", _DEPTH)]
     if not found:
         raise CheckpointError(f"{path}: {_instead(content)}")
-    place, weights = found[0]
+    location, weights = found[0]
     if len(found) > 1:
         logger.warning(
             "%s: holds weights under %s; those under %r are taken",
             path,
             ", ".join(repr(name) for name, _ in found[:4]),
-            place,
+            location,
         )
     odd = [key for key, value in weights.items() if not isinstance(value, Tensor)]
     if odd:
         raise CheckpointError(
-            f"{path}: {place or 'it'!r} holds something else than weights under {odd[0][:80]!r}"
+            f"{path}: {location or 'it'!r} holds something else than weights under {odd[0][:80]!r}"
         )
     return plain_keys(path, weights)
 
 
 def plain_keys(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under the keys that the network itself gives them.
+    """Return the weights under the keys that the network itself gives them.
 
     Names that wrappers put into keys are taken out, and so is what stands before the network's own
     keys. Where two networks are in one state, the one that is no moving average is taken, and the
@@ -107,19 +107,19 @@ def _prefix(name: str) -> str | None:
     return "".join(f"{part}." for part in before)
 
 
-def _candidates(content: Any, place: str, depth: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
+def _candidates(content: Any, location: str, depth: int) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Dictionaries of tensors by their place, the most usual places first."""
     if not isinstance(content, dict) or not depth:
         return
     keys = [key for key in content if isinstance(key, str)]
     tensors = any(isinstance(value, Tensor) for value in content.values())
     nested = any(isinstance(value, dict) for value in content.values())
-    if content and not nested and (tensors or place == "model") and len(keys) == len(content):
-        yield place, content
+    if content and not nested and (tensors or location == "model") and len(keys) == len(content):
+        yield location, content
         return
     usual = [key for key in _PLACES if key in content]
     for key in usual + [key for key in keys if key not in usual and key not in _OPTIMISERS]:
-        yield from _candidates(content[key], f"{place}.{key}" if place else key, depth - 1)
+        yield from _candidates(content[key], f"{location}.{key}" if location else key, depth - 1)
 
 
 def _instead(content: Any) -> str:
@@ -144,7 +144,7 @@ def _instead(content: Any) -> str:
 
 
 def _name(key: Any) -> str:
-    """A key for a message."""
+    """Return a key for a message."""
     if isinstance(key, str) and key.isprintable():
         return key[:80]
     return repr(key)[:80] if isinstance(key, str | int | float) else _kind(key)

@@ -74,7 +74,7 @@ class _LeftOutMapping(LeftOut):
 
 
 def is_pickled(path: Path) -> bool:
-    """Whether the file begins as those of `torch.save`, in its present or its first format."""
+    """Return whether a file begins as those of `torch.save`, in its present or first format."""
     with path.open("rb") as file:
         beginning = file.read(9)
     # safetensors begin with any 8 bytes, the length of what the bracket opens
@@ -115,7 +115,7 @@ def read_pickled(path: Path) -> Any:
 
 
 def _unpickled(path: Path, names: set[str]) -> tuple[Any, set[str]]:
-    """The content, with placeholders for `names`, and which of them have left something out.
+    """Return the content, with placeholders for `names`, and which of them have left something out.
 
     They are mappings where only those can be filled.
     """
@@ -139,7 +139,7 @@ def _unpickled(path: Path, names: set[str]) -> tuple[Any, set[str]]:
 
 
 def _scalar(kind: Any, data: bytes = b"") -> Any:
-    """A number of NumPy from its pickle; nothing for types that may be of any size."""
+    """Return a number of NumPy from its pickle; nothing for types that may be of any size."""
     if not isinstance(kind, np.dtype) or kind.hasobject or kind.itemsize > _LARGEST_NUMBER:
         return LeftOut()
     return _REBUILD(kind, data)
@@ -158,7 +158,7 @@ _NUMBERS: list[Any] = [
 
 
 def _names(path: Path) -> set[str]:
-    """The classes and functions that the file names and that get a placeholder.
+    """Return the classes and functions that the file names and that get a placeholder.
 
     Raises:
         CheckpointError: see `read_pickled`.
@@ -184,7 +184,7 @@ def _names(path: Path) -> set[str]:
 
 
 def _pickles(path: Path) -> IO[bytes]:
-    """The part of the file that names classes: `data.pkl` of an archive, or all of it."""
+    """Return the part of the file that names classes: `data.pkl` of an archive, or all of it."""
     if not zipfile.is_zipfile(path):
         return path.open("rb")
     size = path.stat().st_size
@@ -269,7 +269,7 @@ def _walk(content: Any) -> Iterator[Any]:
 
 
 def _plain(error: Exception) -> str:
-    """The first line of an error's message, without colours."""
+    """Return the first line of an error's message, without colours."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     inner = re.search(r"WeightsUnpickler error: (.*)", text)
     text = inner[1] if inner else text

@@ -183,13 +183,13 @@ def _filled(checkpoint: Checkpoint) -> nn.Module:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether the file begins as safetensors: the length of a JSON header, and the header."""
+    """Return whether a file begins as safetensors: the length of a JSON header, and that."""
     with path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 
 
 def _number(content: Any, *keys: str) -> float | None:
-    """The first of the entries that is a finite number, or None."""
+    """Return the first of the entries that is a finite number, or None."""
     for key in keys:
         value = content.get(key) if isinstance(content, dict) else None
         if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1):
@@ -200,7 +200,7 @@ def _number(content: Any, *keys: str) -> float | None:
 
 
 def _current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state with conditional batch normalisations named and shaped as they are today."""
+    """Return the state with conditional batch normalisations named and shaped as they are today."""
     renamed = {}
     for key, value in state.items():
         parts = key.split(".")
@@ -213,14 +213,14 @@ def _current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _completed(config: Config, state: dict[str, Tensor]) -> Config:
-    """The configuration with the number of shapes that the weights have codes for."""
+    """Return the configuration with the number of shapes that the weights have codes for."""
     codes = state.get("encoder.weight")
     items = len(codes) if codes is not None and codes.ndim else 1
     return config.model_copy(update={"model": fit_to_data(config.model, items)})
 
 
 def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
-    """The configuration whose model has these keys and shapes.
+    """Return the configuration whose model has these keys and shapes.
 
     Raises:
         CheckpointError: none has; it names how the nearest one differs.

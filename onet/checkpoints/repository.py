@@ -30,7 +30,7 @@ _SETTINGS = {
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """The `commit` (None before the first) that is checked out where `folder` is, and `dirty`.
+    """Return the `commit` checked out where `folder` is (None before the first), and `dirty`.
 
     `dirty` says whether files differ from the commit or are not known to it; None where git is
     missing or does not answer. Nothing that the repository names is run.
@@ -49,19 +49,19 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _find(folder: Path) -> tuple[Path, Path] | None:
-    """The root of the working tree and the folder with its HEAD."""
+    """Return the root of the working tree and the folder with its HEAD."""
     for root in (folder, *folder.parents):
-        place = root / ".git"
-        line = _line(place)
+        directory = root / ".git"
+        line = _line(directory)
         if line and line.startswith("gitdir:"):  # of a worktree or a submodule
-            place = (root / line.removeprefix("gitdir:").strip()).resolve()
-        if (place / "HEAD").is_file():
-            return root, place
+            directory = (root / line.removeprefix("gitdir:").strip()).resolve()
+        if (directory / "HEAD").is_file():
+            return root, directory
     return None
 
 
 def _line(path: Path) -> str | None:
-    """The first line of a small text file, or None."""
+    """Return the first line of a small text file, or None."""
     try:
         if not path.is_file():
             return None
@@ -72,7 +72,7 @@ def _line(path: Path) -> str | None:
 
 
 def _commit(own: Path, common: Path) -> str | None:
-    """The commit that HEAD leads to."""
+    """Return the commit that HEAD leads to."""
     value = _line(own / "HEAD")
     for _ in range(5):  # references to references
         if value is None or not value.startswith("ref:"):
@@ -96,7 +96,7 @@ def _packed(common: Path, name: str) -> str | None:
 
 
 def _dirty(root: Path, own: Path, common: Path, commit: str) -> bool | None:
-    """Whether the working tree differs from the commit."""
+    """Return whether the working tree differs from the commit."""
     git = _git()
     index = own / "index"
     if git is None or not index.is_file():
@@ -136,6 +136,6 @@ def _dirty(root: Path, own: Path, common: Path, commit: str) -> bool | None:
 
 def _git() -> str | None:
     """The git of the absolute folders of the path, so never one in the current folder."""
-    folders = [place for place in os.get_exec_path() if os.path.isabs(place)]
+    folders = [directory for directory in os.get_exec_path() if os.path.isabs(directory)]
     found = shutil.which("git", path=os.pathsep.join(folders)) if folders else None
     return found if found and os.path.isabs(found) else None

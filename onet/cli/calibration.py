@@ -22,7 +22,8 @@ def calibrate(
 
     Reconstruction uses the result from then on, and warns of inputs unlike the training data.
     """
-    from onet.evaluation.calibrate import PICTURE, calibrate
+    from onet.checkpoints.run_folder import CALIBRATION_PICTURE
+    from onet.evaluation.calibrate import calibrate
     from onet.report.reliability_diagram import draw_reliability
     from onet.report.tables import print_table
     from onet.storage import check_writable
@@ -32,6 +33,5 @@ def calibrate(
     print_table(
         result.errors, "Held-out points; cross-entropy in nats, calibration error of 15 bins"
     )
-    typer.echo(
-        f"temperature {result.temperature:.3f}, offset {result.offset:.3f}; see {run / PICTURE}"
-    )
+    scaling = f"temperature {result.temperature:.3f}, offset {result.offset:.3f}"
+    typer.echo(f"{scaling}; see {run / CALIBRATION_PICTURE}")

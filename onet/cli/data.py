@@ -35,8 +35,8 @@ def prepare(
     Each mesh is made watertight and sampled. Finished shapes are kept when the command is repeated.
     Exits with 1 when a mesh failed, or a file has a format that is not read; the others are there.
     """
+    from onet.data.mesh_files import summary
     from onet.data.prepare import prepare
-    from onet.data.sources import summary
     from onet.report.tables import print_table
 
     report = prepare(meshes, out, settings, workers=workers, scheduler=scheduler)

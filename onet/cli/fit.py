@@ -16,10 +16,11 @@ from onet.cli.surface import (
     Resolution,
     Sharp,
     Simplify,
+    SurfaceCommand,
 )
 
 
-@app.command()
+@app.command(cls=SurfaceCommand)
 def fit(
     mesh: Annotated[Path, typer.Argument(help="A mesh file, in any condition.")],
     overrides: Annotated[
@@ -47,7 +48,7 @@ def fit(
     learning_rate: Annotated[float | None, typer.Option(help="Of the optimiser.")] = None,
     format: FormatOption = None,
     resolution: Resolution = None,
-    threshold: Annotated[
+    probability: Annotated[
         float | None, typer.Option(help="Probability on the surface; default 0.5.")
     ] = None,
     precision: PrecisionOption = None,
@@ -76,7 +77,7 @@ def fit(
         format=format.value if format else None,
         seed=seed,
         resolution=resolution,
-        threshold=threshold,
+        probability=probability,
         precision=precision.value if precision else None,
         sharp=sharp,
         refine=refine.value if refine else None,

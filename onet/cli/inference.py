@@ -14,12 +14,13 @@ from onet.cli.surface import (
     ModeOption,
     Normals,
     PrecisionOption,
+    Probability,
     RefineOption,
     Resolution,
     Run,
     Sharp,
     Simplify,
-    Threshold,
+    SurfaceCommand,
 )
 
 
@@ -29,7 +30,7 @@ class Protocol(StrEnum):
     onet2019 = "onet2019"
 
 
-@app.command()
+@app.command(cls=SurfaceCommand)
 def generate(
     model: Run,
     input: Annotated[
@@ -59,7 +60,7 @@ def generate(
     ] = None,
     format: FormatOption = None,
     resolution: Resolution = None,
-    threshold: Threshold = None,
+    probability: Probability = None,
     mode: ModeOption = None,
     precision: PrecisionOption = None,
     sharp: Sharp = None,
@@ -87,7 +88,7 @@ def generate(
         out=out,
         format=format.value if format else None,
         resolution=resolution,
-        threshold=threshold,
+        probability=probability,
         mode=mode.value if mode else None,
         precision=precision.value if precision else None,
         sharp=sharp,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, Workers, app
-from onet.cli.surface import Resolution, Run, Threshold
+from onet.cli.surface import Probability, Resolution, Run, SurfaceCommand
 
 Size = Annotated[int, typer.Option(min=16, help="Pixels along the edge of a mesh's picture.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace the results that are there.")]
@@ -22,7 +22,7 @@ class Kind(StrEnum):
     spherical = "spherical"
 
 
-@app.command()
+@app.command(cls=SurfaceCommand)
 def interpolate(
     model: Run,
     start: Annotated[
@@ -43,7 +43,7 @@ def interpolate(
         Path | None, typer.Option(help="Folder of the results; default RUN/interpolation.")
     ] = None,
     resolution: Resolution = None,
-    threshold: Threshold = None,
+    probability: Probability = None,
     size: Size = 192,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -64,12 +64,12 @@ def interpolate(
         seed=seed,
         overwrite=overwrite,
         resolution=resolution,
-        threshold=threshold,
+        probability=probability,
     )
     typer.echo(f"{report.summary()}; see {latent_sheet(report.out, size)}")
 
 
-@app.command()
+@app.command(cls=SurfaceCommand)
 def sample_grid(
     model: Run,
     rows: Annotated[int, typer.Option(min=1, help="Meshes from top to bottom.")] = 4,
@@ -86,7 +86,7 @@ def sample_grid(
         Path | None, typer.Option(help="Folder of the results; default RUN/sample-grid.")
     ] = None,
     resolution: Resolution = None,
-    threshold: Threshold = None,
+    probability: Probability = None,
     size: Size = 192,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -105,7 +105,7 @@ def sample_grid(
         seed=seed,
         overwrite=overwrite,
         resolution=resolution,
-        threshold=threshold,
+        probability=probability,
     )
     typer.echo(f"{report.summary()}; see {latent_sheet(report.out, size)}")
 

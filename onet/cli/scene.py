@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, app
-from onet.cli.surface import ModeOption, PrecisionOption, Run, Simplify, Threshold
+from onet.cli.surface import ModeOption, PrecisionOption, Probability, Run, Simplify, SurfaceCommand
 
 
-@app.command()
+@app.command(cls=SurfaceCommand)
 def scene(
     model: Run,
     cloud: Annotated[Path, typer.Argument(help="Point cloud of any extent and size.")],
@@ -29,7 +29,7 @@ def scene(
         float, typer.Option(help="Part of a window that it shares with the next, up to 0.5.")
     ] = 0.25,
     resolution: Annotated[int | None, typer.Option(help="Cells along a window's edge.")] = None,
-    threshold: Threshold = None,
+    probability: Probability = None,
     mode: ModeOption = None,
     precision: PrecisionOption = None,
     simplify: Simplify = None,
@@ -54,7 +54,7 @@ def scene(
             memory=memory,
             seed=seed,
             resolution=resolution,
-            threshold=threshold,
+            probability=probability,
             mode=mode.value if mode else None,
             precision=precision.value if precision else None,
             simplify=simplify,

@@ -1,4 +1,4 @@
-"""The command that chooses the threshold of a trained network."""
+"""The command that chooses the probability on the surface of a trained network."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def threshold(
     apply: Annotated[
         bool,
         typer.Option(
-            "--apply", help="Use the best threshold whenever this run folder is loaded from now on."
+            "--apply",
+            help="Use the best probability whenever this run folder is loaded from now on.",
         ),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; default the run folder.")
     ] = None,
 ) -> None:
-    """Find the threshold with the highest IoU on the validation split.
+    """Find the probability on the surface with the highest IoU on the validation split.
 
     Writes threshold.json, threshold.csv and threshold.png.
     """
@@ -57,9 +58,9 @@ def threshold(
         data=data,
         split=split,
         limit=limit,
-        thresholds=at or GRID,
+        probabilities=at or GRID,
         meshes=meshes,
-        mesh_thresholds=mesh_at or MESH_GRID,
+        mesh_probabilities=mesh_at or MESH_GRID,
         samples=samples,
         seed=seed,
         out=out,

@@ -10,10 +10,12 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class AdversarialSettings(BaseModel):
-    """How a model with a discriminator is trained; see `onet.adversarial.trainer.Rules`.
+    """How a model with a discriminator is trained.
+
+    See `onet.adversarial.trainer.AdversarialOptions`.
 
     The optimiser, its learning rate, the moving average and clipping are those of the section
-    `training`; clipping concerns each player by itself.
+    `training`; clipping concerns each network by itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +31,7 @@ class AdversarialSettings(BaseModel):
     discriminator_rate: float = Field(
         default=1.0, gt=0, description="Its learning rate, as a multiple of the generator's."
     )
-    same_latent: bool = Field(default=True, description="Both players see the same codes.")
+    same_latent: bool = Field(default=True, description="Both networks see the same codes.")
     weight: NonNegative = Field(
         default=1.0, description="Of the adversarial loss beside that of an autoencoder."
     )

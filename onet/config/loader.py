@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from onet.config.renamed_keys import RENAMED, with_present_names
 from onet.config.schema import Config
 from onet.errors import ConfigError
 from onet.mistaken import mistaken_for
@@ -57,7 +58,8 @@ def load_config(
     else:
         layers = _chain(_find(config), (), {})
     result = Config()
-    for source, layer in [*layers, *_overrides(overrides)]:
+    for source, given in [*layers, *_overrides(overrides)]:
+        layer = with_present_names(given, source)
         _check_keys(layer, source)
         tree = _merge(tree, layer)
         try:
@@ -69,7 +71,7 @@ def load_config(
 
 def parse_config(text: str, source: str) -> Config:
     """Read a complete configuration from YAML or JSON text; `source` names it in errors."""
-    tree = _parse(text, source)
+    tree = with_present_names(_parse(text, source), source)
     _check_keys(tree, source)
     try:
         return Config.model_validate(tree)
@@ -78,7 +80,7 @@ def parse_config(text: str, source: str) -> Config:
 
 
 def with_changes(section: S, changes: dict[str, Any], source: str) -> S:
-    """A section with other values for some keys, checked as if they came from a file.
+    """Return a section with other values for some keys, checked as if they came from a file.
 
     Raises:
         ConfigError: an unknown key or an unfit value; the message begins with `source`.
@@ -90,7 +92,7 @@ def with_changes(section: S, changes: dict[str, Any], source: str) -> S:
 
 
 def _find(path: str | os.PathLike[str]) -> Path:
-    """The file that is meant on the command line: as named, or a packaged one."""
+    """Return the file that is meant on the command line: as named, or a packaged one."""
     path = Path(path)
     if path.is_file():
         return path
@@ -114,7 +116,7 @@ def _names() -> list[str]:
 
 
 def _packaged(name: str) -> Path | None:
-    """The packaged configuration called `name` (`pointcloud` or `pointcloud.yaml`)."""
+    """Return the packaged configuration called `name` (`pointcloud` or `pointcloud.yaml`)."""
     from onet.resources import configs_dir
 
     stem = name.removesuffix(".yaml")
@@ -122,7 +124,7 @@ def _packaged(name: str) -> Path | None:
 
 
 def _parent(name: str, heir: Path) -> Path:
-    """The file that `heir` inherits from: beside it, with or without the suffix, or packaged.
+    """Return the file that `heir` inherits from: beside it, with or without suffix, or packaged.
 
     A file that inherits from its own name means the packaged configuration of that name.
     """
@@ -145,7 +147,7 @@ _Layers = dict[str, dict[str, Any]]
 def _chain(
     path: Path, seen: tuple[Path, ...], done: dict[Path, _Layers]
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The layers of `path` and of what it inherits from, the most basic first.
+    """Return the layers of `path` and of what it inherits from, the most basic first.
 
     Args:
         path: a file.
@@ -201,7 +203,7 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 
 
 def _checked(tree: Any, source: str) -> dict[str, Any]:
-    """A mapping whose keys are text all the way down."""
+    """Return a mapping whose keys are text all the way down."""
     if tree is None:
         return {}
     if not isinstance(tree, dict):
@@ -246,7 +248,7 @@ def _change(key: Any, value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """The value as YAML would give it: paths as text, numbers of NumPy as those of Python."""
+    """Return the value as YAML gives it: paths as text, numbers of NumPy as those of Python."""
     if depth > DEEPEST:
         raise ConfigError(f"overrides: nested more than {DEEPEST} times; write less deeply")
     if isinstance(value, os.PathLike):
@@ -296,8 +298,9 @@ def _check_keys(layer: dict[str, Any], source: str) -> None:
 
 
 def _suggest(name: str, siblings: list[str]) -> str:
-    """A key of the same name in another section; failing that, the nearest sibling."""
-    elsewhere = [key for key in _dotted_keys(Config, "") if key.rpartition(".")[2] == name]
+    """Return a key of the same name in another section; failing that, the nearest sibling."""
+    known = {key: key for key in _dotted_keys(Config, "")} | RENAMED
+    elsewhere = [now for key, now in known.items() if key.rpartition(".")[2] == name]
     return f"did you mean {elsewhere[0]!r}?" if elsewhere else nearest(name, siblings)
 
 
@@ -331,5 +334,5 @@ def _explain(error: ValidationError, source: str) -> str:
 
 
 def _short(value: Any) -> str:
-    """The value as Python writes it, of long ones the beginning and the end."""
+    """Return the value as Python writes it, of long ones the beginning and the end."""
     return _repr.repr(value)

@@ -9,15 +9,18 @@ are checked when the part is built, so a new part needs no change here. No torch
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Section = dict[str, Any]
 PositiveInt = Annotated[int, Field(gt=0, lt=2**31)]
 """A number of things; the bounds further down keep what a file asks for within what there is."""
+
+_RENAMED = "generation.threshold is called probability now"
 
 Processes = Annotated[int, Field(gt=0, le=4096)]
 
@@ -184,15 +187,15 @@ class TrainingConfig(_Strict):
 
 
 class GenerationConfig(_Strict):
-    """How surfaces are taken from a trained field. Validation uses the same threshold."""
+    """How surfaces are taken from a trained field. Validation uses the same probability."""
 
     resolution: PositiveInt = Field(
         default=128,
         le=2**14,
         description="Cells along each edge of the extraction grid at its finest level.",
     )
-    threshold: float = Field(
-        default=0.2, gt=0, lt=1, description="Probability above which a point counts as inside."
+    probability: float = Field(
+        default=0.2, gt=0, lt=1, description="On the surface: a point counts as inside above it."
     )
     padding: float = Field(
         default=0.1,
@@ -239,10 +242,25 @@ class GenerationConfig(_Strict):
         "and 3/4, as an attribute `uncertainty`; ply and glb keep it.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_present_names(cls, values: Any) -> Any:
+        """Take `threshold`, as `probability` was called; files are renamed before."""
+        if not isinstance(values, dict) or "threshold" not in values or "probability" in values:
+            return values
+        warnings.warn(_RENAMED, DeprecationWarning, stacklevel=3)
+        return {"probability" if key == "threshold" else key: v for key, v in values.items()}
+
+    @property
+    def threshold(self) -> float:
+        """Former name of `probability`."""
+        warnings.warn(_RENAMED, DeprecationWarning, stacklevel=2)
+        return self.probability
+
     @property
     def level(self) -> float:
-        """Logit of the threshold."""
-        return math.log(self.threshold / (1 - self.threshold))
+        """Logit of the probability on the surface."""
+        return math.log(self.probability / (1 - self.probability))
 
 
 class EvaluationConfig(_Strict):
@@ -271,5 +289,5 @@ class Config(_Strict):
     )
 
     def to_yaml(self) -> str:
-        """All keys, defaults included, as YAML; read back it gives an equal `Config`."""
+        """Return all keys, defaults included, as YAML; read back it gives an equal `Config`."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)

@@ -7,11 +7,12 @@ from typing import Any
 from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
-from onet.data.store import POINTS, Store
+from onet.data.store import Store
+from onet.data.store_folder import POINTS
 
 
 def build_input(config: Config) -> Any:
-    """The observation that `data.input` describes.
+    """Return the observation that `data.input` describes.
 
     Raises:
         ConfigError: unknown type or option.
@@ -20,7 +21,7 @@ def build_input(config: Config) -> Any:
 
 
 def build_datasets(config: Config) -> dict[str, ShapeDataset]:
-    """The datasets `train` and `val`.
+    """Return the datasets `train` and `val`.
 
     Raises:
         ConfigError: unknown input or option of it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,17 +15,18 @@ from PIL import Image
 from onet.data import integrity
 from onet.data.lists import list_lines
 from onet.data.repair import remake
-from onet.data.store import (
+from onet.data.store import Item, Store
+from onet.data.store_folder import (
     CAMERAS,
+    METADATA,
     NEAR_SURFACE,
     POINTCLOUD,
     POINTS,
     RECORD,
     RENDERINGS,
     VOXELS,
-    Item,
-    Store,
     read_metadata,
+    read_record,
 )
 from onet.errors import DataError
 from onet.geometry.cameras import read_cameras
@@ -89,7 +89,7 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
     try:
         read_metadata(store.root)
     except DataError as error:
-        problems.append(_problem(error, store.root / "metadata.yaml", "", "correct or delete it"))
+        problems.append(_problem(error, store.root / METADATA, "", "correct or delete it"))
     for category in store.categories:
         folder = store.root / category
         models = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -159,7 +159,7 @@ def _check_lists(folder: Path, models: set[str]) -> Iterator[Problem]:
 def _read_record(item: Item) -> dict[str, Any] | None:
     """`item.json`, or None where it is missing or damaged."""
     try:
-        record: dict[str, Any] = json.loads((item.path / RECORD).read_text(encoding="utf-8"))
+        record = read_record(item.path)
         record["settings"]["padding"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -181,7 +181,7 @@ def _advise(
     root: Path,
     own: bool,
 ) -> Iterator[Problem]:
-    """The problems of an item with remedies that mend them."""
+    """Yield the problems of an item with remedies that mend them."""
     for problem in problems:
         name = Path(problem.file).relative_to(item.path).parts[0]
         optional = record is not None and name not in [*integrity.CORE, *record.get("extras", {})]
@@ -198,7 +198,7 @@ def _check_item(item: Item, own: bool, padding: float) -> Iterator[Problem]:
     if own:
         record = item.path / RECORD
         try:
-            padding = float(json.loads(record.read_text(encoding="utf-8"))["settings"]["padding"])
+            padding = float(read_record(item.path)["settings"]["padding"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"is missing or damaged ({type(error).__name__}): the item is unfinished"
             yield Problem(str(record), "", message, AGAIN)
@@ -295,6 +295,6 @@ def _check_normals(item: Item) -> Iterator[Problem]:
 
 
 def _problem(error: DataError, path: Path, field: str, remedy: str) -> Problem:
-    """An error's text without the path in front and the remedy behind."""
+    """Return an error's text without the path in front and the remedy behind."""
     text = str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
     return Problem(str(path), field, text, remedy)

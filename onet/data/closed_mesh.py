@@ -74,7 +74,7 @@ def trust_mesh(
     mesh: trimesh.Trimesh,  # in the source frame
     name: str,
 ) -> ClosedMesh:
-    """A mesh that is closed already, as it is.
+    """Return a mesh that is closed already, as it is.
 
     Raises:
         DataError: it is not watertight.

@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from onet.data.inputs import Arrays, Input
 from onet.data.inputs.tensors import to_tensors
-from onet.data.store import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS
 from onet.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)

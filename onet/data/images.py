@@ -32,7 +32,7 @@ _LARGEST_LABEL = 100
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
-    """The picture in a file, upright (EXIF), as 8-bit RGB, or as RGBA where it has transparency.
+    """Return the picture in a file, upright (EXIF), as 8-bit RGB, or RGBA if it has transparency.
 
     Any mode: palette, grayscale, 16-bit, floating point, CMYK, with and without transparency. Of
     several frames the first is taken.
@@ -45,7 +45,7 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def _open(path: str | os.PathLike[str]) -> Image.Image:
-    """The picture in a file, upright, in its own mode."""
+    """Return the picture in a file, upright, in its own mode."""
     path = Path(path)
     if path.exists() and (what := mistaken_for(path)):
         raise DataError(f"{path}: {what}")
@@ -66,7 +66,7 @@ def _open(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
-    """A picture of any mode as 8-bit RGB, or RGBA where it has transparency.
+    """Return a picture of any mode as 8-bit RGB, or RGBA where it has transparency.
 
     Whole numbers of 16 bits go from 0 to 65535, or to 255 where none is larger. Floating point
     values go from 0 to 1, 255 or 65535, whichever `float_range` finds; what lies outside, as
@@ -93,7 +93,7 @@ def to_rgb(image: Image.Image, name: str = "image") -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """A picture of one channel in 16 or 32 bits as (H, W) uint8."""
+    """Return a picture of one channel in 16 or 32 bits as (H, W) uint8."""
     values = np.array(image, dtype=np.float32)
     if not np.isfinite(values).all():
         raise DataError(f"{name}: has pixels that are NaN or infinite; repair it")
@@ -169,7 +169,7 @@ def read_mask(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def mask_of(image: Image.Image, name: str = "mask") -> Image.Image:
-    """An open picture as a mask, 8-bit: white is the object.
+    """Return an open picture as a mask, 8-bit: white is the object.
 
     The alpha of a picture that is cut out is its mask. Of two values, of which one is 0 (or black),
     the other is the object whatever it is: 1 in masks that were never multiplied by 255, any label
@@ -202,7 +202,7 @@ def _is_cut_out(
     alpha: NDArray[np.uint8],  # (H, W)
     gray: bool,
 ) -> bool:
-    """Whether this is a picture of the object itself, cut out by its alpha, and no mask in it."""
+    """Return whether this is a picture of the object, cut out by its alpha, and no mask in it."""
     visible = pixels[alpha >= 128]
     if alpha.min() == alpha.max() or not len(visible):
         return False
@@ -214,7 +214,7 @@ def _colored(
     shade: NDArray[np.uint8],  # (H, W)
     name: str,
 ) -> NDArray[np.uint8]:
-    """The shade of a coloured mask: white where it is not black, if it has one colour beside."""
+    """Return the shade of a coloured mask: white where not black, if it has one colour beside."""
     packed = pixels.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
     colors = np.unique(packed)
     if len(colors) == 2 and colors[0] == 0:
@@ -233,7 +233,7 @@ def _colored(
 
 
 def _white(shade: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """A mask whose object is white, of one whose object may be a label."""
+    """Return a mask whose object is white, of one whose object may be a label."""
     counts = np.bincount(shade.ravel(), minlength=256)
     values = np.flatnonzero(counts)
     if values[-1] == 1 or (len(values) == 2 and values[0] == 0):
@@ -258,7 +258,7 @@ def read_image(
     mask: str | os.PathLike[str] | None = None,
     size: int = IMAGE_SIZE,
 ) -> NDArray[np.float32]:
-    """A user's photograph as an observation: (3, size, size) float32 RGB in [0, 1].
+    """Return a user's photograph as an observation: (3, size, size) float32 RGB in [0, 1].
 
     With a mask or transparency the rest becomes white, and the object fills the square up to
     `MARGIN`. Without, the whole picture is used, padded with white to a square.
@@ -282,7 +282,7 @@ def fit_image(
     size: int = IMAGE_SIZE,
     name: str = "image",
 ) -> NDArray[np.float32]:
-    """An open picture as an observation; see `read_image`."""
+    """Return an open picture as an observation; see `read_image`."""
     image = to_rgb(image, name)
     if mask is not None:
         _refuse_other_size(image, mask, name)
@@ -334,7 +334,7 @@ def _say_inverted(mask: Image.Image, name: str) -> None:
 
 
 def resize_image(image: Image.Image, size: int = IMAGE_SIZE) -> NDArray[np.float32]:
-    """A rendering as an observation, as published: composited on white, stretched to the square."""
+    """Return a rendering as an observation, as published: on white, stretched to the square."""
     return _to_array(_on_white(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
@@ -344,7 +344,7 @@ def random_resized_crop(
     size: int = IMAGE_SIZE,
     scale: tuple[float, float] = (0.75, 1.0),
 ) -> NDArray[np.float32]:
-    """A random square part as an observation: the published augmentation.
+    """Return a random square part as an observation: the published augmentation.
 
     The part has a share of the picture's area uniform in `scale`, and the aspect ratio 1.
     """
@@ -358,7 +358,7 @@ def random_resized_crop(
 
 
 def image_of(array: ArrayLike, name: str = "image") -> Image.Image:
-    """An array (H, W), (H, W, 3) or (H, W, 4), uint8, bool or float in [0, 1], as a picture.
+    """Return an array (H, W), (H, W, 3) or (H, W, 4), uint8, bool or float in [0, 1], as a picture.
 
     Colours may come first too, (3, H, W) or (4, H, W), as torchvision has them. Floats may
     overshoot by a quarter, and are clipped.
@@ -394,7 +394,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _shrunk(image: Image.Image) -> Image.Image:
-    """A strip, thousands of times longer than wide, made smaller, as its square fits no memory."""
+    """Return a strip thousands of times longer than wide smaller, as its square fits no memory."""
     edge = max(image.size)
     most = max(_LARGEST_SQUARE, 2 * image.width * image.height)
     if edge**2 <= most:

@@ -17,7 +17,8 @@ from typing import Any
 
 from PIL import Image
 
-from onet.data.store import (
+from onet.data.store import Item
+from onet.data.store_folder import (
     CAMERAS,
     MESH,
     NEAR_SURFACE,
@@ -25,7 +26,6 @@ from onet.data.store import (
     POINTS,
     RENDERINGS,
     VOXELS,
-    Item,
 )
 from onet.errors import DataError
 from onet.geometry.cameras import read_cameras

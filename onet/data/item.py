@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -14,12 +13,12 @@ import numpy as np
 
 from onet.data import integrity
 from onet.data.closed_mesh import ClosedMesh, close_mesh
+from onet.data.mesh_files import MeshFile
 from onet.data.parts import PARTS, PARTS_KEY, Part, Shape
 from onet.data.settings import PrepareSettings
-from onet.data.sources import Source
-from onet.data.store import MESH, POINTCLOUD, POINTS, RECORD, write_pointcloud, write_points
+from onet.data.store import write_pointcloud, write_points
+from onet.data.store_folder import MESH, POINTCLOUD, POINTS, RECORD, read_record, write_record
 from onet.errors import DataError, StorageError
-from onet.files import replacing
 from onet.geometry.inside import contains
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.sampling import sample_box, sample_surface
@@ -37,7 +36,7 @@ class ItemPlan:
     """What is to be done for one item.
 
     Attributes:
-        source: the mesh file.
+        mesh_file: the mesh file.
         folder: of the item.
         settings: of points and mesh.
         wanted: the parts that are asked for besides.
@@ -47,7 +46,7 @@ class ItemPlan:
         damaged: files that are not as they were written, with what is wrong.
     """
 
-    source: Source
+    mesh_file: MeshFile
     folder: Path
     settings: PrepareSettings
     wanted: list[Part]
@@ -61,13 +60,13 @@ class ItemPlan:
 
 
 def plan_item(
-    source: Source, folder: Path, settings: PrepareSettings, wanted: list[Part]
+    mesh_file: MeshFile, folder: Path, settings: PrepareSettings, wanted: list[Part]
 ) -> ItemPlan:
     """Return what is missing of an item; what an earlier run finished is hashed."""
-    plan = ItemPlan(source, folder, settings, wanted)
+    plan = ItemPlan(mesh_file, folder, settings, wanted)
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if settings.overwrite or not _same_origin(source.path, settings, record):
+        record = read_record(folder)
+        if settings.overwrite or not _same_origin(mesh_file.path, settings, record):
             return plan.anew()
         if damaged := _damaged(folder, integrity.CORE, record):
             return replace(plan.anew(), damaged=damaged)
@@ -89,8 +88,8 @@ def _same_origin(path: Path, settings: PrepareSettings, record: dict[str, Any]) 
 
 def _source_hashes(path: Path, record: dict[str, Any]) -> dict[str, str]:
     """Return the hashes of the files that an item was made of, by their names beside the mesh."""
-    source = record["source"]
-    return {path.name: source["sha256"]} | source.get(SIDE_FILES, {})
+    made_of = record["source"]
+    return {path.name: made_of["sha256"]} | made_of.get(SIDE_FILES, {})
 
 
 def _damaged(folder: Path, names: Iterable[str], record: dict[str, Any]) -> dict[str, str]:
@@ -120,7 +119,7 @@ def prepare_item(plan: ItemPlan) -> dict[str, Any]:
 def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
     """Read the mesh, close it, write what is missing, and at last the record."""
     start = time.monotonic()
-    path, settings, missing = plan.source.path, plan.settings, plan.missing
+    path, settings, missing = plan.mesh_file.path, plan.settings, plan.missing
     colors = any(part.needs_colors for part in missing)
     mesh = load_mesh(path, colors=colors, data=path.read_bytes())
     read = mesh.metadata["sources"]  # hashes of what was parsed, whatever the files hold by now
@@ -129,13 +128,13 @@ def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
     closed = None
     if plan.record is None or any(part.needs_closed_mesh for part in missing):
         closed = close_mesh(mesh, str(path), settings.resolution, settings.thickness)
-    shape = Shape(plan.source.name, mesh, closed, settings.padding)
+    shape = Shape(plan.mesh_file.name, mesh, closed, settings.padding)
     record = plan.record if plan.record is not None else _write_core(plan, shape)
     _write_parts(plan, shape, record)
     if side := {name: digest for name, digest in read.items() if name != path.name}:
         record["source"][SIDE_FILES] = record["source"].get(SIDE_FILES, {}) | side
     record["seconds"] = round(time.monotonic() - start, 3)
-    return write_record(plan, record)
+    return finish_record(plan, record)
 
 
 def _changed(known: Mapping[str, str], read: Mapping[str, str]) -> bool:
@@ -145,7 +144,7 @@ def _changed(known: Mapping[str, str], read: Mapping[str, str]) -> bool:
 def _discard(folder: Path) -> None:
     """Delete the record of an item, and the parts that it says were made with it."""
     try:
-        made = {*json.loads((folder / RECORD).read_text(encoding="utf-8"))[PARTS_KEY]}
+        made = {*read_record(folder)[PARTS_KEY]}
     except (OSError, ValueError, KeyError, TypeError):
         made = set()
     (folder / RECORD).unlink(missing_ok=True)
@@ -159,10 +158,10 @@ def _write_core(plan: ItemPlan, shape: Shape) -> dict[str, Any]:
     closed, settings, folder = shape.require_closed(), plan.settings, plan.folder
     mesh, frame = closed.mesh, closed.frame
     _discard(folder)
-    rng = np.random.default_rng([settings.seed, zlib.crc32(plan.source.name.encode())])
+    rng = np.random.default_rng([settings.seed, zlib.crc32(plan.mesh_file.name.encode())])
     points = sample_box(settings.points, settings.padding, rng).astype(np.float16)
     occupancies = contains(mesh, points.astype(np.float32))
-    _check_both(occupancies, plan.source.path)
+    _check_both(occupancies, plan.mesh_file.path)
     surface, normals, _ = sample_surface(mesh, settings.surface, rng)
     stored, note = _simplified(mesh, settings.stored_faces)
 
@@ -180,11 +179,11 @@ def _new_record(plan: ItemPlan, original: trimesh.Trimesh, closed: ClosedMesh) -
     from onet.geometry.topology import topology
 
     return {
-        "category": plan.source.category,
-        "model": plan.source.model,
+        "category": plan.mesh_file.category,
+        "model": plan.mesh_file.model,
         "source": {
-            "file": plan.source.file,
-            "sha256": original.metadata["sources"][plan.source.path.name],
+            "file": plan.mesh_file.file,
+            "sha256": original.metadata["sources"][plan.mesh_file.path.name],
             "faces": len(original.faces),
             "vertices": len(original.vertices),
             "closed": topology(original).watertight,
@@ -225,14 +224,14 @@ def _write_parts(plan: ItemPlan, shape: Shape, record: dict[str, Any]) -> None:
     made = record.get(PARTS_KEY, {})
     kept = {name: settings for name, settings in made.items() if name not in missing}
     if kept != made:
-        _write_json(plan.folder / RECORD, record | {PARTS_KEY: kept})
+        write_record(plan.folder, record | {PARTS_KEY: kept})
     for part in plan.missing:
         part.write(plan.folder, shape)
     if plan.wanted:
         record[PARTS_KEY] = kept | missing
 
 
-def write_record(plan: ItemPlan, record: dict[str, Any]) -> dict[str, Any]:
+def finish_record(plan: ItemPlan, record: dict[str, Any]) -> dict[str, Any]:
     """Write `item.json` with sizes and hashes: those of new files, and for the others known ones.
 
     Parts that were neither made nor verified, of versions that recorded no hashes, get none.
@@ -246,10 +245,5 @@ def write_record(plan: ItemPlan, record: dict[str, Any]) -> dict[str, Any]:
         for name in [*integrity.CORE, *record.get(PARTS_KEY, {})]
         if name in verified
     }
-    _write_json(plan.folder / RECORD, record)
+    write_record(plan.folder, record)
     return record
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -18,7 +18,7 @@ from onet.names import checked_path
 
 
 def read_list(path: Path) -> list[str]:
-    """The names in a list, in its order.
+    """Return the names in a list, in its order.
 
     Bytes that are not UTF-8 stay what they are in the name of a file.
 
@@ -55,5 +55,5 @@ def write_list(path: Path, names: Iterable[str]) -> None:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether there is a folder of that name, blanks included, which Windows leaves out."""
+    """Return whether there is a folder of that name, blanks included, which Windows leaves out."""
     return os.name != "nt" and os.path.isdir(path)

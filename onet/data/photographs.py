@@ -47,7 +47,7 @@ class Photograph:
 
 
 def find_photographs(root: Path) -> list[Photograph] | None:
-    """The photographs of a collection by category and name; None where `root` is none of these.
+    """Return the photographs of a collection by category and name; None where `root` is none.
 
     Raises:
         DataError: the collection is damaged or empty, or files that it names are absent.

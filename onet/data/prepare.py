@@ -29,23 +29,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from onet.data import integrity
-from onet.data.item import ItemPlan, plan_item, prepare_item, write_record
-from onet.data.parts import wanted_parts
-from onet.data.settings import PrepareSettings
-from onet.data.sources import (
-    FAILURES,
+from onet.data.item import ItemPlan, finish_record, plan_item, prepare_item
+from onet.data.mesh_files import (
+    MeshFile,
     Selection,
-    Source,
     Unread,
     read_listing,
     select_meshes,
     summary,
 )
+from onet.data.parts import wanted_parts
+from onet.data.settings import PrepareSettings
 from onet.data.splits import SPLITS, assign_splits, write_splits
-from onet.data.store import METADATA, read_metadata
+from onet.data.store_folder import FAILURES, read_metadata, write_metadata
 from onet.errors import DataError, StorageError
 from onet.files import replacing
 from onet.locks import hold, writer
@@ -110,7 +107,7 @@ def prepare(
     progress: Progress | None = None,
     **changes: Any,
 ) -> PrepareReport:
-    """Prepare all meshes below a folder for training; see `onet.data.store` for what is written.
+    """Prepare all meshes below a folder for training; see `onet.data.store_folder` for the files.
 
     Args:
         meshes: folder of meshes in the formats that `docs/data.md` lists.
@@ -132,8 +129,8 @@ def prepare(
     hold(store)
     selection = select_meshes(root, store, settings, listed)
     report = _begin(root, store, selection)
-    plans = _plan_items(selection.sources, store, settings)
-    report.kept = len(selection.sources) - len(plans)
+    plans = _plan_items(selection.mesh_files, store, settings)
+    report.kept = len(selection.mesh_files) - len(plans)
     memory = memory_needed(settings.resolution)
     outcomes = run_tasks(prepare_item, plans, workers, scheduler, _name, "prepare", memory)
     _report_items(outcomes, report)
@@ -162,19 +159,21 @@ def _begin(root: Path, store: Path, selection: Selection) -> PrepareReport:
     return report
 
 
-def _plan_items(sources: list[Source], store: Path, settings: PrepareSettings) -> list[ItemPlan]:
+def _plan_items(
+    mesh_files: list[MeshFile], store: Path, settings: PrepareSettings
+) -> list[ItemPlan]:
     """Return what is to be done for items that are not finished; all cores hash their files.
 
     Records of earlier versions, without sizes and hashes, get them once the files are verified.
     """
     wanted = wanted_parts(settings)
 
-    def plan(source: Source) -> ItemPlan:
-        return plan_item(source, store / source.category / source.model, settings, wanted)
+    def plan(mesh_file: MeshFile) -> ItemPlan:
+        return plan_item(mesh_file, store / mesh_file.category / mesh_file.model, settings, wanted)
 
     pool = ThreadPoolExecutor(cores())
     try:
-        plans = list(pool.map(plan, sources))
+        plans = list(pool.map(plan, mesh_files))
     finally:
         pool.shutdown(cancel_futures=True)
     unfinished = []
@@ -184,12 +183,12 @@ def _plan_items(sources: list[Source], store: Path, settings: PrepareSettings) -
         if item.record is None or item.missing:
             unfinished.append(item)
         elif not item.record.get(integrity.FILES):
-            write_record(item, item.record)
+            finish_record(item, item.record)
     return unfinished
 
 
 def _name(plan: ItemPlan) -> str:
-    return plan.source.name
+    return plan.mesh_file.name
 
 
 def _report_items(
@@ -206,7 +205,7 @@ def _report_items(
             if isinstance(outcome, StorageError):
                 raise outcome  # no other item would do better
             if isinstance(outcome, Exception):
-                report.fail(plan.source.file, _reason(outcome, plan.source.path))
+                report.fail(plan.mesh_file.file, _reason(outcome, plan.mesh_file.path))
             else:
                 report.prepared += 1
     report.failures.sort(key=lambda failure: failure.file)
@@ -235,9 +234,11 @@ def _write_lists(
     """Write split lists and metadata; returns the number of items of each category and split."""
     failed = {failure.file for failure in failures}
     result = {}
-    for category in sorted({source.category for source in selection.sources}):
+    for category in sorted({mesh_file.category for mesh_file in selection.mesh_files}):
         assigned = _assign(category, selection, settings)
-        kept = {source.model: split for source, split in assigned if source.file not in failed}
+        kept = {
+            mesh_file.model: split for mesh_file, split in assigned if mesh_file.file not in failed
+        }
         counts = Counter(kept.values())
         result[category] = {split: counts[split] for split in SPLITS}
         if kept:
@@ -245,20 +246,19 @@ def _write_lists(
     metadata = read_metadata(store)
     for category in result:
         metadata.setdefault(category, {"id": category, "name": category})
-    with replacing(store / METADATA) as temporary:
-        temporary.write_text(yaml.safe_dump(metadata, sort_keys=True), encoding="utf-8")
+    write_metadata(store, metadata)
     return result
 
 
 def _assign(
     category: str, selection: Selection, settings: PrepareSettings
-) -> list[tuple[Source, str]]:
+) -> list[tuple[MeshFile, str]]:
     """Return the split of each mesh of a category.
 
     Failed ones take part in the draw, so that repairing one of them later moves no other item to
     another split.
     """
-    members = [source for source in selection.sources if source.category == category]
+    members = [mesh_file for mesh_file in selection.mesh_files if mesh_file.category == category]
     given, groups = selection.splits, selection.groups
     drawn = {s.model: groups[s.name] for s in members if s.file not in given}
     splits = assign_splits(drawn, settings.split, settings.seed, category)

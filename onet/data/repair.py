@@ -9,7 +9,8 @@ from typing import Any
 from onet.data import integrity
 from onet.data.parts import PARTS
 from onet.data.settings import PrepareSettings
-from onet.data.store import RECORD, Item
+from onet.data.store import Item
+from onet.data.store_folder import RECORD
 from onet.names import printable
 
 CHOICES = "with the --split, --listing, --category and --max-per-category that it had, if any"
@@ -44,7 +45,7 @@ def remake(item: Item, name: str, record: dict[str, Any] | None, root: Path) -> 
 
 
 def command(record: dict[str, Any], root: Path) -> str:
-    """The command that prepares an item with the settings that its record tells.
+    """Return the command that prepares an item with the settings that its record tells.
 
     MESHES stands for the folder of meshes, which the record does not tell.
     """
@@ -63,5 +64,5 @@ def command(record: dict[str, Any], root: Path) -> str:
 
 
 def _word(value: Any) -> str:
-    """A value from a record, which may be anybody's, as one word of a command."""
+    """Return a value from a record, which may be anybody's, as one word of a command."""
     return shlex.quote(printable(str(value)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from onet.data.lists import write_list
-from onet.data.store import SPLITS
+from onet.data.store_folder import SPLITS, list_file
 from onet.errors import DataError
 
 Fractions = tuple[float, float, float]
@@ -41,7 +41,7 @@ def assign_splits(
     seed: int = 0,
     category: str = "",
 ) -> dict[str, str]:
-    """A split for each model of one category; all models of a group get the same.
+    """Return a split for each model of one category; all models of a group get the same.
 
     Groups are taken from the largest to the smallest, equal ones in random order, each to the split
     that lacks most models at that moment. With a group for each model this meets the fractions to
@@ -78,4 +78,4 @@ def write_splits(folder: Path, splits: Mapping[str, str]) -> None:
     """Write `train.lst`, `val.lst` and `test.lst` of one category, sorted, each atomically."""
     for split in SPLITS:
         names = [name for name, assigned in splits.items() if assigned == split]
-        write_list(folder / f"{split}.lst", names)
+        write_list(list_file(folder, split), names)

@@ -1,25 +1,10 @@
-"""The layout of prepared data on disk: that of the published Occupancy Networks download.
+"""Prepared data: the items of a store, read; files of points, written.
 
-    ROOT/metadata.yaml                      {category: {id, name}}
-    ROOT/CATEGORY/{train,val,test}.lst      one model name per line
-    ROOT/CATEGORY/MODEL/points.npz          points (N, 3) float16, occupancies (packed bits)
-    ROOT/CATEGORY/MODEL/pointcloud.npz      points, normals (M, 3) float16
-    ROOT/CATEGORY/MODEL/model_watertight.ply
-    ROOT/CATEGORY/MODEL/points_surface.npz  like points.npz, half of them near the surface
-    ROOT/CATEGORY/MODEL/model.binvox        occupancy grid of the unit cube
-    ROOT/CATEGORY/MODEL/img_choy2016/       pictures 000.jpg, ... and their cameras.npz
-    ROOT/CATEGORY/MODEL/item.json           how the item was made
-
-Points are in the unit frame; both npz files carry `loc` (3,) and `scale`, which take them to the
-source frame. Near-surface points, grid and pictures are there where they were asked for. The
-published ShapeNet download is read unchanged: `metadata.yaml`, the mesh and `item.json` are
-optional, occupancies may be packed or not, and float16 points are used as they are, without the
-jitter of 1e-4 that the published loader adds after the labels were computed.
+What lies where: see `onet.data.store_folder`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from collections.abc import Iterable
@@ -32,6 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.archives import read_member
 from onet.data.lists import read_list
+from onet.data.store_folder import (
+    CAMERAS,
+    MESH,
+    NEAR_SURFACE,
+    POINTCLOUD,
+    POINTS,
+    RECORD,
+    RENDERINGS,
+    SPLITS,
+    VOXELS,
+    list_file,
+    read_metadata,
+    read_record,
+)
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.cameras import Camera, read_cameras
@@ -41,22 +40,9 @@ from onet.geometry.voxels import read_voxels
 from onet.mistaken import mistaken_for
 from onet.names import checked_path, printable
 from onet.registry import nearest
-from onet.safe_yaml import read_yaml_file
-
-POINTS = "points.npz"
-POINTCLOUD = "pointcloud.npz"
-NEAR_SURFACE = "points_surface.npz"
-VOXELS = "model.binvox"
-RENDERINGS = "img_choy2016"
-CAMERAS = "cameras.npz"
-MESH = "model_watertight.ply"
-RECORD = "item.json"
-METADATA = "metadata.yaml"
-SPLITS = ("train", "val", "test")
 
 NAMED = 10  # absent models, in an error message
 _PREPARE_AGAIN = "delete it and prepare the item again with `onet prepare`"
-_METADATA_BYTES, _METADATA_VALUES = 2**23, 500_000
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -120,7 +106,7 @@ class Item:
         return f"{self.category}/{self.model}"
 
     def file(self, name: str) -> Path:
-        """The file or folder `name` of this item.
+        """Return the file or folder `name` of this item.
 
         Raises:
             DataError: the name, which may be that of a foreign configuration, leads elsewhere.
@@ -133,7 +119,7 @@ class Item:
         return self.path / MESH
 
     def array(self, file: str, key: str) -> NDArray[Any]:
-        """The array `key` of the npz `file` of this item, as stored; see `read_array`."""
+        """Return the array `key` of the npz `file` of this item, as stored; see `read_array`."""
         if (file, key) in self._arrays:
             return self._arrays[file, key]
         array = read_array(self.file(file), key)
@@ -195,7 +181,7 @@ class Item:
 
         path = self.path / RECORD
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_record(self.path)
             noise, padding = record["extras"][file]["noise"], record["settings"]["padding"]
         except (OSError, ValueError, KeyError, TypeError):
             raise DataError(
@@ -232,11 +218,11 @@ class Item:
         return distances
 
     def load_points(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """All query points (N, 3) float32 in the unit frame and their occupancies (N,) bool."""
+        """Return all query points (N, 3) float32, unit frame, and their occupancies (N,) bool."""
         return self.points().astype(np.float32), self.occupancies()
 
     def load_pointcloud(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """All surface points (M, 3) float32 in the unit frame and their unit normals (M, 3)."""
+        """Return all surface points (M, 3) float32, unit frame, and their unit normals (M, 3)."""
         points, normals = self.points(POINTCLOUD), self.array(POINTCLOUD, "normals")
         if normals.shape != points.shape:
             raise DataError(
@@ -246,25 +232,25 @@ class Item:
         return points.astype(np.float32), normals.astype(np.float32)
 
     def pictures(self, folder: str = RENDERINGS) -> list[Path]:
-        """The picture files of `folder`, by name.
+        """Return the picture files of `folder`, by name.
 
         Raises:
             DataError: there are none.
         """
         if folder not in self._pictures:
-            place = self.file(folder)
-            files = sorted(place.iterdir()) if place.is_dir() else []
+            directory = self.file(folder)
+            files = sorted(directory.iterdir()) if directory.is_dir() else []
             pictures = [f for f in files if f.suffix.lower() in _PICTURES and f.name[0] != "."]
             if not pictures:
                 raise DataError(
-                    f"{place}: no pictures; make them with `onet prepare --render`, or correct "
+                    f"{directory}: no pictures; make them with `onet prepare --render`, or correct "
                     "data.input.folder"
                 )
             self._pictures[folder] = pictures
         return self._pictures[folder]
 
     def cameras(self, folder: str = RENDERINGS) -> list[Camera]:
-        """The cameras of the pictures of `folder`, in their order, for points in the unit frame.
+        """Return the cameras of the pictures of `folder`, in order, for points in the unit frame.
 
         Raises:
             DataError: missing or damaged, or not as many as pictures.
@@ -282,7 +268,7 @@ class Item:
         return self._cameras[folder]
 
     def voxels(self, file: str = VOXELS) -> NDArray[np.bool_]:
-        """The grid (R, R, R) of the unit cube, indexed [x, y, z].
+        """Return the grid (R, R, R) of the unit cube, indexed [x, y, z].
 
         The cube is the unit cube whatever place the file gives, as in the published loader.
 
@@ -304,7 +290,7 @@ class Item:
         return full
 
     def frame(self) -> UnitFrame:
-        """The frame that takes this item's unit coordinates to the source frame."""
+        """Return the frame that takes this item's unit coordinates to the source frame."""
         loc = self.array(POINTS, "loc").astype(np.float64)
         scale = self.array(POINTS, "scale").astype(np.float64)
         if loc.shape != (3,) or scale.size != 1 or not (np.isfinite(loc).all() and scale > 0):
@@ -335,7 +321,7 @@ class Store:
         self.categories: list[str] = sorted(
             folder.name
             for folder in self.root.iterdir()
-            if folder.is_dir() and any((folder / f"{split}.lst").is_file() for split in SPLITS)
+            if folder.is_dir() and any(list_file(folder, split).is_file() for split in SPLITS)
         )
         if not self.categories:
             raise DataError(
@@ -348,13 +334,13 @@ class Store:
                 self.labels[name] = str(entry["name"])
 
     def names(self, category: str, split: str) -> list[str]:
-        """The model names that CATEGORY/SPLIT.lst gives, in its order.
+        """Return the model names that CATEGORY/SPLIT.lst gives, in its order.
 
         Raises:
             DataError: the list is missing or no text, or a name leads out of the category.
         """
         folder = self.root / checked_path(category, f"{self.root}: category")
-        path = folder / f"{checked_path(split, f'{folder}: split')}.lst"
+        path = list_file(folder, checked_path(split, f"{folder}: split"))
         try:
             return read_list(path)
         except FileNotFoundError:
@@ -365,7 +351,7 @@ class Store:
             ) from None
 
     def items(self, split: str, categories: Iterable[str] | None = None) -> list[Item]:
-        """The items of a split, in the order of the categories and of their lists.
+        """Return the items of a split, in the order of the categories and of their lists.
 
         Args:
             split: name of the lists to read: `train`, `val` or `test`.
@@ -386,7 +372,7 @@ class Store:
                     absent.append(f"{category}/{model}")
         if absent:
             lists = ", ".join(
-                str(self.root / name / f"{split}.lst")
+                str(list_file(self.root / name, split))
                 for name in dict.fromkeys(name.partition("/")[0] for name in absent)
             )
             named = ", ".join(map(printable, absent[:NAMED]))
@@ -403,26 +389,6 @@ class Store:
                 return folder
         known = sorted({*self.labels, *self.labels.values()})
         raise DataError(f"{self.root}: no category {category!r}; {nearest(category, known)}")
-
-
-def read_metadata(root: Path) -> dict[str, Any]:
-    """`metadata.yaml` of a store, or nothing where there is none.
-
-    Raises:
-        DataError: the file is not a mapping in YAML.
-    """
-    path = root / METADATA
-    if not path.is_file():
-        return {}
-    try:
-        content = read_yaml_file(path, _METADATA_BYTES, _METADATA_VALUES)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: {error}; correct or delete it") from None
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{path}: expected 'category: {{id: ..., name: ...}}' entries; correct or delete it"
-        )
-    return {str(key): value for key, value in content.items()}
 
 
 def write_points(

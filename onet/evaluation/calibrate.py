@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from onet.checkpoints.checkpoint import FOLDER, resolve_checkpoint
-from onet.data.store import NEAR_SURFACE, POINTS, Item, Store
+from onet.checkpoints.checkpoint import resolve_checkpoint
+from onet.checkpoints.run_folder import CALIBRATION, CALIBRATION_PICTURE, CHECKPOINTS
+from onet.data.store import Item, Store
+from onet.data.store_folder import NEAR_SURFACE, POINTS
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.evaluation.reliability import calibration_error
 from onet.inference.calibration import (
-    CALIBRATION,
     Calibration,
     Familiarity,
     code_numbers,
@@ -32,8 +33,6 @@ from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 
 logger = logging.getLogger(__name__)
-
-PICTURE = "calibration.png"
 
 KEYS = ("data", "items", "points", "seed", "version")
 """Of the entry `protocol` in calibration.json."""
@@ -81,11 +80,11 @@ def calibrate(
         ConfigError: a model that observes nothing, or numbers out of range.
     """
     checkpoint = resolve_checkpoint(run_dir)
-    if checkpoint.parent.name != FOLDER:
+    if checkpoint.parent.name != CHECKPOINTS:
         raise CheckpointError(f"{run_dir}: is not in a run folder; give one `onet train` wrote")
     _check_numbers(items, points, quantile)
     folder = checkpoint.parent.parent
-    hold(folder, below=(FOLDER,))
+    hold(folder, below=(CHECKPOINTS,))
     model = load(checkpoint, device)
     model.calibration = None
     if not model.input.conditions:
@@ -106,7 +105,7 @@ def calibrate(
     )
     _warn_if_worse(result, run_dir)
     if draw is not None:
-        draw(samples, scaling, folder / PICTURE)
+        draw(samples, scaling, folder / CALIBRATION_PICTURE)
     result.write(folder)
     return result
 

@@ -29,14 +29,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.data.store import POINTCLOUD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD
 from onet.errors import ConfigError, DataError
 from onet.evaluation.point_features import point_features, points_needed
 from onet.geometry.mesh_io import load_mesh, readable_suffixes
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Reconstructor, load
 from onet.locks import hold, writer
 from onet.metrics.birthday import birthday_test
@@ -46,6 +46,7 @@ from onet.metrics.set_metrics import Distance, pairwise_distances, set_metrics
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 
 GENERATED, REFERENCE = "generated", "reference"
 TRAINING, AGAIN = "training shapes", "reference again"
@@ -117,7 +118,7 @@ class DiversityReport:
         )
 
     def table(self) -> list[Row]:
-        """The scores as they fit on a screen."""
+        """Return the scores as they fit on a screen."""
         return [
             {
                 "set": row["set"],
@@ -389,7 +390,7 @@ def _nearest(paths: dict[str, Path], training: Sequence[Item], distances: Matrix
 def _score(
     sets: dict[str, Clouds], numbers: dict[Distance, int], workers: int | None
 ) -> tuple[dict[str, Row], Matrix]:
-    """The row of each set but the reference, and the distances of shapes sampled twice.
+    """Return the row of each set but the reference, and the distances of shapes sampled twice.
 
     Args:
         sets: of equal size, among them `REFERENCE` and `AGAIN`, the same shapes in the same order.
@@ -479,7 +480,7 @@ def _ordered(
 
 
 def _stacked(outcomes: Outcomes) -> Clouds:
-    """The clouds; the first exception is raised."""
+    """Return the clouds; the first exception is raised."""
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -493,6 +494,6 @@ def _path(shape: Path | Item) -> str:
 def _write(report: DiversityReport) -> None:
     titles = {key: f"{key} [{unit}]" for key, unit in UNITS.items()}
     named = [{titles.get(key, key): value for key, value in row.items()} for row in report.rows]
-    folder.write_csv(report.out / folder.DIVERSITY, ["set", "shapes", *titles.values()], named)
-    folder.write_csv(report.out / folder.NEAREST, NEAREST_COLUMNS, report.nearest)
-    folder.write_json(report.out / folder.DIVERSITY_PROTOCOL, report.protocol)
+    write_csv(report.out / folder.DIVERSITY, ["set", "shapes", *titles.values()], named)
+    write_csv(report.out / folder.NEAREST, NEAREST_COLUMNS, report.nearest)
+    write_json(report.out / folder.DIVERSITY_PROTOCOL, report.protocol)

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import trimesh
 
-from onet.data.store import POINTCLOUD, POINTS, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD, POINTS
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 from onet.metrics import penalties
 from onet.metrics.penalties import PENALTIES, RULE, f_score_key
@@ -36,6 +36,7 @@ from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class EvaluationReport:
         return [*self.categories[:-2], *self.failures, *self.categories[-2:]]
 
     def table(self) -> list[Row]:
-        """The columns of `rows` that fit on a screen, and the noise floor."""
+        """Return the columns of `rows` that fit on a screen, and the noise floor."""
         keys = ("category", "items", "failed", *SHOWN, *COUNTS[:3])
         rows = self.rows
         if self.noise_floor:
@@ -196,7 +197,7 @@ def evaluate_generation(
     report = EvaluationReport(root, protocol, rows, table, floor_mean, failures)
     _write(root / folder.EVAL_ITEMS, ["category", "model", "status"], [*COUNTS, "reason"], rows)
     _write(root / folder.EVAL, ["category", "items", "failed"], COUNTS, report.rows)
-    folder.write_json(root / folder.PROTOCOL, protocol)
+    write_json(root / folder.PROTOCOL, protocol)
     return report
 
 
@@ -253,7 +254,7 @@ def _evaluate_one(
     noise_floor: bool,
     stored: int | None,
 ) -> tuple[Row, Row | None]:
-    """The scores of an item and their noise floor."""
+    """Return the scores of an item and their noise floor."""
     item, root, result = task
     mesh, reason = _read_mesh(item.frame(), root, result)
     points, occupancies = item.load_points()
@@ -288,7 +289,7 @@ def _evaluate_one(
 
 
 def _read_mesh(frame: UnitFrame, root: Path, result: Row | None) -> tuple[trimesh.Trimesh, str]:
-    """The mesh in the unit frame; or an empty one, and the reason why."""
+    """Return the mesh in the unit frame; or an empty one, and the reason why."""
     empty = trimesh.Trimesh(np.zeros((0, 3)), np.zeros((0, 3), np.int64), process=False)
     if result is None:
         return empty, "was not generated"
@@ -322,7 +323,7 @@ def _tabulate(rows: Sequence[Row]) -> list[Row]:
 
 
 def _failures(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows that tell what failed items do to the means; none where there are none."""
+    """Return the rows that tell what failed items do to the means; none where there are none."""
     made = [row for row in rows if row["status"] == folder.OK]
     if len(made) == len(rows):
         return ()
@@ -349,4 +350,4 @@ def _write(path: Path, before: Sequence[str], after: Sequence[str], rows: Sequen
     """A CSV file whose columns of scores are named with their units."""
     titles = {key: f"{key} [{unit}]" for key, unit in SCORES.items()}
     named = [{titles.get(key, key): value for key, value in row.items()} for row in rows]
-    folder.write_csv(path, [*before, *titles.values(), *after], named)
+    write_csv(path, [*before, *titles.values(), *after], named)

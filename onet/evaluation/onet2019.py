@@ -28,10 +28,10 @@ from onet.evaluation.meshes import (
     evaluate_generation,
 )
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, write_csv, write_json
 
 NAME = "onet2019"
 SAMPLES = 100_000
@@ -71,7 +71,7 @@ CATEGORIES = {
 
 EXTRACTION: dict[str, Any] = {
     "resolution": 128,
-    "threshold": 0.2,
+    "probability": 0.2,
     "refine": "none",
     "simplify": None,
     "sharp": False,
@@ -115,7 +115,7 @@ class PublishedTable:
         return next(row for row in self.rows if row["category"] == MEAN)
 
     def table(self) -> list[Row]:
-        """The rows as they fit on a screen."""
+        """Return the rows as they fit on a screen."""
         return self.rows
 
     def summary(self) -> str:
@@ -156,7 +156,7 @@ def evaluate_onet2019(
     workers: int | None = 1,
     progress: Progress | None = None,
 ) -> PublishedTable:
-    """The published table of a generation folder; writes eval_onet2019.csv and .json.
+    """Return the published table of a generation folder; writes eval_onet2019.csv and .json.
 
     Also writes what `evaluate_generation` writes, without noise floor.
 
@@ -194,8 +194,8 @@ def evaluate_onet2019(
     settings = _settings(report, rows, made, provenance)
     titles = {key: f"{key} [{unit}]" for key, unit in UNITS.items()}
     named = [{titles.get(key, key): value for key, value in row.items()} for row in rows]
-    folder.write_csv(root / folder.ONET2019, named[0], named)
-    folder.write_json(root / folder.ONET2019_SETTINGS, settings)
+    write_csv(root / folder.ONET2019, named[0], named)
+    write_json(root / folder.ONET2019_SETTINGS, settings)
     return PublishedTable(rows, settings, report)
 
 
@@ -239,7 +239,7 @@ def _settings(
 
 
 def _published_rows(items: list[Row], labels: dict[str, str]) -> list[Row]:
-    """A row a category, by name, then the means over categories."""
+    """Return a row a category, by name, then the means over categories."""
     members: dict[str, list[Row]] = {}
     for item in items:
         members.setdefault(item["category"], []).append(item)

@@ -17,7 +17,7 @@ def point_features(
     clouds: ArrayLike,  # (S, P, 3) in the unit frame
     seed: int = 0,
 ) -> NDArray[np.float64]:  # (S, C)
-    """The codes that a point cloud network gives to clouds.
+    """Return the codes that a point cloud network gives to clouds.
 
     Each cloud is cut to as many points as the network was trained with, by `seed`; no noise is
     added.

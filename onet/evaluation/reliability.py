@@ -17,11 +17,11 @@ def reliability(
 
     The first two are NaN where a bin has no points.
     """
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
-    counts = np.bincount(place, minlength=bins)
+    bin_of = np.minimum((probabilities * bins).astype(int), bins - 1)
+    counts = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore"):
-        said = np.bincount(place, probabilities, bins) / counts
-        true = np.bincount(place, occupancies, bins) / counts
+        said = np.bincount(bin_of, probabilities, bins) / counts
+        true = np.bincount(bin_of, occupancies, bins) / counts
     return said, true, counts
 
 

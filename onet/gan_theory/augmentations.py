@@ -88,7 +88,7 @@ def rank_augmentations(
     seed: int = 0,
     estimate: Callable[[Points], float] | None = None,
 ) -> list[Ranked]:
-    """The samples under each augmentation, largest xi_min first, `none` among them.
+    """Return the samples under each augmentation, largest xi_min first, `none` among them.
 
     Args:
         points: samples (N, d).

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onet.adversarial.factors import require_non_negative
-from onet.adversarial.players import Batch, Players
+from onet.adversarial.networks import AdversarialNetworks, Batch
 from onet.errors import ConfigError, TrainingError
 from onet.gan_theory.games.game import block_jacobian
 from onet.gan_theory.spectrum import GameField, flat_gradient, require_small
@@ -47,7 +47,7 @@ class Blocks:
 
 
 def game_blocks(
-    players: Players,
+    networks: AdversarialNetworks,
     batch: Batch,
     latent: Tensor,
     *,
@@ -55,10 +55,10 @@ def game_blocks(
     rho2: float = 0.5,
     gamma: float = 0.0,
 ) -> Blocks:
-    """The blocks, from gradients of single samples.
+    """Return the blocks, from gradients of single samples.
 
     Args:
-        players: small networks; the work is that of m + (numbers of the real samples) gradients.
+        networks: small networks; the work is that of m + (numbers of the real samples) gradients.
         batch, latent: what expectations are taken over.
         rho1, rho2: of the loss's `ActivationPair`; by default of the cross-entropy.
         gamma: of the zero-centred penalty on real samples, `norm="sum"`.
@@ -67,13 +67,13 @@ def game_blocks(
         ConfigError: blocks too large to write down, or a negative gamma.
     """
     require_non_negative("gamma", gamma)
-    of_g = [p for p in players.generator_parameters() if p.requires_grad]
-    of_d = [p for p in players.discriminator_module().parameters() if p.requires_grad]
+    of_g = [p for p in networks.generator_parameters() if p.requires_grad]
+    of_d = [p for p in networks.discriminator_module().parameters() if p.requires_grad]
     m, n = (sum(p.numel() for p in part) for part in (of_d, of_g))
     require_small(m, max(m, n))
 
-    real = players.real(batch).detach().requires_grad_(True)
-    logits = players.judge(batch, real)
+    real = networks.real(batch).detach().requires_grad_(True)
+    logits = networks.discriminate(batch, real)
     rows = [flat_gradient(logit, of_d, retain_graph=True).detach() for logit in logits]
     k_dd = rho2 * _gram(rows) / len(rows)
 
@@ -85,7 +85,7 @@ def game_blocks(
         ]
         l_dd = gamma * _gram(mixed) / len(logits)
 
-    fake_logits = players.judge(batch, players.fake(batch, latent))
+    fake_logits = networks.discriminate(batch, networks.fake(batch, latent))
     mean = flat_gradient(fake_logits.mean(), of_d, create_graph=True)
     coupling = [flat_gradient(entry, of_g, retain_graph=True).detach() for entry in mean]
     return Blocks(k_dd, rho1 * torch.stack(coupling).double().cpu().numpy(), l_dd)

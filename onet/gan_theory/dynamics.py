@@ -16,19 +16,19 @@ from onet.errors import ConfigError
 from onet.gan_theory.games.game import Game, Matrix, Vector
 from onet.registry import nearest
 
-Step = Callable[[Vector], Vector]
-Scheme = Callable[[Game, Vector], Step]  # game and step sizes (n,) -> step
+UpdateOperator = Callable[[Vector], Vector]
+Scheme = Callable[[Game, Vector], UpdateOperator]  # game and step sizes (n,) -> update operator
 
 DIVERGED = 1e12  # a state beyond this ends a trajectory
 
 
-def euler(game: Game, sizes: Vector) -> Step:
+def euler(game: Game, sizes: Vector) -> UpdateOperator:
     """Simultaneous gradient descent ([M] Algorithm 1)."""
     return lambda x: x + sizes * game.field(x)
 
 
-def heun(game: Game, sizes: Vector) -> Step:
-    """The mean of the slopes at both ends of an Euler step; second order."""
+def heun(game: Game, sizes: Vector) -> UpdateOperator:
+    """Return the mean of the slopes at both ends of an Euler step; second order."""
 
     def step(x: Vector) -> Vector:
         first = game.field(x)
@@ -37,8 +37,8 @@ def heun(game: Game, sizes: Vector) -> Step:
     return step
 
 
-def rk4(game: Game, sizes: Vector) -> Step:
-    """The classical Runge-Kutta method of fourth order."""
+def rk4(game: Game, sizes: Vector) -> UpdateOperator:
+    """Return the classical Runge-Kutta method of fourth order."""
 
     def step(x: Vector) -> Vector:
         a = game.field(x)
@@ -50,12 +50,12 @@ def rk4(game: Game, sizes: Vector) -> Step:
     return step
 
 
-def extragradient(game: Game, sizes: Vector) -> Step:
-    """A step from x with the slope at the end of an Euler step."""
+def extragradient(game: Game, sizes: Vector) -> UpdateOperator:
+    """Return a step from x with the slope at the end of an Euler step."""
     return lambda x: x + sizes * game.field(x + sizes * game.field(x))
 
 
-def optimistic(game: Game, sizes: Vector) -> Step:
+def optimistic(game: Game, sizes: Vector) -> UpdateOperator:
     """Optimistic mirror descent: 2 v_k - v_(k-1) instead of v_k, and v_0 in the first step."""
     before: list[Vector] = []
 
@@ -68,7 +68,7 @@ def optimistic(game: Game, sizes: Vector) -> Step:
     return step
 
 
-def alternating(game: Game, sizes: Vector, n_g: int = 1, n_d: int = 1) -> Step:
+def alternating(game: Game, sizes: Vector, n_g: int = 1, n_d: int = 1) -> UpdateOperator:
     """First n_g steps of the generator, then n_d of the discriminator ([M] Algorithm 2)."""
     n = game.generator
 
@@ -102,7 +102,7 @@ def step_sizes(game: Game, h_g: float, h_d: float | None = None) -> Vector:
 
 
 def find_scheme(name: str, n_g: int = 1, n_d: int = 1) -> Scheme:
-    """A scheme by its name.
+    """Return a scheme by its name.
 
     Raises:
         ConfigError: an unknown name, or repeated steps of a scheme that takes both players at once.

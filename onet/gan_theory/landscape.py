@@ -68,7 +68,7 @@ class Plateau:
 
 
 def separable_census(n: int, loss: str = "js") -> list[Plateau]:
-    """All n^n configurations by multiplicities, lowest value first ([S] Theorem 1).
+    """Return all n^n configurations by multiplicities, lowest value first ([S] Theorem 1).
 
     All but n! of them are local minima: n^n - n! bad basins.
     """

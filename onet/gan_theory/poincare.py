@@ -130,7 +130,7 @@ def ritz(
     count: int = 1,
     weights: NDArray[np.floating] | None = None,
 ) -> Ritz:
-    """The smallest eigenvalues of the data's operator, the constant's 0 left out.
+    """Return the smallest eigenvalues of the data's operator, the constant's 0 left out.
 
     Args:
         points: samples (N, d).
@@ -173,7 +173,7 @@ def ritz(
 
 
 def require_samples(points: Points) -> NDArray[np.float64]:
-    """The samples in float64.
+    """Return the samples in float64.
 
     Raises:
         DataError: they are not finite or not (N, d) with N > 1.

@@ -181,7 +181,7 @@ class Advice:
 
 
 def optimal_steps(e: Extremes, scheme: str = "alternating") -> Advice:
-    """The step sizes with the best guaranteed rate.
+    """Return the step sizes with the best guaranteed rate.
 
     Args:
         scheme: `simultaneous` ([M] Lemma 7.9), `simultaneous_complex` (Lemma 7.6, all eigenvalues

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onet.adversarial.players import Batch
+from onet.adversarial.networks import Batch
 from onet.adversarial.trainer import AdversarialTrainer
 from onet.errors import ConfigError, TrainingError
 from onet.gan_theory.rates import largest_step
@@ -122,7 +122,7 @@ class GameField:
         seed: int = 0,
         tolerance: float = 0.0,
     ) -> NDArray[np.complex128]:
-        """The `count` outermost eigenvalues, sorted by real part.
+        """Return the `count` outermost eigenvalues, sorted by real part.
 
         Args:
             count: how many.

@@ -18,14 +18,15 @@ from torch import Tensor
 
 from onet.adversarial.trainer import AdversarialTrainer
 from onet.checkpoints import checkpoint as checkpoints
+from onet.checkpoints.run_folder import last_checkpoint
 from onet.config import Config, with_changes
 from onet.errors import ConfigError
 from onet.gan_theory.spectrum import GameField
 from onet.models import build_model
-from onet.training.adversarial_step import AdversarialStep
+from onet.training.adversarial_update import AdversarialUpdate
 from onet.training.schedule import LearningRate
-from onet.training.step import build_step
 from onet.training.stream import ItemSource, training_batches
+from onet.training.update import build_update
 
 PER_POINT = {"points", "occupancies", "distances", "weights"}  # of a batch
 
@@ -59,16 +60,16 @@ class TrainedGame:
         """
         trainer = self.trainer
         if not penalty:
-            rules = replace(trainer.rules, penalty=None)
+            options = replace(trainer.options, penalty=None)
             trainer = AdversarialTrainer(
-                trainer.players, trainer.optimizer_g, trainer.optimizer_d, rules
+                trainer.networks, trainer.optimizer_g, trainer.optimizer_d, options
             )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.iteration)
             return trainer.losses(self.batch, self.latent, self.iteration)
 
     def field(self, penalty: bool = True) -> GameField:
-        """The field of the game, of the same losses.
+        """Return the field of the game, of the same losses.
 
         Raises:
             TrainingError: it is not finite.
@@ -105,24 +106,24 @@ def load_game(
     if shapes < 1 or (points is not None and points < 1):
         raise ConfigError(f"shapes: {shapes}, points: {points}; losses are means over at least 1")
     path = Path(path)
-    folder = path / checkpoints.FOLDER
-    whole = path.is_dir() and (folder / checkpoints.LAST).is_file()
-    checkpoint = checkpoints.load_checkpoint(folder / checkpoints.LAST if whole else path)
+    last = last_checkpoint(path)
+    whole = path.is_dir() and last.is_file()
+    checkpoint = checkpoints.load_checkpoint(last if whole else path)
     config, iteration = checkpoint.config, checkpoint.metadata["iteration"]
     if data is not None:
         section = with_changes(config.data, {"path": os.fspath(data)}, "data")
         config = config.model_copy(update={"data": section})
 
     model = build_model(config.model)
-    step = build_step(Fabric(accelerator="cpu", devices=1), model, config.training)
-    if not isinstance(step, AdversarialStep):
+    update = build_update(Fabric(accelerator="cpu", devices=1), model, config.training)
+    if not isinstance(update, AdversarialUpdate):
         raise ConfigError(
             f"{path}: not the run of a game: model.type={config.model['type']} has no "
             "discriminator; train one with `onet train gan` or `onet train vae_gan`"
         )
     checkpoints.load_into(model, checkpoint)
     if whole:
-        checkpoints.load_training_state(folder, model, step.optimizer, iteration)
+        checkpoints.load_training_state(last.parent, model, update.optimizer, iteration)
     model.double().train()
 
     if datasets is None:
@@ -133,12 +134,12 @@ def load_game(
     batch = {key: _double(value) for key, value in next(iter(batches)).items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        latent = step.trainer.players.latent(batch)
+        latent = update.trainer.networks.latent(batch)
         chosen = torch.randperm(batch["points"].shape[1])[:points]
     batch |= {key: batch[key][:, chosen] for key in PER_POINT & batch.keys()}
     rate = LearningRate(config.training)(iteration, checkpoint.metadata["minutes"])
-    rates = rate * step.factors[0], rate * step.factors[-1]
-    return TrainedGame(config, checkpoint.path, iteration, step.trainer, batch, latent, rates)
+    rates = rate * update.factors[0], rate * update.factors[-1]
+    return TrainedGame(config, checkpoint.path, iteration, update.trainer, batch, latent, rates)
 
 
 def _double(value: Any) -> Any:

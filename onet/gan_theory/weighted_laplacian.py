@@ -46,7 +46,7 @@ class WeightedLaplacian:
         return cls(middles, *values, width=(high - low) / cells)
 
     def spectrum(self, count: int) -> Vector:
-        """The `count` smallest eigenvalues above that of the constant.
+        """Return the `count` smallest eigenvalues above that of the constant.
 
         Raises:
             ConfigError: more than there are.

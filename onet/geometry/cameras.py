@@ -74,7 +74,7 @@ class Camera:
         return self.intrinsics @ self.pose
 
     def resized(self, factor: float, down: float | None = None) -> Camera:
-        """The same camera with `factor` times as many pixels along each edge of the picture.
+        """Return the same camera with `factor` times as many pixels along each edge of the picture.
 
         Pictures that are stretched have `down` times as many rows.
         """
@@ -82,7 +82,7 @@ class Camera:
         return Camera(scale @ self.intrinsics, self.pose)
 
     def in_frame(self, frame: UnitFrame) -> Camera:
-        """The camera for points in a unit frame, where the world is its source frame.
+        """Return the camera for points in a unit frame, where the world is its source frame.
 
         Pixels stay; depths are in the units of the frame.
         """
@@ -94,7 +94,7 @@ def sees_unit_cube(
     projection: ArrayLike,  # (3, 4) from the unit frame to pixels
     size: int,
 ) -> bool:
-    """Whether a square picture of `size` pixels may show a part of [-0.5, 0.5]^3.
+    """Return whether a square picture of `size` pixels may show a part of [-0.5, 0.5]^3.
 
     It cannot where all corners are behind the camera or beyond the same edge of the picture.
     """
@@ -141,7 +141,7 @@ def published_camera(
     centre: ArrayLike = (0.0, 0.0, 0.0),  # (3,)
     diagonal: float = 1.0,
 ) -> Camera:
-    """The camera of a rendering of 3D-R2N2.
+    """Return the camera of a rendering of 3D-R2N2.
 
     Args:
         azimuth, elevation: in degrees; azimuth 0 looks from +x, 90 from +z.
@@ -215,7 +215,7 @@ def write_cameras(path: str | os.PathLike[str], cameras: Sequence[Camera]) -> No
 
 
 def read_cameras(path: str | os.PathLike[str]) -> list[Camera]:
-    """The cameras of a `cameras.npz`, ours or published, in the order of their numbers.
+    """Return the cameras of a `cameras.npz`, ours or published, in the order of their numbers.
 
     Raises:
         DataError: missing, damaged, or matrices of another shape.

@@ -37,12 +37,12 @@ def open_edges(mesh: trimesh.Trimesh, tolerance: float = TOLERANCE) -> int:
     border = np.unique(odd)
     used = vertices[np.unique(faces)]
     width = tolerance * float(np.ptp(used, axis=0).max())
-    places, place = np.unique(vertices[border] + 0.0, axis=0, return_inverse=True)
+    places, inverse = np.unique(vertices[border] + 0.0, axis=0, return_inverse=True)
     pairs = cKDTree(places).query_pairs(width, output_type="ndarray")
     graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(places), len(places)))
     _, group = connected_components(graph, directed=False)
     merged = np.arange(len(vertices))
-    merged[border] = len(vertices) + group[place.reshape(-1)]
+    merged[border] = len(vertices) + group[inverse.reshape(-1)]
     return len(_odd_edges(merged[faces]))
 
 

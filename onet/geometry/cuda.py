@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def is_cuda(array: object) -> TypeGuard[torch.Tensor]:
-    """Whether it is a torch tensor on a CUDA device."""
+    """Return whether it is a torch tensor on a CUDA device."""
     return getattr(array, "is_cuda", False) is True
 
 
 def extension() -> Any:
-    """The module `onet._cuda`.
+    """Return the module `onet._cuda`.
 
     Raises:
         MissingDependency: the package was built without it, or no device can be used.
@@ -179,9 +179,9 @@ def _rows(array: Any, name: str, device: torch.device) -> torch.Tensor:
     """(N, 3) float64, contiguous; checked."""
     import torch
 
-    place = getattr(array, "device", None)
-    if not isinstance(array, torch.Tensor) or place != device:
-        raise ValueError(f"{name}: expected a tensor on {device}, found {place or type(array)}")
+    found = getattr(array, "device", None)
+    if not isinstance(array, torch.Tensor) or found != device:
+        raise ValueError(f"{name}: expected a tensor on {device}, found {found or type(array)}")
     if array.ndim != 2 or array.shape[1] != 3:
         raise ValueError(f"{name}: expected shape (N, 3), found {tuple(array.shape)}")
     return array.detach().to(torch.float64).contiguous()

@@ -39,7 +39,7 @@ def dual_contouring(
     *,
     batch_size: int = 65536,
 ) -> trimesh.Trimesh:
-    """The surface that `mesh` approximates, with sharp edges and corners where the field has them.
+    """Return the surface that `mesh` approximates, with the sharp edges and corners of the field.
 
     Args:
         mesh: as `extract_mesh` or `refine_roots` returned it. Planes are only as good as their
@@ -92,7 +92,7 @@ def polygons(
     crossings: NDArray[np.float64],  # (V, 3) in lattice units
     faces: Faces,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The polygon that each triangle of marching cubes is cut from (F,), and their cells (P, 3).
+    """Return the polygon that each triangle of marching cubes is cut from (F,); cells (P, 3).
 
     A triangle lies within one cell, on no side of it; the triangles of a polygon share edges there.
     """
@@ -151,7 +151,7 @@ def _corners(
     normals: NDArray[np.float64],  # (V, 3)
     lattice: MeshLattice,
 ) -> tuple[NDArray[np.float64], int]:
-    """The point of every polygon (P, 3) nearest to its crossings' planes, and how many were moved.
+    """Return the points (P, 3) nearest to the planes of polygons' crossings; how many were moved.
 
     Least squares about the mean of the crossings; directions that the normals do not determine
     keep the mean.

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.geometry.extraction_backend import CpuBackend, CudaBackend
 from onet.geometry.field_values import Field
 from onet.geometry.lattice import Lattice
-from onet.geometry.place import Cpu, Cuda
 
 if TYPE_CHECKING:
     import trimesh
@@ -35,7 +35,7 @@ def extract_mesh(
     field: Field,
     bounds: ArrayLike = UNIT_BOX,  # (2, 3): minimum and maximum corner
     resolution: int = 128,
-    threshold: float | None = None,
+    level: float | None = None,
     *,
     probability: float | None = None,
     mode: Literal["exact", "fast"] = "exact",
@@ -48,8 +48,9 @@ def extract_mesh(
     batch_size: int = 65536,
     threads: int = 0,
     device: str | None = None,
+    threshold: float | None = None,
 ) -> trimesh.Trimesh:
-    """Closed mesh of the set where `field(points) > threshold`, inside `bounds`.
+    """Return the closed mesh of the set where `field(points) > level`, inside `bounds`.
 
     The field is evaluated on a base grid; cells whose corners disagree are halved until the longest
     side has `resolution` cells. Parts thinner than a base cell can be overlooked: points in `seeds`
@@ -75,11 +76,11 @@ def extract_mesh(
             by whole base cells, centred on it, so it may be exceeded slightly. The shortest side of
             a box more than 8 times as long gets some cells too, by a higher resolution if need be:
             see `onet.geometry.lattice.Lattice.over`.
-        threshold: value of the field on the surface; default 0.
-        probability: instead of `threshold`, for a field of occupancy logits: the probability t on
-            the surface, that is the value log(t / (1 - t)).
+        level: value of the field on the surface; default 0.
+        probability: instead of `level`, for a field of occupancy logits: the probability p on the
+            surface, that is the level log(p / (1 - p)).
         mode: see above.
-        margin: of `mode="fast"`: points whose predicted value is nearer to the threshold than this
+        margin: of `mode="fast"`: points whose predicted value is nearer to the level than this
             are evaluated too.
         base_resolution: cells of the base grid along the longest side; default 32 to 63, or more
             for a long box.
@@ -93,11 +94,12 @@ def extract_mesh(
         threads: of everything but the field; 0 for all cores, or OMP_NUM_THREADS if that is set.
         device: a CUDA device such as `cuda` or `cuda:1`: everything happens there, and the field is
             called with torch tensors on it and must return tensors on it. Default: the CPU.
+        threshold: former name of `level`; gives a DeprecationWarning.
 
     Returns:
         Mesh in the frame of `bounds`: vertices float64, faces counter-clockwise from outside.
         Empty, with a warning, where there is no surface. `mesh.metadata["extraction"]` holds
-        `mode`, `resolution` (cells per axis), `threshold`, `lattice` (`origin` and `cell`: every
+        `mode`, `resolution` (cells per axis), `level`, `lattice` (`origin` and `cell`: every
         vertex lies on an edge of that lattice), `evaluations`, `evaluations_per_level` (base grid
         first), `evaluations_per_round`, `rounds`, `box_contacts` (evaluated points on the box that
         are inside; above 0 the surface was cut), `components`, `seconds` per stage, `peak_bytes`
@@ -117,13 +119,13 @@ def extract_mesh(
     from onet import _C
 
     lattice = Lattice.over(bounds, resolution, base_resolution)
-    level = _threshold(threshold, probability)
+    value = _level(_renamed(level, threshold), probability)
     _check_options(mode, margin, batch_size)
     given = _seeds(seeds, probes, probe_seed, bounds)
 
-    place: Cpu | Cuda = Cpu(threads) if device is None else Cuda(device)
-    search = _Search(field, lattice, level, batch_size, place)
-    tree = place.octree(lattice.base, lattice.levels, mode == "fast", float(margin))
+    backend = CpuBackend(threads) if device is None else CudaBackend(device)
+    search = _Search(field, lattice, value, batch_size, backend)
+    tree = backend.octree(lattice.base, lattice.levels, mode == "fast", float(margin))
     if not probes and refine_at_seeds:
         tree.refine(lattice.cells_of(given))
     search.finish(tree)
@@ -132,7 +134,7 @@ def extract_mesh(
         seed_report = search.check(tree, given, refine_at_seeds)
 
     with search.timed("marching_cubes"):
-        vertices, faces = place.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
+        vertices, faces = backend.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
         _, components = _C.face_components(faces, len(vertices))
     search.warn(vertices, faces)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
@@ -156,14 +158,14 @@ class _Search:
         self,
         field: Field,
         lattice: Lattice,
-        threshold: float,
+        level: float,
         batch_size: int,
-        place: Cpu | Cuda,
+        backend: CpuBackend | CudaBackend,
     ) -> None:
         self.field = field
-        self.place = place
+        self.backend = backend
         self.lattice = lattice
-        self.threshold = threshold
+        self.level = level
         self.batch_size = batch_size
         self.rounds: list[int] = []
         self.evaluations = 0
@@ -174,16 +176,16 @@ class _Search:
         lattice = self.lattice
         origin, single = lattice.origin.tolist(), lattice.dtype is np.float32
         while tree.pending:
-            values = self.place.empty(tree.pending)
-            places = None if single else tree.pending_points()
+            values = self.backend.empty(tree.pending)
+            indices = None if single else tree.pending_points()
             for start in range(0, len(values), self.batch_size):
                 count = min(self.batch_size, len(values) - start)
                 with self.timed("octree"):
-                    if places is None:
+                    if indices is None:
                         points = tree.pending_positions(origin, lattice.cell, start, count)
                     else:
-                        part = places[start : start + count]
-                        points = self.place.positions(part, lattice.origin, lattice.cell)
+                        part = indices[start : start + count]
+                        points = self.backend.positions(part, lattice.origin, lattice.cell)
                 values[start : start + count] = self.evaluate(points)
             with self.timed("octree"):
                 tree.update(values)
@@ -191,7 +193,7 @@ class _Search:
 
     def evaluate(self, points: Any) -> Any:
         with self.timed("field"):
-            values = self.place.evaluate(self.field, points, self.threshold)
+            values = self.backend.evaluate(self.field, points, self.level)
         self.evaluations += len(points)
         return values
 
@@ -205,21 +207,21 @@ class _Search:
         at = self.lattice.positions_of(points)
         inside_box = ((at >= 0) & (at <= np.array(tree.resolution))).all(axis=1)
         points, at = points[inside_box], at[inside_box]
-        truth = self.place.empty(len(points))
+        truth = self.backend.empty(len(points))
         for start in range(0, len(points), self.batch_size):
             part = slice(start, start + self.batch_size)
-            truth[part] = self.evaluate(self.place.array(points[part].astype(self.lattice.dtype)))
-        inside = self.place.numpy(truth) > 0
-        wrong = (self.place.numpy(tree.interpolate(self.place.array(at))) > 0) != inside
+            truth[part] = self.evaluate(self.backend.array(points[part].astype(self.lattice.dtype)))
+        inside = self.backend.numpy(truth) > 0
+        wrong = (self.backend.numpy(tree.interpolate(self.backend.array(at))) > 0) != inside
         before = int(wrong.sum())
         if refine:
             tree.refine(self.lattice.cells_of(points[wrong]))
             self.finish(tree)
-            wrong = (self.place.numpy(tree.interpolate(self.place.array(at))) > 0) != inside
+            wrong = (self.backend.numpy(tree.interpolate(self.backend.array(at))) > 0) != inside
         return {"count": len(at), "wrong_side": int(wrong.sum()), "wrong_side_before": before}
 
     def is_rounded(self, vertices: NDArray[np.float64]) -> bool:
-        """Whether the field is the same at points of the surface and at their float32 neighbours.
+        """Return whether the field is the same at surface points and their float32 neighbours.
 
         Of a field with two values only, an occupancy for instance, it cannot be told.
         """
@@ -230,7 +232,7 @@ class _Search:
         if not different.any():
             return False
         here, there = (
-            self.place.numpy(self.evaluate(self.place.array(at[different])))
+            self.backend.numpy(self.evaluate(self.backend.array(at[different])))
             for at in (points, rounded)
         )
         return bool((here == there).all()) and len(np.unique(here)) > 2
@@ -239,7 +241,7 @@ class _Search:
         """Return what the metadata of a mesh say of the search."""
         return {
             "resolution": list(tree.resolution),
-            "threshold": self.threshold,
+            "level": self.level,
             "lattice": {"origin": self.lattice.origin.tolist(), "cell": self.lattice.cell},
             "evaluations": self.evaluations,
             "evaluations_per_level": tree.evaluations_per_level(),
@@ -259,7 +261,7 @@ class _Search:
             )
         if len(faces) == 0:
             warnings.warn(
-                f"no surface: the field is nowhere above the threshold {self.threshold:g}, asked "
+                f"no surface: the field is nowhere above the level {self.level:g}, asked "
                 f"at {self.evaluations} points{_overlooked(self.lattice)}; the mesh is empty",
                 stacklevel=3,
             )
@@ -316,17 +318,28 @@ def _overlooked(lattice: Lattice) -> str:
     )
 
 
-def _threshold(threshold: float | None, probability: float | None) -> float:
+def _renamed(level: float | None, threshold: float | None) -> float | None:
+    """Return the level, which was called threshold; warn the caller of `extract_mesh`."""
+    if threshold is None:
+        return level
+    if level is not None:
+        raise ValueError("threshold is the former name of level; give level alone")
+    warnings.warn("extract_mesh: threshold is called level now", DeprecationWarning, stacklevel=3)
+    return threshold
+
+
+def _level(level: float | None, probability: float | None) -> float:
+    """Return the value of the field on the surface."""
     if probability is not None:
-        if threshold is not None:
-            raise ValueError("threshold and probability say the same thing; give one of them")
+        if level is not None:
+            raise ValueError("level and probability say the same thing; give one of them")
         if not 0 < probability < 1:
             raise ValueError(f"probability is {probability}; it must be between 0 and 1")
         return math.log(probability / (1 - probability))
-    level = 0.0 if threshold is None else float(threshold)
-    if not math.isfinite(level):
-        raise ValueError(f"threshold is {threshold}; it must be a finite number")
-    return level
+    value = 0.0 if level is None else float(level)
+    if not math.isfinite(value):
+        raise ValueError(f"level is {level}; it must be a finite number")
+    return value
 
 
 def _seeds(

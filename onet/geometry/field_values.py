@@ -22,7 +22,7 @@ _TINY, _HUGE = 1e-30, 1e30
 def evaluate_field_on_device(
     field: Callable[[torch.Tensor], Any],
     points: torch.Tensor,  # (N, 3) float32 or float64 on a device
-    threshold: float,
+    level: float,
 ) -> torch.Tensor:  # (N,) float32 on that device
     """`evaluate_field` for a field of tensors: nothing leaves the device.
 
@@ -45,7 +45,7 @@ def evaluate_field_on_device(
         )
     if raw.is_complex():
         raise FieldError(f"the field returned {raw.dtype} values; it must return real numbers")
-    relative = raw.detach().reshape(-1).double() - threshold
+    relative = raw.detach().reshape(-1).double() - level
     bad = torch.isnan(relative)
     if bad.any():
         raise FieldError(
@@ -59,9 +59,9 @@ def evaluate_field_on_device(
 def evaluate_field(
     field: Field,
     points: NDArray[np.floating],  # (N, 3)
-    threshold: float,
+    level: float,
 ) -> NDArray[np.float32]:  # (N,)
-    """Values relative to the threshold in single precision: positive exactly where inside.
+    """Values relative to the level in single precision: positive exactly where inside.
 
     Infinite values keep their sign.
 
@@ -80,7 +80,7 @@ def evaluate_field(
         )
     if values.dtype.kind not in "biuf":
         raise FieldError(f"the field returned {values.dtype} values; it must return real numbers")
-    relative = values.reshape(-1).astype(np.float64) - threshold
+    relative = values.reshape(-1).astype(np.float64) - level
     bad = np.isnan(relative)
     if bad.any():
         raise FieldError(
@@ -94,11 +94,11 @@ def evaluate_field(
 def evaluate_in_batches(
     field: Field,
     points: ArrayLike,  # (N, 3)
-    threshold: float = 0.0,
+    level: float = 0.0,
     batch_size: int = 65536,
     dtype: type[np.floating] = np.float32,
 ) -> NDArray[np.float64]:  # (N,)
-    """`field(points) - threshold`, rounded to single precision; never 0, which counts as outside.
+    """`field(points) - level`, rounded to single precision; never 0, which counts as outside.
 
     Points are handed to the field as `dtype`, in batches; errors are those of `extract_mesh`.
     """
@@ -106,5 +106,5 @@ def evaluate_in_batches(
     values = np.empty(len(queries))
     for start in range(0, len(queries), batch_size):
         part = slice(start, start + batch_size)
-        values[part] = evaluate_field(field, queries[part], threshold)
+        values[part] = evaluate_field(field, queries[part], level)
     return values

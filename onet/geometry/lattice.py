@@ -24,7 +24,7 @@ DOUBLE = 1e-5
 
 
 def point_dtype(furthest: float, cell: float) -> type[np.float32] | type[np.float64]:
-    """The type of the points at which a field is asked on a lattice.
+    """Return the type of the points at which a field is asked on a lattice.
 
     Single precision as long as its numbers, at the coordinate `furthest` from 0, are no more than
     1/1024 of a cell apart; else double.
@@ -108,7 +108,7 @@ class Lattice:
         return np.ascontiguousarray((points - self.origin) / self.cell)
 
     def cells_of(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
-        """The different finest cells (M, 3) that contain points (N, 3), in the box or out of it."""
+        """Return the different finest cells (M, 3) that contain points (N, 3) anywhere."""
         cells = np.clip(np.floor(self.positions_of(points)), -1, 2**20)
         return np.ascontiguousarray(np.unique(cells.astype(np.int32), axis=0))
 

@@ -34,7 +34,7 @@ class MeshLattice:
 
     @classmethod
     def of(cls, mesh: trimesh.Trimesh) -> MeshLattice:
-        """The lattice noted in the metadata of a mesh that `extract_mesh` returned.
+        """Return the lattice noted in the metadata of a mesh that `extract_mesh` returned.
 
         Raises:
             ValueError: there is none.
@@ -69,7 +69,7 @@ class MeshLattice:
     def edges(
         self, vertices: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """The lattice edge of every vertex: lower end (V, 3), axis (V,), place in (0, 1) (V,).
+        """Return each vertex's lattice edge: lower end (V, 3), axis (V,), position in (0, 1) (V,).
 
         Raises:
             ValueError: a vertex lies on no lattice edge: the mesh was moved or simplified.

@@ -151,7 +151,7 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | os.PathLike[str]) -> Path:
 def points_ply(
     points: NDArray[np.float64],  # (N, 3)
 ) -> bytes:
-    """A point cloud as binary PLY: float32, or float64 where that moves a point by 1e-6 of it."""
+    """Return points as binary PLY: float32, or float64 where that moves one by 1e-6 of it."""
     import trimesh
 
     moved = float(np.abs(_single(points) - points).max(initial=0.0))
@@ -161,7 +161,7 @@ def points_ply(
 
 
 def _exported(shape: Any, kind: str, **options: Any) -> bytes:
-    """A shape of trimesh as the bytes of a file."""
+    """Return a shape of trimesh as the bytes of a file."""
     with np.errstate(over="ignore"):  # refused afterwards
         data: Any = shape.export(file_type=kind, **options)
     return data.encode() if isinstance(data, str) else bytes(data)
@@ -177,7 +177,7 @@ def _ply(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
 
 
 def _with_doubles(data: bytes, vertices: NDArray[np.float64]) -> bytes:
-    """A binary PLY file of trimesh, whose coordinates are float32, with these as float64."""
+    """Return a binary PLY file of trimesh, whose coordinates are float32, with these as float64."""
     count = len(vertices)
     end = data.index(b"end_header\n") + len(b"end_header\n")
     head, body = data[:end].decode(), data[end:]

@@ -35,7 +35,7 @@ class UnitFrame:
 
     @classmethod
     def of(cls, points: ArrayLike, source: str = "points") -> UnitFrame:
-        """The frame in which the bounding box of `points` (N, 3) has centre 0 and longest edge 1.
+        """Return the frame in which the box of `points` (N, 3) has centre 0 and longest edge 1.
 
         Args:
             points: (N, 3) points or vertices in the source frame.
@@ -66,7 +66,7 @@ class UnitFrame:
 
     @classmethod
     def of_mesh(cls, mesh: trimesh.Trimesh, source: str = "mesh") -> UnitFrame:
-        """The frame of a mesh by the vertices that its faces use; see `of` and `used_vertices`.
+        """Return the frame of a mesh by vertices that its faces use; see `of` and `used_vertices`.
 
         Raises:
             DataError: no faces, and as `of` says.
@@ -84,15 +84,15 @@ class UnitFrame:
         return np.asarray(points, dtype=np.float64) * self.scale + self.loc
 
     def mesh_to_unit(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-        """A copy of `mesh` (source frame) in the unit frame."""
+        """Return a copy of `mesh` (source frame) in the unit frame."""
         return _with_vertices(mesh, self.to_unit(mesh.vertices), 1 / self.scale)
 
     def mesh_to_source(self, mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-        """A copy of `mesh` (unit frame) in the source frame."""
+        """Return a copy of `mesh` (unit frame) in the source frame."""
         return _with_vertices(mesh, self.to_source(mesh.vertices), self.scale)
 
     def compose(self, inner: UnitFrame) -> UnitFrame:
-        """The frame of an object normalised twice: `self` first, then `inner` on its result."""
+        """Return the frame of an object normalised twice: by `self`, then by `inner`."""
         return UnitFrame(self.to_source(inner.loc), self.scale * inner.scale)
 
 
@@ -109,7 +109,7 @@ def used_vertices(mesh: trimesh.Trimesh) -> NDArray[np.float64]:
 
 
 def without_loose_vertices(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """The mesh itself where faces use all of its vertices, else a copy without the others."""
+    """Return the mesh itself where faces use all its vertices, else a copy without the others."""
     if len(used_vertices(mesh)) == len(mesh.vertices):
         return mesh
     result = mesh.copy()

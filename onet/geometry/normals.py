@@ -54,7 +54,7 @@ def vertex_normals(
 def with_field_normals(
     field: Field, mesh: trimesh.Trimesh, *, batch_size: int = 65536
 ) -> trimesh.Trimesh:
-    """A copy of the mesh that carries `vertex_normals`, which PLY, GLB and OBJ files keep.
+    """Return a copy of the mesh that carries `vertex_normals`, which PLY, GLB and OBJ files keep.
 
     `metadata["normals"]` tells where they come from: `source` and `from_faces`, the vertices whose
     normal is that of the faces around.

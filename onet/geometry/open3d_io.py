@@ -141,7 +141,7 @@ def _arrays(mesh: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
 
 
 def _tensor(attributes: Any, key: str) -> NDArray[Any] | None:
-    """An attribute of a tensor geometry, on whichever device; None where it has none such."""
+    """Return an attribute of a tensor geometry, on any device, or None."""
     if key not in attributes:
         return None
     array: NDArray[Any] = attributes[key].cpu().numpy()

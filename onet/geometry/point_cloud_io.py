@@ -41,7 +41,7 @@ _NPZ_KEYS = ("points", "normals", "colors", "sensors")
 
 
 def load_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """The points of a file, (N, 3) float64; see `load_cloud`."""
+    """Return the points of a file, (N, 3) float64; see `load_cloud`."""
     return load_cloud(path).points
 
 

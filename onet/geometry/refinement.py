@@ -1,7 +1,7 @@
-"""Vertices moved to where the field crosses the threshold, each on its lattice edge.
+"""Vertices moved to where the field crosses the level, each on its lattice edge.
 
 Marching cubes puts a vertex where a straight line between the values at the ends of its edge would
-cross the threshold. The field itself crosses between the same ends: a bracketed root finder gets
+cross the level. The field itself crosses between the same ends: a bracketed root finder gets
 there in a few evaluations and cannot leave the edge, so the mesh stays closed and manifold.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A jump is more than this part of the difference between two points around it, WIDE cells away on
 # each side.
 JUMP, WIDE = 0.5, 0.125
-# Values so near to the threshold are the threshold itself; see `evaluate_field`.
+# Values so near to the level are the level itself; see `evaluate_field`.
 ZERO = 1e-29
 # Bisection alone gets below any useful tolerance in this number of rounds.
 MAX_ROUNDS = 50
@@ -37,7 +37,7 @@ def refine_roots(
     tolerance: float = 5e-5,
     batch_size: int = 65536,
 ) -> trimesh.Trimesh:
-    """The mesh with every vertex at the root of the field on its lattice edge.
+    """Return the mesh with every vertex at the root of the field on its lattice edge.
 
     All vertices at once, by Chandrupatla's method (Advances in Engineering Software 28, 1997): it
     begins at the vertex, interpolates by an inverse parabola where that is safe and bisects where
@@ -45,17 +45,17 @@ def refine_roots(
 
     Args:
         field: the one that `mesh` was extracted from.
-        mesh: as `extract_mesh` returned it, before anything else moved its vertices. The threshold
+        mesh: as `extract_mesh` returned it, before anything else moved its vertices. The level
             is that of its extraction.
-        tolerance: of the place on the edge, in cells.
+        tolerance: of the position on the edge, in cells.
         batch_size: most points handed to one call of `field`.
 
     Returns:
         New mesh with the same faces, closed, manifold and oriented as before, since no vertex comes
         nearer than 1e-4 of a cell to the end of its edge. Its metadata are those of `mesh` and
         `refinement`: `method`, `evaluations` (also `per_vertex`), `rounds`, `residual_before` and
-        `residual_after` (largest |field - threshold| over the vertices), `jumps` (vertices at which
-        the field jumps over the threshold, within the tolerance; `residual_after` counts the
+        `residual_after` (largest |field - level| over the vertices), `jumps` (vertices at which
+        the field jumps over the level, within the tolerance; `residual_after` counts the
         larger side of a jump), `fixed` (vertices on flat ends), `seconds`. Jumps get a warning.
 
     Raises:
@@ -68,25 +68,25 @@ def refine_roots(
     if not tolerance > 0:
         raise ValueError(f"tolerance is {tolerance}; it must be positive")
     lattice = MeshLattice.of(mesh)
-    threshold = mesh.metadata["extraction"]["threshold"]
+    level = _level_of(mesh)
     vertices = np.array(mesh.vertices, dtype=np.float64)
-    start, axis, place = lattice.edges(vertices)
+    start, axis, position = lattice.edges(vertices)
     moved = np.flatnonzero(~lattice.beyond(vertices).any(axis=1))
     lower, along = start[moved], axis[moved]
-    ends, asked = _values_at_ends(field, lattice, lower, place[moved], threshold, batch_size)
+    ends, asked = _values_at_ends(field, lattice, lower, position[moved], level, batch_size)
 
     def function(t: NDArray[np.float64], which: NDArray[np.int64]) -> NDArray[np.float64]:
         points = vertices[moved[which]]
         axes = along[which]
         at = np.clip(lower[which, axes] + t, 0, lattice.resolution[axes])  # not out of the box
         points[np.arange(len(points)), axes] = lattice.origin[axes] + lattice.cell * at
-        return evaluate_in_batches(field, points, threshold, batch_size, lattice.dtype)
+        return evaluate_in_batches(field, points, level, batch_size, lattice.dtype)
 
-    roots = _find_roots(function, place[moved], ends, tolerance)
-    roots = _past_flat_parts(function, place[moved], ends, tolerance, roots)
+    roots = _find_roots(function, position[moved], ends, tolerance)
+    roots = _past_flat_parts(function, position[moved], ends, tolerance, roots)
     roots, jumping = _at_jumps(function, ends, roots)
     _warn_of_jumps(roots, jumping)
-    t = np.clip(roots.place, MARGIN, 1 - MARGIN)
+    t = np.clip(roots.position, MARGIN, 1 - MARGIN)
     rows = np.arange(len(moved))
     vertices[moved, along] = lattice.origin[along] + lattice.cell * (lower[rows, along] + t)
 
@@ -105,12 +105,19 @@ def refine_roots(
 _Function = Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
 
 
+def _level_of(mesh: trimesh.Trimesh) -> float:
+    """Return the value of the field on the surface; older meshes call it threshold."""
+    extraction = mesh.metadata["extraction"]
+    level: float = extraction["level" if "level" in extraction else "threshold"]
+    return level
+
+
 def _warn_of_jumps(roots: _Roots, jumping: NDArray[np.bool_]) -> None:
     """Warn the caller of `refine_roots` of vertices at which the field jumps."""
     if not jumping.any():
         return
     warnings.warn(
-        f"the field jumps over the threshold at {int(jumping.sum())} of {len(jumping)} vertices, "
+        f"the field jumps over the level at {int(jumping.sum())} of {len(jumping)} vertices, "
         f"from {np.abs(roots.residual[jumping]).max():.3g} away from it: they lie at the jump, but "
         "the field's values say nothing else about the surface, such as its normals",
         stacklevel=3,
@@ -122,7 +129,7 @@ def _statistics(roots: _Roots, asked: int) -> dict[str, Any]:
     evaluations = asked + roots.evaluations
     return {
         "evaluations": evaluations,
-        "per_vertex": evaluations / max(1, len(roots.place)),
+        "per_vertex": evaluations / max(1, len(roots.position)),
         "rounds": roots.rounds,
         "residual_before": float(np.abs(roots.first).max(initial=0.0)),
         "residual_after": float(np.abs(roots.residual).max(initial=0.0)),
@@ -133,25 +140,25 @@ def _values_at_ends(
     field: Field,
     lattice: MeshLattice,
     lower: NDArray[np.int64],  # (N, 3)
-    place: NDArray[np.float64],  # (N,) of the linear crossing on the edge
-    threshold: float,
+    position: NDArray[np.float64],  # (N,) of the linear crossing on the edge
+    level: float,
     batch_size: int,
 ) -> tuple[NDArray[np.float64], int]:
     """Values (2, N) at the lower and upper ends of edges, and the evaluations: one a lower end.
 
-    The value at the upper end follows from where the line between the two crossed the threshold. Of
+    The value at the upper end follows from where the line between the two crossed the level. Of
     a vertex that was moved since, or kept off the end of its edge, only its sign is right; more is
     not needed.
     """
     size = lattice.resolution + 1
     keys, inverse = np.unique(np.ravel_multi_index(lower.T, size), return_inverse=True)
     points = lattice.points(np.stack(np.unravel_index(keys, size), axis=1))
-    values = evaluate_in_batches(field, points, threshold, batch_size, lattice.dtype)[inverse]
-    return np.stack([values, values * (place - 1) / place]), len(keys)
+    values = evaluate_in_batches(field, points, level, batch_size, lattice.dtype)[inverse]
+    return np.stack([values, values * (position - 1) / position]), len(keys)
 
 
 class _Roots(NamedTuple):
-    place: NDArray[np.float64]  # (N,) the end of the last bracket with the value nearer to 0
+    position: NDArray[np.float64]  # (N,) the end of the last bracket with the value nearer to 0
     residual: NDArray[np.float64]  # (N,) that value
     other: NDArray[np.float64]  # (N,) value at the other end, if it is within the tolerance, else 0
     first: NDArray[np.float64]  # (N,) value at the first guess
@@ -212,9 +219,9 @@ def _past_flat_parts(
     tolerance: float,
     roots: _Roots,
 ) -> _Roots:
-    """The roots, those mended that a field which is flat next to the threshold only seems to have.
+    """Return the roots; mended are those that a field flat next to the level only seems to have.
 
-    Outside of an occupancy, a density or a rectified field the value may be the threshold itself,
+    Outside of an occupancy, a density or a rectified field the value may be the level itself,
     which looks like a root though the surface is where the inside begins. And of a vertex that
     marching cubes had to keep off the end of its edge, the value at the upper end is a guess. Such
     vertices are looked at again: where the sign is still the same a little further towards the
@@ -224,7 +231,9 @@ def _past_flat_parts(
     which = np.flatnonzero(clipped | (np.abs(roots.residual) <= ZERO))
     sign = roots.residual[which] > 0
     end = np.where((ends[0, which] > 0) == sign, 1.0, 0.0)  # of the other sign
-    near = roots.place[which] + np.clip(end - roots.place[which], -2 * tolerance, 2 * tolerance)
+    near = roots.position[which] + np.clip(
+        end - roots.position[which], -2 * tolerance, 2 * tolerance
+    )
     evaluations, rounds = roots.evaluations, roots.rounds
 
     def ask(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -248,11 +257,11 @@ def _past_flat_parts(
         same = (value > 0) == sign
         near, f_near = np.where(same, middle, near), np.where(same, value, f_near)
         far, f_far = np.where(same, far, middle), np.where(same, f_far, value)
-    place, residual, other = roots.place.copy(), roots.residual.copy(), roots.other.copy()
+    position, residual, other = roots.position.copy(), roots.residual.copy(), roots.other.copy()
     larger = np.abs(f_near) > np.abs(f_far)
-    place[which], residual[which] = (near + far) / 2, np.where(larger, f_near, f_far)
+    position[which], residual[which] = (near + far) / 2, np.where(larger, f_near, f_far)
     other[which] = np.where(larger, f_far, f_near)
-    return _Roots(place, residual, other, roots.first, evaluations, rounds)
+    return _Roots(position, residual, other, roots.first, evaluations, rounds)
 
 
 def _at_jumps(
@@ -263,13 +272,13 @@ def _at_jumps(
     A jump is as large within the tolerance as it is WIDE around; of a continuous field next to
     nothing is left there. Only edges are looked at of which that can be true.
     """
-    jumps = np.zeros(len(roots.place), dtype=np.bool_)
+    jumps = np.zeros(len(roots.position), dtype=np.bool_)
     gap = np.abs(roots.other - roots.residual)
     sides = np.abs(ends[0] - ends[1])
     which = np.flatnonzero((roots.other != 0) & (gap > JUMP * sides))
     if not len(which):
         return roots, jumps
-    around = [function(roots.place[which] + step, which) for step in (-WIDE, WIDE)]
+    around = [function(roots.position[which] + step, which) for step in (-WIDE, WIDE)]
     jumps[which] = gap[which] > JUMP * np.abs(around[1] - around[0])
     larger = np.where(np.abs(roots.other) > np.abs(roots.residual), roots.other, roots.residual)
     residual = np.where(jumps, larger, roots.residual)

@@ -140,7 +140,7 @@ def render_view(
 def on_white(
     image: NDArray[np.uint8],  # (H, W, 4)
 ) -> NDArray[np.uint8]:
-    """An RGBA picture composited on white: (H, W, 3) uint8."""
+    """Return an RGBA picture composited on white: (H, W, 3) uint8."""
     alpha = image[..., 3:].astype(np.uint16)
     return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
-    """The mesh with at most `faces` faces, closed, manifold and oriented as before.
+    """Return the mesh with at most `faces` faces, closed, manifold and oriented as before.
 
     Components and handles stay too, and with them the four faces that the smallest component needs.
     What a component encloses, and all together, keeps its sign and at least a tenth of its size: a

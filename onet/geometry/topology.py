@@ -47,7 +47,7 @@ class Topology:
         return self.watertight and self.manifold and self.oriented and self.outward
 
     def as_dict(self) -> dict[str, Any]:
-        """All attributes and `solid`, for a table."""
+        """Return all attributes and `solid`, for a table."""
         return {**asdict(self), "solid": self.solid}
 
 

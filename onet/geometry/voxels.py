@@ -63,7 +63,7 @@ def voxelize(
     resolution: int = 32,
     mode: Literal["both", "surface", "inside"] = "both",
 ) -> NDArray[np.bool_]:
-    """The voxels of the unit cube that a mesh fills: (R, R, R) bool.
+    """Return the voxels of the unit cube that a mesh fills: (R, R, R) bool.
 
     Args:
         mesh: closed for `both` and `inside`; parts outside [-0.5, 0.5]^3 are left out.
@@ -135,7 +135,7 @@ def resample_voxels(
     resolution: int,
     name: str = "voxels",
 ) -> NDArray[np.bool_]:
-    """The grid at another resolution that divides its own or that its own divides.
+    """Return the grid at another resolution that divides its own or that its own divides.
 
     Coarser: a voxel is full where any of the finer ones in it is, as where `voxelize` had made it.
     Finer: each voxel is repeated.
@@ -160,7 +160,7 @@ def resample_voxels(
 
 
 def voxel_mesh(full: NDArray[np.bool_]) -> trimesh.Trimesh:
-    """The faces between full and empty voxels as a mesh in the unit frame, for looking at."""
+    """Return faces between full and empty voxels as a mesh in the unit frame, for looking at."""
     import trimesh
 
     padded = np.pad(full, 1)
@@ -181,7 +181,7 @@ def voxel_mesh(full: NDArray[np.bool_]) -> trimesh.Trimesh:
 
 
 def read_voxels(path: str | os.PathLike[str]) -> VoxelGrid:
-    """A grid from a file: `.binvox`, `.npy` (R, R, R), or `.npz`.
+    """Return a grid from a file: `.binvox`, `.npy` (R, R, R), or `.npz`.
 
     A npz file has the grid as `voxels`, or as its only array, and optionally `loc` and `scale`, the
     centre and edge of its cube. Values above 0.5 are full. Without a place the cube is the unit
@@ -212,7 +212,7 @@ def read_voxels(path: str | os.PathLike[str]) -> VoxelGrid:
 
 
 def _place(arrays: dict[str, NDArray[Any]], path: Path) -> UnitFrame:
-    """The cube that `loc` and `scale` describe; the unit cube if one of them is missing."""
+    """Return the cube that `loc` and `scale` describe; the unit cube if one of them is missing."""
     if not {*_PLACE} <= {*arrays}:
         return UnitFrame(np.zeros(3), 1.0)
     loc, scale = (np.asarray(arrays[key]) for key in _PLACE)
@@ -228,7 +228,7 @@ def _place(arrays: dict[str, NDArray[Any]], path: Path) -> UnitFrame:
 
 
 def check_voxels(array: NDArray[np.generic], name: str = "voxels") -> NDArray[np.bool_]:
-    """An array as a grid (R, R, R) of bool.
+    """Return an array as a grid (R, R, R) of bool.
 
     Raises:
         DataError: not a cube of numbers, or NaN in it.
@@ -242,7 +242,7 @@ def check_voxels(array: NDArray[np.generic], name: str = "voxels") -> NDArray[np
 
 
 def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
-    """A grid from a binvox file (run lengths; stored with y fastest, then z, then x).
+    """Return a grid from a binvox file (run lengths; stored with y fastest, then z, then x).
 
     Comment lines and lines of other keywords in the header are passed over.
 
@@ -277,7 +277,7 @@ def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
 
 
 def _binvox_header(path: Path, content: bytes) -> tuple[dict[str, list[str]], int]:
-    """The words behind each keyword, and where the data begin."""
+    """Return the words behind each keyword, and where the data begin."""
     if content[:7] != b"#binvox":
         raise DataError(f"{path}: broken header, the file does not begin with '#binvox'; {_AGAIN}")
     fields: dict[str, list[str]] = {}

@@ -127,7 +127,7 @@ def _solid_field(
 
 
 def fill_cavities(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, int]:
-    """The outer shells of a closed, oriented mesh, and the number of pieces left out.
+    """Return the outer shells of a closed, oriented mesh, and the number of pieces left out.
 
     Views that reach through slits leave bubbles inside a solid, up to hundreds of them. A cavity
     that does not connect to the outside cannot be seen, so it is solid like all that is not seen.

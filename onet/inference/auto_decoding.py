@@ -38,7 +38,7 @@ def find_code(
     penalty: float,
     rng: np.random.Generator,
 ) -> dict[str, Tensor]:
-    """The code under which the frozen decoder says best which points are inside.
+    """Return the code under which the frozen decoder says best which points are inside.
 
     Adam from the mean of learned codes, the mean of the prior of latent codes, or else zero, on
     2,048 points a step; the second half of the steps is ten times smaller. Both codes are found
@@ -94,7 +94,7 @@ def find_code(
 
 
 def initial_code(model: Reconstructor) -> dict[str, Tensor]:
-    """The mean of learned codes, the mean of the prior of latent codes, else zero.
+    """Return the mean of learned codes, the mean of the prior of latent codes, else zero.
 
     Raises:
         ConfigError: there is no code, or it is not global.

@@ -21,15 +21,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from onet.checkpoints.checkpoint import FOLDER, checksum
+from onet.checkpoints.checkpoint import checksum
+from onet.checkpoints.run_folder import CALIBRATION, CHECKPOINTS
 from onet.errors import CheckpointError
 from onet.files import replacing
 from onet.inference.scaling import Scaling
 from onet.nn.code import Code
 
 logger = logging.getLogger(__name__)
-
-CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def identity(checkpoint: Path) -> dict[str, str]:
 
 
 def read_calibration(checkpoint: Path) -> Calibration | None:
-    """The calibration of a checkpoint in a run folder; None where there is none.
+    """Return the calibration of a checkpoint in a run folder; None where there is none.
 
     That of another state of the run is left alone, with a warning.
 
@@ -102,7 +101,7 @@ def read_calibration(checkpoint: Path) -> Calibration | None:
         CheckpointError: the file is damaged.
     """
     path = checkpoint.parent.parent / CALIBRATION
-    if checkpoint.parent.name != FOLDER or not path.is_file():
+    if checkpoint.parent.name != CHECKPOINTS or not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -129,7 +128,7 @@ def read_calibration(checkpoint: Path) -> Calibration | None:
 
 
 def code_numbers(code: Code) -> NDArray[np.float64]:
-    """A code as one row of numbers: of local features and of sets the mean over places."""
+    """Return a code as one row of numbers: of local features and of sets the mean over places."""
     if isinstance(code, Tensor):
         numbers = code.double().cpu().numpy()
         return numbers if numbers.ndim == 1 else numbers.mean(axis=0)

@@ -101,7 +101,7 @@ class OccupancyField:
 
 
 def _like(points: Array, result: Tensor) -> Array:
-    """The result as the kind of array that the points are, and in their place."""
+    """Return the result as the kind of array that the points are, and in their place."""
     if isinstance(points, Tensor):
         return result.to(points.device)
     return result.cpu().numpy()

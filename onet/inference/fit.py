@@ -30,7 +30,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from onet.checkpoints.checkpoint import FOLDER, LAST, load_checkpoint
+from onet.checkpoints.checkpoint import load_checkpoint
+from onet.checkpoints.run_folder import CHECKPOINTS, last_checkpoint
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
 from onet.data.closed_mesh import ClosedMesh, close_mesh, label_points, trust_mesh
@@ -44,13 +45,13 @@ from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
 from onet.inference.field import OccupancyField
 from onet.inference.reconstructor import Reconstructor
-from onet.inference.surface import SurfaceOptions, surface_settings
+from onet.inference.surface import SurfaceOptions, renamed_options, surface_settings
 from onet.locks import hold, writer
 from onet.metrics.scores import intersection_over_union
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
 from onet.training.interruption import pass_on
-from onet.training.loop import CHECKPOINTS, train
+from onet.training.loop import train
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ CODE = "code.safetensors"
 MESH = "mesh"
 
 KEYS = (
-    *("mesh", "kind", "model", "iou", "threshold", "parameters", "seconds", "steps"),
+    *("mesh", "kind", "model", "iou", "probability", "parameters", "seconds", "steps"),
     *("learning_rate", "penalty", "seed", "loc", "scale", "watertight", "version"),
 )
 """Of fit.json."""
@@ -86,7 +87,7 @@ class Fit:
         frame: takes the unit frame to that of the mesh given.
         mesh: the surface of the field in the source frame; empty (with a warning) if there is none.
         solid: what was fitted, in the unit frame.
-        iou: of field and solid, on points that were not learned from, at the threshold.
+        iou: of field and solid, on points that were not learned from, at the surface's probability.
         parameters: numbers that belong to this shape alone: those of its code or its network.
         seconds: for the fit itself, without closing and extracting.
         code: `c` and `z`, whichever the model has; nothing for a network of its own.
@@ -114,6 +115,7 @@ class Fit:
         )
 
 
+@renamed_options
 @reports_progress
 @writer
 def fit(
@@ -158,8 +160,8 @@ def fit(
         seed: of the points, and of the network's weights.
         device: of a code's fit and of extraction, see `onet.load`.
         progress: see `onet.progress`; called after every step.
-        options: of extraction, see `SurfaceOptions`. The threshold is 0.5 unless given: labels are
-            known, and no uncertainty of an observation has to be made up for.
+        options: of extraction, see `SurfaceOptions`. The probability is 0.5 unless given: labels
+            are known, and no uncertainty of an observation has to be made up for.
 
     Raises:
         DataError: the mesh cannot be read or closed, or is not closed as `closed` says.
@@ -169,12 +171,12 @@ def fit(
     """
     folder = None if out is None else Path(out)
     if folder is not None:
-        hold(folder, below=CHECKPOINTS)
+        hold(folder, below=(CHECKPOINTS,))
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
     reconstructor.choose_device(device)  # now, not after training
     learner = _settle(config, steps, learning_rate, seed) if model is None else _load(model, device)
     section = (learner if isinstance(learner, Config) else learner.config).generation
-    settings: SurfaceOptions = {**options, "threshold": options.get("threshold") or 0.5}
+    settings: SurfaceOptions = {**options, "probability": options.get("probability") or 0.5}
     surface = surface_settings(section, format=format, **settings)
 
     name, solid = _solid_of(mesh, closed, watertight_resolution)
@@ -192,7 +194,7 @@ def fit(
     where, truth = label_points(solid, SCORED, 0, 0.0, rng)
     iou = intersection_over_union(field(where) > surface.level, truth)
     result = solid.frame.mesh_to_source(learned.model.surface(c, latent=z, **settings))
-    told = {"mesh": name, "iou": iou, "threshold": surface.threshold, **learned.as_dict()}
+    told = {"mesh": name, "iou": iou, "probability": surface.probability, **learned.as_dict()}
     record = _record(solid, seed, told)
     if folder is not None:
         _write_result(folder, learned.code, result, surface.format, record)
@@ -315,7 +317,7 @@ def load_fit(
     device: str = "auto",
     model: Reconstructor | str | os.PathLike[str] | None = None,
 ) -> tuple[OccupancyField, UnitFrame]:
-    """The field that `fit` left in a folder, in the unit frame, and the frame it belongs to.
+    """Return the field that `fit` left in a folder, in the unit frame, and the frame it belongs to.
 
     Args:
         folder: the folder that `fit` wrote.
@@ -359,7 +361,7 @@ def _check(**numbers: float | None) -> None:
 
 
 def _load(model: Reconstructor | str | os.PathLike[str], device: str) -> Reconstructor:
-    """A model without calibration: that is of the codes that its encoder gives."""
+    """Return a model without calibration: that is of the codes that its encoder gives."""
     loaded = model if isinstance(model, Reconstructor) else reconstructor.load(model, device)
     return Reconstructor(loaded.model, loaded.config, loaded.metadata, loaded.source)
 
@@ -370,7 +372,7 @@ def _settle(
     learning_rate: float | None,
     seed: int,
 ) -> Config:
-    """The configuration of a shape's own network with what the arguments say."""
+    """Return the configuration of a shape's own network with what the arguments say."""
     if not isinstance(config, Config):
         config = load_config(os.fspath(config))
     changes = {"max_iterations": steps, "learning_rate": learning_rate, "seed": seed}
@@ -409,8 +411,8 @@ def _train(
 
 
 def _is_unfinished(folder: Path, config: Config, fingerprint: str) -> bool:
-    """Whether a folder holds the beginning of this very fit."""
-    last = folder / FOLDER / LAST
+    """Return whether a folder holds the beginning of this very fit."""
+    last = last_checkpoint(folder)
     if (folder / RECORD).is_file() or not last.is_file():
         return False
     begun = load_checkpoint(last)

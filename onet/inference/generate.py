@@ -22,16 +22,17 @@ from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
 from onet.errors import ConfigError
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Key, Row
+from onet.inference.generation_folder import Key
 from onet.inference.observing import observe, reconstruct
 from onet.inference.reconstructor import Reconstructor, load
-from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions, renamed_options
 from onet.inference.targets import SAMPLES, Target, Wanted, find
 from onet.inference.writing import failed, write
 from onet.locks import hold, writer
 from onet.names import printable
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
+from onet.records import Row
 from onet.storage import refusal
 
 __all__ = ["SAMPLES", "GenerationReport", "generate"]
@@ -85,6 +86,7 @@ class GenerationReport:
         return sum(row[column] is True for row in self.rows)
 
 
+@renamed_options
 @reports_progress
 @writer
 def generate(
@@ -170,7 +172,7 @@ def _fill(
 ) -> GenerationReport:
     """Make the meshes of a generation folder that are not there yet."""
     rows = folder.finished(out, settings)
-    folder.write_json(out / folder.SETTINGS, settings)
+    folder.write_settings(out, settings)
     todo = [target for target in targets if (target.category, target.model) not in rows]
     skipped = len(targets) - len(todo)
     if skipped:

@@ -23,18 +23,25 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from types import UnionType
 from typing import Any, TypeVar
 
 from onet.errors import ConfigError, DataError
-from onet.files import remove, replacing
-from onet.names import checked_path, printable
+from onet.files import remove
+from onet.records import (
+    MAKE_IT_AGAIN,
+    Row,
+    check_kinds,
+    check_names,
+    read_csv,
+    read_json,
+    write_csv,
+    write_json,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +66,6 @@ IOU = "iou [fraction]"  # column of both tables of scores
 
 OK, FAILED = "ok", "failed"
 
-Row = dict[str, Any]
 Key = tuple[str, str]  # category and model
 T = TypeVar("T")
 
@@ -87,8 +93,6 @@ COLUMNS: dict[str, Callable[[str], Any]] = {
 }
 """Columns of results.csv with their types; a cell of a failed item may be empty."""
 
-_MAKE_IT_AGAIN = "delete it and make it again"
-_SHOWN = 60  # characters of what a file holds, in a message
 _CHECKPOINT_KINDS = {"path": str, "sha256": str}
 _KINDS = {
     "checkpoint": dict,
@@ -109,7 +113,7 @@ def default_folder(base: Path, input: Path | None) -> Path:
 
 
 def locate(path: Path) -> Path:
-    """The generation folder meant by `path`: itself, or the default one of a run folder."""
+    """Return the generation folder meant by `path`: itself, or the default one of a run folder."""
     default = default_folder(path, None)
     return default if (default / SETTINGS).is_file() and not (path / SETTINGS).is_file() else path
 
@@ -123,55 +127,29 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a folder written by `onet generate`")
-    settings = read_json(path, _KINDS)
+    settings = with_present_names(read_json(path, _KINDS))
     for part, kinds in (("checkpoint", _CHECKPOINT_KINDS), ("config", {"data": dict | None})):
         check_kinds(settings.get(part) or {}, kinds, f"{path}: {part}")
     if "split" in settings:
         check_kinds(settings, {"data": str, "split": str, "categories": list}, str(path))
     if not all(isinstance(name, str) for name in settings.get("categories") or []):
-        raise DataError(f"{path}: 'categories' holds what is no name; {_MAKE_IT_AGAIN}")
+        raise DataError(f"{path}: 'categories' holds what is no name; {MAKE_IT_AGAIN}")
     return settings
 
 
-def read_json(path: Path, kinds: Mapping[str, type | UnionType] | None = None) -> dict[str, Any]:
-    """A JSON object from a file.
+def write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Write generation.json."""
+    write_json(folder / SETTINGS, settings)
 
-    Args:
-        path: of the file.
-        kinds: see `check_kinds`.
 
-    Raises:
-        DataError: it is something else, or has entries of other kinds.
+def with_present_names(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of an extraction with the present names of their keys.
+
+    What earlier versions wrote calls the probability on the surface `threshold`.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is not JSON ({error}); {_MAKE_IT_AGAIN}") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: is not a JSON object; {_MAKE_IT_AGAIN}")
-    check_kinds(content, kinds or {}, str(path))
-    return content
-
-
-def check_kinds(
-    content: Mapping[str, Any], kinds: Mapping[str, type | UnionType], where: str
-) -> None:
-    """See that entries of a JSON object are of certain kinds; one that is not there is None.
-
-    Raises:
-        DataError: one is not.
-    """
-    for key, kind in kinds.items():
-        value = content.get(key)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            shown = printable(repr(value))[:_SHOWN]
-            raise DataError(f"{where}: {key!r} is {shown}; {_MAKE_IT_AGAIN}")
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON object atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if "threshold" not in settings or "probability" in settings:
+        return settings
+    return {"probability" if key == "threshold" else key: v for key, v in settings.items()}
 
 
 def read_results(folder: Path) -> dict[Key, Row]:
@@ -220,46 +198,6 @@ def _read_rows(path: Path) -> tuple[dict[Key, Row], list[int]]:
     return rows, damaged
 
 
-def read_csv(
-    path: Path, columns: Iterable[str] = (), numbers: Iterable[str] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a table, each with the file and line that it is from.
-
-    Args:
-        path: of the table.
-        columns: that it has to have.
-        numbers: columns of numbers.
-
-    Raises:
-        DataError: no table in UTF-8, without one of the columns, or with something else for a
-            number.
-    """
-    numbers = [*numbers]
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, restval="")
-        try:
-            for column in (*columns, *numbers):
-                if column not in (reader.fieldnames or []):
-                    raise DataError(f"{path}: has no column {column!r}; make it again")
-            for row in reader:
-                for column in numbers:
-                    float(row[column])
-                yield f"{path}: line {reader.line_num}", row
-        except (csv.Error, ValueError) as error:
-            raise DataError(f"{path}: is damaged ({error}); make it again") from None
-
-
-def check_names(row: Row, where: str) -> None:
-    """See that the names in a row of a table stay in their folders.
-
-    Raises:
-        DataError: one of `category`, `model` and `mesh` does not.
-    """
-    for key in ("category", "model", "mesh"):
-        if row.get(key):
-            checked_path(row[key], f"{where}: column {key!r}")
-
-
 def write_results(folder: Path, rows: Iterable[Row]) -> None:
     """Write results.csv and failures.csv atomically, sorted by category and model."""
     ordered = sorted(rows, key=lambda row: (row["category"], row["model"]))
@@ -269,7 +207,7 @@ def write_results(folder: Path, rows: Iterable[Row]) -> None:
 
 
 def read_outcomes(folder: Path) -> list[Row]:
-    """The rows of `read_results`; a mesh that an evaluation could not use is a failure, with why.
+    """Return the rows of `read_results`; a mesh that an evaluation could not use is a failure.
 
     Raises:
         DataError: see `read_results`.
@@ -282,19 +220,6 @@ def read_outcomes(folder: Path) -> list[Row]:
             if row and row["status"] == OK and scored["status"] == FAILED:
                 row |= {"status": FAILED, "reason": scored["reason"]}
     return list(rows.values())
-
-
-def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Row]) -> None:
-    """Write a table atomically; keys of rows that are no column are left out.
-
-    What is not UTF-8, such as parts of a path that a reason quotes, becomes escapes.
-    """
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, list(columns), extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    with replacing(path) as temporary:
-        temporary.write_bytes(table.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def finished(folder: Path, settings: dict[str, Any]) -> dict[Key, Row]:

@@ -31,21 +31,21 @@ from onet.errors import ConfigError
 from onet.files import remove
 from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.inference.reconstructor import Observation, Reconstructor, load
-from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions
+from onet.inference.surface import SURFACE_OPTIONS, SurfaceOptions, renamed_options
 from onet.locks import OWN, hold, writer
 from onet.nn.code import Code
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.provenance import Provenance
+from onet.records import Row, read_json, write_csv, write_json
 
 SETTINGS = "latent.json"
 TABLE = "latent.csv"
 COLUMNS = ("row", "column", "mesh", "vertices", "faces", "components", "watertight", "manifold")
 
 Kind = Literal["linear", "spherical"]
-Place = tuple[int, int]  # row and column
+Position = tuple[int, int]  # row and column
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def blend(
     t: float,
     kind: Kind = "linear",
 ) -> Tensor:  # (..., C)
-    """The code at the share `t` of the way from `start` to `end`.
+    """Return the code at the share `t` of the way from `start` to `end`.
 
     `linear` is the straight line. Between independent normal codes of many dimensions it passes
     through lengths that the prior hardly ever has; `spherical` turns from one direction to the
@@ -105,7 +105,7 @@ def blend(
 
 
 def sample_latent(model: Reconstructor, number: int, seed: int = 0) -> Tensor:  # (Z,)
-    """The latent code of sample `number` of `generate(..., samples=..., seed=seed)`.
+    """Return the latent code of sample `number` of `generate(..., samples=..., seed=seed)`.
 
     Raises:
         ConfigError: the model observes something, or has no latent code; or a negative number.
@@ -124,7 +124,7 @@ def sample_latent(model: Reconstructor, number: int, seed: int = 0) -> Tensor:  
 def observation_code(
     model: Reconstructor, observation: Observation, seed: int = 0
 ) -> Tensor:  # (C,)
-    """The global code of a user's observation, as `Reconstructor.reconstruct` takes it.
+    """Return the global code of a user's observation, as `Reconstructor.reconstruct` takes it.
 
     Raises:
         ConfigError: the code has local features, between which there is no way.
@@ -139,6 +139,7 @@ def observation_code(
     return _global(model, code)
 
 
+@renamed_options
 @reports_progress
 def interpolate(
     source: str | os.PathLike[str],
@@ -153,7 +154,7 @@ def interpolate(
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> LatentReport:
-    """Meshes on the ways between pairs of codes, one row a pair; see the module for the files.
+    """Make meshes on the ways between pairs of codes, one row a pair; see the module for files.
 
     Args:
         source: run folder or checkpoint.
@@ -196,6 +197,7 @@ def interpolate(
     return _write_walk(source, model, walk, target, seed, overwrite, options)
 
 
+@renamed_options
 @reports_progress
 def sample_grid(
     source: str | os.PathLike[str],
@@ -211,7 +213,7 @@ def sample_grid(
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> LatentReport:
-    """A grid of samples of an unconditional model, random or over two directions of its codes.
+    """Make a grid of samples of an unconditional model, random or over two directions of its codes.
 
     Args:
         source: run folder or checkpoint of an unconditional model.
@@ -260,13 +262,13 @@ class _Walk:
         titles: above each column.
     """
 
-    codes: dict[Place, Tensor]
+    codes: dict[Position, Tensor]
     settings: dict[str, Any]
     labels: list[list[str]]
     titles: list[str]
 
 
-Codes = tuple[dict[Place, Tensor], list[list[str]]]  # at each place, and the labels of the rows
+Codes = tuple[dict[Position, Tensor], list[list[str]]]  # at each place, and the labels of the rows
 
 
 def _in_order(model: Reconstructor, rows: int, columns: int, seed: int) -> Codes:
@@ -287,7 +289,7 @@ def _between(
     seed: int,
 ) -> Codes:
     """Return blends of four samples, down the sides and then along the rows."""
-    codes: dict[Place, Tensor] = {}
+    codes: dict[Position, Tensor] = {}
     a, b, c, d = (sample_latent(model, number, seed) for number in corners)
     for row, down in enumerate(np.linspace(0, 1, rows)):
         left, right = blend(a, c, float(down), kind), blend(b, d, float(down), kind)
@@ -313,17 +315,19 @@ def _write_walk(
     settings = _settings(source, model, walk, seed, options)
     hold(out)
     _clear(out, settings, overwrite)
-    folder.write_json(out / SETTINGS, settings)  # first: an interrupted walk is known by it
+    write_json(out / SETTINGS, settings)  # first: an interrupted walk is known by it
 
-    def one(place: Place) -> Row:
-        return _write_mesh(model, walk.codes[place], place, out, settings["format"], options)
+    def one(position: Position) -> Row:
+        return _write_mesh(model, walk.codes[position], position, out, settings["format"], options)
 
     rows: list[Row] = []
-    for place, outcome in run_tasks(one, walk.codes, 1, describe=_place_name, title="extracting"):
+    for position, outcome in run_tasks(
+        one, walk.codes, 1, describe=_position_name, title="extracting"
+    ):
         if isinstance(outcome, Exception):
             raise outcome
-        rows.append({"row": place[0], "column": place[1], **outcome})
-    folder.write_csv(out / TABLE, COLUMNS, rows)
+        rows.append({"row": position[0], "column": position[1], **outcome})
+    write_csv(out / TABLE, COLUMNS, rows)
     return LatentReport(out, settings, rows)
 
 
@@ -353,7 +357,7 @@ def _settings(
 def _write_mesh(
     model: Reconstructor,
     code: Tensor,
-    place: Place,
+    position: Position,
     out: Path,
     format: str,
     options: SurfaceOptions,
@@ -367,7 +371,7 @@ def _write_mesh(
             mesh = model.surface(code, **options)
     if len(mesh.faces) == 0:
         return dict.fromkeys(COLUMNS[2:], "")
-    path = Path(folder.MESHES) / f"{_place_name(place)}.{format}"
+    path = Path(folder.MESHES) / f"{_position_name(position)}.{format}"
     shape = save_and_examine(mesh, out / path).as_dict()
     return {"mesh": path.as_posix(), **{key: shape[key] for key in COLUMNS[3:]}}
 
@@ -381,8 +385,8 @@ def _end(model: Reconstructor, name: Any, seed: int) -> Tensor:
     return observation_code(model, name, seed)
 
 
-def _place_name(place: Place) -> str:
-    return f"{place[0]:02d}-{place[1]:02d}"
+def _position_name(position: Position) -> str:
+    return f"{position[0]:02d}-{position[1]:02d}"
 
 
 def _clear(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
@@ -390,7 +394,8 @@ def _clear(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
     if out.is_dir() and any(path.name not in OWN for path in out.iterdir()):
         if not (out / SETTINGS).is_file():
             raise ConfigError(f"{out}: holds something else; choose another folder")
-        if not overwrite and json.loads(json.dumps(settings)) != folder.read_json(out / SETTINGS):
+        before = folder.with_present_names(read_json(out / SETTINGS))
+        if not overwrite and json.loads(json.dumps(settings)) != before:
             raise ConfigError(
                 f"{out}: another walk is there already; choose another folder, or overwrite it"
             )

@@ -29,7 +29,7 @@ class ObservedField:
     Called with points it gives the logits, so that it can be handed to `onet.extract_mesh`,
     `onet.refine_roots` and `onet.dual_contouring`:
 
-        mesh = onet.extract_mesh(field, bounds=field.bounds, threshold=field.level)
+        mesh = onet.extract_mesh(field, bounds=field.bounds, level=field.level)
 
     Points are an array (N, 3), or anything that becomes one, and give NumPy arrays; or a tensor on
     any device, and give tensors there, without a graph for autograd. N may be 0. They are brought
@@ -130,12 +130,12 @@ def _checked(points: Any) -> Tensor:
 
 
 def _joined(parts: list[Tensor], empty: tuple[int, ...]) -> Tensor:
-    """The parts one after the other, or nothing in the shape of none."""
+    """Return the parts one after the other, or nothing in the shape of none."""
     return torch.cat(parts) if parts else torch.empty(empty)
 
 
 def _like(points: Any, result: Tensor) -> Any:
-    """The result as the kind of array that the points are, of their precision, in their place."""
+    """Return the result as the kind of array that the points are, in their precision and place."""
     if isinstance(points, Tensor):
         dtype = torch.float64 if points.dtype == torch.float64 else torch.float32
         return result.to(dtype).to(points.device)

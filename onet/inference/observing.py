@@ -11,7 +11,7 @@ import numpy as np
 import trimesh
 
 from onet.data.inputs import Collected, Input
-from onet.data.inputs.several import evenly
+from onet.data.inputs.views import evenly
 from onet.data.store import Item
 from onet.geometry.normalization import UnitFrame
 from onet.inference.reconstructor import Reconstructor
@@ -27,12 +27,12 @@ class Observed:
         observations: one, or several of which the codes are averaged, as the model's input
             prepares them.
         frame: from the unit frame to that of the object.
-        several: whether the codes are averaged, be it over a single one.
+        multiview: whether the codes are averaged, be it over a single one.
     """
 
     observations: list[Any]
     frame: UnitFrame
-    several: bool
+    multiview: bool
 
 
 def observe(
@@ -49,14 +49,14 @@ def observe(
     Raises:
         DataError: it cannot be read, or observations of one object do not agree.
     """
-    origin, several = target.origin, views is not None
+    origin, multiview = target.origin, views is not None
     if isinstance(origin, Item):
         if views is None:
-            return Observed([input.sample(origin, rng, training=False)], origin.frame(), several)
-        return Observed(input.sample_several(origin, rng, views), origin.frame(), several)
+            return Observed([input.sample(origin, rng, training=False)], origin.frame(), multiview)
+        return Observed(input.sample_views(origin, rng, views), origin.frame(), multiview)
     raws, name = _read(input, origin, views)
     frame = input.common_frame(raws, name)
-    return Observed([input.observe(raw, rng, frame) for raw in raws], frame, several)
+    return Observed([input.observe(raw, rng, frame) for raw in raws], frame, multiview)
 
 
 def reconstruct(
@@ -74,7 +74,11 @@ def reconstruct(
         options: see `SurfaceOptions`.
     """
     observations = observed.observations
-    code = model.encode_several(observations) if observed.several else model.encode(observations[0])
+    code = (
+        model.encode_multiview(observations)
+        if observed.multiview
+        else model.encode(observations[0])
+    )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no surface")  # the caller says so
         return model.surface(code, seed=int(rng.integers(2**63)), **options)

@@ -35,7 +35,7 @@ def refine_published(
     batch_size: int = 65536,
     device: torch.device | str = "cpu",
 ) -> trimesh.Trimesh:
-    """The mesh after `steps` steps of RMSprop on its vertices.
+    """Return the mesh after `steps` steps of RMSprop on its vertices.
 
     With one random point s and the normal n of every face, and the probability f, a step descends
 

@@ -166,7 +166,10 @@ def _here(function: Reconstruct, named: Iterator[tuple[str, Any]]) -> Generator[
 def _beside(
     function: Reconstruct, named: Iterator[tuple[str, Any]], workers: int
 ) -> Generator[Outcome]:
-    """The same by threads. One more observation is taken for each mesh, and until one is there."""
+    """Yield the same by threads.
+
+    One more observation is taken for each mesh, and until one is there.
+    """
     allowed = torch.get_num_threads()
     torch.set_num_threads(max(1, allowed // workers))  # of each thread that starts from now on
     pool = ThreadPoolExecutor(workers, "onet-reconstruct")

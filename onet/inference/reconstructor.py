@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from onet.inference.scaling import UNCHANGED, Scaling
 from onet.inference.surface import (
     SURFACE_OPTIONS,
     SurfaceOptions,
+    renamed_options,
     surface_settings,
     take_surface,
 )
@@ -58,7 +60,7 @@ def load(
 
     Args:
         path: a checkpoint file, a run folder (its best checkpoint, else its last one; with the
-            threshold that `onet threshold --apply` left there, if any), or a `.pt` file of the
+            probability that `onet threshold --apply` left there, if any), or a `.pt` file of the
             published Occupancy Networks.
         device: `cpu`, `cuda` or `mps`; `auto` takes a GPU if there is one.
         config: configuration of a `.pt` file, which has none of its own, or the name or file of
@@ -69,13 +71,13 @@ def load(
         ConfigError: the device or the configuration is not there, or its model does not observe
             what its input gives.
     """
-    place = choose_device(device)
+    chosen = choose_device(device)
     checkpoint = read_checkpoint(path, config)
     calibration = read_calibration(checkpoint.path)
     checkpoint = with_applied_threshold(path, checkpoint)
     model = restored(checkpoint, build_model)
     loaded = Reconstructor(
-        model.to(place),
+        model.to(chosen),
         checkpoint.config,
         checkpoint.metadata,
         str(checkpoint.path),
@@ -83,16 +85,16 @@ def load(
     )
     if calibration:
         logger.info(
-            "%s: calibrated; the network's threshold %g is a probability of %.4g",
+            "%s: calibrated; the network's probability %g is one of %.4g",
             checkpoint.path,
-            checkpoint.config.generation.threshold,
-            loaded.generation_settings().threshold,
+            checkpoint.config.generation.probability,
+            loaded.generation_settings().probability,
         )
     return loaded
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device called `auto`, `cpu`, `cuda` or `mps`.
+    """Return the torch device called `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
         ConfigError: another name, or a device that this machine or this torch does not have.
@@ -111,13 +113,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def check_several(input: Input) -> None:
+def check_multiview(input: Input) -> None:
     """Refuse several observations of one object for models that have none, or one only.
 
     Raises:
         ConfigError: the model is unconditional, or has one learned code a shape.
     """
-    if not input.several:
+    if not input.multiview:
         raise ConfigError(
             f"several observations: the model has input {INPUTS.name_of(input)!r}, it does not "
             "observe objects; use a model that does"
@@ -159,7 +161,7 @@ class Reconstructor:
         self,
         observation: Prepared,
     ) -> Code:
-        """The code of one observation, as the configured input prepares it.
+        """Return the code of one observation, as the configured input prepares it.
 
         Where the model needs the camera of a picture and it is not known, the log says so.
         """
@@ -169,11 +171,11 @@ class Reconstructor:
             logger.info("the camera of the picture is not known; it is estimated from the picture")
         return code
 
-    def encode_several(
+    def encode_multiview(
         self,
         observations: Sequence[Prepared],
     ) -> Tensor:  # (C,)
-        """The mean code of several prepared observations of one object.
+        """Return the mean code of several prepared observations of one object.
 
         Raises:
             ConfigError: the codes are local features or sets, which have no mean.
@@ -212,7 +214,7 @@ class Reconstructor:
         precision: Literal["float32", "bfloat16"] | None = None,
         z: Tensor | None = None,  # (Z,)
     ) -> OccupancyField:
-        """The field, in the unit frame, of a code and perhaps a latent code, calibrated if may be.
+        """Return the field, in the unit frame, of a code and a latent code, calibrated if may be.
 
         Precision is as configured if None.
         """
@@ -250,7 +252,7 @@ class Reconstructor:
         self,
         seed: int,
     ) -> Tensor | None:  # (Z,)
-        """A latent code from the prior, where the model has one.
+        """Return a latent code from the prior, where the model has one.
 
         Unconditional models draw it by `seed`; with an observation it is the mean, as published.
         """
@@ -262,20 +264,22 @@ class Reconstructor:
         drawn: Tensor = self.model.sample_prior(1, generator)[0]
         return drawn
 
+    @renamed_options
     def generation_settings(self, **changes: Any) -> GenerationConfig:
-        """The section `generation` of the configuration, with changes; None changes nothing.
+        """Return the section `generation` of the configuration, with changes; None changes nothing.
 
-        The configured threshold is the network's own probability; here it is the calibrated one
+        The configured probability is the network's own; here it is the calibrated one
         at the same places. `simplify=0` stands for null, which keeps all faces.
 
         Raises:
             ConfigError: an unknown key, or a value that it cannot have.
         """
         section = self.config.generation
-        threshold = self.scaling.calibrated(section.threshold)
-        section = section.model_copy(update={"threshold": threshold})
+        probability = self.scaling.calibrated(section.probability)
+        section = section.model_copy(update={"probability": probability})
         return surface_settings(section, **changes)
 
+    @renamed_options
     def extract(
         self,
         observation: Prepared,
@@ -284,12 +288,13 @@ class Reconstructor:
         seed: int = 0,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """The mesh, in the unit frame, of an observation that the configured input has prepared.
+        """Return the mesh, in the unit frame, of an observation that the input has prepared.
 
         The same as `surface` of its code.
         """
         return self.surface(self.encode(observation), latent=latent, seed=seed, **options)
 
+    @renamed_options
     def surface(
         self,
         code: Code,
@@ -298,7 +303,7 @@ class Reconstructor:
         seed: int = 0,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """The mesh, in the unit frame, of a code.
+        """Return the mesh, in the unit frame, of a code.
 
         A model with latent codes takes `latent`, or one from the prior by `seed`. Other arguments
         and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
@@ -325,6 +330,7 @@ class Reconstructor:
             mesh.metadata["familiarity"] = familiarity
         return mesh
 
+    @renamed_options
     def reconstruct(
         self,
         observation: Observation = None,
@@ -362,7 +368,8 @@ class Reconstructor:
         """
         return self._reconstruct([observation], seed, frame, options)
 
-    def reconstruct_several(
+    @renamed_options
+    def reconstruct_multiview(
         self,
         observations: Sequence[Observation],
         *,
@@ -388,9 +395,20 @@ class Reconstructor:
         """
         if not len(observations):
             raise DataError("observations: none given; give at least one")
-        check_several(self.input)
+        check_multiview(self.input)
         return self._reconstruct(observations, seed, frame, options)
 
+    @renamed_options
+    def reconstruct_several(
+        self, observations: Sequence[Observation], **options: Any
+    ) -> trimesh.Trimesh:
+        """Former name of `reconstruct_multiview`."""
+        warnings.warn(
+            "reconstruct_several is called reconstruct_multiview now", DeprecationWarning, 2
+        )
+        return self.reconstruct_multiview(observations, **options)
+
+    @renamed_options
     def reconstruct_many(
         self,
         observations: Iterable[Observation],
@@ -477,11 +495,11 @@ class Reconstructor:
         frame = self.common_frame([raw for raw, _ in read], name) if frame is None else frame
         rng = np.random.default_rng(seed)
         prepared = [self.input.observe(raw, rng, frame) for raw, _ in read]
-        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_several(prepared)
+        code = self.encode(prepared[0]) if len(read) == 1 else self.encode_multiview(prepared)
         return _Seen(code, frame, name, prepared[0])
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:
-        """The unit frame of observations of one object; see `Input.common_frame`."""
+        """Return the unit frame of observations of one object; see `Input.common_frame`."""
         return self.input.common_frame(raws, name)
 
     def _read(self, observation: Observation) -> tuple[Any, str]:

@@ -6,7 +6,7 @@ temperature of Guo et al., On Calibration of Modern Neural Networks, ICML 2017).
 a network lacks that was trained on points of which more, or fewer, are inside than of those that it
 is asked about: the log odds of all of them are wrong by the same number.
 
-It is a strictly rising function, so it moves no surface: the network's own threshold p and the
+It is a strictly rising function, so it moves no surface: the network's own probability p and the
 calibrated one `sigmoid(log(p / (1 - p)) / T + b)` are reached at the same places.
 """
 
@@ -21,7 +21,7 @@ from scipy.special import expit, logit
 
 TEMPERATURES = (0.2, 20.0)
 OFFSETS = (-5.0, 5.0)
-"""Limits of what is fitted: so calibrated thresholds can be told from 0 and 1."""
+"""Limits of what is fitted: so calibrated probabilities can be told from 0 and 1."""
 
 Logits = TypeVar("Logits", bound=Any)  # an array or tensor
 
@@ -42,17 +42,17 @@ class Scaling:
         scaled: Logits = logits / self.temperature + self.offset
         return scaled
 
-    def calibrated(self, threshold: float) -> float:
-        """The probability that is said where the network's own is `threshold`."""
+    def calibrated(self, probability: float) -> float:
+        """Return the probability that is said where the network's own is `probability`."""
         if self == UNCHANGED:
-            return threshold  # not rounded
-        return float(expit(self(logit(threshold))))
+            return probability  # not rounded
+        return float(expit(self(logit(probability))))
 
-    def own(self, threshold: float) -> float:
-        """The network's own probability where `threshold` is said."""
+    def own(self, probability: float) -> float:
+        """Return the network's own probability where `probability` is said."""
         if self == UNCHANGED:
-            return threshold
-        return float(expit((logit(threshold) - self.offset) * self.temperature))
+            return probability
+        return float(expit((logit(probability) - self.offset) * self.temperature))
 
 
 UNCHANGED = Scaling()
@@ -62,7 +62,7 @@ def fit_scaling(
     logits: ArrayLike,  # (N,)
     occupancies: ArrayLike,  # (N,) bool
 ) -> Scaling:
-    """The scaling of least cross-entropy, within `TEMPERATURES` and `OFFSETS`.
+    """Return the scaling of least cross-entropy, within `TEMPERATURES` and `OFFSETS`.
 
     The cross-entropy of these points is never larger than without it.
     """

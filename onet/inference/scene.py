@@ -18,7 +18,7 @@ from onet.errors import ConfigError, DataError
 from onet.geometry.field_values import Field
 from onet.geometry.normalization import UnitFrame
 from onet.inference.scene_field import EMPTY, FEWEST, MARGIN, SceneField, packed
-from onet.inference.surface import SurfaceOptions, take_surface
+from onet.inference.surface import SurfaceOptions, renamed_options, take_surface
 from onet.progress import Progress, reports_progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def scene_field(
     precision: Literal["float32", "bfloat16"] | None = None,
     seed: int = 0,
 ) -> tuple[SceneField, UnitFrame, NDArray[np.float32]]:
-    """The field of a scene measured in windows, the way back from there, and the cloud there.
+    """Return the field of a scene measured in windows, the way back, and the cloud there.
 
     Arguments and errors as for `reconstruct_scene`.
     """
@@ -87,6 +87,7 @@ def scene_field(
     return field, frame, measured
 
 
+@renamed_options
 @reports_progress
 def reconstruct_scene(
     model: Reconstructor,
@@ -99,7 +100,7 @@ def reconstruct_scene(
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> trimesh.Trimesh:
-    """One closed mesh of a scene, in the frame of its point cloud.
+    """Return one closed mesh of a scene, in the frame of its point cloud.
 
     The model sees cubes of the scene as if each was an object; see `SceneField` for how they
     overlap and blend. The search for the surface begins on a coarse grid and at the points of the
@@ -169,7 +170,7 @@ def reconstruct_scene(
         "crowded": crowded,
         "encoded": field.encoded,
         "resolution": settings.resolution,
-        "threshold": settings.threshold,
+        "probability": settings.probability,
         "seconds": round(time.perf_counter() - start, 3),
     }
     return mesh

@@ -107,7 +107,7 @@ class SceneField:
         return parts.sum(axis=1).astype(np.float32)
 
     def _shares(self, points: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The eight windows (N, 8, 3) around each point and their weights (N, 8)."""
+        """Return the eight windows (N, 8, 3) around each point and their weights (N, 8)."""
         low = np.floor(points / self.spacing)
         ahead = points - low * self.spacing  # from the centre of the lower window
         share = np.clip((0.5 - ahead) / self.overlap, 0, 1)
@@ -177,7 +177,7 @@ class _Bins:
         low: NDArray[np.float64],  # (3,)
         high: NDArray[np.float64],  # (3,)
     ) -> NDArray[np.float32]:
-        """The points (M, 3) of a box, in an order that depends on the cloud alone."""
+        """Return the points (M, 3) of a box, in an order that depends on the cloud alone."""
         points = np.concatenate([self._points[part] for part in self._columns(low, high)])
         return points[((points >= low) & (points <= high)).all(axis=1)]
 
@@ -216,7 +216,7 @@ def _grouped(
     keys: NDArray[np.int64],
     rows: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-    """The different keys of these rows, and the rows of each."""
+    """Return the different keys of these rows, and the rows of each."""
     order = rows[np.argsort(keys[rows], kind="stable")]
     different, starts = np.unique(keys[order], return_index=True)
     return different, np.split(order, starts[1:]) if len(order) else []

@@ -19,6 +19,7 @@ from onet.geometry.refinement import refine_roots
 from onet.geometry.simplification import simplify
 from onet.geometry.uncertainty import vertex_uncertainty
 from onet.inference.published_refinement import TorchField, refine_published
+from onet.renamed import renamed_arguments
 
 
 class SurfaceOptions(TypedDict, total=False):
@@ -26,10 +27,10 @@ class SurfaceOptions(TypedDict, total=False):
 
     Attributes:
         resolution: cells along an edge of the extraction grid.
-        threshold: probability in (0, 1) above which a point is inside. Of a calibrated model it is
-            the calibrated one; that as configured is the network's own, so that calibration moves
-            no surface by itself.
-        refine: `root` moves every vertex to where the field crosses the threshold on its lattice
+        probability: in (0, 1), above which a point is inside. Of a calibrated model it is the
+            calibrated one; that as configured is the network's own, so that calibration moves no
+            surface by itself. Its former name `threshold` is taken, with a DeprecationWarning.
+        refine: `root` moves every vertex to where the field crosses the level on its lattice
             edge; `published` descends the loss of the publication, after simplification; `none`.
         refine_steps: steps of the published refinement.
         mode: `exact` or `fast`, see `onet.extract_mesh`.
@@ -43,7 +44,7 @@ class SurfaceOptions(TypedDict, total=False):
     """
 
     resolution: int | None
-    threshold: float | None
+    probability: float | None
     refine: Literal["none", "root", "published"] | None
     refine_steps: int | None
     mode: Literal["exact", "fast"] | None
@@ -56,9 +57,12 @@ class SurfaceOptions(TypedDict, total=False):
 
 SURFACE_OPTIONS = set(SurfaceOptions.__annotations__)
 
+renamed_options = renamed_arguments(threshold="probability")
+"""Decorator of functions that take `SurfaceOptions`: former names of options stay valid."""
+
 
 def surface_settings(section: GenerationConfig, **changes: Any) -> GenerationConfig:
-    """The section `generation` with changes; see `Reconstructor.generation_settings`."""
+    """Return the section `generation` with changes; see `Reconstructor.generation_settings`."""
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("simplify") == 0:
         given["simplify"] = None
@@ -75,7 +79,7 @@ def take_surface(
     differentiable: TorchField | None = None,
     device: torch.device | str = "cpu",
 ) -> trimesh.Trimesh:
-    """The surface of a field in its own frame, closed, with all that `settings` ask for.
+    """Return the surface of a field in its own frame, closed, with all that `settings` ask for.
 
     Extraction, then refinement or dual contouring, simplification, the published refinement, and
     what vertices are given. `metadata` holds statistics of each step.
@@ -98,7 +102,7 @@ def take_surface(
         field,
         bounds=bounds,
         resolution=resolution,
-        probability=settings.threshold,
+        probability=settings.probability,
         mode=settings.mode,
         seeds=seeds,
         batch_size=batch,
@@ -115,7 +119,7 @@ def take_surface(
         mesh = refine_published(
             differentiable,
             mesh,
-            settings.threshold,
+            settings.probability,
             steps=settings.refine_steps,
             batch_size=batch,
             device=device,

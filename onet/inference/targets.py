@@ -13,7 +13,7 @@ from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder
-from onet.inference.reconstructor import Reconstructor, check_several
+from onet.inference.reconstructor import Reconstructor, check_multiview
 from onet.names import told_apart
 
 SAMPLES = "samples"
@@ -80,7 +80,7 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
         DataError: there is nothing, or it is damaged.
     """
     if wanted.views is not None:
-        check_several(model.input)
+        check_multiview(model.input)
     origin: dict[str, Any]
     if wanted.samples is not None:
         targets, origin = _samples(model, wanted.samples), {"input": SAMPLES}
@@ -100,9 +100,9 @@ def _samples(model: Reconstructor, count: int) -> list[Target]:
 
 
 def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
-    """The items of a split of a store."""
+    """Return the items of a split of a store."""
     if wanted.views is not None:
-        model.input.check_several_of_item()
+        model.input.check_views_of_item()
     settings = model.config.data
     root, split = wanted.data or settings.path, wanted.split or settings.test_split
     chosen = list(wanted.categories or settings.categories or Store(root).categories)
@@ -114,7 +114,7 @@ def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str
 
 
 def _files(path: Path, input: Input) -> list[Target]:
-    """A file of what the model observes, or all in a folder and its subfolders, by name."""
+    """Return a file of what the model observes, or all in a folder and its subfolders, by name."""
     if not input.suffixes:
         raise ConfigError(
             f"input: the model observes {INPUTS.name_of(input)!r}, of which there are no files"
@@ -142,17 +142,19 @@ def _objects(path: Path, input: Input) -> list[Target]:
     for file in _observable(path, input):
         files.setdefault(file.parent, []).append(file)
     targets: dict[str, Target] = {}
-    for place, of_object in files.items():
-        category = "" if place == path else _category(place.parent, path)
-        target = Target(category, place.resolve().name, tuple(of_object))
+    for directory, of_object in files.items():
+        category = "" if directory == path else _category(directory.parent, path)
+        target = Target(category, directory.resolve().name, tuple(of_object))
         if target.name in targets:
-            raise DataError(f"{place}: has the same name as the folder that it is in; rename it")
+            raise DataError(
+                f"{directory}: has the same name as the folder that it is in; rename it"
+            )
         targets[target.name] = target
     return _told_apart(targets)
 
 
 def _told_apart(targets: dict[str, Target]) -> list[Target]:
-    """The targets with models whose names differ on every file system."""
+    """Return the targets with models whose names differ on every file system."""
     names = told_apart([*targets], [*targets], [*targets])
     return [
         replace(target, model=Path(name).name)
@@ -160,8 +162,8 @@ def _told_apart(targets: dict[str, Target]) -> list[Target]:
     ]
 
 
-def _category(place: Path, root: Path) -> str:
-    category = place.relative_to(root).as_posix()
+def _category(directory: Path, root: Path) -> str:
+    category = directory.relative_to(root).as_posix()
     return "" if category == "." else category
 
 
@@ -172,22 +174,22 @@ def _collection(path: Path, input: Input) -> Sequence[Collected] | None:
 
 
 def _observable(path: Path, input: Input) -> list[Path]:
-    """All files of what the model observes in a folder and its subfolders, by name.
+    """Return all files of what the model observes in a folder and its subfolders, by name.
 
     Hidden files and folders are left out, and what an earlier generation wrote below.
     """
     files = []
-    for place, folders, names in os.walk(path):
-        if Path(place) != path and folder.SETTINGS in names:
+    for directory, folders, names in os.walk(path):
+        if Path(directory) != path and folder.SETTINGS in names:
             folders.clear()
             continue
         folders[:] = [name for name in folders if name[0] != "."]
         files += [
-            Path(place, name)
+            Path(directory, name)
             for name in names
             if name[0] != "."
             and Path(name).suffix.lower() in input.suffixes
-            and os.path.isfile(os.path.join(place, name))
+            and os.path.isfile(os.path.join(directory, name))
             and not name.endswith(MASK_SUFFIX)
         ]
     if not files:

@@ -10,9 +10,9 @@ import trimesh
 from onet.data.inputs import Input
 from onet.geometry.written import save_and_examine
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.inference.observing import Observed
 from onet.inference.targets import Target
+from onet.records import Row
 
 
 def write(
@@ -31,7 +31,7 @@ def write(
         input: of the model.
         observed: what the model saw.
         mesh: in the unit frame, with statistics of its extraction.
-        settings: those of the folder, of which `format` and `threshold` are used.
+        settings: those of the folder, of which `format` and `probability` are used.
 
     Returns:
         The row of the table, whose columns that the files do not tell are empty.
@@ -42,7 +42,7 @@ def write(
     extraction = mesh.metadata["extraction"]
     measured = {key: extraction[key] for key in ("evaluations", "box_contacts")}
     if len(mesh.faces) == 0:
-        reason = f"no surface: nowhere above probability {settings['threshold']:g}"
+        reason = f"no surface: nowhere above probability {settings['probability']:g}"
         return failed(target, reason) | measured
     path = Path(folder.MESHES) / target.category / f"{target.model}.{settings['format']}"
     shape = save_and_examine(observed.frame.mesh_to_source(mesh), out / path).as_dict()

@@ -129,7 +129,7 @@ class MeshMetrics:
     other: dict[str, float | None] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """All scores by name; an F-score each under `f_score_key`, the floor as it is."""
+        """Return all scores by name; an F-score each under `f_score_key`, the floor as it is."""
         row: dict[str, Any] = {}
         for key, value in asdict(self).items():
             if key == "f_score":
@@ -374,7 +374,7 @@ def check_mesh(mesh: trimesh.Trimesh, name: str) -> None:
 
 
 def _as_mesh(given: Any, name: str) -> trimesh.Trimesh:
-    """The mesh, checked, without the vertices that no face uses."""
+    """Return the mesh, checked, without the vertices that no face uses."""
     mesh = take_mesh(given, name)
     check_mesh(mesh, name)
     return without_loose_vertices(mesh)

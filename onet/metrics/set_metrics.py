@@ -75,7 +75,7 @@ def set_metrics(
     across: ArrayLike,  # (G, R)
     within_reference: ArrayLike,  # (R, R)
 ) -> SetMetrics:
-    """The scores, from the distances within and between the sets."""
+    """Return the scores, from the distances within and between the sets."""
     return SetMetrics(
         coverage(across),
         minimum_matching_distance(across),
@@ -180,7 +180,10 @@ def _emd_row(left: Matrix, right: Matrix, later_only: bool, number: int) -> Matr
 
 
 def _rows(function: Callable[[int], Matrix], count: int, workers: int | None, title: str) -> Matrix:
-    """A matrix of which `function` makes one row; the first ones, which may be longest, first."""
+    """Return a matrix of which `function` makes one row.
+
+    Rows are made in their order, as the first ones may take longest.
+    """
     rows: dict[int, Matrix] = {}
     for number, outcome in run_tasks(function, range(count), workers, title=title):
         if isinstance(outcome, Exception):

@@ -51,7 +51,7 @@ class SurfaceSamples:
 def sampled_scores(
     source: SurfaceSamples, target: SurfaceSamples, thresholds: Sequence[float]
 ) -> Scores:
-    """The sampled scores of `MeshMetrics`; those of the normals are None where one side has none.
+    """Return the sampled scores of `MeshMetrics`; of normals None where one side has none.
 
     Args:
         source: of the mesh.
@@ -88,7 +88,7 @@ def exact_scores(
     reference: trimesh.Trimesh,
     target: NDArray[np.float64],  # (M, 3) on the reference
 ) -> Scores:
-    """The `surface_` scores of `MeshMetrics`; all in one frame."""
+    """Return the `surface_` scores of `MeshMetrics`; all in one frame."""
     to_reference = closest_point(reference, points)[1]
     to_mesh = closest_point(mesh, target)[1]
     accuracy, completeness = float(to_reference.mean()), float(to_mesh.mean())

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def build_model(section: dict[str, Any]) -> nn.Module:
-    """The model that the configuration's section `model` describes, with fresh weights.
+    """Return the model that the configuration's section `model` describes, with fresh weights.
 
     Raises:
         ConfigError: unknown type or option of the model or one of its parts, sizes with which no
@@ -79,7 +79,7 @@ def check_config(config: Config, *, trained: bool = False) -> None:
 
 
 def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:
-    """The section with what only the training data tells: how many shapes have a code.
+    """Return the section with what only the training data tells: how many shapes have a code.
 
     Args:
         section: the configuration's section `model`.

@@ -28,14 +28,14 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
     generated ones at the same points. Generated occupancies are probabilities. Real ones are 0 or
     1, by which alone they could be told apart, so they are softened: `sigmoid(d / softness)` with
     the distance d to the surface, positive inside. That is a function which the decoder can be; its
-    level 1/2 is the surface, so take `generation.threshold: 0.5`.
+    level 1/2 is the surface, so take `generation.probability: 0.5`.
 
     With a latent encoder it is a variational autoencoder as well, and its loss the negative
     evidence lower bound plus `training.adversarial.weight` times the generator's loss on samples of
     the prior. There is no observation.
 
     A batch is that of `OccupancyNetwork` with `distances` (B, T), unsigned, in the unit frame
-    (`data.distances`). Trained by `onet.training.adversarial_step.AdversarialStep`.
+    (`data.distances`). Trained by `onet.training.adversarial_update.AdversarialUpdate`.
 
     Args:
         decoder: section of a decoder.
@@ -87,11 +87,11 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         if spectral_norm:
             spectrally_normalised(self.discriminator)
 
-    # -- what `onet.adversarial.players.Players` asks for ------------------------------------------
+    # -- what `onet.adversarial.networks.AdversarialNetworks` asks for -----------------------------
 
     def generator_parameters(self) -> Iterable[nn.Parameter]:
-        judged = {id(p) for p in self.discriminator.parameters()}
-        return [p for p in self.parameters() if id(p) not in judged]
+        discriminating = {id(p) for p in self.discriminator.parameters()}
+        return [p for p in self.parameters() if id(p) not in discriminating]
 
     def discriminator_module(self) -> nn.Module:
         module: nn.Module = self.discriminator
@@ -122,20 +122,21 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         logits = self.decode(points, points.new_empty(len(points), 0), latent)
         return torch.sigmoid(at_least_single(logits))
 
-    def judge(self, batch: dict[str, Tensor], samples: Tensor) -> Tensor:
+    def discriminate(self, batch: dict[str, Tensor], samples: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(batch["points"], samples)
         return at_least_single(logits)
 
-    def supplement(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The autoencoder's loss, where it is one."""
+    def auxiliary_loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the autoencoder's loss, where it is one."""
         return {} if self.encoder_latent is None else super().loss(batch)
 
     # -- what training asks for --------------------------------------------------------------------
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The generator's loss for the present discriminator (non-saturating), and supplements."""
-        losses = self.supplement(batch)
-        adversarial = F.softplus(-self.judge(batch, self.fake(batch, self.latent(batch)))).mean()
+        """Return the generator's non-saturating loss, and auxiliary ones."""
+        losses = self.auxiliary_loss(batch)
+        logits = self.discriminate(batch, self.fake(batch, self.latent(batch)))
+        adversarial = F.softplus(-logits).mean()
         total = adversarial + losses["loss"] if losses else adversarial
         return {**losses, "loss": total, "loss_g": adversarial.detach()}
 

@@ -95,7 +95,7 @@ class OccupancyNetwork(nn.Module):
                 check_match(encoder, encoder_latent, LATENT_ENCODERS, "model.encoder_latent")
 
     def encode(self, inputs: Code) -> Code:
-        """The code of a batch of observations: (B, C), local features, or (B, 0) if no encoder."""
+        """Return the codes of observations: (B, C), local features, or (B, 0) without encoder."""
         if self.encoder is None:
             assert isinstance(inputs, Tensor)
             return inputs.new_empty((len(inputs), 0), dtype=torch.float32)
@@ -137,7 +137,7 @@ class OccupancyNetwork(nn.Module):
         occupancies: Tensor,  # (B, T) in [0, 1]
         c: Code,
     ) -> Normal:
-        """The posterior q(z | points, occupancies, c), with mean and deviation (B, Z), float32.
+        """Return the posterior q(z | points, occupancies, c): mean and deviation (B, Z), float32.
 
         Raises:
             ValueError: the model has no latent encoder.
@@ -192,7 +192,7 @@ class OccupancyNetwork(nn.Module):
     def validate(
         self, batch: dict[str, Any], settings: GenerationConfig | None = None
     ) -> dict[str, Tensor]:
-        """Per item (B,): `iou` at the generation threshold, `loss` and `loss_per_point`.
+        """Per item (B,): `iou` at the probability of `generation`, `loss` and `loss_per_point`.
 
         IoU is over the query points; it is 1 where neither truth nor prediction has any inside.
         Points are decoded `settings.batch_size` at a time. The model must be in eval mode.

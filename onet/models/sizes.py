@@ -23,7 +23,7 @@ MOST_PARTS = 20_000
 
 
 def without_memory(make: Callable[[], nn.Module]) -> nn.Module:
-    """The network that `make` makes, of tensors that have shapes and no memory.
+    """Return the network that `make` makes, of tensors that have shapes and no memory.
 
     Raises:
         ConfigError: sizes with which no network can be made, or more than `MOST_PARTS` parts.

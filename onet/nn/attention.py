@@ -132,7 +132,7 @@ class AttentionBlock(nn.Module):
 
 
 def code_tokens(code: Code) -> Tensor:
-    """A code as a set of tokens (B, M, C): a latent set is one, a global code (B, C) one token.
+    """Return a code as tokens (B, M, C): a latent set as it is, a global code (B, C) as one.
 
     Raises:
         ConfigError: a code of planes or grids.

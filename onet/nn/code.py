@@ -77,17 +77,17 @@ def code_of(
     codes: Code,  # (B, ...)
     number: int,
 ) -> Code:
-    """The code of one observation of a batch."""
+    """Return the code of one observation of a batch."""
     return _each(codes, lambda features: features[number])
 
 
 def as_batch(code: Code) -> Code:
-    """The code of one observation as a batch of one."""
+    """Return the code of one observation as a batch of one."""
     return _each(code, lambda features: features[None])
 
 
 def mean_code(codes: Sequence[Code]) -> Tensor:
-    """The mean (C,) of the codes of observations of one object, each (C,).
+    """Return the mean (C,) of the codes of observations of one object, each (C,).
 
     Raises:
         ConfigError: local features, which belong to the places that one observation showed, or

@@ -87,7 +87,7 @@ class LatentSet(nn.Module):
         features: Tensor | None = None,  # (B, N, F) to add to the embedded points
         more: Tensor | None = None,  # (B, K, F) tokens to attend to besides
     ) -> Tensor:  # (B, M, F)
-        """The latents.
+        """Return the latents.
 
         Raises:
             ConfigError: more points than memory is there for; the message says how many fit.

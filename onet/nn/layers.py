@@ -175,7 +175,7 @@ def split_linear(
     x: Tensor,  # (B, N, F), where F + G = in_features
     pooled: Tensor | None,  # (B, 1, G), the same for all points
 ) -> Tensor:
-    """The layer on x and pooled concatenated for every point.
+    """Return the layer on x and pooled concatenated for every point.
 
     The part of a linear map that acts on `pooled` is computed once per shape.
     """

@@ -48,7 +48,7 @@ def scatter_mean(
     name: str,
     resolution: int,
 ) -> Tensor:
-    """A map (B, F, R, R) or (B, F, R, R, R): the mean over the points of a cell, 0 if it is empty.
+    """Return a map (B, F, R, R) or (B, F, R, R, R): means over the points of a cell, 0 if empty.
 
     It is float32 whatever the features are.
     """

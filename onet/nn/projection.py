@@ -29,7 +29,7 @@ def published_projection(
     elevation: Tensor,  # (B,) in radians
     distance: Tensor,  # (B,) from the origin
 ) -> Tensor:  # (B, 3, 4)
-    """A camera that looks at the origin; see `onet.geometry.cameras.published_camera`."""
+    """Return a camera that looks at the origin; see `onet.geometry.cameras.published_camera`."""
     cos, sin = (direction / direction.norm(dim=1, keepdim=True).clamp(min=1e-6)).unbind(1)
     level, lift = elevation.cos(), elevation.sin()
     nothing = torch.zeros_like(cos)

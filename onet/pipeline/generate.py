@@ -8,6 +8,7 @@ from typing import ParamSpec
 
 from onet.inference import generate as generation
 from onet.inference.generate import GenerationReport
+from onet.inference.surface import renamed_options
 from onet.report.html import write_report
 
 P = ParamSpec("P")
@@ -25,4 +26,4 @@ def _with_report(function: Callable[P, GenerationReport]) -> Callable[P, Generat
     return reported
 
 
-generate = _with_report(generation.generate)
+generate = renamed_options(_with_report(generation.generate))

@@ -23,9 +23,9 @@ from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
 from onet.geometry.voxels import read_voxels, voxel_mesh
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
 from onet.names import printable
+from onet.records import Row, read_csv
 
 Picture = NDArray[np.uint8]  # (size, size, 3)
 Shape = trimesh.Trimesh | NDArray[np.floating]  # or points (N, 3)
@@ -171,7 +171,10 @@ def _bounds(shape: Shape) -> NDArray[np.floating]:
 
 
 def _truth(item: Item) -> Shape:
-    """The watertight mesh in the source frame; where the store has none, points of its surface."""
+    """Return the watertight mesh in the source frame.
+
+    Where the store has none, return points of its surface.
+    """
     frame = item.frame()
     if item.mesh_path.is_file():
         return frame.mesh_to_source(load_mesh(item.mesh_path))
@@ -179,7 +182,7 @@ def _truth(item: Item) -> Shape:
 
 
 def blank(size: int, words: str) -> Picture:
-    """A white picture with words in its middle."""
+    """Return a white picture with words in its middle."""
     image = Image.new("RGB", (size, size), "white")
     font = ImageFont.load_default(max(11, size // 16))
     ImageDraw.Draw(image).text((size / 2, size / 2), words, _FAINT, font, anchor="mm")
@@ -198,7 +201,7 @@ def _read_scores(root: Path) -> dict[folder.Key, float]:
     path = root / folder.EVAL_ITEMS
     if not path.is_file():
         return {}
-    rows = folder.read_csv(path, ("category", "model"), (folder.IOU,))
+    rows = read_csv(path, ("category", "model"), (folder.IOU,))
     return {(row["category"], row["model"]): float(row[folder.IOU]) for _, row in rows}
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from onet.errors import DataError
 from onet.files import replacing
 from onet.inference import generation_folder as folder
-from onet.inference.generation_folder import Row
 from onet.locks import hold, writer
+from onet.records import Row, read_csv, read_json
 from onet.report.contact_sheet import contact_sheet
 
 CHECKS = {
@@ -137,8 +137,8 @@ def _scores(root: Path) -> str:
     path = root / folder.EVAL
     if not path.is_file():
         return ""
-    protocol = folder.read_json(root / folder.PROTOCOL, _PROTOCOL_KINDS)
-    rows = [row for _, row in folder.read_csv(path, ["category"])]
+    protocol = read_json(root / folder.PROTOCOL, _PROTOCOL_KINDS)
+    rows = [row for _, row in read_csv(path, ["category"])]
     if not rows:
         raise DataError(f"{path}: has no rows; make it again")
     heads = []

@@ -16,6 +16,7 @@ from onet.geometry.rendering import render_mesh
 from onet.inference import generation_folder as folder
 from onet.inference import latent
 from onet.locks import hold, writer
+from onet.records import check_names, read_csv, read_json
 from onet.report.contact_sheet import Picture, blank, draw_grid
 
 
@@ -39,13 +40,13 @@ def latent_sheet(walk: str | os.PathLike[str], size: int = 192) -> Path:
             raise DataError(
                 f"{root / name}: no such file; name a finished folder of meshes of codes"
             )
-    settings = folder.read_json(root / latent.SETTINGS, {"labels": list, "titles": list})
+    settings = read_json(root / latent.SETTINGS, {"labels": list, "titles": list})
     hold(root)
     labels, titles = settings["labels"], settings["titles"]
     grid: list[list[Picture]] = [[blank(size, "no surface")] * len(titles) for _ in labels]
     made = []
-    for where, row in folder.read_csv(root / latent.TABLE, ("mesh",), ("row", "column")):
-        folder.check_names(row, where)
+    for where, row in read_csv(root / latent.TABLE, ("mesh",), ("row", "column")):
+        check_names(row, where)
         if not (0 <= int(row["row"]) < len(labels) and 0 <= int(row["column"]) < len(titles)):
             raise DataError(f"{where}: is no place of the grid; make it again")
         if row["mesh"]:

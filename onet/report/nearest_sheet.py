@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from onet.data.store import POINTCLOUD, Item, Store
+from onet.data.store import Item, Store
+from onet.data.store_folder import POINTCLOUD
 from onet.errors import DataError
 from onet.evaluation.diversity import NEAREST_COLUMNS
 from onet.files import replacing
@@ -16,6 +17,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.rendering import render_mesh, render_points
 from onet.inference import generation_folder as folder
 from onet.locks import hold, writer
+from onet.records import check_names, read_csv, read_json
 from onet.report.contact_sheet import TRUTH_POINTS, Picture, draw_grid
 from onet.report.latent_sheet import common_bounds
 
@@ -45,11 +47,11 @@ def nearest_sheet(results: str | os.PathLike[str], count: int = 12, size: int = 
     if not (root / folder.NEAREST).is_file():
         raise DataError(f"{root / folder.NEAREST}: no such file; make it with `onet diversity`")
     hold(root)
-    protocol = folder.read_json(root / folder.DIVERSITY_PROTOCOL, _PROTOCOL_KINDS)
+    protocol = read_json(root / folder.DIVERSITY_PROTOCOL, _PROTOCOL_KINDS)
     store = Store(protocol["data"])
     rows = []
-    for where, row in folder.read_csv(root / folder.NEAREST, NEAREST_COLUMNS, NEAREST_COLUMNS[-1:]):
-        folder.check_names(row, where)
+    for where, row in read_csv(root / folder.NEAREST, NEAREST_COLUMNS, NEAREST_COLUMNS[-1:]):
+        check_names(row, where)
         rows.append(row)
     rows = sorted(rows, key=lambda row: float(row[NEAREST_COLUMNS[-1]]))[:count]
     pictures: list[list[Picture]] = []

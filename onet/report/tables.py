@@ -15,7 +15,7 @@ FILE_WIDTH = 160  # characters, where the output is not a terminal
 
 
 def format_cell(value: Any) -> str:
-    """A cell as text: numbers with four decimals, yes and no, a dash for nothing."""
+    """Return a cell as text: numbers with four decimals, yes and no, a dash for nothing."""
     if value is None or value == "":
         return MISSING
     if isinstance(value, bool):
@@ -28,7 +28,7 @@ def format_cell(value: Any) -> str:
 
 
 def build_table(rows: Sequence[dict[str, Any]], title: str) -> Group:
-    """The title above a table with the keys of the first row as columns, for a rich console.
+    """Return the title above a table with the keys of the first row as columns, for a rich console.
 
     Args:
         rows: dictionaries with the same keys.

@@ -12,7 +12,10 @@ MIN_REPORTS = 4
 def validation_improving(
     iterations: Sequence[int], values: Sequence[float], mode: str
 ) -> bool | None:
-    """Whether the best validation lies in the last 10 % of iterations; None for fewer than two."""
+    """Return whether the best validation lies in the last 10 % of iterations.
+
+    None where there are fewer than two.
+    """
     if len(values) < 2:
         return None
     best = int(np.argmax(values) if mode == "max" else np.argmin(values))

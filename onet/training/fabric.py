@@ -30,7 +30,7 @@ def choose_threads(settings: TrainingConfig) -> int:
 
 
 def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
-    """The launched processes of a run, and the precision that `auto` stands for there.
+    """Return the launched processes of a run, and the precision that `auto` stands for there.
 
     Under `torchrun` the processes are there already, and their number is torchrun's.
 

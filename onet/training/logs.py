@@ -10,6 +10,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from onet.checkpoints.run_folder import LOGS, METRICS
 from onet.errors import DataError
 from onet.files import flush, replacing
 
@@ -52,7 +53,7 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def _row(heading: list[str], line: str) -> Row | None:
-    """The cells of a line that are not empty; None if it is not whole."""
+    """Return the cells of a line that are not empty; None if it is not whole."""
     cells = line.rstrip("\r\n").split(",")
     if not line.endswith("\n") or len(cells) != len(heading):
         return None
@@ -75,14 +76,14 @@ class RunLog:
     """
 
     def __init__(self, run_dir: Path, iteration: int = 0) -> None:
-        self.path = run_dir / "metrics.csv"
+        self.path = run_dir / METRICS
         self.rows: list[Row] = []
         if self.path.is_file():
             rows = read_metrics(self.path)
             self.rows = [row for row in rows if int(row["iteration"]) <= iteration]
         self.columns = list(dict.fromkeys(key for row in self.rows for key in row))
         self._rewrite()
-        self._board = SummaryWriter(str(run_dir / "logs"), purge_step=iteration + 1)
+        self._board = SummaryWriter(str(run_dir / LOGS), purge_step=iteration + 1)
 
     def add(self, split: str, iteration: int, minutes: float, metrics: dict[str, float]) -> None:
         """Record the metrics of one split."""

@@ -10,7 +10,6 @@ same weights, bit for bit on a CPU with the same number of threads.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -25,10 +24,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from onet.checkpoints import checkpoint as checkpoints
+from onet.checkpoints import run_folder
 from onet.checkpoints.repository import git_state
 from onet.config import Config
 from onet.errors import ConfigError, DataError, FolderInUse, TrainingError
-from onet.files import replacing
 from onet.locks import hold, writer
 from onet.models import build_model, check_config, fit_to_data, load_pretrained
 from onet.progress import Progress, listener, reports_progress
@@ -44,13 +43,12 @@ from onet.training.memory import keep_freed_memory
 from onet.training.result import TrainingResult
 from onet.training.resumption import checkpoint_to_resume
 from onet.training.schedule import LearningRate
-from onet.training.step import build_step
 from onet.training.stream import ItemSource, training_batches
+from onet.training.update import build_update
 from onet.training.validation import validate
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINTS = (checkpoints.FOLDER,)
 """Folders of a run that training writes to; others, of generations for instance, are their own."""
 
 
@@ -107,7 +105,7 @@ def _hold_together(fabric: Fabric, run_dir: Path) -> None:
     problem: FolderInUse | DataError | None = None
     if fabric.is_global_zero:
         try:
-            hold(run_dir, below=CHECKPOINTS)
+            hold(run_dir, below=(run_folder.CHECKPOINTS,))
         except (FolderInUse, DataError) as error:
             problem = error
     problem = fabric.broadcast(problem)
@@ -128,8 +126,8 @@ class _Run:
     ) -> None:
         settings = config.training
         self.config, self.run_dir, self.clock = config, run_dir, clock
-        self.last_path = run_dir / checkpoints.FOLDER / checkpoints.LAST
-        self.best_path = run_dir / checkpoints.FOLDER / checkpoints.BEST
+        self.last_path = run_folder.last_checkpoint(run_dir)
+        self.best_path = run_folder.best_checkpoint(run_dir)
         keep_freed_memory()
         self.threads = choose_threads(settings)
         torch.set_num_threads(self.threads)
@@ -155,7 +153,7 @@ class _Run:
         self.git = git_state(Path.cwd())
         checkpoint = self._read_checkpoint() if resuming else None
         self.learning_rate = LearningRate(settings)
-        self.step = build_step(self.fabric, self.model, settings)
+        self.update = build_update(self.fabric, self.model, settings)
         self.average = AveragedModel(self.model, settings.ema) if settings.ema else None
         if checkpoint is not None:
             self._load_training_state(checkpoint)
@@ -190,9 +188,9 @@ class _Run:
     def _load_training_state(self, checkpoint: checkpoints.Checkpoint) -> None:
         # Where there is an average, the checkpoint held it; the weights in training are beside.
         state = checkpoints.load_training_state(
-            self.last_path.parent, self.model, self.step.optimizer, self.iteration
+            self.last_path.parent, self.model, self.update.optimizer, self.iteration
         )
-        self.step.load_state_dict(state)
+        self.update.load_state_dict(state)
         logger.info(
             "resuming %s at iteration %d, %.1f minutes (written by onet %s)",
             self.run_dir,
@@ -206,8 +204,7 @@ class _Run:
         if not self.fabric.is_global_zero:
             return None
         self.run_dir.mkdir(parents=True, exist_ok=True)
-        with replacing(self.run_dir / "config.yaml") as temporary:
-            temporary.write_text(self.config.to_yaml(), encoding="utf-8")
+        run_folder.write_config(self.run_dir, self.config)
         return RunLog(self.run_dir, self.iteration)
 
     def _read_checkpoint(self) -> checkpoints.Checkpoint:
@@ -303,7 +300,7 @@ class _Run:
         ).generate_state(1, np.uint64)
         torch.manual_seed(int(state[0]))
         self.rate = self.learning_rate(self.iteration, self._shared_minutes())
-        losses = self.step(self.fabric.to_device(batch), self.iteration, self.rate)
+        losses = self.update(self.fabric.to_device(batch), self.iteration, self.rate)
         if self.average:
             self.average.update(self.model, self.iteration + 1)
         return losses
@@ -454,10 +451,10 @@ class _Run:
         if self.log:
             self.log.flush()
         if path == self.last_path:
-            state = self.step.optimizer.state_dict()
+            state = self.update.optimizer.state_dict()
             if self.average:
                 state |= {checkpoints.WEIGHTS: self.model.state_dict()}
-            if more := self.step.state_dict():
+            if more := self.update.state_dict():
                 state |= {checkpoints.STEP: more}
             checkpoints.save_last(path.parent, self.evaluated, state, self.config, metadata)
         else:
@@ -493,9 +490,8 @@ class _Run:
             signal=self.interruption.signal if stopped == "interrupted" else None,
         )
         if self.log:
-            with replacing(self.run_dir / "training.json") as temporary:
-                temporary.write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
-            draw_curves(self.log, settings.selection_metric, self.run_dir / "curves.png")
+            run_folder.write_training(self.run_dir, asdict(result))
+            draw_curves(self.log, settings.selection_metric, self.run_dir / run_folder.CURVES)
         said = {True: "still improving", False: "no longer improving", None: "too few reports"}
         logger.info(
             "stopped (%s) at iteration %d after %.1f minutes; validation: %s, training loss: %s",

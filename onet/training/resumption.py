@@ -6,7 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from onet.checkpoints.checkpoint import BEST, Checkpoint, load_checkpoint
+from onet.checkpoints.checkpoint import Checkpoint, load_checkpoint
+from onet.checkpoints.run_folder import BEST, CONFIG
 from onet.config import Config
 from onet.errors import CheckpointError, ConfigError
 
@@ -31,7 +32,7 @@ def checkpoint_to_resume(
     config: Config,
     fingerprint: Any,
 ) -> Checkpoint:
-    """The last checkpoint of a run, with warnings of what changed since the run started.
+    """Return the last checkpoint of a run, with warnings of what changed since the run started.
 
     Args:
         path: of the checkpoint, in the run folder's folder of checkpoints.
@@ -54,7 +55,7 @@ def checkpoint_to_resume(
     if checkpoint.config.model != config.model:
         raise ConfigError(
             f"{run_dir}: was trained with another section `model`; choose another run folder, or "
-            f"resume with {run_dir / 'config.yaml'}"
+            f"resume with {run_dir / CONFIG}"
         )
     free = FREE - LIMITS if config.training.schedule == "cosine" else FREE
     for section in ("data", "training"):

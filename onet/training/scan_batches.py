@@ -158,7 +158,8 @@ def make_batch(
         phase = torch.tensor([math.floor(64 * d) + d for d in draw[2:5]]) if changes else 0.5
         if isinstance(phase, Tensor):
             phase = phase.to(here.device)
-        shift = pad + phase - here.min(0).values
+        # 1 more: rounding must bring none below `pad`
+        shift = pad + 1 + phase - here.min(0).values
         points.append(here + shift)
         queries.append(item.queries[chosen] @ turn.T + shift)
         occupancies.append(item.occupancies[chosen])

@@ -63,11 +63,11 @@ class StreamSampler(Sampler[list[Key]]):
         while True:
             batch = []
             for step in range(self.batch_size):
-                epoch, place = divmod(position + step, self.length)
+                epoch, number = divmod(position + step, self.length)
                 if epoch != drawn:
                     rng = np.random.default_rng([self.seed, epoch])
                     order, drawn = rng.permutation(self.length), epoch
-                batch.append((epoch, int(order[place])))
+                batch.append((epoch, int(order[number])))
             position += self.batch_size
             yield batch[self.rank :: self.world]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +48,25 @@ class Input(Protocol):
         kind: what it is; the encoder has to observe the same (`onet.models.matching`).
         conditions: what a model makes depends on it, so that without a latent code there is one
             shape for an observation. False where there is nothing to depend on.
-        several: several observations of one object make one, by the mean of their codes.
+        multiview: several observations of one object make one, by the mean of their codes.
         suffixes: of the files that `read` takes; none where there are no such files.
         defines_frame: an observation says where in the user's coordinates the object is.
     """
 
     kind: ClassVar[InputKind]
     conditions: ClassVar[bool] = True
-    several: ClassVar[bool] = True
+    multiview: ClassVar[bool] = True
     suffixes: ClassVar[tuple[str, ...]]
     defines_frame: ClassVar[bool]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Take the former name of `multiview`."""
+        super().__init_subclass__(**options)
+        if "several" in cls.__dict__:
+            warnings.warn(
+                f"{cls.__name__}: several is called multiview now", DeprecationWarning, stacklevel=2
+            )
+            cls.multiview = cls.__dict__["several"]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -69,7 +79,7 @@ class Input(Protocol):
         return frozenset()
 
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
-        """An observation of a prepared item; without `training` that of validation and test.
+        """Return an observation of a prepared item; without `training` that of validation and test.
 
         Raises:
             DataError: the item lacks it, or it is damaged.
@@ -90,17 +100,17 @@ class Input(Protocol):
         """
         return self.sample(item, rng, training=training), None
 
-    def sample_several(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
+    def sample_views(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
         """Return `count` observations of an item, the first that of validation and test.
 
         Raises:
             ConfigError: an item has one observation of this kind only.
             DataError: the item has fewer.
         """
-        self.check_several_of_item()
+        self.check_views_of_item()
         return [self.sample(item, rng, training=False) for _ in range(count)]
 
-    def check_several_of_item(self) -> None:
+    def check_views_of_item(self) -> None:
         """Refuse an input of which a prepared item has one observation only.
 
         Raises:
@@ -120,7 +130,7 @@ class Input(Protocol):
         return None
 
     def read(self, path: str | Path) -> Any:
-        """A user's observation from a file, in the user's own frame.
+        """Return a user's observation from a file, in the user's own frame.
 
         Raises:
             DataError: missing, damaged, or not of this kind.
@@ -128,11 +138,11 @@ class Input(Protocol):
         ...
 
     def take(self, observation: Any) -> Any:
-        """The same from an object in memory: an array, for instance."""
+        """Return the same from an object in memory: an array, for instance."""
         ...
 
     def frame(self, raw: Any, name: str) -> UnitFrame:
-        """The unit frame of what was read; `UNIT` where it does not define one."""
+        """Return the unit frame of what was read; `UNIT` where it does not define one."""
         ...
 
     def common_frame(self, raws: Sequence[Any], name: str) -> UnitFrame:

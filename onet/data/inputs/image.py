@@ -22,9 +22,10 @@ from onet.data.images import (
 )
 from onet.data.inputs._protocol import UNIT, Arrays, Collected, Input
 from onet.data.inputs._registry import INPUTS
-from onet.data.inputs.several import evenly
+from onet.data.inputs.views import evenly
 from onet.data.photographs import find_photographs
-from onet.data.store import CAMERAS, RENDERINGS, Item
+from onet.data.store import Item
+from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.files import replacing
 from onet.geometry.cameras import sees_unit_cube
@@ -94,7 +95,7 @@ class ImageInput(Input):
         return frozenset({CAMERA}) if self.camera else frozenset()
 
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
-        """A rendering of a prepared item: (3, size, size) float32 RGB in [0, 1].
+        """Return a rendering of a prepared item: (3, size, size) float32 RGB in [0, 1].
 
         With `camera` a dictionary; see there.
 
@@ -110,7 +111,7 @@ class ImageInput(Input):
             return random_resized_crop(open_image(files[number]), rng, self.size)
         return self.view_of(item, number)
 
-    def sample_several(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
+    def sample_views(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:
         """Return `count` pictures evenly spaced among the item's, from the configured one on.
 
         Raises:
@@ -126,7 +127,7 @@ class ImageInput(Input):
         numbers = evenly(range(first, first + len(files)), count)
         return [self.view_of(item, number % len(files)) for number in numbers]
 
-    def check_several_of_item(self) -> None:
+    def check_views_of_item(self) -> None:
         """Accept: an item may have several pictures."""
 
     def choose(self, item: Item, rng: np.random.Generator) -> int:
@@ -146,7 +147,7 @@ class ImageInput(Input):
         )
 
     def view_of(self, item: Item, number: int) -> Arrays:
-        """The rendering with this number, without augmentation; see `sample`."""
+        """Return the rendering with this number, without augmentation; see `sample`."""
         file = item.pictures(self.folder)[number]
         image = open_image(file)
         picture = resize_image(image, self.size)
@@ -162,7 +163,7 @@ class ImageInput(Input):
         return {"image": picture, "camera": camera.projection.astype(np.float32)}
 
     def read(self, path: str | Path, mask: Path | None = None) -> NDArray[np.float32]:
-        """A photograph; see `onet.data.images.read_image`.
+        """Read a photograph; see `onet.data.images.read_image`.
 
         A file `NAME.mask.png` beside it, where there is one, is its mask if none is given.
         """
@@ -186,7 +187,7 @@ class ImageInput(Input):
         ]
 
     def take(self, observation: Any) -> Arrays:
-        """A PIL image, an array (H, W), (H, W, 3), (H, W, 4), or a finished one (3, size, size).
+        """Take a PIL image, an array (H, W), (H, W, 3 or 4), or a finished one (3, size, size).
 
         With `camera` also a dictionary of a finished one as `image` and a `camera`.
         """
@@ -224,7 +225,7 @@ class ImageInput(Input):
         return {"image": raw} if self.camera and not isinstance(raw, dict) else raw
 
     def write(self, observation: Arrays, path: Path, frame: UnitFrame) -> Path:
-        """A PNG file of what the network sees."""
+        """Write a PNG file of what the network sees."""
         if isinstance(observation, dict):
             observation = observation["image"]
         file = path.with_name(f"{path.name}.png")

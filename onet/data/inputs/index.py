@@ -28,7 +28,7 @@ class IndexInput(Input):
     """
 
     kind: ClassVar[InputKind] = "index"
-    several: ClassVar[bool] = False
+    multiview: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     defines_frame: ClassVar[bool] = False
 
@@ -51,7 +51,7 @@ class IndexInput(Input):
         )
 
     def take(self, observation: Any) -> int:
-        """A whole number from 0 on."""
+        """Return a whole number from 0 on."""
         try:
             number = operator.index(observation)
         except TypeError:
@@ -61,7 +61,7 @@ class IndexInput(Input):
         return number
 
     def frame(self, raw: int, name: str) -> UnitFrame:
-        """The unit frame."""
+        """Return the unit frame."""
         return UNIT
 
     def observe(

@@ -24,7 +24,7 @@ class NoInput(Input):
 
     kind: ClassVar[InputKind] = "none"
     conditions: ClassVar[bool] = False
-    several: ClassVar[bool] = False
+    multiview: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = ()
     defines_frame: ClassVar[bool] = False
 
@@ -49,7 +49,7 @@ class NoInput(Input):
             raise DataError("the model is unconditional and observes nothing; give None")
 
     def frame(self, raw: None, name: str) -> UnitFrame:
-        """The unit frame."""
+        """Return the unit frame."""
         return UNIT
 
     def observe(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
-from onet.data.store import POINTCLOUD, Item
+from onet.data.store import Item
+from onet.data.store_folder import POINTCLOUD
 from onet.data.transforms import Transforms
 from onet.errors import ConfigError
 from onet.files import replacing
@@ -75,7 +76,7 @@ class PointCloudInput(Input):
     def sample(
         self, item: Item, rng: np.random.Generator, *, training: bool = True
     ) -> NDArray[np.float32]:
-        """An observation of a prepared item: (count, 3) float32 in the unit frame.
+        """Return an observation of a prepared item: (count, 3) float32 in the unit frame.
 
         Transforms that turn the object are left out; see `sample_moved`.
         """
@@ -87,14 +88,17 @@ class PointCloudInput(Input):
     def sample_moved(
         self, item: Item, rng: np.random.Generator, *, training: bool = True
     ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-        """The same after all transforms, and the rotation (3, 3) of those that turn the object."""
+        """Return the same after all transforms, and the rotation (3, 3) of those that turn it."""
         if not self.transforms:
             return self.sample(item, rng, training=training), None
         points, rotation = self.transforms(*self._surface(item), rng)
         return self._choose(points, rng), rotation
 
     def _surface(self, item: Item) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """All surface points (N, 3) of an item; their normals (N, 3) if a transform needs them."""
+        """Return all surface points (N, 3) of an item.
+
+        Their normals (N, 3) too, if a transform needs them.
+        """
         if self.transforms.need_normals:
             return item.load_pointcloud()
         return item.points(POINTCLOUD).astype(np.float32), None
@@ -107,7 +111,7 @@ class PointCloudInput(Input):
         noise = rng.standard_normal(chosen.shape, dtype=np.float32)
         return chosen + np.float32(self.noise) * noise
 
-    def check_several_of_item(self) -> None:
+    def check_views_of_item(self) -> None:
         """Accept: clouds of an item are drawn independently, each with its own noise."""
 
     def read(self, path: str | Path) -> NDArray[np.float64]:
@@ -132,7 +136,7 @@ class PointCloudInput(Input):
         rng: np.random.Generator,
         frame: UnitFrame = UNIT,
     ) -> NDArray[np.float32]:
-        """A user's observation as the model expects it: (count, 3) float32 in the unit frame.
+        """Return a user's observation as the model expects it: (count, 3) float32, unit frame.
 
         Of more points a random subset is used. Of fewer all are used and some repeated, with a
         warning. Others say how many are outside the box in which the surface will be searched, as
@@ -166,7 +170,7 @@ class PointCloudInput(Input):
         return np.concatenate([placed, placed[repeated]])
 
     def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> Path:
-        """A PLY file in the source frame."""
+        """Write a PLY file in the source frame."""
         file = path.with_name(f"{path.name}.ply")
         with replacing(file) as temporary:
             temporary.write_bytes(points_ply(frame.to_source(observation)))

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor, device
+    import torch
+    from torch import Tensor
 
 
 def to_tensors(
     observation: Any,  # arrays or tensors, see `onet.data.inputs.Arrays`
-    place: device | str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> Tensor | dict[str, Tensor]:
-    """The same as a tensor, or as tensors by name; floating point numbers as float32."""
+    """Return the same as a tensor, or as tensors by name; floating point numbers as float32."""
     import torch
 
     if isinstance(observation, dict):
         return {
-            name: torch.as_tensor(_array(part), device=place) for name, part in observation.items()
+            name: torch.as_tensor(_array(part), device=device) for name, part in observation.items()
         }
-    return torch.as_tensor(_array(observation), device=place)
+    return torch.as_tensor(_array(observation), device=device)
 
 
 def _array(values: Any) -> Any:

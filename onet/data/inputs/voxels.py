@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
-from onet.data.store import VOXELS, Item
+from onet.data.store import Item
+from onet.data.store_folder import VOXELS
 from onet.errors import ConfigError
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import (
@@ -56,17 +57,17 @@ class VoxelInput(Input):
     def sample(
         self, item: Item, rng: np.random.Generator, *, training: bool = True
     ) -> NDArray[np.float32]:
-        """The grid of a prepared item: (R, R, R) float32 of 0 and 1, indexed [x, y, z]."""
+        """Return the grid of a prepared item: (R, R, R) float32 of 0 and 1, indexed [x, y, z]."""
         return self._fit(item.voxels(self.file), str(item.path / self.file))
 
     def read(self, path: str | Path) -> VoxelGrid:
-        """A grid and its place; see `read_voxels`."""
+        """Read a grid and its place; see `read_voxels`."""
         grid = read_voxels(path)
         resample_voxels(grid.full, self.resolution, str(path))  # the error that names the file
         return grid
 
     def take(self, observation: Any) -> VoxelGrid:
-        """A `VoxelGrid`, or an array (R, R, R) that fills the unit cube."""
+        """Return a `VoxelGrid`, or an array (R, R, R) that fills the unit cube."""
         if isinstance(observation, VoxelGrid):
             return observation
         return VoxelGrid(check_voxels(observation, "observation"), UNIT)
@@ -78,11 +79,11 @@ class VoxelInput(Input):
     def observe(
         self, raw: VoxelGrid, rng: np.random.Generator, frame: UnitFrame = UNIT
     ) -> NDArray[np.float32]:
-        """The grid at the network's resolution, float32."""
+        """Return the grid at the network's resolution, float32."""
         return self._fit(raw.full, "voxels")
 
     def write(self, observation: NDArray[Any], path: Path, frame: UnitFrame) -> Path:
-        """A binvox file, in the source frame."""
+        """Write a binvox file, in the source frame."""
         file = path.with_name(f"{path.name}.binvox")
         write_binvox(file, VoxelGrid(observation > 0.5, frame))
         return file

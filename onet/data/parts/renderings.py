@@ -11,7 +11,7 @@ from PIL import Image
 
 from onet.data.parts._part import Part, Shape
 from onet.data.settings import Views
-from onet.data.store import CAMERAS, RENDERINGS
+from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import DataError
 from onet.files import replacing_folder
 from onet.geometry.cameras import Camera, random_cameras, ring_cameras, write_cameras
@@ -55,8 +55,8 @@ class Renderings(Part):
 
     def write(self, folder: Path, shape: Shape) -> None:
         rng = shape.rng(self.seed, self.name)
-        place = ring_cameras if self.views == "ring" else random_cameras
-        cameras = place(shape.mesh.bounds, self.count, self.size, rng)
+        arrange = ring_cameras if self.views == "ring" else random_cameras
+        cameras = arrange(shape.mesh.bounds, self.count, self.size, rng)
         write_renderings(folder / self.name, shape.mesh, cameras, self.size, self.alpha)
 
 

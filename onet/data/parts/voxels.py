@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from onet.data.parts._part import Part, Shape
-from onet.data.store import VOXELS
+from onet.data.store_folder import VOXELS
 from onet.geometry.voxels import VoxelGrid, voxelize, write_binvox
 
 

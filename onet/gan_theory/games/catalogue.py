@@ -35,7 +35,7 @@ GAMES: dict[str, type] = {
 
 
 def build_game(name: str, **options: Any) -> Game:
-    """A game by its name, with the options of its class.
+    """Return a game by its name, with the options of its class.
 
     Raises:
         ConfigError: an unknown name or option, or a value that the game refuses.
@@ -52,7 +52,7 @@ def build_game(name: str, **options: Any) -> Game:
 def dirac_methods(
     pair: ActivationPair | str = "js", gamma: float = 0.3, noise: float = 0.7
 ) -> dict[str, Game]:
-    """The methods of [M] Figures 3.2 to 3.4 on the one-dimensional Dirac-GAN.
+    """Return the methods of [M] Figures 3.2 to 3.4 on the one-dimensional Dirac-GAN.
 
     Args:
         pair: of all methods but those with the Wasserstein loss.

@@ -75,7 +75,7 @@ class FeatureGame(GameBase):
         raise NotImplementedError
 
     def fake(self, theta: Vector) -> Weighted:
-        """The same of the generator."""
+        """Return the same of the generator."""
         raise NotImplementedError
 
     def fake_derivative(self, theta: Vector) -> Matrix:
@@ -91,7 +91,7 @@ class FeatureGame(GameBase):
         raise NotImplementedError
 
     def blocks(self) -> Blocks:
-        """The published blocks at the equilibrium."""
+        """Return the published blocks at the equilibrium."""
         raise NotImplementedError
 
     def field(self, x: Vector) -> Vector:

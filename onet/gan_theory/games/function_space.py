@@ -32,7 +32,7 @@ def lgan_spectrum(xi: ArrayLike, alpha: float, beta: float, gamma: float = 0.0) 
 def spectral_abscissa(
     xi: ArrayLike, alpha: float, beta: float, gamma: float = 0.0, complete: bool = True
 ) -> float:
-    """The largest real part: the rate at which the slowest mode decays, negated.
+    """Return the largest real part: the rate at which the slowest mode decays, negated.
 
     Args:
         xi: all eigenvalues that matter. The smallest alone is not enough: [K] takes it to decide
@@ -57,7 +57,7 @@ def gamma_range(xi_min: float, beta: float) -> tuple[float, float]:
 
 
 def fastest_gamma(xi_min: float, alpha: float, beta: float) -> tuple[float, float]:
-    """The penalty with the smallest spectral abscissa for a given loss, and that abscissa.
+    """Return the penalty with the smallest spectral abscissa for a given loss, and that abscissa.
 
     For all data whose smallest eigenvalue is xi_min: modes of every xi >= xi_min count. 0 where the
     curvature of the loss already damps more than is good for the slowest mode.
@@ -126,7 +126,7 @@ class LocalGan(GameBase):
         return lgan_spectrum(self.xi, self.alpha, self.beta, self.gamma)
 
     def solution(self, x: Vector, t: float) -> Vector:
-        """The state that the flow reaches from x after the time t ([K] Theorem 4, (20))."""
+        """Return the state that the flow reaches from x after the time t ([K] Theorem 4, (20))."""
         xi, v, u = np.asarray(self.xi), x[: self.generator], x[self.generator :]
         middle, turn = -(self.alpha + self.gamma * xi) / 2, self.beta * np.sqrt(xi)
         root = np.sqrt((middle**2 - turn**2).astype(np.complex128))

@@ -63,18 +63,21 @@ def games_study(
 
 
 def takes(name: str, option: str) -> bool:
-    """Whether a game has an option; unknown games have all, so that building them complains."""
+    """Return whether a game has an option.
+
+    Unknown games have all, so that building them complains.
+    """
     return name not in GAMES or option in {f.name for f in dataclasses.fields(GAMES[name])}
 
 
 def build_for(name: str, **options: Any) -> Game:
-    """A game with those of the options that it has and that are given."""
+    """Return a game with those of the options that it has and that are given."""
     given = {k: v for k, v in options.items() if v is not None and takes(name, k)}
     return build_game(name, **given)
 
 
 def beside(game: Game) -> Vector:
-    """A start near the equilibrium, the discriminator unmoved."""
+    """Return a start near the equilibrium, the discriminator unmoved."""
     start = np.array(game.equilibrium)
     start[: game.generator] += np.resize(_OFFSETS, game.generator)
     return start

@@ -55,12 +55,12 @@ def networks_study(
     if which not in get_args(Which):
         raise ConfigError(f"which: unknown {which!r}: {nearest(which, list(get_args(Which)))}")
     game = load_game(run, shapes, points, seed, data)
-    field, rules = game.field(), game.trainer.rules
+    field, options = game.field(), game.trainer.options
     logger.info("eigenvalues of a Jacobian of %s rows and columns", f"{field.size:,}")
     values = field.spectrum(count, which, seed, TOLERANCE)  # type: ignore[arg-type]
     values = np.array(sorted(values, key=lambda v: (-v.real, -v.imag)))
     smaller = min(field.generator, field.size - field.generator)
-    free = game.field(penalty=False) if rules.penalty is not None else None
+    free = game.field(penalty=False) if options.penalty is not None else None
     logger.info("values of its blocks")
     blocks = block_values(field, free, min(OF_BLOCKS, smaller))
     report = stability_report(values)
@@ -68,8 +68,8 @@ def networks_study(
         "run": str(run),
         "checkpoint": game.path.name,
         "iteration": game.iteration,
-        "loss": find_loss(rules.loss).name,
-        "penalty": str(rules.penalty),
+        "loss": find_loss(options.loss).name,
+        "penalty": str(options.penalty),
         "shapes": shapes,
         "points": points,
         "eigenvalues": len(values),

@@ -138,7 +138,7 @@ def _html_cell(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A cell as text; numbers too small for four decimals in powers of ten."""
+    """Return a cell as text; numbers too small for four decimals in powers of ten."""
     if isinstance(value, float) and (0 < abs(value) < 1e-3 or abs(value) >= 1e5):
         return f"{value:.2e}"
     return format_cell(value)

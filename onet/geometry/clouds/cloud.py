@@ -40,7 +40,7 @@ class PointCloud:
 def make_cloud(
     points: Any, normals: Any = None, colors: Any = None, name: str = "points", sensors: Any = None
 ) -> PointCloud:
-    """A `PointCloud` of what was read or given.
+    """Return a `PointCloud` of what was read or given.
 
     Normals are scaled to length 1. Colours may be integers of 8 or 16 bits, or floats in 0..1,
     0..255 or 0..65535. Normals or colours that cannot be such are left out with a warning.
@@ -63,7 +63,7 @@ def without_gaps(
     colors: NDArray[Any] | None,
     name: str,
 ) -> tuple[NDArray[np.floating], NDArray[Any] | None, NDArray[Any] | None]:
-    """The rows whose points are finite, for formats that write NaN where nothing was measured."""
+    """Return rows whose points are finite, for formats with NaN where nothing was measured."""
     measured = np.isfinite(points).all(axis=1)
     missing = int(len(points) - np.count_nonzero(measured))
     if not missing or missing == len(points):
@@ -75,7 +75,7 @@ def without_gaps(
 
 
 def check_points(points: Any, source: str = "points") -> NDArray[np.float64]:
-    """The points as a contiguous (N, 3) float64 array.
+    """Return the points as a contiguous (N, 3) float64 array.
 
     Args:
         points: anything that `np.asarray` takes, torch CPU tensors included.

@@ -53,7 +53,7 @@ _DEGREES = {"lat", "latitude", "lon", "long", "lng", "longitude", "breite", "lae
 
 
 def find_columns(names: Sequence[str], where: str) -> Columns | None:
-    """The columns by their names, of any case, with units, prefixes or indices; None if none fit.
+    """Return columns by their names, in any case, with units, prefixes or indices; None if none.
 
     Known are x, y, z, also as `X(m)`, `pos_x`, `x_coord`, `Points:0`; easting, northing and an
     elevation; nx, ny, nz, `normal_x`, `Normals:0`; r, g, b, red, green, blue, `RGB:0`. Plain
@@ -95,7 +95,7 @@ def find_columns(names: Sequence[str], where: str) -> Columns | None:
 
 
 def looks_like_names(cells: Sequence[str]) -> bool:
-    """Whether cells could be the names of columns that have x, y, z among them."""
+    """Return whether cells could be the names of columns that have x, y, z among them."""
     try:
         return find_columns(cells, "heading") is not None
     except DataError:
@@ -103,7 +103,7 @@ def looks_like_names(cells: Sequence[str]) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A name in lower case without quotes, comment marks and units."""
+    """Return a name in lower case without quotes, comment marks and units."""
     text = name.strip().lstrip("\ufeff").strip("\"'`").strip().lower().lstrip("#/%;!").strip()
     text = _UNIT.sub("", _TYPED.sub("", text)).strip()
     return _GRID.sub("", text)
@@ -119,7 +119,7 @@ def _triples(plain: Sequence[str]) -> dict[tuple[int, str], tuple[list[int], ...
 
 
 def _styles(name: str) -> list[tuple[tuple[int, str], int]]:
-    """The triples that a column of this name can belong to, and as which of the three."""
+    """Return the triples that a column of this name can belong to, and as which of the three."""
     for kind, pattern in enumerate(_LETTERED):
         if match := pattern.match(name):
             prefix, axis = match.group(1).rstrip("_ .:-"), "xyz".index(match.group(2))

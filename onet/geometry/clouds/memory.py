@@ -19,7 +19,7 @@ _COLORS = ("colors", "vertex_colors")
 
 
 def take_cloud(given: Any, name: str = "observation") -> PointCloud:
-    """A `PointCloud` of what a user has in memory.
+    """Return a `PointCloud` of what a user has in memory.
 
     Taken are arrays and lists (N, 3), tensors, tables with columns x, y, z (structured arrays, data
     frames, dictionaries), and the clouds and meshes of trimesh, Open3D, PyVista and laspy; of a
@@ -155,7 +155,7 @@ def _stacked(
 
 
 def _array(given: Any, name: str) -> NDArray[Any]:
-    """An array of what is one, tensors on any device included."""
+    """Return an array of what is one, tensors on any device included."""
     try:
         if hasattr(given, "detach"):
             given = given.detach().cpu()

@@ -19,7 +19,7 @@ from onet.geometry.mesh_reading.stl import read_stl_points
 
 
 def read_mesh_file(path: Path) -> PointCloud:
-    """A `PointCloud` of the vertices of a mesh file, whether faces use them or not.
+    """Return a `PointCloud` of the vertices of a mesh file, whether faces use them or not.
 
     Raises:
         DataError: see the readers; also no vertices.
@@ -46,7 +46,7 @@ def _ply_points(files: MeshFiles) -> RawPoints:
 
 
 def _vertices(files: MeshFiles, elements: list[Element]) -> tuple[Element, Columns]:
-    """The element `vertex`, or else the first one with x, y and z, and where they are in it."""
+    """Return the element `vertex`, or else the first one with x, y and z, and their columns."""
     named = [element for element in elements if element.name.lower() in ("vertex", "vertices")]
     for element in named or elements:
         names = ["" if p.counted_by else p.name for p in element.properties]

@@ -29,7 +29,7 @@ class _Header:
 
 
 def read_pcd(path: Path) -> PointCloud:
-    """A `PointCloud` from PCD; points that are NaN, which were not measured, are left out.
+    """Return a `PointCloud` from PCD; points that are NaN, which were not measured, are left out.
 
     The points stay in the frame of the sensor that the file lists them in (VIEWPOINT is not used).
 
@@ -161,8 +161,8 @@ def _ascii(path: Path, stream: IO[bytes], header: _Header) -> NDArray[Any]:
             kinds[i] = np.dtype("f8")  # text can say more than single precision
     rows = np.zeros(read, dtype=[(f"f{i}", kinds[i]) for i in taken])
     with np.errstate(all="ignore"):  # of integers that do not fit their type
-        for place, i in enumerate(taken):
-            rows[f"f{i}"] = table[:, place]
+        for column, i in enumerate(taken):
+            rows[f"f{i}"] = table[:, column]
     return rows
 
 

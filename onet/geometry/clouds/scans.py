@@ -30,7 +30,7 @@ _E57_COLORS = ("colorRed", "colorGreen", "colorBlue")
 
 
 def read_las(path: Path) -> PointCloud:
-    """A `PointCloud` from LAS or LAZ: scale and offset applied in double precision.
+    """Return a `PointCloud` from LAS or LAZ: scale and offset applied in double precision.
 
     Points that are flagged as withheld are left out, with a warning.
 
@@ -132,13 +132,13 @@ def _check_chunk_table(path: Path, start: int, size: int) -> None:
     """Refuse a table of more chunks than the file has bytes, which its reader takes memory for."""
     with path.open("rb") as stream:
         stream.seek(start)
-        (place,) = struct.unpack("<q", stream.read(8).ljust(8, b"\0"))
-        if place == -1:  # as writers do that cannot go back: at the end
+        (offset,) = struct.unpack("<q", stream.read(8).ljust(8, b"\0"))
+        if offset == -1:  # as writers do that cannot go back: at the end
             stream.seek(max(size - 8, 0))
-            (place,) = struct.unpack("<q", stream.read(8).ljust(8, b"\0"))
-        if not start <= place <= size - 8:
+            (offset,) = struct.unpack("<q", stream.read(8).ljust(8, b"\0"))
+        if not start <= offset <= size - 8:
             raise DataError(f"{path}: has no table of chunks; it is cut short, export it again")
-        stream.seek(place + 4)
+        stream.seek(offset + 4)
         (chunks,) = struct.unpack("<I", stream.read(4))
     if chunks > size:
         raise DataError(f"{path}: {size} bytes declare {chunks} chunks; the file is damaged")
@@ -161,17 +161,17 @@ def _check_layers(path: Path, header: Any) -> None:
         chunks = lazrs.read_chunk_table(stream, vlr)
         if sum(points for points, _ in chunks) < header.point_count:
             raise DataError(f"{path}: its chunks hold fewer points than announced; it is damaged")
-        place = header.offset_to_point_data + 8
+        offset = header.offset_to_point_data + 8
         for _ in chunks:
-            stream.seek(place + header.point_format.size + 4)
+            stream.seek(offset + header.point_format.size + 4)
             sizes = np.frombuffer(stream.read(4 * layers), dtype="<u4")
-            place = stream.tell() + int(sizes.sum(dtype=np.int64))
-            if place > size:
+            offset = stream.tell() + int(sizes.sum(dtype=np.int64))
+            if offset > size:
                 raise DataError(f"{path}: its chunks declare more bytes than the file has")
 
 
 def read_e57(path: Path) -> PointCloud:
-    """A `PointCloud` from E57: all its scans, placed by their poses, spherical ones as x, y, z.
+    """Return a `PointCloud` from E57: all scans, placed by their poses, spherical ones as x, y, z.
 
     Points that are marked as invalid are left out. The sensor of a scan that has a pose, or
     spherical coordinates or rows and columns as a scanner has them, is at the origin of the scan.
@@ -232,13 +232,13 @@ def _refuse_document_types(path: Path) -> None:
         head = stream.read(48)
         if head[:8] != b"ASTM-E57" or len(head) < 48:
             raise DataError(f"{path}: does not begin as E57 does; export it again")
-        place, length, page = struct.unpack_from("<QQQ", head, 24)
-        if page != _E57_PAGE or place + length > path.stat().st_size:
+        offset, length, page = struct.unpack_from("<QQQ", head, 24)
+        if page != _E57_PAGE or offset + length > path.stat().st_size:
             raise DataError(f"{path}: declares more than it holds; it is cut short or damaged")
-        stream.seek(place - place % page)
-        content = stream.read(place % page + length + 4 * (length // page + 2))
+        stream.seek(offset - offset % page)
+        content = stream.read(offset % page + length + 4 * (length // page + 2))
     pages = [content[at : at + page - 4] for at in range(0, len(content), page)]
-    xml = b"".join(pages)[place % page :][:length]
+    xml = b"".join(pages)[offset % page :][:length]
     declaration = xml[: xml.find(b"?>") + 2].lower()
     plain = b"encoding" not in declaration or b"utf-8" in declaration
     if not xml.startswith(b"<?xml") or not plain or b"<!DOCTYPE" in xml:

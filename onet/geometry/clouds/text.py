@@ -42,7 +42,7 @@ class _Table(NamedTuple):
 
 
 def read_table(path: Path) -> PointCloud:
-    """A `PointCloud` from a table with one point a line.
+    """Return a `PointCloud` from a table with one point a line.
 
     A heading says which columns are x, y, z, the normal and the colour. Without one the first three
     are x, y, z, and of others those are normals that have length 1, and those colours that are
@@ -57,7 +57,7 @@ def read_table(path: Path) -> PointCloud:
         raise DataError(f"{path}: contains no points; give x, y, z for each on a line of its own")
     table = _read_rows(path, layout)
     found = layout.columns or _unnamed(path, table.values, layout.width)
-    at = {number: place for place, number in enumerate(table.used)}
+    at = {number: column for column, number in enumerate(table.used)}
 
     def pick(numbers: tuple[int, int, int] | None) -> NDArray[np.float64] | None:
         if numbers is None:
@@ -180,7 +180,7 @@ class _Rows:
 
 
 def _unnamed(path: Path, values: NDArray[np.float64], width: int) -> Columns:
-    """The columns of a table without heading, by their values.
+    """Return the columns of a table without heading, by their values.
 
     Raises:
         DataError: the first column counts or keeps time, or the points are not the first columns.
@@ -262,7 +262,7 @@ def _are_colors(values: NDArray[np.float64]) -> bool:
 
 
 def read_ptx(path: Path) -> PointCloud:
-    """A `PointCloud` from PTX: all its scans, moved by the transform of each.
+    """Return a `PointCloud` from PTX: all its scans, moved by the transform of each.
 
     Rows of zeros, which stand for rays that hit nothing, are left out. The sensor of a scan with
     rows and columns is at the origin of the scan; a list of points has none.

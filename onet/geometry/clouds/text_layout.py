@@ -54,7 +54,7 @@ class Layout:
 
 
 def read_layout(path: Path) -> Layout | None:
-    """The layout of a file by its first lines; None if they have no numbers.
+    """Return the layout of a file by its first lines; None if they have no numbers.
 
     Raises:
         DataError: it is not text, or can be read in several ways.
@@ -88,7 +88,7 @@ def read_layout(path: Path) -> Layout | None:
 
 
 def split(line: str, separator: str | None) -> list[str]:
-    """The cells of a line without blanks and quotes around them.
+    """Return the cells of a line without blanks and quotes around them.
 
     Raises:
         ValueError: quotes that are not closed.
@@ -111,7 +111,7 @@ def uncommented(line: str) -> str | None:
 
 
 def is_number(text: str) -> bool:
-    """Whether this is a number, with a decimal point or a decimal comma."""
+    """Return whether this is a number, with a decimal point or a decimal comma."""
     try:
         float(text.replace(",", ".", 1))
     except ValueError:
@@ -203,7 +203,7 @@ def _separator(rows: list[str]) -> str | None:
 
 
 def cut_heading(text: str, separator: str | None) -> list[str]:
-    """The names in a heading; units in brackets stay with their names."""
+    """Return the names in a heading; units in brackets stay with their names."""
     if separator is None:
         text = _BRACKETS.sub("", text.strip())
     try:
@@ -286,7 +286,7 @@ def _refuse_counted_names(
 def _decimal_mark(
     where: str, separator: str | None, cells: list[list[str]], columns: Columns | None
 ) -> tuple[bool, bool]:
-    """Whether numbers have decimal commas, and whether all of them do."""
+    """Return whether numbers have decimal commas, and whether all of them do."""
     numeric = [cell for row in cells for cell in row if _NUMERIC.fullmatch(cell)]
     commas = [cell for cell in numeric if "," in cell]
     if not commas:

@@ -146,7 +146,7 @@ def _counts(lines: list[bytes], any_dimension: bool) -> tuple[list[int], int]:
 
 
 def _normals_first(kind: str) -> bool:
-    """Whether normals stand before colours.
+    """Return whether normals stand before colours.
 
     Geomview says CNOFF and puts normals before colours; MeshLab says NCOFF and puts them behind.
     """

@@ -326,18 +326,18 @@ def _binary_lists(data: bytes, element: Element, order: str, start: int) -> tupl
     starts, end = _walk(data, element, order, start, sizes)
     raw = np.frombuffer(data, dtype=np.uint8)
     columns: list[NDArray[np.generic] | Lists] = []
-    place, seen = starts, 0
+    offset, seen = starts, 0
     for p in properties:
         width = np.dtype(p.kind).itemsize
         if not p.counted_by:
-            columns.append(_gather(raw, place, width).view(order + p.kind))
-            place = place + width
+            columns.append(_gather(raw, offset, width).view(order + p.kind))
+            offset = offset + width
             continue
-        place = place + np.dtype(p.counted_by).itemsize
+        offset = offset + np.dtype(p.counted_by).itemsize
         lengths = sizes[seen] * width
-        values = _gather_runs(raw, place, lengths).view(order + p.kind)
+        values = _gather_runs(raw, offset, lengths).view(order + p.kind)
         columns.append(Lists(values, sizes[seen]))
-        place = place + lengths
+        offset = offset + lengths
         seen += 1
     return Table(element, columns), end
 
@@ -406,9 +406,9 @@ def _alike(
         return 0, start
     raw = np.frombuffer(data, dtype=np.uint8, offset=start, count=fit * step).reshape(fit, step)
     same = np.ones(fit, dtype=bool)
-    for place, size, (_, reader, _) in zip(places, first, steps, strict=True):
+    for offset, size, (_, reader, _) in zip(places, first, steps, strict=True):
         pattern = np.frombuffer(reader.pack(size), dtype=np.uint8)
-        same &= (raw[:, place : place + reader.size] == pattern).all(axis=1)
+        same &= (raw[:, offset : offset + reader.size] == pattern).all(axis=1)
     count = fit if same.all() else int(same.argmin())
     sizes[:, :count] = np.array(first)[:, None]
     starts[:count] = start + step * np.arange(count)

@@ -211,17 +211,17 @@ def _path_along(
     """Return the corners from `start` to `end` that lie between them, or None."""
     line = points[end] - points[start]
     reach = float(line @ line)
-    path, place = [start], 0.0
+    path, position = [start], 0.0
     while path[-1] != end:
         options = []
         for corner in following.get(path[-1], []):
             offset = points[corner] - points[start]
             along = float(offset @ line)
             apart = float(offset @ offset) * reach - along**2
-            if corner not in path and apart <= 1e-12 * reach**2 and place <= along <= reach:
+            if corner not in path and apart <= 1e-12 * reach**2 and position <= along <= reach:
                 options.append((along, corner))
         if not options:
             return None
-        place, corner = min(options)
+        position, corner = min(options)
         path.append(corner)
     return path if len(path) > 2 else None

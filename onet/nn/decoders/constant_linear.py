@@ -18,7 +18,7 @@ def constant_linear(
     relu: bool = False,
     rows: int,
 ) -> Linear:
-    """The layer, followed by a ReLU or not, as a function of (N, in) with N about `rows`.
+    """Return the layer, followed by a ReLU or not, as a function of (N, in) with N about `rows`.
 
     On the CPU it goes to oneDNN with prepacked weights where torch has it: the BLAS behind
     `F.linear` takes twice as long for float32 on AMD processors, and packs the weights anew for

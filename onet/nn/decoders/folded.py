@@ -277,10 +277,10 @@ def _residual_relu_torch(
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
-    """The same memory for NumPy, which has no bfloat16: its bits as int16."""
+    """Return the same memory for NumPy, which has no bfloat16: its bits as int16."""
     return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def _mask(gradient: Tensor, activation: Tensor) -> Tensor:
-    """The gradient before a ReLU that had this result, in one pass."""
+    """Return the gradient before a ReLU that had this result, in one pass."""
     return torch.ops.aten.threshold_backward(gradient, activation, 0)

@@ -89,7 +89,7 @@ class FoldedCrossAttention:
         )
 
     def _linear(self, layer: nn.Linear) -> Linear:
-        """The layer with its operands in `dtype`, as autograd knows it."""
+        """Return the layer with its operands in `dtype`, as autograd knows it."""
         weight, bias = _weights(layer)
         weight, bias = weight.to(self.dtype), None if bias is None else bias.to(self.dtype)
         forward = constant_linear(weight, bias, rows=CPU_TILE)

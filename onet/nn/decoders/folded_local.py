@@ -45,7 +45,7 @@ class FoldedFeatures:
         points: Tensor,  # (T, 3)
         changes: list[Tensor],  # (T, H) for each block: gradients by what a call returns
     ) -> Tensor:
-        """The gradient (T, 3) by the points."""
+        """Return the gradient (T, 3) by the points."""
         by_features = (torch.cat(changes, dim=1).to(self._dtype) @ self._weight).float()
         with torch.enable_grad():
             points = points.detach().requires_grad_()

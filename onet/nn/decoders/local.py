@@ -85,7 +85,7 @@ class LocalDecoder(ResidualDecoder):
         self,
         c: Code,  # (B, C, R, R) of planes, (B, C, R, R, R) of a grid, by their names
     ) -> FeatureSampler:
-        """The features of the code by place.
+        """Return the features of the code by place.
 
         Raises:
             ConfigError: the encoder makes other codes than this decoder takes.

@@ -82,7 +82,7 @@ def _submit(work: Callable[[], None], count: int) -> list[Future[None]]:
 
 
 def _start(count: int) -> ThreadPoolExecutor:
-    """A pool whose threads all run, each with one thread of torch's own."""
+    """Return a pool whose threads all run, each with one thread of torch's own."""
     allowed = torch.get_num_threads()
     started = threading.Barrier(count)
     pool = ThreadPoolExecutor(count, "onet-tiles", _one_thread)

@@ -62,7 +62,7 @@ class LocalMaps(nn.Module):
         self,
         points: Tensor,  # (B, N, 3) in the unit frame
     ) -> dict[str, Tensor]:
-        """The cells (B, N) of every map that points are in."""
+        """Return the cells (B, N) of every map that points are in."""
         return {name: cells_of(points, name, r) for name, r in self.resolutions.items()}
 
     def forward(

@@ -26,7 +26,7 @@ _STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
 def _trunk(name: str) -> nn.Module:
-    """The ResNet of torchvision called `name`, with random weights and without its last layer."""
+    """Return torchvision's ResNet `name` with random weights, without its last layer."""
     from torchvision.models import get_model  # a second to import: for networks that have one
 
     with warnings.catch_warnings():
@@ -143,7 +143,7 @@ def _url(network: str) -> str:
 
 
 def _download(url: str) -> dict[str, Tensor]:
-    """A file of torchvision's weights, from torch's cache if it is there."""
+    """Return a file of torchvision's weights, from torch's cache if it is there."""
     try:
         state: dict[str, Tensor] = torch.hub.load_state_dict_from_url(
             url, map_location="cpu", progress=False, check_hash=True, weights_only=True

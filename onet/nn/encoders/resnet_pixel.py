@@ -59,7 +59,7 @@ class Resnet18PixelEncoder(Resnet18Features):
         self,
         inputs: Code,  # (B, 3, H, W) float32 RGB in [0, 1], or `image` so and `camera` (B, 3, 4)
     ) -> dict[str, Tensor]:
-        """The code.
+        """Return the code.
 
         `image` (B, c_dim, R, R), `global` (B, c_dim), and cameras (B, 3, 4) for places in the
         picture from 0 to 1: `estimated_camera`, and `camera`, the known one or else the estimated.
@@ -100,7 +100,7 @@ def _resampled(
     resolution: int,
     image: Tensor,  # (B, 3, H, W)
 ) -> Tensor:  # (B, F, resolution, resolution)
-    """A stage's features at the middles of the cells of a square map over the picture.
+    """Return a stage's features at the middles of the cells of a square map over the picture.
 
     Strided convolutions with odd kernels look around pixel `stride` * k for their cell k, which is
     its first pixel and not its middle.

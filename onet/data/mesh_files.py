@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import zlib
@@ -15,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from onet.data.settings import DEFAULT_GROUP_PATTERN, PrepareSettings
-from onet.data.splits import SPLITS
-from onet.data.store import METADATA, RECORD
+from onet.data.store_folder import FAILURES, METADATA, RECORD, SPLITS, list_file, read_record
 from onet.errors import DataError
 from onet.geometry.mesh_io import readable_suffixes
 from onet.geometry.mesh_reading.formats import advice, unread_format
@@ -24,14 +22,12 @@ from onet.locks import OWN
 from onet.names import checked_path, name_problem, portable_key, printable, told_apart
 from onet.registry import nearest
 
-FAILURES = "failures.csv"
-
-_NO_MODEL = tuple(f"{split}.lst" for split in SPLITS)
+_NO_MODEL = tuple(list_file(Path(), split).name for split in SPLITS)
 _NO_CATEGORY = {portable_key(name) for name in (METADATA, FAILURES, *OWN)}
 
 
 @dataclass(frozen=True)
-class Source:
+class MeshFile:
     """A mesh file and its place in the store."""
 
     path: Path
@@ -57,14 +53,14 @@ class Selection:
     """The meshes to prepare.
 
     Attributes:
-        sources: those that can have an item, sorted by name.
+        mesh_files: those that can have an item, sorted by name.
         groups: the group of each by its name.
         splits: of those whose split the listing gives, by their files.
         refused: why others cannot have an item, by their files.
         unread: files that may be meshes, of formats that are not read.
     """
 
-    sources: list[Source]
+    mesh_files: list[MeshFile]
     groups: dict[str, str]
     splits: dict[str, str]
     refused: dict[str, str]
@@ -84,18 +80,18 @@ def select_meshes(
             formats do not matter then.
 
     Raises:
-        DataError: see `find_meshes` and `group_sources`.
+        DataError: see `find_meshes` and `group_mesh_files`.
     """
     found = find_meshes(root, settings.categories, listed, store)
     unread = find_unread(root, settings.categories, store) if listed is None else []
     impossible = refused(found, root, store)
-    sources = [source for source in found if source.file not in impossible]
+    mesh_files = [mesh_file for mesh_file in found if mesh_file.file not in impossible]
     if settings.max_per_category is not None:
-        sources = limit_per_category(sources, settings.max_per_category, settings.seed)
+        mesh_files = limit_per_category(mesh_files, settings.max_per_category, settings.seed)
     listed = listed or {}
-    groups = group_sources(sources, settings.split_by, settings.group_pattern, listed)
+    groups = group_mesh_files(mesh_files, settings.split_by, settings.group_pattern, listed)
     splits = {file: entry.split for file, entry in listed.items() if entry.split is not None}
-    return Selection(sources, groups, splits, impossible, unread)
+    return Selection(mesh_files, groups, splits, impossible, unread)
 
 
 def find_meshes(
@@ -103,8 +99,8 @@ def find_meshes(
     categories: Iterable[str] | None = None,
     listed: Iterable[str] | None = None,
     store: Path | None = None,
-) -> list[Source]:
-    """All mesh files below `root`, or those listed, sorted by name.
+) -> list[MeshFile]:
+    """Return all mesh files below `root`, or those listed, sorted by name.
 
     No two get the same name, nor two that some file system takes for one: see
     `onet.names.told_apart`. Names that `store` has side by side already stay.
@@ -113,7 +109,7 @@ def find_meshes(
         root: the folder.
         categories: only these.
         listed: only these files, relative to `root`.
-        store: what the meshes are prepared for; if it is below `root`, nothing in it is a source.
+        store: what the meshes are prepared for; if it is below `root`, nothing in it is taken.
 
     Raises:
         DataError: no such folder, no meshes, an unknown category, or a listed file that is absent.
@@ -129,15 +125,15 @@ def find_meshes(
                 raise DataError(f"{path}: is listed but absent; correct the column 'file'")
     else:
         paths = _mesh_files(root, store)
-    found = _told_apart([_source(root, path) for path in sorted(set(paths))], store)
+    found = _told_apart([_mesh_file(root, path) for path in sorted(set(paths))], store)
     if categories is not None:
-        present = sorted({source.category for source in found})
+        present = sorted({mesh_file.category for mesh_file in found})
         for category in (wanted := list(categories)):
             if category not in present:
                 raise DataError(
                     f"{root}: no meshes of category {category!r}; {nearest(category, present)}"
                 )
-        found = [source for source in found if source.category in wanted]
+        found = [mesh_file for mesh_file in found if mesh_file.category in wanted]
     if not found:
         unread = summary(find_unread(root, store=store))
         raise DataError(
@@ -172,7 +168,7 @@ def find_unread(
     return [
         Unread(printable(path.relative_to(root).as_posix()), suffix)
         for path, suffix in sorted(found)
-        if wanted is None or _source(root, path).category in wanted
+        if wanted is None or _mesh_file(root, path).category in wanted
     ]
 
 
@@ -198,7 +194,7 @@ def _mesh_files(root: Path, store: Path | None) -> list[Path]:
 
 
 def _files(root: Path, store: Path | None) -> list[Path]:
-    """All files below a folder, hidden ones and those in hidden folders left out.
+    """Return all files below a folder, hidden ones and those in hidden folders left out.
 
     So is the store, which may be in that folder and holds meshes of its own.
     """
@@ -215,11 +211,11 @@ def _files(root: Path, store: Path | None) -> list[Path]:
     return paths
 
 
-def _told_apart(sources: list[Source], store: Path | None) -> list[Source]:
-    """The sources with names that differ on every file system, none of them that of a list."""
-    names = [source.name for source in sources]
-    suffixes = [source.path.suffix[1:].lower() for source in sources]
-    categories = sorted({source.category for source in sources})
+def _told_apart(mesh_files: list[MeshFile], store: Path | None) -> list[MeshFile]:
+    """Return the files with names that differ on every file system, none of them that of a list."""
+    names = [mesh_file.name for mesh_file in mesh_files]
+    suffixes = [mesh_file.path.suffix[1:].lower() for mesh_file in mesh_files]
+    categories = sorted({mesh_file.category for mesh_file in mesh_files})
     settled: set[str] = set()
     _check_categories(categories, store)
     if store is not None:
@@ -230,13 +226,13 @@ def _told_apart(sources: list[Source], store: Path | None) -> list[Source]:
     chosen = told_apart(
         names,
         [f"{name}_{suffix}" for name, suffix in zip(names, suffixes, strict=True)],
-        [source.file for source in sources],
+        [mesh_file.file for mesh_file in mesh_files],
         [f"{category}/{name}" for category in categories for name in _NO_MODEL],
         settled,
     )
     return [
-        replace(source, model=name[len(source.category) + 1 :])
-        for source, name in zip(sources, chosen, strict=True)
+        replace(mesh_file, model=name[len(mesh_file.category) + 1 :])
+        for mesh_file, name in zip(mesh_files, chosen, strict=True)
     ]
 
 
@@ -253,53 +249,53 @@ def _check_categories(categories: Iterable[str], store: Path | None) -> None:
             )
 
 
-def refused(sources: Iterable[Source], root: Path, store: Path) -> dict[str, str]:
-    """Why some sources cannot have an item of the store, by file.
+def refused(mesh_files: Iterable[MeshFile], root: Path, store: Path) -> dict[str, str]:
+    """Why some files cannot have an item of the store, by file.
 
     Their names cannot be written to a list or are those of the store's own files; or the item of
-    that name was made of another file, which is still there but is no source this time.
+    that name was made of another file, which is still there but is not taken this time.
     """
-    files = {source.file for source in sources}
+    files = {mesh_file.file for mesh_file in mesh_files}
     reasons = {}
-    for source in sources:
-        for name in (source.category, source.model):
+    for mesh_file in mesh_files:
+        for name in (mesh_file.category, mesh_file.model):
             if problem := name_problem(name):
-                reasons[source.file] = f"its name {printable(repr(name))} {problem}; rename it"
-        if portable_key(source.category) in _NO_CATEGORY:
-            reasons[source.file] = (
-                f"its category {source.category!r} is the name of a file of the store; rename the "
-                "folder"
+                reasons[mesh_file.file] = f"its name {printable(repr(name))} {problem}; rename it"
+        if portable_key(mesh_file.category) in _NO_CATEGORY:
+            reasons[mesh_file.file] = (
+                f"its category {mesh_file.category!r} is the name of a file of the store; rename "
+                "the folder"
             )
-        if source.file in reasons:
+        if mesh_file.file in reasons:
             continue
-        owner = _made_of(store / source.category / source.model)
-        if owner is not None and owner not in files and _is_other(root / owner, source.path):
-            reasons[source.file] = (
-                f"the item {source.name} was made of {printable(owner)}, which is still there; "
+        owner = _made_of(store / mesh_file.category / mesh_file.model)
+        if owner is not None and owner not in files and _is_other(root / owner, mesh_file.path):
+            reasons[mesh_file.file] = (
+                f"the item {mesh_file.name} was made of {printable(owner)}, which is still there; "
                 "prepare both in one run, or rename one of them"
             )
     return reasons
 
 
 def _made_of(folder: Path) -> str | None:
-    """The file that an item was made of, as its record says."""
+    """Return the file that an item was made of, as its record says."""
     try:
-        content = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        content = read_record(folder)
         return checked_path(content["source"]["file"], str(folder / RECORD))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no record or half of one: the item is nobody's
 
 
-def _is_other(path: Path, source: Path) -> bool:
-    return path.is_file() and not path.samefile(source)
+def _is_other(path: Path, than: Path) -> bool:
+    return path.is_file() and not path.samefile(than)
 
 
-def _source(root: Path, path: Path) -> Source:
+def _mesh_file(root: Path, path: Path) -> MeshFile:
     relative = path.relative_to(root)
     *folders, _ = relative.parts
     category = folders[0] if folders else root.resolve().name
     model = "__".join([*folders[1:], path.stem])
-    return Source(path, relative.as_posix(), category, model)
+    return MeshFile(path, relative.as_posix(), category, model)
 
 
 def read_listing(path: Path, root: Path | None = None) -> dict[str, Listed]:
@@ -361,8 +357,8 @@ def _check_entry(file: str, entry: Listed, listed: Mapping[str, Listed], where: 
         )
 
 
-def limit_per_category(sources: list[Source], count: int, seed: int) -> list[Source]:
-    """At most `count` sources of each category, chosen at random by `seed`, in their order.
+def limit_per_category(mesh_files: list[MeshFile], count: int, seed: int) -> list[MeshFile]:
+    """At most `count` files of each category, chosen at random by `seed`, in their order.
 
     Raises:
         DataError: a count below 1.
@@ -370,26 +366,26 @@ def limit_per_category(sources: list[Source], count: int, seed: int) -> list[Sou
     if count < 1:
         raise DataError(f"prepare: max_per_category = {count} leaves no meshes; give at least 1")
     kept = []
-    for category in sorted({source.category for source in sources}):
-        members = [source for source in sources if source.category == category]
+    for category in sorted({mesh_file.category for mesh_file in mesh_files}):
+        members = [mesh_file for mesh_file in mesh_files if mesh_file.category == category]
         rng = np.random.default_rng([seed, zlib.crc32(category.encode())])
         kept += [members[i] for i in sorted(rng.permutation(len(members))[:count])]
     return kept
 
 
-def group_sources(
-    sources: list[Source],
+def group_mesh_files(
+    mesh_files: list[MeshFile],
     split_by: str,
     pattern: str,
     listed: Mapping[str, Listed],
 ) -> dict[str, str]:
-    """The group of each source by its name, or its own name; see `prepare`.
+    """Return the group of each file by its name, or its own name; see `prepare`.
 
     Raises:
         DataError: an unknown `split_by`, or a pattern that is no regular expression.
     """
     if split_by == "item":
-        return {source.name: source.name for source in sources}
+        return {mesh_file.name: mesh_file.name for mesh_file in mesh_files}
     if split_by != "source":
         raise DataError(
             f"prepare: split_by = {split_by!r}; {nearest(split_by, ['item', 'source'])}"
@@ -402,9 +398,9 @@ def group_sources(
             f"the default is {DEFAULT_GROUP_PATTERN!r}"
         ) from error
     result = {}
-    for source in sources:
-        group = listed.get(source.file, Listed()).group
-        if group is None and (match := search(source.model)):
+    for mesh_file in mesh_files:
+        group = listed.get(mesh_file.file, Listed()).group
+        if group is None and (match := search(mesh_file.model)):
             group = match[1] if match.re.groups else match[0]
-        result[source.name] = group or source.name
+        result[mesh_file.name] = group or mesh_file.name
     return result

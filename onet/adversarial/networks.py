@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 Batch = Any
-"""Whatever the players read real samples from."""
+"""Whatever the networks read real samples from."""
 
 
-class Players(Protocol):
+class AdversarialNetworks(Protocol):
     """A generator and a discriminator. Samples are tensors (B, ...), logits (B,), above 0 for real.
 
     What a sample depends on beside its numbers (the query points of occupancies, say) is in the
@@ -35,15 +35,15 @@ class Players(Protocol):
     def fake(self, batch: Batch, latent: Tensor) -> Tensor:
         """Generated samples, shaped like the real ones."""
 
-    def judge(self, batch: Batch, samples: Tensor) -> Tensor:
+    def discriminate(self, batch: Batch, samples: Tensor) -> Tensor:
         """Logits of samples."""
 
-    def supplement(self, batch: Batch) -> dict[str, Tensor]:
-        """A further loss of the generator under `loss`, beside numbers to log; or nothing."""
+    def auxiliary_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return a further loss of the generator under `loss`, with numbers to log, or nothing."""
 
 
 @dataclass
-class ModulePlayers:
+class ModulePair:
     """Any two modules: the batch is the real samples themselves.
 
     Attributes:
@@ -76,9 +76,9 @@ class ModulePlayers:
         samples: Tensor = self.generator(latent)
         return samples
 
-    def judge(self, batch: Tensor, samples: Tensor) -> Tensor:
+    def discriminate(self, batch: Tensor, samples: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(samples)
         return logits.reshape(len(samples))
 
-    def supplement(self, batch: Tensor) -> dict[str, Tensor]:
+    def auxiliary_loss(self, batch: Tensor) -> dict[str, Tensor]:
         return {}

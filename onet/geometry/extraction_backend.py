@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onet.geometry.field_values import Field, evaluate_field, evaluate_field_on_device
 
 
-class Cpu:
+class CpuBackend:
     """Arrays of NumPy, the compiled module for the CPU."""
 
     def __init__(self, threads: int) -> None:
@@ -28,11 +28,11 @@ class Cpu:
 
     def positions(
         self,
-        places: Any,  # (N, 3) int32 on the lattice
+        indices: Any,  # (N, 3) int32 on the lattice
         origin: NDArray[np.float64],
         cell: float,
     ) -> Any:  # (N, 3) float64
-        return origin + cell * places
+        return origin + cell * indices
 
     def empty(self, count: int) -> Any:
         return np.empty(count, dtype=np.float32)
@@ -43,11 +43,11 @@ class Cpu:
     def numpy(self, values: Any) -> NDArray[Any]:
         return values
 
-    def evaluate(self, field: Field, points: Any, threshold: float) -> Any:
-        return evaluate_field(field, points, threshold)
+    def evaluate(self, field: Field, points: Any, level: float) -> Any:
+        return evaluate_field(field, points, level)
 
 
-class Cuda:
+class CudaBackend:
     """Tensors of torch on a CUDA device, the compiled module for it."""
 
     def __init__(self, device: str) -> None:
@@ -64,11 +64,11 @@ class Cuda:
 
     def positions(
         self,
-        places: Any,  # (N, 3) int32 on the lattice
+        indices: Any,  # (N, 3) int32 on the lattice
         origin: NDArray[np.float64],
         cell: float,
     ) -> Any:  # (N, 3) float64
-        return self.array(origin) + cell * places.double()
+        return self.array(origin) + cell * indices.double()
 
     def empty(self, count: int) -> Any:
         import torch
@@ -83,5 +83,5 @@ class Cuda:
     def numpy(self, values: Any) -> NDArray[Any]:
         return values.cpu().numpy()
 
-    def evaluate(self, field: Any, points: Any, threshold: float) -> Any:
-        return evaluate_field_on_device(field, points, threshold)
+    def evaluate(self, field: Any, points: Any, level: float) -> Any:
+        return evaluate_field_on_device(field, points, level)

@@ -1,4 +1,4 @@
-"""The whole road on small shapes: meshes, prepared data, a trained network, meshes, scores."""
+"""The whole way on small shapes: meshes, prepared data, a trained network, meshes, scores."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import onet
 from onet import cli
 from onet.geometry.topology import topology
 
+pytestmark = pytest.mark.slow  # every day test_pipeline.py goes the same way, with less to learn
+
 SMALL = [
     "model.c_dim=32",
     "model.encoder.hidden_dim=32",
@@ -24,7 +26,7 @@ SMALL = [
     "training.checkpoint_every=60",
     "training.threads=1",
     "generation.resolution=32",
-    "generation.threshold=0.4",
+    "generation.probability=0.4",
 ]
 
 
@@ -33,9 +35,9 @@ def run(*arguments: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with meshes of two categories, the prepared store and a trained run."""
-    root = tmp_path_factory.mktemp("road")
+    root = tmp_path_factory.mktemp("folder")
     rng = np.random.default_rng(0)
     for i in range(5):
         box = trimesh.creation.box(rng.uniform(1, 3, 3))
@@ -54,42 +56,42 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_meshes_come_back_in_their_own_frame(road: Path) -> None:
-    run("generate", road / "run", "--out", road / "generated", "--format", "ply")
-    run("eval", road / "generated", "--samples", 2000)
-    with open(road / "generated" / "results.csv", newline="") as file:
+def test_meshes_come_back_in_their_own_frame(folder: Path) -> None:
+    run("generate", folder / "run", "--out", folder / "generated", "--format", "ply")
+    run("eval", folder / "generated", "--samples", 2000)
+    with open(folder / "generated" / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
     for row in rows:
         assert row["status"] == "ok"
-        mesh = trimesh.load(road / "generated" / row["mesh"], process=False)
+        mesh = trimesh.load(folder / "generated" / row["mesh"], process=False)
         assert topology(mesh).solid
-        truth = trimesh.load(road / "meshes" / row["category"] / f"{row['model']}.obj")
+        truth = trimesh.load(folder / "meshes" / row["category"] / f"{row['model']}.obj")
         assert np.abs(mesh.centroid - truth.centroid).max() < 0.25 * truth.extents.max()
-    with open(road / "generated" / "eval_items.csv", newline="") as file:
+    with open(folder / "generated" / "eval_items.csv", newline="") as file:
         scores = list(csv.DictReader(file))
     assert len(scores) == 2
     assert all(float(row["iou [fraction]"]) > 0.4 for row in scores)
 
 
-def test_python_api(road: Path) -> None:
-    source = sorted((road / "meshes" / "ball").glob("*.obj"))[0]
+def test_python_api(folder: Path) -> None:
+    source = sorted((folder / "meshes" / "ball").glob("*.obj"))[0]
     truth = trimesh.load(source)
-    model = onet.load(road / "run")
+    model = onet.load(folder / "run")
     mesh = model.reconstruct(truth.sample(1000, seed=0), resolution=24)
     assert topology(mesh).solid
     assert onet.evaluate(mesh, truth, samples=2000).iou > 0.4
 
 
-def test_scan_of_the_wrong_shape_is_refused_and_the_rest_goes_on(road: Path) -> None:
-    scans = road / "scans"
+def test_scan_of_the_wrong_shape_is_refused_and_the_rest_goes_on(folder: Path) -> None:
+    scans = folder / "scans"
     scans.mkdir()
     np.save(scans / "flat.npy", np.zeros((50, 2)))
     np.save(scans / "good.npy", trimesh.creation.box().sample(500, seed=0))
-    command = ["generate", str(road / "run"), "--input", str(scans), "--out"]
-    assert cli.app([*command, str(road / "from_scans")], standalone_mode=False) == 1
-    with open(road / "from_scans" / "failures.csv", newline="") as file:
+    command = ["generate", str(folder / "run"), "--input", str(scans), "--out"]
+    assert cli.app([*command, str(folder / "from_scans")], standalone_mode=False) == 1
+    with open(folder / "from_scans" / "failures.csv", newline="") as file:
         (failure,) = csv.DictReader(file)
     assert failure["model"] == "flat"
     assert "(50, 2)" in failure["reason"]
-    assert (road / "from_scans" / "meshes" / "good.ply").is_file()
+    assert (folder / "from_scans" / "meshes" / "good.ply").is_file()

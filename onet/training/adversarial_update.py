@@ -1,4 +1,4 @@
-"""The adversarial step of the training loop: the trainer, with the watch for collapse."""
+"""The adversarial update of the training loop: the trainer, with the watch for collapse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onet.adversarial.collapse import CollapseWatch, Snapshot
 from onet.adversarial.penalties import InstanceNoise, named_penalty
-from onet.adversarial.trainer import AdversarialTrainer, Rules
+from onet.adversarial.trainer import AdversarialOptions, AdversarialTrainer
 from onet.config import AdversarialSettings, TrainingConfig, with_changes
 from onet.errors import ConfigError
 from onet.registry import nearest
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 _WHERE = "training.adversarial"
 
 
-def rules_of(settings: AdversarialSettings, clip: float | None = None) -> Rules:
-    """The rules that the configuration's section states.
+def options_of(settings: AdversarialSettings, clip: float | None = None) -> AdversarialOptions:
+    """Return the options that the configuration's section states.
 
     Raises:
         ConfigError: unknown names or options, or values that they cannot have.
@@ -41,7 +41,7 @@ def rules_of(settings: AdversarialSettings, clip: float | None = None) -> Rules:
             if key not in fields:
                 raise ConfigError(f"{_WHERE}.noise: unknown key {key!r}; {nearest(key, fields)}")
         noise = InstanceNoise(**settings.noise)
-    return Rules(
+    return AdversarialOptions(
         loss=settings.loss,
         penalty=penalty,
         update=settings.update,
@@ -56,12 +56,14 @@ def rules_of(settings: AdversarialSettings, clip: float | None = None) -> Rules:
     )
 
 
-class AdversarialStep:
-    """Takes steps of both players of a model that is `Players`; see `onet.training.step.Step`.
+class AdversarialUpdate:
+    """Updates both networks of a model that is `AdversarialNetworks`.
+
+    See `onet.training.update.Update`.
 
     Args:
         fabric: one process; the model is moved to its device.
-        model: an `nn.Module` that offers what `onet.adversarial.players.Players` says.
+        model: an `nn.Module` that offers what `onet.adversarial.networks.AdversarialNetworks` says.
         settings: optimiser, clipping, and `training.adversarial`.
 
     Raises:
@@ -82,9 +84,9 @@ class AdversarialStep:
         for group in build_optimizer(discriminator, settings).param_groups:
             self.optimizer.add_param_group(group)
             self.factors.append(section.discriminator_rate)
-        rules = rules_of(section, settings.clip)
-        self.trainer = AdversarialTrainer(model, self.optimizer, rules=rules)
-        self.watch = CollapseWatch(rules.loss, section.watch) if section.watch else None
+        options = options_of(section, settings.clip)
+        self.trainer = AdversarialTrainer(model, self.optimizer, options=options)
+        self.watch = CollapseWatch(options.loss, section.watch) if section.watch else None
         self.snapshot = None
         if section.rollback:
             if self.watch is None:

@@ -1,4 +1,4 @@
-"""One step of training: what the loop leaves to the kind of training."""
+"""One update of the weights: what the loop leaves to the kind of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onet.errors import ConfigError
 from onet.training.optimizer import build_optimizer
 
 
-class Step(Protocol):
+class Update(Protocol):
     """Changes the model's weights by one batch.
 
     Attributes:
@@ -23,9 +23,9 @@ class Step(Protocol):
     optimizer: torch.optim.Optimizer
 
     def __call__(self, batch: dict[str, Any], iteration: int, rate: float) -> dict[str, Tensor]:
-        """Take step number `iteration` at a learning rate; scalars to log, `loss` among them.
+        """Make update number `iteration` at a learning rate; scalars to log, `loss` among them.
 
-        The batch is on the device; torch's generator is seeded for this step.
+        The batch is on the device; torch's generator is seeded for this update.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ class Step(Protocol):
         """Take up what `state_dict` gave."""
 
 
-class GradientStep:
+class GradientUpdate:
     """Follows the gradient of the model's loss.
 
     Args:
@@ -81,20 +81,20 @@ class _Objective(nn.Module):
         return losses
 
 
-def build_step(fabric: Fabric, model: nn.Module, settings: TrainingConfig) -> Step:
-    """The step that a model is trained with: adversarial where it has a discriminator.
+def build_update(fabric: Fabric, model: nn.Module, settings: TrainingConfig) -> Update:
+    """Return the update that a model is trained with: adversarial where it has a discriminator.
 
     Raises:
         ConfigError: `training.adversarial` for a model without one, or settings that do not go
-            with the step.
+            with the update.
     """
     if hasattr(model, "discriminator_module"):
-        from onet.training.adversarial_step import AdversarialStep
+        from onet.training.adversarial_update import AdversarialUpdate
 
-        return AdversarialStep(fabric, model, settings)
+        return AdversarialUpdate(fabric, model, settings)
     if settings.adversarial is not None:
         raise ConfigError(
             "training.adversarial: the model has no discriminator; choose model.type=occupancy_gan "
             "(see the configurations gan and vae_gan), or set training.adversarial=null"
         )
-    return GradientStep(fabric, model, settings)
+    return GradientUpdate(fabric, model, settings)

@@ -14,8 +14,9 @@ from torch import nn
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import parse_config
 from onet.data.inputs import ImageInput, PointCloudInput, VoxelInput
-from onet.data.inputs.several import evenly
-from onet.data.store import RENDERINGS, Item
+from onet.data.inputs.views import evenly
+from onet.data.store import Item
+from onet.data.store_folder import RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
@@ -51,7 +52,7 @@ def brightness(kind="image", code="global", **options):
     tree = {
         "data": {"input": {"type": kind, **options}},
         "model": {"type": "test_brightness", "kind": code},
-        "generation": {"resolution": 32, "threshold": 0.5},
+        "generation": {"resolution": 32, "probability": 0.5},
     }
     config = parse_config(json.dumps(tree), "test")
     return Reconstructor(build_model(config.model), config, {})
@@ -92,18 +93,18 @@ def test_mean_code_is_the_mean_of_tensors_only():
 
 def test_mean_of_codes_is_what_is_decoded(model, scan):
     other = scan * np.float32([1, 0.6, 0.8])
-    code = model.encode_several([scan, other, other])
+    code = model.encode_multiview([scan, other, other])
     expected = (model.encode(scan) + 2 * model.encode(other)) / 3
     torch.testing.assert_close(code, expected)
-    torch.testing.assert_close(model.encode_several([scan]), model.encode(scan))
+    torch.testing.assert_close(model.encode_multiview([scan]), model.encode(scan))
 
 
 def test_one_observation_is_reconstruct_and_order_changes_nothing(model, scan):
     one = model.reconstruct(scan, seed=4)
-    again = model.reconstruct_several([scan], seed=4)
+    again = model.reconstruct_multiview([scan], seed=4)
     np.testing.assert_array_equal(one.vertices, again.vertices)
     other = scan * np.float32([1, 0.6, 0.8]) + np.float32(0.02)
-    forth, back = (model.reconstruct_several(both) for both in ([scan, other], [other, scan]))
+    forth, back = (model.reconstruct_multiview(both) for both in ([scan, other], [other, scan]))
     np.testing.assert_allclose(forth.bounds, back.bounds, atol=1e-4)
     assert not np.allclose(forth.bounds, one.bounds, atol=1e-4)
     told = forth.metadata["reconstruction"]
@@ -113,17 +114,17 @@ def test_one_observation_is_reconstruct_and_order_changes_nothing(model, scan):
 def test_scans_share_the_frame_of_all_their_points(model, scan):
     scan = scan * 7 + np.float32([100, 0, 3])
     left, right = scan[scan[:, 0] < 100], scan[scan[:, 0] >= 100]
-    told = model.reconstruct_several([left, right]).metadata["reconstruction"]
+    told = model.reconstruct_multiview([left, right]).metadata["reconstruction"]
     whole = UnitFrame.of(scan)
     np.testing.assert_allclose(told["loc"], whole.loc)
     assert told["scale"] == pytest.approx(whole.scale)
-    given = model.reconstruct_several([left, right], frame=UnitFrame(np.zeros(3), 9.0))
+    given = model.reconstruct_multiview([left, right], frame=UnitFrame(np.zeros(3), 9.0))
     assert given.metadata["reconstruction"]["scale"] == 9
 
 
 def test_pictures_of_one_object():
     dark, bright = (np.full((3, 16, 16), value, np.float32) for value in (0.1, 0.7))
-    mesh = brightness(size=16).reconstruct_several([dark, bright])
+    mesh = brightness(size=16).reconstruct_multiview([dark, bright])
     assert radius_of(mesh) == pytest.approx(0.1 + 0.4 / 2, abs=0.01)
 
 
@@ -134,16 +135,16 @@ def test_grids_have_to_fill_the_same_cube():
     here, there = (VoxelGrid(full, UnitFrame(np.full(3, x), 1.0)) for x in (0.0, 0.5))
     empty = VoxelGrid(~full, UnitFrame(np.zeros(3), 1.0))
     network = brightness("voxels", resolution=4)
-    assert radius_of(network.reconstruct_several([here, empty])) == pytest.approx(0.35, abs=0.01)
+    assert radius_of(network.reconstruct_multiview([here, empty])) == pytest.approx(0.35, abs=0.01)
     with pytest.raises(DataError, match="same cube"):
-        network.reconstruct_several([here, there])
+        network.reconstruct_multiview([here, there])
 
 
 @pytest.mark.parametrize("code", ["planes", "set"])
 def test_local_codes_are_refused(code, tmp_path):
     network = brightness(code=code, size=16)
     with pytest.raises(ConfigError, match="no mean"):
-        network.reconstruct_several([np.zeros((3, 16, 16), np.float32)] * 2)
+        network.reconstruct_multiview([np.zeros((3, 16, 16), np.float32)] * 2)
     picture(tmp_path / "photos" / "a" / "1.png", 9)
     with pytest.raises(ConfigError, match="no mean"):
         generate(save(network, tmp_path / "run"), input=tmp_path / "photos", views=2)
@@ -152,14 +153,14 @@ def test_local_codes_are_refused(code, tmp_path):
 @pytest.mark.parametrize("kind", ["none", "index"])
 def test_models_that_do_not_observe_are_refused(kind, tmp_path):
     with pytest.raises(ConfigError, match=kind):
-        brightness(kind).reconstruct_several([None])
+        brightness(kind).reconstruct_multiview([None])
     with pytest.raises(ConfigError, match=kind):
         generate(save(brightness(kind), tmp_path / "run"), data=tmp_path, views=2)
 
 
 def test_nothing_observed_is_refused(model):
     with pytest.raises(DataError, match="none given"):
-        model.reconstruct_several([])
+        model.reconstruct_multiview([])
 
 
 def test_evenly():
@@ -173,26 +174,26 @@ def test_views_of_an_item_are_evenly_spaced_from_the_configured_one(tmp_path):
     item, rng = Item("c", "m", tmp_path), np.random.default_rng(0)
 
     def seen(count, view):
-        observations = ImageInput(size=16, view=view).sample_several(item, rng, count)
+        observations = ImageInput(size=16, view=view).sample_views(item, rng, count)
         return [round(255 * float(o.mean()) / 30) for o in observations]
 
     assert seen(4, 0) == [0, 2, 4, 6]
     assert seen(3, 5) == [5, 7, 2]
     assert sorted(seen(8, None)) == list(range(8))
     np.testing.assert_array_equal(
-        ImageInput(size=16, view=3).sample_several(item, rng, 1)[0],
+        ImageInput(size=16, view=3).sample_views(item, rng, 1)[0],
         ImageInput(size=16, view=3).sample(item, rng, training=False),
     )
     with pytest.raises(DataError, match="8 pictures, 9 views"):
         seen(9, 0)
     with pytest.raises(ConfigError, match="one observation"):
-        VoxelInput().sample_several(item, rng, 2)
+        VoxelInput().sample_views(item, rng, 2)
 
 
 def test_clouds_of_an_item_differ_and_begin_with_the_usual_one(tmp_path):
     write_item(tmp_path / "a")
     item, input = Item("c", "a", tmp_path / "a"), PointCloudInput(count=20)
-    clouds = input.sample_several(item, np.random.default_rng(1), 3)
+    clouds = input.sample_views(item, np.random.default_rng(1), 3)
     usual = input.sample(item, np.random.default_rng(1), training=False)
     np.testing.assert_array_equal(clouds[0], usual)
     assert len({cloud.tobytes() for cloud in clouds}) == 3
