@@ -73,7 +73,8 @@ if _typing.TYPE_CHECKING:
     from onet.geometry.simplification import simplify
     from onet.inference.fit import fit
     from onet.inference.latent import interpolate, sample_grid
-    from onet.inference.reconstructor import Reconstructor, load
+    from onet.inference.loading import load
+    from onet.inference.reconstructor import Reconstructor
     from onet.inference.scene import reconstruct_scene
     from onet.metrics.scores import evaluate
     from onet.pipeline.evaluate import evaluate_run
@@ -124,7 +125,7 @@ _HOME = {
     "fit": "onet.inference.fit",
     "generate": "onet.pipeline.generate",
     "interpolate": "onet.inference.latent",
-    "load": "onet.inference.reconstructor",
+    "load": "onet.inference.loading",
     "load_config": "onet.config",
     "prepare": "onet.data.prepare",
     "reconstruct_scene": "onet.inference.scene",

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from onet.checkpoints.packaged import no_such_run, packaged_model
 from onet.checkpoints.pickled import read_pickled
 from onet.checkpoints.run_folder import BEST, CHECKPOINTS, LAST, best_checkpoint, last_checkpoint
 from onet.config import Config, parse_config
@@ -212,12 +213,16 @@ def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
 def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
     """Return the checkpoint file meant by `path`: itself, or a run's best, else its last one.
 
+    Where nothing lies there, it may be the name of a network that comes with the package.
+
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none; where `path` could be a name, it lists the names.
     """
+    if (packaged := packaged_model(path)) is not None:
+        return packaged.path
     path = Path(path)
     if not path.exists():
-        raise CheckpointError(f"{path}: no such file or run folder")
+        raise no_such_run(path)
     if not path.is_dir():
         return path
     for candidate in (best_checkpoint(path), last_checkpoint(path)):

@@ -32,6 +32,7 @@ from onet.checkpoints.checkpoint import (
 )
 from onet.checkpoints.foreign_weights import find_weights, plain_keys
 from onet.checkpoints.pickled import is_pickled, read_pickled
+from onet.checkpoints.scan_weights import refuse_scan_network
 from onet.config import Config, load_config
 from onet.errors import CheckpointError, ConfigError
 from onet.files import replacing
@@ -80,7 +81,9 @@ def read_checkpoint(
             f"{path}: cannot be read as a published file (it does not begin as files of torch.save "
             "do); it may be another kind of file, or damaged: copy it again"
         )
-    if pickled or "config" not in read_safetensors(path).header:
+    header = {} if pickled else read_safetensors(path).header
+    refuse_scan_network(path, header)
+    if "config" not in header:
         if config is not None and not isinstance(config, Config):
             config = load_config(os.fspath(config))
         return read_published(path, config)

@@ -19,6 +19,8 @@ from onet.cli import (  # noqa: F401
     fit,
     inference,
     latent,
+    models,
+    scan,
     scene,
     stability,
     threshold,

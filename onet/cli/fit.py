@@ -30,8 +30,8 @@ def fit(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a run, or a checkpoint, whose decoder the shape gets a code "
-            "for; default a network of its own."
+            help="Folder of a run, a checkpoint, or a name of `onet models`, whose decoder the "
+            "shape gets a code for; default a network of its own."
         ),
     ] = None,
     config: Annotated[

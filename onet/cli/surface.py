@@ -41,7 +41,9 @@ class Refine(StrEnum):
     published = "published"
 
 
-Run = Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint.")]
+Run = Annotated[
+    Path, typer.Argument(help="Folder of a run, a checkpoint, or a name of `onet models`.")
+]
 FormatOption = Annotated[
     MeshFormat | None, typer.Option(help="Of the meshes; default as configured.")
 ]

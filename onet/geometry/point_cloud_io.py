@@ -37,7 +37,7 @@ SCAN_SUFFIXES = (".pcd", *LAS_SUFFIXES, ".e57")
 POINT_SUFFIXES = (*GEOMETRY_SUFFIXES, *TEXT_SUFFIXES, *SCAN_SUFFIXES, ".npy", ".npz")
 """Formats that `load_points` reads."""
 
-_NPZ_KEYS = ("points", "normals", "colors")
+_NPZ_KEYS = ("points", "normals", "colors", "sensors")
 
 
 def load_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
@@ -48,9 +48,10 @@ def load_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
 def load_cloud(path: str | os.PathLike[str]) -> PointCloud:
     """Read a point cloud with the normals and colours that the file has.
 
-    Of a mesh the vertices are taken; of an `.npz` the keys `points`, `normals` and `colors`; of a
-    table (`.csv`, `.txt`, `.xyz`, ...) the columns that the heading names. docs/data.md says what
-    is kept of each format.
+    Of a mesh the vertices are taken; of an `.npz` the keys `points`, `normals`, `colors` and
+    `sensors` (where the sensor of each point was; PTX and E57 tell it, too); of a table (`.csv`,
+    `.txt`, `.xyz`, ...) the columns that the heading names. docs/data.md says what is kept of each
+    format.
 
     Returns:
         Points in the frame of the file, which may be far from its origin.
@@ -105,7 +106,15 @@ def _read_npz(path: Path) -> PointCloud:
             "save the (N, 3) array under that name"
         )
     normals, colors = arrays.get("normals"), arrays.get("colors")
-    return make_cloud(arrays["points"], normals, colors, str(path))
+    return make_cloud(arrays["points"], normals, colors, str(path), _every(arrays))
+
+
+def _every(arrays: dict[str, NDArray[np.generic]]) -> NDArray[np.generic] | None:
+    """The place of the sensor for each point, of a file that has one for all, or one for each."""
+    sensors = arrays.get("sensors")
+    if sensors is None or sensors.shape not in ((3,), (1, 3)):
+        return sensors
+    return np.broadcast_to(sensors, (len(arrays["points"]), 3))
 
 
 _READERS: dict[str, Callable[[Path], PointCloud]] = {

@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 import trimesh
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from numpy.typing import ArrayLike
 
+from onet.checkpoints.checkpoint import read_safetensors
+from onet.checkpoints.scan_weights import scan_options
+from onet.errors import CheckpointError
 from onet.geometry.extraction import extract_mesh
-from onet.geometry.normalization import UnitFrame
 from onet.inference.reconstructor import choose_device
-from onet.models.scan import ScanCode, ScanNetwork
-from onet.nn.cell_size import cell_size
-from onet.training.scan_batches import random_rotation
+from onet.inference.scan_field import MANY, VERY_MANY, EncodedScan, encode_scan
+from onet.inference.scan_input import ScanInput, clean_scan
+from onet.inference.scan_output import check_trim, finish
+from onet.models.scan import ScanNetwork
 
 MARGIN = 3
 """Cells between the points and the box in which the surface is looked for."""
 
-QUERIES_AT_ONCE = 1 << 13
-"""So many that what the network computes of them stays in the processor's caches."""
-
 MOST_CELLS = 512
 """Of extraction along the longest side by default."""
-
-
-class ScanField:
-    """Logits of occupancy of one scan, in cells of its finest grid.
-
-    The network is asked several times, with the scan turned and its grids elsewhere each time, and
-    the logits are averaged: what depends on how a scan lies is gone, and so is most of the ripple.
-
-    Attributes:
-        model: the network.
-        views: what it made of the scan in each orientation: the code, and (3, 3) and (3,) of the
-            way from cells to the cells of that view, `points @ turn.T + shift`.
-    """
-
-    def __init__(self, model: ScanNetwork, views: list[tuple[ScanCode, Tensor, Tensor]]) -> None:
-        self.model, self.views = model, views
-        self.device = next(model.parameters()).device
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        points: Any,  # (N, 3) in cells
-    ) -> Tensor:  # (N,)
-        queries = torch.as_tensor(points, dtype=torch.float32, device=self.device)
-        return torch.cat([self._logits(part) for part in queries.split(QUERIES_AT_ONCE)])
-
-    def _logits(self, queries: Tensor) -> Tensor:
-        scans = torch.zeros(len(queries), dtype=torch.long, device=self.device)
-        total = torch.zeros(len(queries), device=self.device)
-        for code, turn, shift in self.views:
-            total += self.model.decode(queries @ turn.T + shift, scans, code)
-        return total / len(self.views)
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedScan:
-    """What the network made of a scan.
-
-    Attributes:
-        field: its logits, in cells.
-        frame: of the cells: source = cells * frame.scale + frame.loc.
-        points: (N, 3) float32 in cells.
-    """
-
-    field: ScanField
-    frame: UnitFrame
-    points: NDArray[np.float32]
 
 
 class ScanReconstructor:
@@ -93,117 +42,105 @@ class ScanReconstructor:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> ScanReconstructor:
-        """Load a file of weights, as `tools/train_scan.py` writes it."""
-        from safetensors import safe_open
+        """Load a file of weights, as `tools/train_scan.py` writes it.
 
-        with safe_open(path, "pt") as file:
-            options = json.loads(file.metadata()["options"])
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        model = ScanNetwork(**options)
-        model.load_state_dict(state)
+        Raises:
+            CheckpointError: it is missing or damaged, or holds another network.
+            ConfigError: there is no such device.
+        """
+        file = read_safetensors(path)
+        model = ScanNetwork(**scan_options(file.header, file.path))
+        try:
+            model.load_state_dict({key: value.float() for key, value in file.tensors.items()})
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: its weights are of another network ({error})") from None
         return cls(model.to(choose_device(device)), str(path))
 
-    @torch.no_grad()
     def encode(
-        self,
-        points: NDArray[np.float64],  # (N, 3)
-        normals: NDArray[np.floating] | None = None,  # (N, 3) unit length or zero
-        sensors: NDArray[np.floating] | None = None,  # (N, 3) or (3,), NaN where unknown
-        views: int | None = None,
+        self, scan: ScanInput, views: int | None = None
     ) -> EncodedScan:
-        """Return what the network makes of all points."""
-        middle = np.median(points, axis=0)
-        near = torch.from_numpy((points - middle).astype(np.float32)).to(self.device)
-        cell = cell_size(near)
-        cells = near / cell
-        seen = (
-            torch.zeros_like(cells) if normals is None else self._tensor(normals),
-            torch.zeros_like(cells) if sensors is None else self._directions(points, sensors),
-        )
-        frame = UnitFrame(middle, cell)
-        count = views_for(len(points)) if views is None else views
-        seen_from = [self._view(cells, *seen, turn) for turn in orientations(count)]
-        return EncodedScan(ScanField(self.model, seen_from), frame, cells.cpu().numpy())
-
-    def _view(
-        self, cells: Tensor, normals: Tensor, sensors: Tensor, turn: Tensor
-    ) -> tuple[ScanCode, Tensor, Tensor]:
-        turn = turn.to(self.device)
-        turned = cells @ turn.T
-        shift = self.model.pad + 1 - turned.min(0).values
-        scans = torch.zeros(len(cells), dtype=torch.long, device=self.device)
-        code = self.model.encode(turned + shift, scans, normals @ turn.T, sensors @ turn.T)
-        return code, turn, shift
+        """Return the field of one part of a scan; see `ScanInput.parts`."""
+        return encode_scan(self.model, scan.points, scan.normals, scan.directions(), views)
 
     def reconstruct(
         self,
-        points: ArrayLike,  # (N, 3) any frame and unit
-        normals: ArrayLike | None = None,
-        sensors: ArrayLike | None = None,
+        points: Any,  # (N, 3) any frame and unit
+        normals: ArrayLike | None = None,  # (N, 3)
+        sensors: ArrayLike | None = None,  # (3,) or (N, 3)
+        colors: ArrayLike | None = None,  # (N, 3)
         *,
         resolution: int | None = None,
-        level: float = 0.0,
+        trim: float | None = None,
+        closed: bool = True,
         views: int | None = None,
+        level: float = 0.0,
+        seed: int = 0,
     ) -> trimesh.Trimesh:
-        """Return the closed mesh of what was scanned, in the frame of the points."""
+        """Return the mesh of what was scanned, in the frame of the points.
+
+        Args:
+            points: an array (N, 3), a tensor, a table with columns x, y, z, a cloud of trimesh or
+                Open3D, a file, or what `clean_scan` returned; see there for normals, sensors and
+                colours, and for what is left out.
+            normals: outward.
+            sensors: where the sensor was, for all points or for each.
+            colors: are carried over to the vertices.
+            resolution: cells of extraction along the longest side; by default twice as fine as the
+                cells of the network, which follow the spacing of the points, and coarser than that
+                where there are many.
+            trim: remove surface farther than that from every point, in the unit of the points.
+            closed: keep surface that the scan does not show; else the mesh is open there.
+            views: in how many orientations the network sees the scan; 4 by default, 2 above 12,000
+                points, 1 above 60,000.
+            level: logit on the surface.
+            seed: recorded with the mesh; nothing here is left to chance.
+
+        Returns:
+            Mesh with vertex attributes and `metadata["scan"]` as `scan_output.finish` says;
+            `metadata["reconstruction"]` names the network, the side of its cells in the unit of the
+            points and the seconds. Closed, if nothing is trimmed or opened.
+
+        Raises:
+            DataError: see `clean_scan`.
+            ConfigError: `trim` is not above 0.
+        """
         begun = time.perf_counter()
-        given: NDArray[np.float64] = np.asarray(points, dtype=np.float64)
-        scan = self.encode(
-            given,
-            None if normals is None else np.asarray(normals),
-            None if sensors is None else np.asarray(sensors),
-            views,
-        )
-        encoded = time.perf_counter()
-        mesh = take_mesh(scan, resolution, level)
-        mesh = scan.frame.mesh_to_source(mesh)
+        check_trim(trim)
+        scan = clean_scan(points, normals, sensors, colors)
+        meshes, cells, encoding = [], [], 0.0
+        for part in scan.parts():
+            start = time.perf_counter()
+            encoded = self.encode(part, views)
+            encoding += time.perf_counter() - start
+            meshes.append(encoded.frame.mesh_to_source(take_mesh(encoded, resolution, level)))
+            cells.append(encoded.frame.scale)
+        mesh = meshes[0]
+        if len(meshes) > 1:
+            mesh = trimesh.Trimesh(
+                *trimesh.util.append_faces([m.vertices for m in meshes], [m.faces for m in meshes]),
+                process=False,
+                metadata=dict(mesh.metadata),
+            )
+        mesh = finish(mesh, scan, trim, closed)
         mesh.metadata["reconstruction"] = {
             "model": self.source,
-            "points": len(given),
-            "cell": scan.frame.scale,
-            "seconds": {
-                "encode": round(encoded - begun, 4),
-                "extract": round(time.perf_counter() - encoded, 4),
-            },
+            "points": len(scan),
+            "cell": cells[0],
+            "level": level,
+            "seed": seed,
+            "seconds": round(time.perf_counter() - begun, 4),
+            "seconds_encoding": round(encoding, 4),
         }
         return mesh
-
-    def _tensor(self, array: NDArray[np.floating]) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32)).to(self.device)
-
-    def _directions(
-        self, points: NDArray[np.float64], sensors: NDArray[np.floating]
-    ) -> Tensor:
-        towards = np.broadcast_to(sensors, points.shape) - points
-        length = np.linalg.norm(towards, axis=1, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self._tensor(np.nan_to_num(towards / length))
 
 
 def take_mesh(
     scan: EncodedScan, resolution: int | None = None, level: float = 0.0
 ) -> trimesh.Trimesh:
-    """Return the surface, in cells; a cell of extraction is one of the network by default."""
+    """Return the surface, in cells of the network."""
     low, high = scan.points.min(0) - MARGIN, scan.points.max(0) + MARGIN
     if resolution is None:
-        resolution = min(MOST_CELLS, int(np.ceil((high - low).max())))
-    return extract_mesh(
-        scan.field,
-        (low, high),
-        resolution,
-        level,
-        mode="exact",
-        seeds=scan.points,
-        batch_size=1 << 16,
-    )
-
-
-def views_for(points: int) -> int:
-    """Return in how many orientations a scan of so many points is seen by default."""
-    return 4 if points <= 12_000 else 2 if points <= 60_000 else 1
-
-
-def orientations(count: int) -> list[Tensor]:
-    """Return rotations (3, 3), the first of which changes nothing; the same at every call."""
-    generator = torch.Generator().manual_seed(0)
-    return [torch.eye(3), *(random_rotation(generator) for _ in range(count - 1))]
+        count = len(scan.points)
+        finer = 2.0 if count <= MANY else 1.5 if count <= VERY_MANY else 1.0
+        resolution = min(MOST_CELLS, int(np.ceil(finer * (high - low).max())))
+    return extract_mesh(scan.field, (low, high), resolution, level, seeds=scan.points)

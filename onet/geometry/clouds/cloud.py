@@ -24,18 +24,21 @@ class PointCloud:
         points: (N, 3) float64 in the frame of the file, which may be far from its origin.
         normals: (N, 3) float64 of length 1, or 0 where the normal is not known; or None.
         colors: (N, 3) uint8 RGB, or None.
+        sensors: (N, 3) float64, where the sensor was that saw the point, NaN where that is not
+            known; or None.
     """
 
     points: NDArray[np.float64]
     normals: NDArray[np.float64] | None = None
     colors: NDArray[np.uint8] | None = None
+    sensors: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.points)
 
 
 def make_cloud(
-    points: Any, normals: Any = None, colors: Any = None, name: str = "points"
+    points: Any, normals: Any = None, colors: Any = None, name: str = "points", sensors: Any = None
 ) -> PointCloud:
     """Return a `PointCloud` of what was read or given.
 
@@ -50,6 +53,7 @@ def make_cloud(
         checked,
         _unit_normals(normals, len(checked), name),
         _eight_bit_colors(colors, len(checked), name),
+        _places(sensors, len(checked), name),
     )
 
 
@@ -154,6 +158,15 @@ def _eight_bit_colors(colors: Any, count: int, name: str) -> NDArray[np.uint8] |
         rows = slice(start, start + _ROWS)
         result[rows] = np.round(given[rows].astype(np.float64) * (255 / top))
     return result
+
+
+def _places(sensors: Any, count: int, name: str) -> NDArray[np.float64] | None:
+    given = _three_columns(sensors, count, "places of sensors", name)
+    if given is None:
+        return None
+    places = given.astype(np.float64)
+    places[~np.isfinite(places).all(axis=1)] = np.nan
+    return None if np.isnan(places).all() else places
 
 
 def _three_columns(given: Any, count: int, what: str, name: str) -> NDArray[Any] | None:

@@ -173,7 +173,8 @@ def _check_layers(path: Path, header: Any) -> None:
 def read_e57(path: Path) -> PointCloud:
     """Return a `PointCloud` from E57: all scans, placed by their poses, spherical ones as x, y, z.
 
-    Points that are marked as invalid are left out.
+    Points that are marked as invalid are left out. The sensor of a scan that has a pose, or
+    spherical coordinates or rows and columns as a scanner has them, is at the origin of the scan.
 
     Raises:
         DataError: damaged, no scans, or more points than the file can hold.
@@ -186,6 +187,7 @@ def read_e57(path: Path) -> PointCloud:
     _refuse_document_types(path)
     points: list[NDArray[Any]] = []
     colors: list[NDArray[Any] | None] = []
+    sensors: list[NDArray[np.float64]] = []
     with _foreign(path, "export it again, or as .ply"), pye57.E57(str(path)) as file:
         size = path.stat().st_size
         count = sum(file.get_header(i).point_count for i in range(file.scan_count))
@@ -197,12 +199,28 @@ def read_e57(path: Path) -> PointCloud:
             scan = _e57_scan(path, file, number, {*header.point_fields})
             axes = ("cartesianX", "cartesianY", "cartesianZ")
             points.append(np.stack([scan[axis] for axis in axes], axis=1))
+            sensors.append(np.broadcast_to(_e57_sensor(header), points[-1].shape))
             painted = {*_E57_COLORS} <= {*scan}
             colors.append(np.stack([scan[c] for c in _E57_COLORS], axis=1) if painted else None)
     if not points:
         raise DataError(f"{path}: contains no points; export it again")
     joined = np.concatenate(points)
-    return make_cloud(*without_gaps(joined, None, _joined(colors), str(path)), str(path))
+    places = np.concatenate(sensors)[np.isfinite(joined).all(axis=1)]
+    measured = without_gaps(joined, None, _joined(colors), str(path))
+    return make_cloud(*measured, str(path), places)
+
+
+def _e57_sensor(header: Any) -> NDArray[np.float64]:
+    """Place of the sensor (3,) of a scan; NaN where the scan is a mere list of points."""
+    fields = {*header.point_fields}
+    if header.has_pose() and (header.translation.any() or not _is_unturned(header.rotation)):
+        return np.asarray(header.translation, dtype=np.float64)
+    as_seen = {"sphericalRange", "rowIndex", "columnIndex"} & fields
+    return np.zeros(3) if as_seen else np.full(3, np.nan)
+
+
+def _is_unturned(rotation: Any) -> bool:
+    return bool(np.allclose(np.abs(np.asarray(rotation)), [1, 0, 0, 0]))
 
 
 def _refuse_document_types(path: Path) -> None:

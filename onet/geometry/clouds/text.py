@@ -264,13 +264,15 @@ def _are_colors(values: NDArray[np.float64]) -> bool:
 def read_ptx(path: Path) -> PointCloud:
     """Return a `PointCloud` from PTX: all its scans, moved by the transform of each.
 
-    Rows of zeros, which stand for rays that hit nothing, are left out.
+    Rows of zeros, which stand for rays that hit nothing, are left out. The sensor of a scan with
+    rows and columns is at the origin of the scan; a list of points has none.
 
     Raises:
         DataError: a header or line that is none of PTX, or fewer points than it announces.
     """
     points: list[NDArray[np.float64]] = []
     colors: list[NDArray[np.float64]] = []
+    sensors: list[NDArray[np.float64]] = []
     with path.open(encoding="utf-8-sig", errors="replace") as stream:
         lines = ((n, cells) for n, line in enumerate(stream, 1) if (cells := line.split()))
         while (head := _scan_header(path, lines)) is not None:
@@ -278,12 +280,15 @@ def read_ptx(path: Path) -> PointCloud:
             table = _ptx_rows(path, lines, columns * rows)
             hit = table[:, :3].any(axis=1)
             points.append(table[hit, :3] @ matrix[:3, :3] + matrix[3, :3])
+            place = matrix[3, :3] if min(columns, rows) > 1 else np.full(3, np.nan)
+            sensors.append(np.broadcast_to(place, points[-1].shape))
             if table.shape[1] >= 7:
                 colors.append(table[hit, 4:7])
     if not points:
         raise DataError(f"{path}: contains no points; export it again")
     painted = np.concatenate(colors) if len(colors) == len(points) else None
-    return make_cloud(np.concatenate(points), None, painted, str(path))
+    places = np.concatenate(sensors)
+    return make_cloud(np.concatenate(points), None, painted, str(path), places)
 
 
 def _scan_header(

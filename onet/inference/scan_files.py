@@ -1,0 +1,373 @@
+"""Meshes of many scans: `onet scan` as a function.
+
+    OUT/NAME.FORMAT        mesh, in the frame of its scan
+    OUT/NAME.report.json   what it measures, if asked for
+    OUT/scans.csv          one row for each scan
+    OUT/scans.json         network and options that the meshes were made with
+
+A name is that of the scan; of one below a folder that was given it has the folders between.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onet._version import __version__
+from onet.checkpoints.checkpoint import file_identity, resolve_checkpoint
+from onet.errors import ConfigError, DataError
+from onet.geometry.mesh_io import MESH_SUFFIXES
+from onet.geometry.written import save_and_examine
+from onet.inference.generation_folder import read_csv, read_json, write_csv, write_json
+from onet.inference.scan_estimate import announce
+from onet.inference.scan_input import clean_scan
+from onet.inference.scan_measures import measures
+from onet.inference.scan_output import check_trim
+from onet.inference.scan_sources import RECORD, ScanFile, find_scans, read_scan
+from onet.locks import hold, writer, writing_file
+from onet.names import checked_path, printable
+from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
+from onet.storage import refusal
+
+if TYPE_CHECKING:
+    from onet.inference.scan_reconstructor import ScanReconstructor
+
+logger = logging.getLogger(__name__)
+
+TABLE = "scans.csv"
+NETWORK = "scan"
+OK, FAILED = "ok", "failed"
+WRITE_EVERY = 5.0  # seconds between writes of the table
+
+_SHAPE = ("vertices", "faces", "components", "watertight", "manifold", "oriented", "outward")
+_NUMBERS = ("bytes", "modified", "points", "vertices", "faces", "components", "removed")
+COLUMNS = (
+    *("mesh", "source", "bytes", "modified", "status", "points", *_SHAPE),
+    *("seen", "removed", "seconds", "reason", "notes"),
+)
+"""Of the table. `modified` is in nanoseconds, `seen` a part of the vertices, `removed` faces."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """How scans are reconstructed.
+
+    Attributes:
+        resolution: cells along the longest side; None follows the spacing of the points.
+        trim: remove surface farther than that from every point, in units of the file.
+        closed: keep surface that was completed.
+        seed: of everything random.
+        sensor: where the sensor was, in place of what files say.
+
+    Raises:
+        ConfigError: a number out of range.
+    """
+
+    resolution: int | None = None
+    trim: float | None = None
+    closed: bool = True
+    seed: int = 0
+    sensor: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_trim(self.trim)
+        if self.resolution is not None and self.resolution < 2:
+            raise ConfigError(f"resolution: {self.resolution}; give at least 2 cells")
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """What a call of `scan_files` left behind.
+
+    Attributes:
+        out: the folder or file of the results.
+        rows: one for each scan, keys as in `COLUMNS`.
+        skipped: how many of them an earlier call had made.
+    """
+
+    out: Path
+    rows: list[Row]
+    skipped: int
+
+    @property
+    def failures(self) -> list[Row]:
+        """Rows of the scans without a mesh."""
+        return [row for row in self.rows if row["status"] != OK]
+
+    @property
+    def ok(self) -> bool:
+        """Every scan has a mesh."""
+        return not self.failures
+
+    def summary(self) -> str:
+        """What is there, in a few words."""
+        meshes = len(self.rows) - len(self.failures)
+        again = f" ({self.skipped} from before)" if self.skipped else ""
+        return f"{self.out}: {meshes} of {len(self.rows)} scans have a mesh{again}"
+
+
+@reports_progress
+@writer
+def scan_files(
+    files: Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    options: ScanOptions | None = None,
+    *,
+    network: str | os.PathLike[str] = NETWORK,
+    format: str = "ply",
+    report: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    told: Callable[[Row], object] = lambda row: None,
+    progress: Progress | None = None,
+) -> ScanReport:
+    """Reconstruct a mesh of each scan, in the frame of its file.
+
+    A scan that fails becomes a row with its reason, and the next one is taken. Called again with
+    the same options, it makes only what is missing, or what was made of a file that has changed.
+
+    Args:
+        files: see `onet.inference.scan_sources.find_scans`.
+        out: folder of the results; or, of one scan, the mesh, by its suffix.
+        options: see `ScanOptions`.
+        network: name or file of a network for scans.
+        format: of meshes in a folder, a suffix of `MESH_SUFFIXES` without dot.
+        report: also write what each mesh measures, as JSON beside it.
+        overwrite: make again what is there, and with other options.
+        device: see `onet.load`.
+        told: hears of each row when its mesh is there, and of those from before.
+        progress: see `onet.progress`.
+
+    Raises:
+        ConfigError: options out of range, or not those that the folder was made with.
+        CheckpointError: no network for scans.
+        DataError: no scans, or a mesh would replace one of them.
+        FolderInUse: another command writes there.
+    """
+    options = options or ScanOptions()
+    scans, out = find_scans(files), Path(out)
+    suffix = out.suffix.lower()
+    one = suffix in MESH_SUFFIXES and not out.is_dir()
+    if one and len(scans) > 1:
+        raise ConfigError(f"{out}: is one file, and there are {len(scans)} scans; name a folder")
+    if f".{format}" not in MESH_SUFFIXES:
+        raise ConfigError(f"format {format!r}: choose one of {', '.join(MESH_SUFFIXES)}")
+    places = [out if one else out / f"{scan.name}.{format}" for scan in scans]
+    _check_places(scans, places)
+    work = _Work(options, network, device, report)
+    if one:
+        with writing_file(out):
+            row = work.row(scans[0], out, out.name)
+        told(row)
+        return ScanReport(out, [row], 0)
+    hold(out)
+    return _fill(work, scans, places, out, format, overwrite, told)
+
+
+def _check_places(scans: Sequence[ScanFile], places: Sequence[Path]) -> None:
+    sources = {scan.path.resolve() for scan in scans}
+    for scan, place in zip(scans, places, strict=True):
+        if place.resolve() in sources:
+            raise DataError(
+                f"{place}: is a scan, which the mesh of {scan.path} would replace; choose another "
+                "folder or format"
+            )
+
+
+class _Work:
+    """Reconstructs scans, with a network that is loaded when the first one needs it."""
+
+    def __init__(
+        self,
+        options: ScanOptions,
+        network: str | os.PathLike[str],
+        device: str,
+        report: bool,
+    ) -> None:
+        self.options, self.device, self.report = options, device, report
+        self.path = resolve_checkpoint(network)
+        self._model: ScanReconstructor | None = None
+
+    @property
+    def model(self) -> ScanReconstructor:
+        if self._model is None:
+            self._model = load_network(self.path, self.device)
+        return self._model
+
+    def row(self, scan: ScanFile, place: Path, mesh: str) -> Row:
+        """Reconstruct a scan and write its mesh; the reason where that fails."""
+        start = time.perf_counter()
+        row = dict.fromkeys(COLUMNS, "") | _source(scan.path) | {"mesh": mesh, "status": FAILED}
+        self.model  # noqa: B018 -- what is wrong with the network is no fault of the scan
+        try:
+            row |= self._made(scan.path, place)
+        except ConfigError:
+            raise  # no other scan would do better
+        except Exception as error:
+            if refusal(error, place.parent):
+                raise
+            kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
+            row["reason"] = " ".join(f"{kind}{error}".split())
+        return row | {"seconds": round(time.perf_counter() - start, 3)}
+
+    def _made(self, path: Path, place: Path) -> Row:
+        options = self.options
+        scan = clean_scan(read_scan(path, options.sensor), name=str(path))
+        announce(scan, options.resolution)
+        mesh = self.model.reconstruct(
+            scan,
+            resolution=options.resolution,
+            trim=options.trim,
+            closed=options.closed,
+            seed=options.seed,
+        )
+        told = mesh.metadata["scan"]
+        row = {"points": len(scan), "notes": "; ".join(told["notes"]), "removed": told["removed"]}
+        if len(mesh.faces) == 0:
+            why = "all of it was trimmed" if told["removed"] else "the network sees no inside"
+            return row | {"reason": f"no surface: {why}"}
+        shape = save_and_examine(mesh, place).as_dict()
+        if self.report:
+            write_json(report_path(place), {**_source(path), **measures(mesh)})
+        shown = {key: shape[key] for key in _SHAPE}
+        return row | {"status": OK, "seen": round(told["seen"], 4)} | shown
+
+
+def report_path(mesh: Path) -> Path:
+    """Return the file that says what a mesh measures."""
+    return mesh.with_name(f"{mesh.stem}.report.json")
+
+
+def load_network(path: Path, device: str) -> ScanReconstructor:
+    """Return the network for scans in a file.
+
+    Raises:
+        CheckpointError: it holds another network, or none.
+    """
+    from onet.checkpoints.checkpoint import read_safetensors
+    from onet.checkpoints.scan_weights import scan_options
+    from onet.inference.scan_reconstructor import ScanReconstructor
+
+    scan_options(read_safetensors(path).header, path)
+    return ScanReconstructor.load(path, device)
+
+
+def _fill(
+    work: _Work,
+    scans: Sequence[ScanFile],
+    places: Sequence[Path],
+    out: Path,
+    format: str,
+    overwrite: bool,
+    told: Callable[[Row], object],
+) -> ScanReport:
+    """Make the meshes of a folder that are not there yet."""
+    settings = _settings(work, format)
+    rows = {} if overwrite else _finished(out, settings)
+    write_json(out / RECORD, settings)
+    names = [place.relative_to(out).as_posix() for place in places]
+    asked = dict(zip(names, scans, strict=True))
+    ready = [
+        name
+        for name, scan in asked.items()
+        if _is_ready(rows.get(name), scan, out)
+        and (not work.report or report_path(out / name).is_file())
+    ]
+    for name in ready:
+        told(rows[name])
+    todo = [name for name in names if name not in ready]
+
+    def one(name: str) -> Row:
+        return work.row(asked[name], out / name, name)
+
+    written = time.monotonic()
+    try:
+        for name, row in run_tasks(one, todo, 1, describe=printable, title="reconstructing"):
+            if isinstance(row, BaseException):
+                raise row
+            rows[name] = row
+            told(row)
+            if time.monotonic() - written > WRITE_EVERY:
+                _write(out, rows)
+                written = time.monotonic()
+    finally:
+        _write(out, rows)
+    return ScanReport(out, [rows[name] for name in names], len(ready))
+
+
+def _settings(work: _Work, format: str) -> dict[str, Any]:
+    options = {key: getattr(work.options, key) for key in work.options.__dataclass_fields__}
+    return {
+        "network": file_identity(work.path),
+        **json.loads(json.dumps(options)),
+        "format": format,
+        "version": __version__,
+    }
+
+
+def _finished(out: Path, settings: dict[str, Any]) -> dict[str, Row]:
+    """Rows of the table of a folder that was made with the same settings.
+
+    Raises:
+        ConfigError: it was made with others.
+        DataError: its files are damaged.
+    """
+    if not (out / RECORD).is_file():
+        return {}
+    before = read_json(out / RECORD, {"network": dict})
+    same = {"network": lambda value: value.get("sha256"), "version": lambda value: None}
+    differing = sorted(
+        key
+        for key in before.keys() | settings.keys()
+        if same.get(key, lambda value: value)(before.get(key))
+        != same.get(key, lambda value: value)(settings.get(key))
+    )
+    if differing:
+        raise ConfigError(
+            f"{out}: was made with other options ({', '.join(differing)}); choose another folder, "
+            "or overwrite it"
+        )
+    if not (out / TABLE).is_file():
+        return {}
+    return {row["mesh"]: _parsed(row, where) for where, row in read_csv(out / TABLE, COLUMNS)}
+
+
+def _parsed(cells: dict[str, str], where: str) -> Row:
+    """A row of the table with numbers in it."""
+    row: Row = dict(cells)
+    checked_path(row["mesh"], where)
+    try:
+        row |= {key: int(row[key]) for key in _NUMBERS if row[key]}
+        row |= {key: float(row[key]) for key in ("seen", "seconds") if row[key]}
+    except ValueError as error:
+        raise DataError(f"{where}: is damaged ({error}); delete the table") from None
+    return row | {key: row[key] == "True" for key in _SHAPE if row[key] in ("True", "False")}
+
+
+def _is_ready(row: Row | None, scan: ScanFile, out: Path) -> bool:
+    """Whether the mesh of a row is there and was made of the file as it is now."""
+    if row is None or row["status"] != OK or not (out / row["mesh"]).is_file():
+        return False
+    return all(row[key] == value for key, value in _source(scan.path).items())
+
+
+def _source(path: Path) -> Row:
+    """Which file a mesh is of, and in which state; a missing file has none."""
+    told: Row = {"source": printable(str(path.absolute())), "bytes": "", "modified": ""}
+    if path.is_file():
+        state = path.stat()
+        told |= {"bytes": state.st_size, "modified": state.st_mtime_ns}
+    return told
+
+
+def _write(out: Path, rows: dict[str, Row]) -> None:
+    write_csv(out / TABLE, COLUMNS, [rows[name] for name in sorted(rows)])
