@@ -98,14 +98,9 @@ def encode_scan(
     near = torch.from_numpy((points - middle).astype(np.float32)).to(device)
     cell = cell_size(near)
     cells = near / cell
-    known = [
-        torch.zeros_like(cells)
-        if vectors is None
-        else torch.from_numpy(vectors.astype(np.float32)).to(device)
-        for vectors in (normals, directions)
-    ]
     count = _views(len(points)) if views is None else views
-    seen = [_view(model, cells, *known, turn.to(device)) for turn in orientations(count)]
+    outward, towards = (_vectors(given, cells) for given in (normals, directions))
+    seen = [_view(model, cells, outward, towards, turn.to(device)) for turn in orientations(count)]
     return EncodedScan(ScanField(model, seen), UnitFrame(middle, cell), cells.cpu().numpy())
 
 
@@ -113,6 +108,12 @@ def orientations(count: int) -> list[Tensor]:
     """Return rotations (3, 3), the first of which changes nothing; the same at every call."""
     generator = torch.Generator().manual_seed(0)
     return [torch.eye(3), *(random_rotation(generator) for _ in range(count - 1))]
+
+
+def _vectors(given: NDArray[np.float64] | None, cells: Tensor) -> Tensor:
+    if given is None:
+        return torch.zeros_like(cells)
+    return torch.from_numpy(given.astype(np.float32)).to(cells.device)
 
 
 def _views(points: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,17 +49,15 @@ class ScanReconstructor:
             CheckpointError: it is missing or damaged, or holds another network.
             ConfigError: there is no such device.
         """
-        file = read_safetensors(path)
+        file = read_safetensors(Path(path))
         model = ScanNetwork(**scan_options(file.header, file.path))
         try:
-            model.load_state_dict({key: value.float() for key, value in file.tensors.items()})
+            model.load_state_dict({key: value.float() for key, value in file.tensors().items()})
         except RuntimeError as error:
             raise CheckpointError(f"{path}: its weights are of another network ({error})") from None
         return cls(model.to(choose_device(device)), str(path))
 
-    def encode(
-        self, scan: ScanInput, views: int | None = None
-    ) -> EncodedScan:
+    def encode(self, scan: ScanInput, views: int | None = None) -> EncodedScan:
         """Return the field of one part of a scan; see `ScanInput.parts`."""
         return encode_scan(self.model, scan.points, scan.normals, scan.directions(), views)
 
