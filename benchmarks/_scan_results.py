@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._scan_peers import POISSON
+from benchmarks._scan_peers import POISSON, peers
 
 SCORES = ("iou", "iou_near", "chamfer_l1", "f_score_1pct", "normal_consistency")
 SHARES = ("turned", "closed", "manifold", "failed")
@@ -92,7 +92,13 @@ def best_variants(rows: Iterable[Row]) -> dict[str, list[Row]]:
         most = max(map(len, variants.values()))
         full = [these for these in variants.values() if len(these) == most]
         chosen[method] = max(full, key=lambda these: float(np.mean([row["iou"] for row in these])))
-    return chosen
+    return {method: chosen[method] for method in sorted(chosen, key=_place)}
+
+
+def _place(method: str) -> tuple[int, str]:
+    """Return what sorts methods: networks first, then the peers in their order."""
+    names = [peer.name for peer in peers()]
+    return (1 + names.index(method) if method in names else 0, method)
 
 
 def interval(values: Sequence[float] | NDArray[np.floating], seed: int = 0) -> tuple[float, float]:
