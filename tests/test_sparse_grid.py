@@ -95,7 +95,9 @@ def test_corners_interpolate_between_centres():
 def test_features_are_continuous_where_a_level_ends():
     points = cloud(3, 5, 2)
     pyramid = build_pyramid(points, torch.zeros(5, dtype=torch.long), DEPTH)
-    code = ScanCode(pyramid, [torch.randn(len(level), 4) for level in pyramid.levels])
+    absent = torch.zeros(1, 4)
+    features = [torch.cat([torch.randn(len(level), 4), absent]) for level in pyramid.levels]
+    code = ScanCode(pyramid, features)
     line = torch.tensor([PAD + 1.0, PAD + 1.2, PAD + 1.4]) + torch.linspace(-9, 9, 20001)[:, None]
     values = blended(line, torch.zeros(len(line), dtype=torch.long), code)
     assert (values.diff(dim=0).abs().max() < 0.02) and values.std() > 0.1

@@ -28,7 +28,7 @@ class ScanCode:
     """What the network knows of some scans: features of the cells of every level."""
 
     pyramid: SparsePyramid
-    features: list[Tensor]  # (Ml, C) for each level
+    features: list[Tensor]  # (Ml + 1, C) float32 for each level; the last row is of absent cells, 0
 
 
 @MODELS.register("scan")
@@ -71,10 +71,8 @@ class ScanNetwork(nn.Module):
         pyramid = build_pyramid(points, scans, self.depth)
         seen = torch.cat([pyramid.local, normals, sensors], dim=1)
         cells = self.points(seen, pyramid.point_cells, len(pyramid.levels[0]))
-        features = self.unet(cells, pyramid)
-        if torch.is_grad_enabled():  # gradients of many query points add up in one cell
-            features = [level.float() for level in features]
-        return ScanCode(pyramid, features)
+        # float32: gradients of many query points add up in one cell
+        return ScanCode(pyramid, [_with_absent(level) for level in self.unet(cells, pyramid)])
 
     def decode(
         self,
@@ -111,12 +109,11 @@ def blended(
         weights = torch.where(rows < len(level), weights, 0)
         given = weights.sum(1)
         weights = weights * share[:, None]
-        padded = torch.cat([features, features.new_zeros((1, features.shape[1]))])
         if torch.is_grad_enabled():
-            near = padded.index_select(0, rows.flatten()).view(*rows.shape, -1)
+            near = features.index_select(0, rows.flatten()).view(*rows.shape, -1)
             seen = (near * weights[:, :, None]).sum(1)
         else:
-            seen = F.embedding_bag(rows, padded.float(), mode="sum", per_sample_weights=weights)
+            seen = F.embedding_bag(rows, features, mode="sum", per_sample_weights=weights)
         out = out.index_add(0, open_, seen)
         share = share * (1 - given)
         left = (share > 1e-6).nonzero()[:, 0]
@@ -124,3 +121,8 @@ def blended(
             break
         open_, share = open_[left], share[left]
     return out
+
+
+def _with_absent(features: Tensor) -> Tensor:
+    """Features (M, C) as float32, and a row of zeros."""
+    return F.pad(features.float(), (0, 0, 0, 1))

@@ -8,7 +8,7 @@ from torch import Tensor
 POINTS_PER_CELL = 1.3
 """Mean over the cells that hold any."""
 
-FINEST, COARSEST = 1 / 512, 1 / 4
+FINEST, COARSEST = 1 / 320, 1 / 4
 """Of the extent: bounds of a cell."""
 
 
