@@ -78,10 +78,11 @@ def test_nearly_flat_points_are_told() -> None:
 
 
 def test_coordinates_that_lost_their_digits_are_told() -> None:
-    points = ball() + [5e5, 5e6, 0]
+    points = ball() + np.array([5e5, 5e6, 0])
     assert noted(clean_scan(points.astype(np.float32)), "steps of 0.5")
     assert not clean_scan(points).notes
     assert not noted(clean_scan(ball().astype(np.float32) + np.float32(10)), "steps")
+    assert not clean_scan(ball() * 1e50).notes
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -298,7 +298,8 @@ def _refuse_flat(scan: ScanInput) -> None:
 
 def _note_rounding(scan: ScanInput) -> None:
     """Note coordinates that single precision has rounded more coarsely than the points lie."""
-    step = float(np.spacing(np.float32(np.abs(scan.points).max())))
+    largest = float(np.abs(scan.points).max())
+    step = float(np.spacing(np.float32(largest))) if largest < 1e38 else 0.0
     if step < _COARSE * scan.frame.scale or step < scan.spacing.typical / 2:
         return
     if (scan.points.astype(np.float32) == scan.points).all():
