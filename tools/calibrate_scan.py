@@ -3,8 +3,8 @@
     python tools/calibrate_scan.py shapes.npz data/scan.safetensors --scans 120
 
 Scans of held-out shapes are simulated as in training. Half of them make intervals and the other
-half says how many truths these hold; those that are written are of all scans. The file is replaced
-by one with the same weights.
+half says how many truths these hold; those that are written are of all scans. Nothing but points is
+given to the network. The file is replaced by one with the same weights.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,17 +65,15 @@ def main() -> None:
 
 
 def _ratios(
-    model: object, triangles: torch.Tensor, count: int, generator: torch.Generator
+    model: Any, triangles: torch.Tensor, count: int, generator: torch.Generator
 ) -> dict[str, list[float]]:
     """How many logits the truth of one scan is away: one number of the volume, three of the box."""
     seen = simulate_scan(triangles, count, generator)
-    known = {"normals": seen.normals, "sensors": seen.sensors}
-    given = {key: value.numpy() for key, value in known.items() if value is not None}
-    points = seen.points.double().numpy()
-    mesh = model.reconstruct(points, **given)
+    points = seen.points.double().numpy()  # most files have nothing else
+    mesh = model.reconstruct(points)
     if not mesh.is_watertight:
         raise ValueError("no closed surface")
-    growth = per_logit(mesh, model.field(points, **given), mesh.metadata["scan"]["spacing"])
+    growth = per_logit(mesh, model.field(points), mesh.metadata["scan"]["spacing"])
     corners = triangles.reshape(-1, 3)
     low, high = corners.min(0).values, corners.max(0).values
     sides = (high - low).double().numpy()
