@@ -136,9 +136,7 @@ def main() -> None:
         f"{time.monotonic() - begun:.1f} s to prepare",
         flush=True,
     )
-    settings = ScanTraining(
-        args.minutes, learning_rate=args.rate, validate_seconds=args.validate
-    )
+    settings = ScanTraining(args.minutes, learning_rate=args.rate, validate_seconds=args.validate)
     if args.workers:
         next_batch = batches_of_workers(args, network.pad)
     else:

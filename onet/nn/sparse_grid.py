@@ -1,4 +1,4 @@
-"""A pyramid of sparse grids round the points of scans: which cells there are, and who neighbours whom.
+"""A pyramid of sparse grids round the points of scans: which cells there are, and their neighbours.
 
 Level 0 has cells of side 1, in units that the caller chooses (the spacing of the points); the cells
 of each next level are twice as long. A level holds the cells with points in them and all that touch

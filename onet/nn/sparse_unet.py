@@ -1,24 +1,25 @@
 """A U-Net over a pyramid of sparse grids: convolutions as gather and product, without atomics.
 
 Cells that are not there count as zero, as beyond the border of a dense grid. Statistics of a
-normalisation are over one cell's features alone, so a cell's result depends on nothing but what lies
-within the network's reach: scans can be cut into windows without seams.
+normalisation are over one cell's features alone, so a cell's result depends on nothing but what
+lies within the network's reach: scans can be cut into windows without seams.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onet.nn.sparse_grid import Level, SparsePyramid
+from onet.nn.sparse_grid import AXIS_BITS, Level, SparsePyramid
 
 ROWS_AT_ONCE = 1 << 10
-"""Cells whose neighbours are gathered at once where nothing is learned: so many stay in the cache."""
+"""Cells gathered at once where nothing is learned: so many that they stay in the cache."""
 
 
 class _GatherProduct(torch.autograd.Function):
@@ -34,7 +35,7 @@ class _GatherProduct(torch.autograd.Function):
         return _product(x, weight, neighbours)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, neighbours = ctx.saved_tensors
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
@@ -125,7 +126,7 @@ class SparseUNet(nn.Module):
         depth = len(widths)
         self.down = nn.ModuleList([SparseResBlock(width) for width in widths])
         self.up = nn.ModuleList([SparseResBlock(width) for width in widths[:-1]])
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.octants = nn.ModuleList([nn.Embedding(8, fine) for fine, _ in pairs])
         self.coarsen = nn.ModuleList([nn.Linear(fine, coarse) for fine, coarse in pairs])
         self.refine = nn.ModuleList([nn.Linear(coarse, 8 * fine) for fine, coarse in pairs])
@@ -163,6 +164,4 @@ class SparseUNet(nn.Module):
 
 def _octants(keys: Tensor) -> Tensor:
     """Which of the 8 children of its parent each cell is."""
-    from onet.nn.sparse_grid import AXIS_BITS
-
     return ((keys >> 2 * AXIS_BITS) & 1) * 4 + ((keys >> AXIS_BITS) & 1) * 2 + (keys & 1)

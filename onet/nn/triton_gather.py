@@ -1,4 +1,4 @@
-"""`SparseConv` on CUDA devices: gather and product in one kernel, by Triton, which torch brings along.
+"""`SparseConv` on CUDA devices: gather and product in one kernel of Triton, which torch brings.
 
 A gather of 27 rows of 64 bytes for each cell, written out and read again by the product, took four
 fifths of a training step on an H100; here the rows never leave the chip.
@@ -57,8 +57,9 @@ def weight_gradient(
 
 @triton.jit
 def _forward(
-    x, weight, neighbours, out, count, C: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr
-) -> Any:
+    x: Any, weight: Any, neighbours: Any, out: Any, count: Any,
+    C: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
+) -> Any:  # fmt: skip
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     c = tl.arange(0, C)
     d = tl.arange(0, D)
@@ -80,7 +81,7 @@ def _forward(
 
 @triton.jit
 def _of_weight(
-    x, gradient, neighbours, parts, count, blocks,
+    x: Any, gradient: Any, neighbours: Any, parts: Any, count: Any, blocks: Any,
     C: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
 ) -> Any:  # fmt: skip
     k = tl.program_id(0)

@@ -1,11 +1,12 @@
-"""Batches of simulated scans: turned, placed on their grids, as the network for scans takes them."""
+"""Batches of simulated scans: turned and placed on grids, as the network for scans takes them."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,8 +36,12 @@ class LabelledScan:
 
     def to(self, device: torch.device | str) -> LabelledScan:
         """Return the scan on a device."""
-        tensors = (self.points, self.normals, self.sensors, self.queries, self.occupancies)
-        return LabelledScan(*(tensor.to(device) for tensor in tensors), self.cell)
+        tensors: dict[str, Any] = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
     @classmethod
     def of(
@@ -116,10 +121,9 @@ class ScanPool:
         """Return a batch with as many new scans as there should be; of new ones alone at first."""
         fresh = [self.make_scan() for _ in range(self.fresh if self.kept else self.batch)]
         self.kept.extend(fresh)
-        order = torch.randint(
-            len(self.kept), (self.batch - len(fresh),), generator=self.generator
-        )
-        total, items = 0, []
+        order = torch.randint(len(self.kept), (self.batch - len(fresh),), generator=self.generator)
+        total = 0
+        items: list[LabelledScan] = []
         for item in [*fresh, *(self.kept[k] for k in order.tolist())]:
             total += len(item.points)
             if items and total > self.points:
@@ -179,7 +183,7 @@ def make_batch(
 
 
 def directions(item: LabelledScan, turn: Tensor, cell: float) -> Tensor:
-    """Return unit vectors (N, 3) from points to their sensors, turned; zeros where there is none."""
+    """Return unit vectors (N, 3) from points to their sensors, turned; 0 where there is none."""
     towards = torch.nn.functional.normalize(item.sensors - item.points, dim=1)
     return towards.nan_to_num(0.0) @ turn.T * cell
 

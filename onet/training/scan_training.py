@@ -1,7 +1,7 @@
 """Training of the network for scans: on scans that are simulated while it trains.
 
-Learning follows the clock, not a number of steps: the rate falls to 0 when the minutes are over. The
-state is written every so often, and training goes on from it.
+Learning follows the clock, not a number of steps: the rate falls to 0 when the minutes are over.
+The state is written every so often, and training goes on from it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class ScanTrainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Return the mean IoU of the averaged network over uniform query points of held-out scans."""
+        """Return the mean IoU of the averaged network on held-out scans."""
         kept = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.averaged)
         generator = torch.Generator().manual_seed(0)
@@ -161,9 +161,7 @@ class ScanTrainer:
         self.steps, self.seconds = state["steps"], state["seconds"]
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"
-        )
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
 
 def _append(path: Path, row: dict[str, float]) -> None:
