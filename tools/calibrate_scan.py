@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import trimesh
 from safetensors import safe_open
 from safetensors.torch import save
 
 import onet
-from onet.data.brute_force import winding_number
 from onet.data.scan_shapes import PackedShapes
 from onet.data.scan_simulation import simulate_scan
 from onet.files import replacing
+from onet.geometry.winding import winding_number
 from onet.inference.scan_intervals import INTERVALS, conformal_bounds, per_logit
 
 PROBES = 100_000  # of the volume of the box, for the true one
@@ -78,7 +79,8 @@ def _ratios(
     low, high = corners.min(0).values, corners.max(0).values
     sides = (high - low).double().numpy()
     probes = low + (high - low) * torch.rand(PROBES, 3, generator=generator)
-    inside = float((winding_number(triangles, probes) > 0.5).double().mean())
+    solid = trimesh.Trimesh(corners.numpy(), np.arange(len(corners)).reshape(-1, 3), process=False)
+    inside = float((winding_number(solid, probes.numpy()) > 0.5).mean())
     volume = (inside * float(np.prod(sides)) - mesh.volume) / growth.volume
     return {
         "volume": [volume],
