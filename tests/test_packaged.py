@@ -81,7 +81,8 @@ def test_a_file_of_a_network_for_scans_is_known_by_its_header(weights: Path) -> 
     assert holds_scan_network(weights)
     model = onet.load(weights, device="cpu")
     assert isinstance(model, ScanReconstructor)
-    assert isinstance(load_network(weights, "cpu"), ScanReconstructor)
+    loaded, intervals = load_network(weights, "cpu")
+    assert isinstance(loaded, ScanReconstructor) and intervals is None
 
 
 def test_other_files_are_no_network_for_scans(tmp_path: Path) -> None:

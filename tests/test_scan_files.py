@@ -20,6 +20,7 @@ from onet.inference import scan_files as module
 from onet.inference.scan_estimate import estimated_seconds
 from onet.inference.scan_files import ScanOptions, scan_files
 from onet.inference.scan_input import clean_scan
+from onet.inference.scan_intervals import Intervals
 from onet.inference.scan_output import finish
 from onet.inference.scan_sources import find_scans, read_scan
 
@@ -29,6 +30,11 @@ class Balls:
 
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
+        self.intervals: Intervals | None = None
+
+    def field(self, points: Any) -> Any:
+        frame = clean_scan(points).frame
+        return lambda places: 50 * (0.5 - np.linalg.norm(frame.to_unit(places), axis=1))
 
     def reconstruct(self, points: Any, **options: Any) -> trimesh.Trimesh:
         scan = clean_scan(points)
@@ -45,7 +51,7 @@ def balls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Balls:
     """The network of all scans of a test, and the working directory."""
     network = Balls()
     (tmp_path / "network").write_bytes(b"1")
-    monkeypatch.setattr(module, "load_network", lambda path, device: network)
+    monkeypatch.setattr(module, "load_network", lambda path, device: (network, network.intervals))
     monkeypatch.setattr(module, "NETWORK", "network")
     monkeypatch.setattr(module, "resolve_checkpoint", lambda name: tmp_path / "network")
     monkeypatch.chdir(tmp_path)
@@ -160,6 +166,14 @@ def test_reports_that_are_asked_for_later(balls: Balls, folder: Path) -> None:
     scan_files([folder / "a.npy"], "out", report=True)
     assert Path("out/a.report.json").is_file() and len(balls.calls) == 2
     assert scan_files([folder / "a.npy"], "out", report=True).skipped == 1
+
+
+def test_reports_have_bounds_where_the_network_has_intervals(balls: Balls, folder: Path) -> None:
+    balls.intervals = Intervals((-1, 1), (-1, 1))
+    scan_files([folder / "sub/a.npy"], "out", report=True)
+    told = json.loads(Path("out/a.report.json").read_text())
+    low, high = told["volume_90"]
+    assert low < told["volume"] < high and high - low == pytest.approx(0.08 * 4 * np.pi, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,14 @@ def test_nearly_flat_points_are_told() -> None:
     assert not noted(clean_scan(ball() * [1, 1, 0.1]), "nearly flat")
 
 
+def test_coordinates_that_lost_their_digits_are_told() -> None:
+    points = ball() + np.array([5e5, 5e6, 0])
+    assert noted(clean_scan(points.astype(np.float32)), "steps of 0.5")
+    assert not clean_scan(points).notes
+    assert not noted(clean_scan(ball().astype(np.float32) + np.float32(10)), "steps")
+    assert not clean_scan(ball() * 1e50).notes
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_points_that_are_not_finite(bad: float) -> None:
     points = ball()

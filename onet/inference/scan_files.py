@@ -27,6 +27,7 @@ from onet.geometry.written import save_and_examine
 from onet.inference.generation_folder import read_csv, read_json, write_csv, write_json
 from onet.inference.scan_estimate import announce
 from onet.inference.scan_input import clean_scan
+from onet.inference.scan_intervals import Intervals, read_intervals
 from onet.inference.scan_measures import measures
 from onet.inference.scan_output import check_trim
 from onet.inference.scan_sources import RECORD, ScanFile, find_scans, read_scan
@@ -195,19 +196,19 @@ class _Work:
     ) -> None:
         self.options, self.device, self.report = options, device, report
         self.path = resolve_checkpoint(network)
-        self._model: ScanReconstructor | None = None
+        self._loaded: tuple[ScanReconstructor, Intervals | None] | None = None
 
     @property
-    def model(self) -> ScanReconstructor:
-        if self._model is None:
-            self._model = load_network(self.path, self.device)
-        return self._model
+    def loaded(self) -> tuple[ScanReconstructor, Intervals | None]:
+        if self._loaded is None:
+            self._loaded = load_network(self.path, self.device)
+        return self._loaded
 
     def row(self, scan: ScanFile, place: Path, mesh: str) -> Row:
         """Reconstruct a scan and write its mesh; the reason where that fails."""
         start = time.perf_counter()
         row = dict.fromkeys(COLUMNS, "") | _source(scan.path) | {"mesh": mesh, "status": FAILED}
-        self.model  # noqa: B018 -- what is wrong with the network is no fault of the scan
+        self.loaded  # noqa: B018 -- what is wrong with the network is no fault of the scan
         try:
             row |= self._made(scan.path, place)
         except ConfigError:
@@ -220,10 +221,10 @@ class _Work:
         return row | {"seconds": round(time.perf_counter() - start, 3)}
 
     def _made(self, path: Path, place: Path) -> Row:
-        options = self.options
+        options, (model, intervals) = self.options, self.loaded
         scan = clean_scan(read_scan(path, options.sensor), name=str(path))
         announce(scan, options.resolution)
-        mesh = self.model.reconstruct(
+        mesh = model.reconstruct(
             scan,
             resolution=options.resolution,
             trim=options.trim,
@@ -237,7 +238,9 @@ class _Work:
             return row | {"reason": f"no surface: {why}"}
         shape = save_and_examine(mesh, place).as_dict()
         if self.report:
-            write_json(report_path(place), {**_source(path), **measures(mesh)})
+            field = model.field(scan) if intervals else None
+            measured = measures(mesh, field, intervals)
+            write_json(report_path(place), {**_source(path), **measured})
         shown = {key: shape[key] for key in _SHAPE}
         return row | {"status": OK, "seen": round(told["seen"], 4)} | shown
 
@@ -247,18 +250,19 @@ def report_path(mesh: Path) -> Path:
     return mesh.with_name(f"{mesh.stem}.report.json")
 
 
-def load_network(path: Path, device: str) -> ScanReconstructor:
-    """Return the network for scans in a file.
+def load_network(path: Path, device: str) -> tuple[ScanReconstructor, Intervals | None]:
+    """Return the network for scans in a file, and the intervals of what it measures, if known.
 
     Raises:
-        CheckpointError: it holds another network, or none.
+        CheckpointError: it holds another network, or none, or damaged intervals.
     """
     from onet.checkpoints.checkpoint import read_safetensors
     from onet.checkpoints.scan_weights import scan_options
     from onet.inference.scan_reconstructor import ScanReconstructor
 
-    scan_options(read_safetensors(path).header, path)
-    return ScanReconstructor.load(path, device)
+    header = read_safetensors(path).header
+    scan_options(header, path)
+    return ScanReconstructor.load(path, device), read_intervals(header, str(path))
 
 
 def _fill(

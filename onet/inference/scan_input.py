@@ -29,6 +29,7 @@ FEWEST = 50
 _FLAT = 1e-3  # of the largest spread: points in a plane, or on a line
 _THIN = 0.02  # of it: what is behind is unknown
 _MOST = 0.999  # of the points decide: a stray one hides no plane, a cup on a table is seen
+_COARSE = 1e-5  # of the extent: steps that could be wider than the spacing
 _LARGEST = 1e70  # coordinates whose squares are still numbers
 
 
@@ -161,6 +162,7 @@ def clean_scan(
         groups,
     )
     _refuse_flat(scan)
+    _note_rounding(scan)
     for note in notes:
         logger.warning("%s: %s", name, note)
     return scan
@@ -292,6 +294,20 @@ def _refuse_flat(scan: ScanInput) -> None:
         )
     if thickest[2] < _THIN * thickest[0]:
         scan.notes.append("the points are nearly flat; what lies behind them is a guess")
+
+
+def _note_rounding(scan: ScanInput) -> None:
+    """Note coordinates that single precision has rounded more coarsely than the points lie."""
+    largest = float(np.abs(scan.points).max())
+    step = float(np.spacing(np.float32(largest))) if largest < 1e38 else 0.0
+    if step < _COARSE * scan.frame.scale or step < scan.spacing.typical / 2:
+        return
+    if (scan.points.astype(np.float32) == scan.points).all():
+        scan.notes.append(
+            f"coordinates are rounded to steps of {step:.2g} (single precision far from the "
+            f"origin), and points lie {scan.spacing.typical:.2g} apart; export it in double "
+            "precision, or nearer to the origin"
+        )
 
 
 def _spread(

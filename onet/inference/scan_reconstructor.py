@@ -17,6 +17,7 @@ from onet.errors import CheckpointError
 from onet.geometry.extraction import extract_mesh
 from onet.inference.reconstructor import choose_device
 from onet.inference.scan_field import MANY, VERY_MANY, EncodedScan, encode_scan
+from onet.inference.scan_frame_field import ScanFrameField
 from onet.inference.scan_input import ScanInput, clean_scan
 from onet.inference.scan_output import check_trim, finish
 from onet.models.scan import ScanNetwork
@@ -60,6 +61,22 @@ class ScanReconstructor:
     def encode(self, scan: ScanInput, views: int | None = None) -> EncodedScan:
         """Return the field of one part of a scan; see `ScanInput.parts`."""
         return encode_scan(self.model, scan.points, scan.normals, scan.directions(), views)
+
+    def field(
+        self,
+        points: Any,  # (N, 3) any frame and unit
+        normals: ArrayLike | None = None,  # (N, 3)
+        sensors: ArrayLike | None = None,  # (3,) or (N, 3)
+        *,
+        views: int | None = None,
+    ) -> ScanFrameField:
+        """Return the occupancy of space, in the frame of the points; arguments of `reconstruct`.
+
+        Raises:
+            DataError: see `clean_scan`.
+        """
+        scan = clean_scan(points, normals, sensors)
+        return ScanFrameField([self.encode(part, views) for part in scan.parts()])
 
     def reconstruct(
         self,
