@@ -242,3 +242,17 @@ def simplify(
     ],
     target: int,
 ) -> tuple: ...
+
+def crossings(
+    vertices: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    faces: Annotated[
+        NDArray[numpy.int64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    wanted: Annotated[
+        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ]
+    | None = None,
+    threads: int = 0,
+) -> NDArray[numpy.int64]: ...
