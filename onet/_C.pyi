@@ -256,3 +256,19 @@ def crossings(
     | None = None,
     threads: int = 0,
 ) -> NDArray[numpy.int64]: ...
+def first_hits(
+    vertices: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    faces: Annotated[
+        NDArray[numpy.int64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    origins: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    directions: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    nearest: float = 0.0,
+    threads: int = 0,
+) -> tuple: ...

@@ -13,6 +13,7 @@ void bind_winding(nb::module_& m);
 void bind_residual(nb::module_& m);
 void bind_simplify(nb::module_& m);
 void bind_crossings(nb::module_& m);
+void bind_rays(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -28,4 +29,5 @@ NB_MODULE(_C, m) {
   bind_residual(m);
   bind_simplify(m);
   bind_crossings(m);
+  bind_rays(m);
 }

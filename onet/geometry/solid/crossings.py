@@ -12,7 +12,7 @@ from onet.geometry.solid.placement import ring
 if TYPE_CHECKING:
     import trimesh
 
-KEEP = 0.02
+KEEP = 0.005
 """Part of the way to their places that vertices do not go: what lies behind each other stays so."""
 ROUNDS = 24
 
@@ -34,21 +34,23 @@ def crossing_faces(mesh: trimesh.Trimesh, threads: int = 0) -> NDArray[np.int64]
 
 
 def move_without_crossing(
-    start: NDArray[np.float64],  # (V, 3), of a mesh without crossing faces
+    start: NDArray[np.float64],  # (V, 3)
     target: NDArray[np.float64],  # (V, 3)
+    middle: NDArray[np.float64],  # (V, 3), of a mesh without crossing faces
     faces: NDArray[np.int64],  # (F, 3)
     threads: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Move vertices towards their targets, as far as no face crosses another.
 
     Every vertex goes all the way but for `KEEP`; those of faces that cross then go back, more of
-    them and further in each round, in the end to the start.
+    them and further in each round, in the end to the start, and from there to the middle.
 
     Returns:
         points (V, 3); the part of the way that was left (V,); pairs (K, 2) of faces that still
-        cross, none if the start had none.
+        cross, none if the middles have none.
     """
     left = np.full(len(start), KEEP)
+    start = start.copy()
     around = ring(faces, len(start))
     wanted = None
     for turn in range(ROUNDS):
@@ -60,7 +62,9 @@ def move_without_crossing(
         bad[faces[pairs].reshape(-1)] = True
         if turn >= 4:  # those next to them as well
             bad = (around @ bad) > 0
-        left[bad] = np.minimum(1.0, left[bad] * 2 if turn < 12 else 1.0)
+        back = bad & (left >= 1)
+        start[back] = middle[back]
+        left[bad] = np.minimum(1.0, left[bad] * 2.5 if turn < 12 else 1.0)
         touched = bad[faces].any(axis=1)
         touched[pairs.reshape(-1)] = True
         wanted = touched.astype(np.uint8)

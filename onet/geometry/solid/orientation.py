@@ -6,14 +6,16 @@ neighbours agree; a patch that bounds a volume is turned outward.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import trimesh
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from onet.geometry.solid.cleaning import Faces
+from onet.geometry.winding import winding_number
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,15 @@ class Patches:
 
     Attributes:
         faces: (F, 3), turned.
-        turned: (F,) whether a face was.
         patch: (F,) number of the patch of each face.
+        inward: (P,) whether a closed patch was turned inside out, as most of its faces looked.
         closed: (P,) whether the winding number of a patch is a whole number everywhere.
         volume: (P,) signed volume that a patch encloses; 0 for those that are not closed.
     """
 
     faces: Faces
-    turned: NDArray[np.bool_]
     patch: NDArray[np.int64]
+    inward: NDArray[np.bool_]
     closed: NDArray[np.bool_]
     volume: NDArray[np.float64]
 
@@ -38,6 +40,17 @@ class Patches:
     def of_closed(self) -> NDArray[np.bool_]:
         """(F,) whether a face belongs to a closed patch."""
         return np.asarray(self.closed[self.patch])
+
+    def with_cavities(self, vertices: NDArray[np.float64]) -> Patches:
+        """Return the patches with those turned back that are cavities: inward, within another."""
+        faces = self.faces.copy()
+        for cavity in np.flatnonzero(self.inward):
+            others = self.of_closed & (self.patch != cavity) & ~self.inward[self.patch]
+            own = self.patch == cavity
+            shell = trimesh.Trimesh(vertices, self.faces[others], process=False)
+            if winding_number(shell, vertices[self.faces[own][:1, 0]])[0] > 0.5:
+                faces[own] = faces[own, ::-1]
+        return replace(self, faces=faces)
 
 
 def orient(vertices: NDArray[np.float64], faces: Faces) -> Patches:
@@ -62,9 +75,7 @@ def orient(vertices: NDArray[np.float64], faces: Faces) -> Patches:
     volume = np.where(closed, _volumes(vertices, result, patch, len(size)), 0.0)
     inward = volume < 0
     result = np.where(inward[patch][:, None], result[:, ::-1], result)
-    return Patches(
-        np.ascontiguousarray(result), turned ^ inward[patch], patch, closed, np.abs(volume)
-    )
+    return Patches(np.ascontiguousarray(result), patch, inward, closed, np.abs(volume))
 
 
 def areas(vertices: NDArray[np.float64], faces: Faces) -> NDArray[np.float64]:

@@ -15,8 +15,10 @@ from onet.geometry.watertight import sphere_directions
 
 VIEWS = 64
 PIXELS = 384
-SHEET = 0.15
-"""Part of the views of a face from which it is seen from the back, if it is a sheet."""
+OPEN = 0.1
+"""A patch that is seen from the back in this part of its pixels is a sheet all over."""
+FIN = 0.35
+"""In another patch a face that is seen so often from the back is one."""
 TRUST = 8.0
 """Pixels of its own that weigh as much for a face as what is known of its patch."""
 
@@ -70,6 +72,6 @@ def solid_and_sheets(
     expected = (of_back / np.maximum(of_front + of_back, 1))[patch]
     share = (back + TRUST * expected) / (front + back + TRUST)
     hidden = (of_front + of_back == 0)[patch] & ~patches.of_closed
-    sheet = (share > SHEET) & ~hidden & ~patches.of_closed
+    sheet = ((expected > OPEN) | (share > FIN)) & ~hidden & ~patches.of_closed
     faces = np.ascontiguousarray(faces)
     return faces[~sheet & ~hidden], faces[sheet], faces[hidden]
