@@ -20,6 +20,7 @@ from onet.cli import (  # noqa: F401
     inference,
     latent,
     scene,
+    solid,
     stability,
     threshold,
     training,

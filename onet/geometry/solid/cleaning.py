@@ -35,6 +35,19 @@ def weld(
     return first[used].astype(np.int64), compact.reshape(-1, 3).astype(np.int64)
 
 
+def merge(
+    vertices: NDArray[np.float64],  # (V, 3)
+    faces: Faces,
+) -> tuple[NDArray[np.float64], Faces]:
+    """Give equal vertices one index; faces stay all, whatever becomes of them.
+
+    Returns:
+        vertices (W, 3), faces (F, 3).
+    """
+    places, place = np.unique(vertices + 0.0, axis=0, return_inverse=True)
+    return places, np.ascontiguousarray(place.reshape(-1)[faces], dtype=np.int64)
+
+
 def border_edges(faces: Faces) -> NDArray[np.int64]:
     """Edges (E, 2) that one face has for itself, walked as that face does."""
     edges = np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2)
