@@ -10,6 +10,7 @@ from onet.data import integrity
 from onet.data.parts import PARTS
 from onet.data.settings import PrepareSettings
 from onet.data.store import RECORD, Item
+from onet.data.truth import labels_of
 from onet.names import printable
 
 CHOICES = "with the --split, --listing, --category and --max-per-category that it had, if any"
@@ -49,7 +50,8 @@ def command(record: dict[str, Any], root: Path) -> str:
     MESHES stands for the folder of meshes, which the record does not tell.
     """
     names = ("points", "surface", "resolution", "thickness", "seed")
-    changes = {name: record["settings"].get(name) for name in names}
+    changes = {"labels": labels_of(record)}
+    changes |= {name: record["settings"].get(name) for name in names}
     for part in PARTS:
         changes |= part.settings_of(record)
     words = ["onet prepare MESHES", shlex.quote(str(root))]

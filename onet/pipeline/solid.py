@@ -185,9 +185,7 @@ def _names(sources: list[Path], settings: SolidSettings) -> list[tuple[Path, str
     stems = [path.stem for path in sources]
     longer = [f"{path.parent.name}__{path.stem}" for path in sources]
     names = told_apart(stems, longer, [os.path.realpath(path) for path in sources])
-    return [
-        (path, f"{name}.{settings.format}") for path, name in zip(sources, names, strict=True)
-    ]
+    return [(path, f"{name}.{settings.format}") for path, name in zip(sources, names, strict=True)]
 
 
 def _settings_of(task: _Task) -> dict[str, Any]:

@@ -115,9 +115,7 @@ def check_mesh(mesh: trimesh.Trimesh, name: str = "mesh", threads: int = 0) -> M
         oriented=seen.oriented,
         outward=bounds and seen.outward,
         crossings=len(pairs),
-        crossing_places=frame.to_source(
-            vertices[faces[pairs[:PLACES, 0]]].mean(axis=1)
-        ).tolist(),
+        crossing_places=frame.to_source(vertices[faces[pairs[:PLACES, 0]]].mean(axis=1)).tolist(),
         open_edges=len(edges),
         open_places=frame.to_source(vertices[edges[:PLACES]].mean(axis=1)).tolist(),
         thinnest_wall=None if wall is None else wall * frame.scale,

@@ -23,9 +23,7 @@ def weld(
     Returns:
         source (W,): one of the vertices at each place; faces (G, 3) that name these places.
     """
-    places, first, place = np.unique(
-        vertices + 0.0, axis=0, return_index=True, return_inverse=True
-    )
+    places, first, place = np.unique(vertices + 0.0, axis=0, return_index=True, return_inverse=True)
     merged = _different(place.reshape(-1)[faces])
     border = np.unique(border_edges(merged))
     if len(border):

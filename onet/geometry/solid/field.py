@@ -20,6 +20,8 @@ INSIDE = 0.5
 ROUGH, FINE = 1.2, 3.0
 """Accuracy of winding numbers, and of those that are nearer to `INSIDE` than `DOUBT`."""
 DOUBT = 0.3
+DEPTH = 1e-4
+"""A solid that is thinner than this, in units of the longest edge, is a sheet."""
 
 
 class SolidField:
@@ -38,12 +40,14 @@ class SolidField:
         sheets: Faces,
         offset: float,
         probe: float,
+        walls: bool = True,
         threads: int = 0,
     ) -> None:
         """Take faces of solids, looking outward, and of sheets.
 
         Args:
             probe: how far behind a face a solid is looked for; without it is thin there.
+            walls: whether sheets become walls; otherwise they vanish.
             threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
         """
         every = np.concatenate([solid, sheets])
@@ -51,7 +55,7 @@ class SolidField:
         self.tree = TriangleTree(trimesh.Trimesh(vertices, every, process=False))
         self._winding = WindingTree(trimesh.Trimesh(vertices, solid, process=False))
         self._any_solid = len(solid) > 0
-        self.offset, self.probe, self.threads = offset, probe, threads
+        self.offset, self.probe, self.walls, self.threads = offset, probe, walls, threads
         a, b, c = np.moveaxis(vertices[every], 1, 0)
         normals = np.cross(b - a, c - a)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
@@ -83,5 +87,7 @@ class SolidField:
         value = np.where(inside, distance, -distance)
         near = np.flatnonzero(~inside & (distance < self.offset))
         thin = near[~self.beyond(queries[near], closest[near], self.probe)]
+        if not self.walls:
+            thin = thin[self.beyond(queries[thin], closest[thin], DEPTH)]
         value[thin] = self.offset - distance[thin]
         return np.where(inside, np.maximum(value, 1e-12), value)

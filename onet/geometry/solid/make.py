@@ -100,7 +100,7 @@ def make_solid(
     parts = take_apart(unit, np.asarray(given.faces, np.int64), holes, keep, name)
     result = _as_it_is(given, parts, keep, threads)
     if result is None:
-        extracted = _extracted(parts, resolution, wall, keep, threads, name)
+        extracted = surface_of(parts, resolution, wall, keep, threads, name)
         result = frame.mesh_to_source(extracted)
         result.metadata.update(extracted.metadata)
     if faces is not None:
@@ -247,13 +247,25 @@ def _without_enclosed(mesh: trimesh.Trimesh) -> tuple[Faces, int]:
     return np.asarray(mesh.faces[kept]), filled
 
 
-def _extracted(
-    parts: Parts, resolution: int, wall: float, keep_cavities: bool, threads: int, name: str
+def surface_of(
+    parts: Parts, resolution: int, wall: float | None, keep_cavities: bool, threads: int, name: str
 ) -> trimesh.Trimesh:
-    """Return the solid by winding number and distances on a lattice, in the unit frame."""
+    """Return the solid by winding number and distances on a lattice, in the unit frame.
+
+    Args:
+        parts: of the mesh.
+        wall: thickness of sheets in units of the longest edge; None leaves sheets out.
+        resolution, threads, name: see `make_solid`.
+        keep_cavities: whether they stay.
+
+    Raises:
+        DataError: there is nothing inside.
+    """
     cell = 1.0 / resolution
-    offset = max(OFFSET_CELLS * cell, 0.55 * wall)
-    field = SolidField(parts.vertices, parts.solid, parts.sheets, offset, cell, threads)
+    offset = max(OFFSET_CELLS * cell, 0.55 * (wall or 0.0))
+    field = SolidField(
+        parts.vertices, parts.solid, parts.sheets, offset, cell, wall is not None, threads
+    )
     rim = int(np.ceil(offset / cell)) + 4
     half = 0.5 + rim * cell
     raw = extract_mesh(
@@ -269,7 +281,7 @@ def _extracted(
         raise DataError(f"{name}: nothing is left of it as a solid; give a higher resolution")
     found.metadata["extraction"] = raw.metadata["extraction"]
     start, faces = np.asarray(found.vertices), np.asarray(found.faces)
-    targets = place(found, field, wall)
+    targets = place(found, field, wall or 0.0)
     points, left, pairs = move_without_crossing(
         start, targets.points, MeshLattice.of(found).middles(start), faces, threads
     )

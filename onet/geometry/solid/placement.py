@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
 from onet.geometry.mesh_lattice import MeshLattice
-from onet.geometry.solid.field import INSIDE, SolidField
+from onet.geometry.solid.field import DEPTH, INSIDE, SolidField
 
 SHARP = np.cos(np.deg2rad(25))
 """Faces whose normals differ by more than this make an edge."""
 FLAT = 0.02
 """Directions in which normals' squares sum to less than this part of the most stay undetermined."""
-DEPTH = 1e-4
-"""A solid that is thinner than this, in units of the longest edge, is a sheet."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,7 @@ def ring(faces: NDArray[np.int64], count: int) -> csr_matrix:
     return graph
 
 
-def _caps(
-    mesh: trimesh.Trimesh, field: SolidField, cap: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _caps(mesh: trimesh.Trimesh, field: SolidField, cap: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Points (C, 3) of lattice edges at which the winding number is a half."""
     lattice = MeshLattice.of(mesh)
     vertices = np.asarray(mesh.vertices)[cap]

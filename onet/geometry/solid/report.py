@@ -91,9 +91,7 @@ class SolidReport:
         }
 
 
-def solid_report(
-    source: trimesh.Trimesh, solid: trimesh.Trimesh, threads: int = 0
-) -> SolidReport:
+def solid_report(source: trimesh.Trimesh, solid: trimesh.Trimesh, threads: int = 0) -> SolidReport:
     """Compare a solid with the mesh that `make_solid` made it of.
 
     Args:

@@ -53,9 +53,7 @@ def sides_seen(
     return front, back
 
 
-def solid_and_sheets(
-    vertices: NDArray[np.float64], patches: Patches
-) -> tuple[Faces, Faces, Faces]:
+def solid_and_sheets(vertices: NDArray[np.float64], patches: Patches) -> tuple[Faces, Faces, Faces]:
     """Faces of solids, turned outward, faces of sheets, and faces that no view sees.
 
     Closed patches are solid whatever the views say.
