@@ -241,6 +241,10 @@ def simplify(
         NDArray[numpy.int64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
     ],
     target: int,
+    fixed: Annotated[
+        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ]
+    | None = None,
 ) -> tuple: ...
 
 def crossings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,7 @@ def move_without_crossing(
     target: NDArray[np.float64],  # (V, 3)
     middle: NDArray[np.float64],  # (V, 3), of a mesh without crossing faces
     faces: NDArray[np.int64],  # (F, 3)
+    settle: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     threads: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Move vertices towards their targets, as far as no face crosses another.
@@ -45,8 +47,14 @@ def move_without_crossing(
     Every vertex goes all the way but for `KEEP`; those of faces that cross then go back, more of
     them and further in each round, in the end to the start, and from there to the middle.
 
+    Args:
+        start, target, middle, faces: see above.
+        settle: what becomes of points (V, 3) in the end, to another frame and rounded for instance;
+            whether faces cross is asked of that.
+        threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
+
     Returns:
-        points (V, 3); the part of the way that was left (V,); pairs (K, 2) of faces that still
+        points (V, 3), settled; the part of the way that was left (V,); pairs (K, 2) of faces that still
         cross, none if the middles have none.
     """
     left = np.full(len(start), KEEP)
@@ -54,7 +62,7 @@ def move_without_crossing(
     around = ring(faces, len(start))
     wanted = None
     for turn in range(ROUNDS):
-        points = target + left[:, None] * (start - target)
+        points = settle(target + left[:, None] * (start - target))
         pairs = _pairs(points, faces, wanted, threads)
         if not len(pairs) or turn == ROUNDS - 1:
             break

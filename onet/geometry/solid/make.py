@@ -30,6 +30,7 @@ from onet.geometry.solid.field import INSIDE, SolidField
 from onet.geometry.solid.holes import Hole, close_holes
 from onet.geometry.solid.orientation import Patches, areas, orient
 from onet.geometry.solid.placement import place
+from onet.geometry.solid.rounding import storable
 from onet.geometry.solid.seen import solid_and_sheets
 from onet.geometry.topology import topology
 from onet.geometry.watertight import fill_cavities
@@ -100,9 +101,7 @@ def make_solid(
     parts = take_apart(unit, np.asarray(given.faces, np.int64), holes, keep, name)
     result = _as_it_is(given, parts, keep, threads)
     if result is None:
-        extracted = surface_of(parts, resolution, wall, keep, threads, name)
-        result = frame.mesh_to_source(extracted)
-        result.metadata.update(extracted.metadata)
+        result = surface_of(parts, frame, resolution, wall, keep, threads, name)
     if faces is not None:
         result = with_fewer_faces(result, faces, threads)
     result.metadata["solid"] |= parts.told(frame)
@@ -248,12 +247,19 @@ def _without_enclosed(mesh: trimesh.Trimesh) -> tuple[Faces, int]:
 
 
 def surface_of(
-    parts: Parts, resolution: int, wall: float | None, keep_cavities: bool, threads: int, name: str
+    parts: Parts,
+    frame: UnitFrame,
+    resolution: int,
+    wall: float | None,
+    keep_cavities: bool,
+    threads: int,
+    name: str,
 ) -> trimesh.Trimesh:
-    """Return the solid by winding number and distances on a lattice, in the unit frame.
+    """Return the solid by winding number and distances on a lattice, in the frame of the input.
 
     Args:
-        parts: of the mesh.
+        parts: of the mesh, in the unit frame.
+        frame: leads to that of the input.
         wall: thickness of sheets in units of the longest edge; None leaves sheets out.
         resolution, threads, name: see `make_solid`.
         keep_cavities: whether they stay.
@@ -282,11 +288,15 @@ def surface_of(
     found.metadata["extraction"] = raw.metadata["extraction"]
     start, faces = np.asarray(found.vertices), np.asarray(found.faces)
     targets = place(found, field, wall or 0.0)
+
+    def settle(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return storable(frame.to_source(points), cell * frame.scale)
+
+    middles = MeshLattice.of(found).middles(start)
     points, left, pairs = move_without_crossing(
-        start, targets.points, MeshLattice.of(found).middles(start), faces, threads
+        start, targets.points, middles, faces, settle, threads
     )
     result = trimesh.Trimesh(points, faces, process=False)
-    result.metadata["extraction"] = raw.metadata["extraction"]
     result.metadata["solid"] = {
         "method": "lattice",
         "resolution": resolution,

@@ -48,9 +48,9 @@ def winding_solid(
     if topology(unit).solid and not len(crossing_faces(unit, threads)):
         unit.metadata["solid"] = {"method": "as it is", "cavities": 0}
         unit.metadata["solid"] |= {"held_back": 0, "crossing": []}
+        result = frame.mesh_to_source(unit)
+        result.metadata.update(unit.metadata)
     else:
-        unit = surface_of(parts, resolution, None, True, threads, name)
-    result = frame.mesh_to_source(unit)
-    result.metadata.update(unit.metadata)
+        result = surface_of(parts, frame, resolution, None, True, threads, name)
     result.metadata["solid"] |= parts.told(frame)
     return result
