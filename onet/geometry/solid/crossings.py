@@ -37,6 +37,7 @@ def crossing_faces(mesh: trimesh.Trimesh, threads: int = 0) -> NDArray[np.int64]
 def move_without_crossing(
     start: NDArray[np.float64],  # (V, 3)
     target: NDArray[np.float64],  # (V, 3)
+    plain: NDArray[np.float64],  # (V, 3)
     middle: NDArray[np.float64],  # (V, 3), of a mesh without crossing faces
     faces: NDArray[np.int64],  # (F, 3)
     settle: Callable[[NDArray[np.float64]], NDArray[np.float64]],
@@ -44,11 +45,12 @@ def move_without_crossing(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
     """Move vertices towards their targets, as far as no face crosses another.
 
-    Every vertex goes all the way but for `KEEP`; those of faces that cross then go back, more of
-    them and further in each round, in the end to the start, and from there to the middle.
+    Every vertex goes all the way but for `KEEP`. Those of faces that cross then go to the plainer
+    target instead, and after that back, more of them and further in each round, in the end to the
+    start, and from there to the middle.
 
     Args:
-        start, target, middle, faces: see above.
+        start, target, plain, middle, faces: see above.
         settle: what becomes of points (V, 3) in the end, to another frame and rounded for instance;
             whether faces cross is asked of that.
         threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
@@ -58,7 +60,7 @@ def move_without_crossing(
         cross, none if the middles have none.
     """
     left = np.full(len(start), KEEP)
-    start = start.copy()
+    start, target = start.copy(), target.copy()
     around = ring(faces, len(start))
     wanted = None
     for turn in range(ROUNDS):
@@ -70,10 +72,13 @@ def move_without_crossing(
         bad[faces[pairs].reshape(-1)] = True
         if turn >= 4:  # those next to them as well
             bad = (around @ bad) > 0
+        simpler = bad & (target != plain).any(axis=1)
+        target[simpler] = plain[simpler]
+        bad &= ~simpler
         back = bad & (left >= 1)
         start[back] = middle[back]
         left[bad] = np.minimum(1.0, left[bad] * 2.5 if turn < 12 else 1.0)
-        touched = bad[faces].any(axis=1)
+        touched = (bad | simpler)[faces].any(axis=1)
         touched[pairs.reshape(-1)] = True
         wanted = touched.astype(np.uint8)
     return points, left, pairs

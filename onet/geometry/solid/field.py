@@ -54,7 +54,7 @@ class SolidField:
         self.vertices, self.faces = vertices, every
         self.tree = TriangleTree(trimesh.Trimesh(vertices, every, process=False))
         self._winding = WindingTree(trimesh.Trimesh(vertices, solid, process=False))
-        self._any_solid = len(solid) > 0
+        self._solid_faces = len(solid)
         self.offset, self.probe, self.walls, self.threads = offset, probe, walls, threads
         a, b, c = np.moveaxis(vertices[every], 1, 0)
         normals = np.cross(b - a, c - a)
@@ -63,7 +63,7 @@ class SolidField:
 
     def winding(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Winding number (N,) of the faces of solids about points (N, 3)."""
-        if not self._any_solid or not len(points):
+        if not self._solid_faces or not len(points):
             return np.zeros(len(points))
         rough = self._winding.winding_number(points, ROUGH, self.threads)
         close = np.flatnonzero(np.abs(rough - INSIDE) < DOUBT)
@@ -78,6 +78,19 @@ class SolidField:
         length = np.linalg.norm(away, axis=1, keepdims=True)
         below = closest + depth * away / np.where(length > 0, length, 1.0)
         return self.winding(below) > INSIDE
+
+    def inside_of(
+        self, points: NDArray[np.float64], face: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Whether (N,) there is a solid right behind points (N, 3) of faces (N,).
+
+        The points asked about are moved a little into the face, away from its edges.
+        """
+        into = self.vertices[self.faces[face]].mean(axis=1) - points
+        length = np.linalg.norm(into, axis=1, keepdims=True)
+        into *= np.minimum(DEPTH, 0.5 * length) / np.where(length > 0, length, 1.0)
+        behind = points + into - DEPTH * self.normals[face]
+        return (face < self._solid_faces) & (self.winding(behind) > INSIDE)
 
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values (N,) at points (N, 3)."""

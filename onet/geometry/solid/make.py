@@ -294,7 +294,7 @@ def surface_of(
 
     middles = MeshLattice.of(found).middles(start)
     points, left, pairs = move_without_crossing(
-        start, targets.points, middles, faces, settle, threads
+        start, targets.points, targets.plain, middles, faces, settle, threads
     )
     result = trimesh.Trimesh(points, faces, process=False)
     result.metadata["solid"] = {

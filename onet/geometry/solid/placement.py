@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
 from onet.geometry.mesh_lattice import MeshLattice
-from onet.geometry.solid.field import DEPTH, INSIDE, SolidField
+from onet.geometry.solid.field import INSIDE, SolidField
 
 SHARP = np.cos(np.deg2rad(25))
 """Faces whose normals differ by more than this make an edge."""
@@ -24,12 +24,14 @@ class Targets:
 
     Attributes:
         points: (V, 3).
+        plain: (V, 3) likewise, but for sharp ones the closest point of the triangles.
         sheet: (V,) whether it is the wall of a sheet.
         cap: (V,) whether it lies on no triangle but closes a hole.
         sharp: (V,) whether it was moved onto an edge or corner of the triangles.
     """
 
     points: NDArray[np.float64]
+    plain: NDArray[np.float64]
     sheet: NDArray[np.bool_]
     cap: NDArray[np.bool_]
     sharp: NDArray[np.bool_]
@@ -47,8 +49,7 @@ def place(mesh: trimesh.Trimesh, field: SolidField, wall: float) -> Targets:
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     closest, distance, face = field.tree.closest(vertices, field.threads)
     cap = distance > max(1.1 * field.offset, cell)
-    sheet = ~cap & ~field.beyond(vertices, closest, DEPTH)
-    sheet &= distance > 0.25 * field.offset
+    sheet = _of_sheets(vertices, closest, face, ~cap & (distance > 0.25 * field.offset), field)
     points = closest.copy()
     snapped, sharp = _onto_edges(mesh.faces, closest, field.normals[face], cap, cell, field)
     points[sharp] = snapped[sharp]
@@ -57,7 +58,25 @@ def place(mesh: trimesh.Trimesh, field: SolidField, wall: float) -> Targets:
     outward = away / np.where(length > 0, length, 1.0)
     points[sheet] = closest[sheet] + wall / 2 * outward[sheet]
     points[cap] = _caps(mesh, field, cap)
-    return Targets(points, sheet, cap, sharp & ~sheet & ~cap)
+    sharp &= ~sheet & ~cap
+    plain = np.where(sharp[:, None], closest, points)
+    return Targets(points, plain, sheet, cap, sharp)
+
+
+def _of_sheets(
+    vertices: NDArray[np.float64],
+    closest: NDArray[np.float64],
+    face: NDArray[np.int64],
+    asked: NDArray[np.bool_],
+    field: SolidField,
+) -> NDArray[np.bool_]:
+    """(V,) which of the vertices asked about lie outside, with nothing inside right behind."""
+    chosen = np.flatnonzero(asked)
+    chosen = chosen[~field.inside_of(closest[chosen], face[chosen])]
+    chosen = chosen[field.winding(vertices[chosen]) <= INSIDE]
+    result = np.zeros(len(vertices), dtype=bool)
+    result[chosen] = True
+    return result
 
 
 def ring(faces: NDArray[np.int64], count: int) -> csr_matrix:
