@@ -43,9 +43,29 @@ bool holds(const Projection& p, const Triangle& t, Vec3 q) {
   return (a >= 0 && b >= 0 && c >= 0) || (a <= 0 && b <= 0 && c <= 0);
 }
 
-// Segment and triangle in one plane. Things on a line or at a point look alike along some axis, so
-// they meet only if they do in every projection; for others that keep their area one would do.
+// Two segments that may be points. In one plane they meet if they do in every projection.
+bool segments_meet(Vec3 a, Vec3 b, Vec3 c, Vec3 d) {
+  if (side_of_plane(a, b, c, d) != 0) return false;
+  for (const Projection& p : kProjections)
+    if (!segments_meet(p, a, b, c, d)) return false;
+  return true;
+}
+
+bool has_area(const Triangle& t) {
+  for (const Projection& p : kProjections)
+    if (p.turn_of(t.corner[0], t.corner[1], t.corner[2]) != 0) return true;
+  return false;
+}
+
+// Segment and triangle in one plane, or any segment and a triangle without area. Things on a line
+// look alike along some axis, so they meet only if they do in every projection; for others one that
+// keeps their area would do.
 bool meets_in_plane(Vec3 a, Vec3 b, const Triangle& t) {
+  if (!has_area(t)) {
+    for (int k = 0; k < 3; ++k)
+      if (segments_meet(a, b, t.corner[k], t.corner[(k + 1) % 3])) return true;
+    return false;
+  }
   for (const Projection& p : kProjections) {
     const bool flat = p.turn_of(t.corner[0], t.corner[1], t.corner[2]) == 0;
     bool meets = !flat && (holds(p, t, a) || holds(p, t, b));
