@@ -44,14 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="CSV of all runs")
-    parser.add_argument("--single", nargs=3, help=argparse.SUPPRESS)  # in a child process
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.single:
-        contender, folder, resolution = arguments.single
-        _work(contender, Path(folder), int(resolution))
-        return
     if arguments.folder is None:
         sys.exit("give a folder of meshes")
     with tempfile.TemporaryDirectory() as name:
@@ -124,7 +119,7 @@ def _damage_all(arguments: argparse.Namespace, folder: Path) -> list[dict[str, A
     return tasks
 
 
-def _work(contender: str, folder: Path, resolution: int) -> None:
+def work(contender: str, folder: Path, resolution: int) -> None:
     """All tasks of a folder by one contender; a line of JSON for each."""
     import trimesh
 
@@ -202,8 +197,11 @@ def _repairers(resolution: int) -> dict[str, Callable[[Any], tuple[Any, Any]]]:
 
 
 def _child(contender: str, folder: Path, resolution: int) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "benchmarks", "solid", "--single", contender, str(folder)]
-    done = subprocess.run([*command, str(resolution)], capture_output=True, text=True)
+    # Not by `python -m benchmarks`, which imports what all benchmarks need.
+    code = "import sys, pathlib; from benchmarks.solid import work; "
+    code += "work(sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]))"
+    command = [sys.executable, "-c", code, contender, str(folder), str(resolution)]
+    done = subprocess.run(command, capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
         print(f"{contender}: ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")

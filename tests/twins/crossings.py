@@ -86,7 +86,12 @@ def _holds(plane: tuple[int, int], t: list, p: list) -> bool:
 
 
 def _segments(plane: tuple[int, int], a: list, b: list, c: list, d: list) -> bool:
-    turns = _turn(plane, a, b, c), _turn(plane, a, b, d), _turn(plane, c, d, a), _turn(plane, c, d, b)
+    turns = (
+        _turn(plane, a, b, c),
+        _turn(plane, a, b, d),
+        _turn(plane, c, d, a),
+        _turn(plane, c, d, b),
+    )
     if turns[0] * turns[1] < 0 and turns[2] * turns[3] < 0:
         return True
     ends = ((turns[0], a, b, c), (turns[1], a, b, d), (turns[2], c, d, a), (turns[3], c, d, b))

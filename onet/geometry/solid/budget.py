@@ -15,24 +15,35 @@ from onet.geometry.solid.rounding import storable
 
 logger = logging.getLogger(__name__)
 
-ROUNDS = 8
-"""Times that vertices around faces that crossed are fixed before all stay."""
+ROUNDS = 6
+"""Times that vertices around faces that crossed are fixed before a step is given up."""
 
 
 def with_fewer_faces(mesh: trimesh.Trimesh, faces: int, threads: int = 0) -> trimesh.Trimesh:
     """Return the mesh with at most `faces` faces, or with as many as it takes not to cross.
 
-    Where faces cross in the simplified mesh, the vertices around them are fixed and it is
-    simplified again, until none do.
+    The faces are halved step by step. Where faces cross after a step, the vertices around them are
+    fixed in it; while they are still small, few others are.
 
     Args:
         mesh: closed, manifold, oriented, without crossing faces.
         faces: budget, at least 4.
         threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
     """
-    if len(mesh.faces) <= faces:
-        return mesh
     edge = median_edge(mesh)
+    while len(mesh.faces) > faces:
+        fewer = _halved(mesh, max(faces, len(mesh.faces) // 2), edge, threads)
+        if fewer is None or len(fewer.faces) > 0.98 * len(mesh.faces):
+            logger.warning(
+                "%d faces remain of %d asked for: fewer would cross", len(mesh.faces), faces
+            )
+            break
+        mesh = fewer
+    return mesh
+
+
+def _halved(mesh: trimesh.Trimesh, faces: int, edge: float, threads: int) -> trimesh.Trimesh | None:
+    """Return the mesh with about `faces` faces, of which none cross; None if that fails."""
     fixed = np.zeros(len(mesh.vertices), dtype=bool)
     for turn in range(ROUNDS):
         fewer = simplify(mesh, faces, fixed)
@@ -41,8 +52,7 @@ def with_fewer_faces(mesh: trimesh.Trimesh, faces: int, threads: int = 0) -> tri
         if not len(pairs):
             return fewer
         fixed |= _around(mesh, fewer, pairs, 1.5**turn)
-    logger.warning("all %d faces remain of %d asked for: fewer would cross", len(mesh.faces), faces)
-    return mesh
+    return None
 
 
 def _around(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 KEEP = 0.005
 """Part of the way to their places that vertices do not go: what lies behind each other stays so."""
+LOYAL = 3
+"""Rounds in which those vertices stay that matter more than their neighbours."""
 ROUNDS = 24
 
 
@@ -38,6 +40,7 @@ def move_without_crossing(
     start: NDArray[np.float64],  # (V, 3)
     target: NDArray[np.float64],  # (V, 3)
     plain: NDArray[np.float64],  # (V, 3)
+    loyal: NDArray[np.bool_],  # (V,)
     middle: NDArray[np.float64],  # (V, 3), of a mesh without crossing faces
     faces: NDArray[np.int64],  # (F, 3)
     settle: Callable[[NDArray[np.float64]], NDArray[np.float64]],
@@ -51,6 +54,7 @@ def move_without_crossing(
 
     Args:
         start, target, plain, middle, faces: see above.
+        loyal: vertices that give way after their neighbours, corners for instance.
         settle: what becomes of points (V, 3) in the end, to another frame and rounded for instance;
             whether faces cross is asked of that.
         threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
@@ -73,6 +77,9 @@ def move_without_crossing(
         if turn >= 4:  # those next to them as well
             bad = (around @ bad) > 0
         simpler = bad & (target != plain).any(axis=1)
+        if turn < LOYAL:
+            bad &= ~loyal
+            simpler &= ~loyal
         target[simpler] = plain[simpler]
         bad &= ~simpler
         back = bad & (left >= 1)

@@ -79,9 +79,7 @@ class SolidField:
         below = closest + depth * away / np.where(length > 0, length, 1.0)
         return self.winding(below) > INSIDE
 
-    def inside_of(
-        self, points: NDArray[np.float64], face: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
+    def inside_of(self, points: NDArray[np.float64], face: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether (N,) there is a solid right behind points (N, 3) of faces (N,).
 
         The points asked about are moved a little into the face, away from its edges.

@@ -16,10 +16,13 @@ MOST = 64
 WIDEST = 0.3
 """Diameter of the widest holes that are closed by default, in units of the longest edge."""
 
+EVEN = 1e-6
+"""Weight of squared sides beside areas, and what an area is at least in their units."""
+
 SHARE = 0.4
 """A cap of more than this part of the area of its patch would make a dish a solid."""
 
-FLAT, FLAT_SHARE = 0.08, 0.18
+FLAT, FLAT_SHARE = 0.08, 0.45
 """Where a border is flat, up to this part of its diameter, and a cap not larger than this part of
 the area of its patch, something was cut off: such ends are closed by default whatever their size.
 """
@@ -65,6 +68,21 @@ def close_holes(
         faces.append(cap)
         found.append(Hole(size, points.mean(axis=0), len(loop)))
     return np.concatenate(faces) if faces else np.empty((0, 3), np.int64), found
+
+
+def wide_open(vertices: NDArray[np.float64], patches: Patches, largest: float) -> NDArray[np.bool_]:
+    """(P,) which patches have an opening through which a ball of the diameter `largest` fits.
+
+    That diameter is four times the area of a cap by the length of the border: a long crack is
+    narrow, however far it goes.
+    """
+    result = np.zeros(len(patches.closed), dtype=bool)
+    for loop, patch in border_loops(patches):
+        points = vertices[loop]
+        length = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum()
+        area = areas(vertices, loop[_cap(points)]).sum()
+        result[patch] |= 4 * area > largest * length
+    return result
 
 
 def border_loops(patches: Patches) -> list[tuple[NDArray[np.int64], int]]:
@@ -161,8 +179,12 @@ def _least_area(points: NDArray[np.float64]) -> NDArray[np.int64]:
         for i in range(count - length):
             j = i + length
             k = np.arange(i + 1, j)
-            normal = np.cross(points[k] - points[i], points[j] - points[i])
-            total = cost[i, k] + cost[k, j] + np.linalg.norm(normal, axis=1)
+            first, last = points[k] - points[i], points[k] - points[j]
+            area = np.linalg.norm(np.cross(first, last), axis=1)
+            sides = np.einsum("ij,ij->i", first, first) + np.einsum("ij,ij->i", last, last)
+            # Of equal ones, as in a plane, those with short sides, and none without area.
+            own = area + EVEN * sides + np.where(area > EVEN * sides, 0, sides)
+            total = cost[i, k] + cost[k, j] + own
             best = int(total.argmin())
             cost[i, j], apex[i, j] = total[best], k[best]
     triangles, waiting = [], [(0, count - 1)]

@@ -27,7 +27,7 @@ from onet.geometry.solid.cleaning import Faces, weld
 from onet.geometry.solid.colours import with_colours_of
 from onet.geometry.solid.crossings import crossing_faces, move_without_crossing
 from onet.geometry.solid.field import INSIDE, SolidField
-from onet.geometry.solid.holes import Hole, close_holes
+from onet.geometry.solid.holes import Hole, close_holes, wide_open
 from onet.geometry.solid.orientation import Patches, areas, orient
 from onet.geometry.solid.placement import place
 from onet.geometry.solid.rounding import storable
@@ -73,8 +73,9 @@ def make_solid(
         resolution: cells along the longest edge of the lattice that the surface is looked for on,
             at least 8. Gaps narrower than a cell may close; walls stay, however thin.
         wall: thickness of the walls that sheets get, in units of the longest edge of the mesh.
-        holes: diameter of the widest holes that are closed, in the same units; those wider are
-            openings. None is 0.3, and ends that were cut off flat besides, whatever their size.
+        holes: diameter of the widest holes that are closed, in the same units; what has wider ones
+            is a sheet. None is 0.3, and ends that were cut off flat besides, whatever their size;
+            what has wider ones is a sheet only if much of its inside can be seen through them.
         cavities: `fill` makes enclosed cavities solid; `keep` leaves those hollow that the winding
             number says are, of closed shells as the file turns them.
         faces: budget; None keeps all. Where fewer faces would cross, more remain.
@@ -177,7 +178,10 @@ def take_apart(
         patches = orient(vertices, np.concatenate([patches.faces, caps]))
     if keep_cavities:
         patches = patches.with_cavities(vertices)
-    solid, sheets, hidden = solid_and_sheets(vertices, patches)
+    opened = np.zeros(len(patches.closed), dtype=bool)
+    if holes is not None:
+        opened = wide_open(vertices, patches, holes)
+    solid, sheets, hidden = solid_and_sheets(vertices, patches, opened)
     if len(hidden):
         sheets = np.concatenate([sheets, _outside(vertices, solid, hidden)])
     return Parts(vertices, source, patches, solid, sheets, len(hidden), found)
@@ -294,7 +298,7 @@ def surface_of(
 
     middles = MeshLattice.of(found).middles(start)
     points, left, pairs = move_without_crossing(
-        start, targets.points, targets.plain, middles, faces, settle, threads
+        start, targets.points, targets.plain, targets.corner, middles, faces, settle, threads
     )
     result = trimesh.Trimesh(points, faces, process=False)
     result.metadata["solid"] = {

@@ -1,8 +1,9 @@
-"""Where the vertices of the extracted surface belong: on the triangles, and on their sharp edges."""
+"""Where vertices of the extracted surface belong: on the triangles, and on their sharp edges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import trimesh
@@ -28,6 +29,7 @@ class Targets:
         sheet: (V,) whether it is the wall of a sheet.
         cap: (V,) whether it lies on no triangle but closes a hole.
         sharp: (V,) whether it was moved onto an edge or corner of the triangles.
+        corner: (V,) whether it is the one that was moved to a corner.
     """
 
     points: NDArray[np.float64]
@@ -35,6 +37,7 @@ class Targets:
     sheet: NDArray[np.bool_]
     cap: NDArray[np.bool_]
     sharp: NDArray[np.bool_]
+    corner: NDArray[np.bool_]
 
 
 def place(mesh: trimesh.Trimesh, field: SolidField, wall: float) -> Targets:
@@ -51,7 +54,7 @@ def place(mesh: trimesh.Trimesh, field: SolidField, wall: float) -> Targets:
     cap = distance > max(1.1 * field.offset, cell)
     sheet = _of_sheets(vertices, closest, face, ~cap & (distance > 0.25 * field.offset), field)
     points = closest.copy()
-    snapped, sharp = _onto_edges(mesh.faces, closest, field.normals[face], cap, cell, field)
+    snapped, sharp, corner = _onto_edges(mesh.faces, closest, field.normals[face], cap, cell, field)
     points[sharp] = snapped[sharp]
     away = vertices - closest
     length = np.linalg.norm(away, axis=1, keepdims=True)
@@ -60,7 +63,7 @@ def place(mesh: trimesh.Trimesh, field: SolidField, wall: float) -> Targets:
     points[cap] = _caps(mesh, field, cap)
     sharp &= ~sheet & ~cap
     plain = np.where(sharp[:, None], closest, points)
-    return Targets(points, plain, sheet, cap, sharp)
+    return Targets(points, plain, sheet, cap, sharp, corner & sharp)
 
 
 def _of_sheets(
@@ -113,7 +116,7 @@ def _onto_edges(
     cap: NDArray[np.bool_],
     cell: float,
     field: SolidField,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Move vertices between planes that differ to where these planes meet.
 
     A vertex is sharp where the normals around it differ; it goes to the least squares point of the
@@ -124,25 +127,75 @@ def _onto_edges(
     chosen = np.flatnonzero(sharp)
     result = points.copy()
     if not len(chosen):
-        return result, sharp
-    offset = np.einsum("ij,ij->i", normals, points)
-    sums = around[chosen] @ np.concatenate(
-        [np.einsum("ni,nj->nij", normals, normals).reshape(-1, 9), normals * offset[:, None]],
-        axis=1,
-    )
-    squares, right = sums[:, :9].reshape(-1, 3, 3), sums[:, 9:]
-    own = points[chosen]
-    right = right - np.einsum("nij,nj->ni", squares, own)
-    values, vectors = np.linalg.eigh(squares)
-    known = values > FLAT * values[:, -1:]
-    inverse = np.where(known, 1 / np.where(known, values, 1.0), 0.0)
-    step = np.einsum("nij,nj,nkj,nk->ni", vectors, inverse, vectors, right)
-    moved = own + step
-    near, off, _ = field.tree.closest(np.ascontiguousarray(moved), field.threads)
-    good = (off < 0.1 * cell) & (np.linalg.norm(step, axis=1) < 1.5 * cell)
+        return result, sharp, sharp
+    planes = _Planes.of(points, normals)
+    moved, _ = planes.meet(around[chosen], points[chosen])
+    near, off, _ = field.tree.closest(moved, field.threads)
+    step = np.linalg.norm(moved - points[chosen], axis=1)
+    good = (off < 0.1 * cell) & (step < 1.5 * cell)
     result[chosen[good]] = near[good]
     sharp[chosen[~good]] = False
-    return result, sharp
+    corner = _onto_corners(result, np.flatnonzero(sharp), around, planes, cell, field)
+    return result, sharp, corner
+
+
+def _onto_corners(
+    result: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    around: csr_matrix,
+    planes: _Planes,
+    cell: float,
+    field: SolidField,
+) -> NDArray[np.bool_]:
+    """Move to each corner the vertex of an edge that is nearest to it; tells which (V,).
+
+    Planes of three directions may not meet around any single vertex, but do so around two.
+    """
+    moved = np.zeros(len(result), dtype=bool)
+    if not len(chosen):
+        return moved
+    wide = around[chosen] @ around
+    wide.data[:] = 1.0
+    corner, known = planes.meet(wide, result[chosen])
+    way = np.linalg.norm(corner - result[chosen], axis=1)
+    good = np.flatnonzero((known == 3) & (way < 2 * cell))
+    off = field.tree.closest(np.ascontiguousarray(corner[good]), field.threads)[1]
+    good = good[off < 0.02 * cell]
+    good = good[np.argsort(way[good], kind="stable")]
+    _, first = np.unique(np.rint(corner[good] / (0.25 * cell)), axis=0, return_index=True)
+    result[chosen[good[first]]] = corner[good[first]]
+    moved[chosen[good[first]]] = True
+    return moved
+
+
+class _Planes(NamedTuple):
+    """Sums over vertices of normals, squared, and times their offsets, to meet planes by."""
+
+    terms: NDArray[np.float64]  # (V, 12)
+
+    @classmethod
+    def of(cls, points: NDArray[np.float64], normals: NDArray[np.float64]) -> _Planes:
+        offset = np.einsum("ij,ij->i", normals, points)
+        squares = np.einsum("ni,nj->nij", normals, normals).reshape(-1, 9)
+        return cls(np.concatenate([squares, normals * offset[:, None]], axis=1))
+
+    def meet(
+        self, chosen: csr_matrix, near: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Where planes meet, as near to points (N, 3) as they leave open; directions known (N,).
+
+        Args:
+            chosen: (N, V) of which vertices, for each point.
+            near: the points.
+        """
+        sums = chosen @ self.terms
+        squares = sums[:, :9].reshape(-1, 3, 3)
+        right = sums[:, 9:] - np.einsum("nij,nj->ni", squares, near)
+        values, vectors = np.linalg.eigh(squares)
+        known = values > FLAT * values[:, -1:]
+        inverse = np.where(known, 1 / np.where(known, values, 1.0), 0.0)
+        step = np.einsum("nij,nj,nkj,nk->ni", vectors, inverse, vectors, right)
+        return np.ascontiguousarray(near + step), known.sum(axis=1)
 
 
 def _differing(around: csr_matrix, normals: NDArray[np.float64]) -> NDArray[np.bool_]:

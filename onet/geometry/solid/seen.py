@@ -53,10 +53,17 @@ def sides_seen(
     return front, back
 
 
-def solid_and_sheets(vertices: NDArray[np.float64], patches: Patches) -> tuple[Faces, Faces, Faces]:
+def solid_and_sheets(
+    vertices: NDArray[np.float64], patches: Patches, wide_open: NDArray[np.bool_]
+) -> tuple[Faces, Faces, Faces]:
     """Faces of solids, turned outward, faces of sheets, and faces that no view sees.
 
-    Closed patches are solid whatever the views say.
+    Closed patches are solid whatever the views say, and those with a wide opening are sheets.
+
+    Args:
+        vertices: (V, 3) in the unit frame.
+        patches: of the mesh.
+        wide_open: (P,) which patches have such an opening.
     """
     faces, patch = patches.faces, patches.patch
     if patches.closed.all():
@@ -70,6 +77,6 @@ def solid_and_sheets(vertices: NDArray[np.float64], patches: Patches) -> tuple[F
     expected = (of_back / np.maximum(of_front + of_back, 1))[patch]
     share = (back + TRUST * expected) / (front + back + TRUST)
     hidden = (of_front + of_back == 0)[patch] & ~patches.of_closed
-    sheet = ((expected > OPEN) | (share > FIN)) & ~hidden & ~patches.of_closed
+    sheet = ((expected > OPEN) | (share > FIN) | wide_open[patch]) & ~hidden & ~patches.of_closed
     faces = np.ascontiguousarray(faces)
     return faces[~sheet & ~hidden], faces[sheet], faces[hidden]
