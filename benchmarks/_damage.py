@@ -135,7 +135,7 @@ def missing_cap(mesh: trimesh.Trimesh, rng: np.random.Generator) -> Damaged:
 
 def sheets(mesh: trimesh.Trimesh, rng: np.random.Generator) -> Damaged:
     """Five triangles without thickness stick out of the surface."""
-    vertices, faces = _arrays(mesh)
+    vertices = np.asarray(mesh.vertices)
     at = vertices[rng.integers(len(vertices), size=5)]
     corners = at[:, None] + rng.normal(0, 0.06, (5, 3, 3))
     return Damaged(_together(mesh, soup(corners.reshape(-1, 3), np.arange(15).reshape(5, 3))), mesh)

@@ -93,10 +93,10 @@ def _solid(mesh: trimesh.Trimesh, name: str, resolution: int, kind: Kind) -> Clo
     if kind == "auto":
         UnitFrame.of_mesh(mesh, name)  # refuses what has no edges to ask for
         kind = "solid" if open_edges(mesh) else "winding"
-    bare = mesh.copy()
-    bare.visual = type(bare.visual)()  # colours are the parts' business
-    make = make_solid if kind == "solid" else winding_solid
-    closed = make(bare, resolution, name=name)
+    if kind == "solid":
+        closed = make_solid((mesh.vertices, mesh.faces), resolution, name=name)  # without colours
+    else:
+        closed = winding_solid(mesh, resolution, name=name)
     told = closed.metadata["solid"]
     frame = UnitFrame.of_mesh(closed, name)
     method = {

@@ -30,9 +30,9 @@ DEFAULT_GROUP_PATTERN = r"^(.+?)__"
 class PrepareSettings:
     """Which meshes `prepare` takes, and what it makes of each.
 
-    What an item holds depends on `labels`, `resolution`, `thickness`, `points`, `surface`, `padding`,
-    `stored_faces`, `seed` and its name alone; each optional part has settings besides, see
-    `onet.data.parts`. None in the setting that a part is named by leaves it out.
+    What an item holds depends on `labels`, `resolution`, `thickness`, `points`, `surface`,
+    `padding`, `stored_faces`, `seed` and its name alone; each optional part has settings besides,
+    see `onet.data.parts`. None in the setting that a part is named by leaves it out.
 
     A mesh belongs to a group by what `group_pattern` finds in its model's name, its first group or
     else the whole match; without a match the mesh is a group of its own. The groups and splits that

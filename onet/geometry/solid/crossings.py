@@ -60,8 +60,8 @@ def move_without_crossing(
         threads: 0 for all cores, or OMP_NUM_THREADS if that is set.
 
     Returns:
-        points (V, 3), settled; the part of the way that was left (V,); pairs (K, 2) of faces that still
-        cross, none if the middles have none.
+        points (V, 3), settled; the part of the way that was left (V,); pairs (K, 2) of faces that
+        still cross, none if the middles have none.
     """
     left = np.full(len(start), KEEP)
     start, target = start.copy(), target.copy()

@@ -150,8 +150,8 @@ def _cap(points: NDArray[np.float64]) -> NDArray[np.int64]:
         if len(loop) <= MOST:
             done.append(loop[_least_area(points[loop])])
             continue
-        i, j = _shortest_cut(points[loop])
-        waiting += [loop[i : j + 1], np.concatenate([loop[j:], loop[: i + 1]])]
+        low, high = _shortest_cut(points[loop])
+        waiting += [loop[low : high + 1], np.concatenate([loop[high:], loop[: low + 1]])]
     return np.concatenate(done)
 
 
@@ -192,7 +192,7 @@ def _least_area(points: NDArray[np.float64]) -> NDArray[np.int64]:
         i, j = waiting.pop()
         if j - i < 2:
             continue
-        k = int(apex[i, j])
-        triangles.append((i, k, j))
-        waiting += [(i, k), (k, j)]
+        between = int(apex[i, j])
+        triangles.append((i, between, j))
+        waiting += [(i, between), (between, j)]
     return np.array(triangles, dtype=np.int64)

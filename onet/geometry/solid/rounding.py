@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-HARMLESS = 1e-5
+HARMLESS = 1e-3
 """Part of a length that counts by which single precision may move a vertex."""
 
 
