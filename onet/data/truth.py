@@ -47,9 +47,11 @@ def describe(labels: Mapping[str, int]) -> str:
 
 
 def labels_below(store: Path) -> str | None:
-    """Return the kind of labels of some item of a store; None if it has no items."""
+    """Return the kind of labels of some item of a store; None if none has a record of it."""
     for path in sorted(store.glob(f"*/*/{RECORD}")):
-        if record := _record(path.parent):
+        record = _record(path.parent)
+        settings = record.get("settings")
+        if isinstance(settings, Mapping) and "points" in settings:  # else it is damaged
             return labels_of(record)
     return None
 
