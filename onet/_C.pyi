@@ -246,7 +246,6 @@ def simplify(
     ]
     | None = None,
 ) -> tuple: ...
-
 def crossings(
     vertices: Annotated[
         NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)

@@ -74,7 +74,7 @@ def test_lengths_have_units_or_are_parts_of_the_longest_edge() -> None:
     with pytest.raises(DataError, match="--units"):
         relative_length("2mm", "--wall", 50, None)
     for wrong in ("", "mm", "-1", "2 parsec", "nan", "1e", "0x1"):
-        with pytest.raises(DataError, match="--wall.*is no length"):
+        with pytest.raises(DataError, match=r"--wall.*is no length"):
             relative_length(wrong, "--wall", 50, "mm")
     with pytest.raises(DataError, match="--units"):
         SolidSettings(units="parsec")
