@@ -104,8 +104,8 @@ class EvaluationReport:
             f"{self.folder}: split {self.protocol['split']}, {self.protocol['samples']:,} surface "
             f"samples, seed {self.protocol['seed']}. Truth: {self.truth}. "
             "IoU on the stored points; Chamfer-L1, accuracy and completeness unsquared, in units "
-            "of the longest edge (not times 10); normal consistency |cos|; F-score within 1 % of the "
-            "longest edge. "
+            "of the longest edge (not times 10); normal consistency |cos|; F-score within 1 % of "
+            "the longest edge. "
             + self.failed_rule
             + (
                 " Noise floor: the same meshes sampled twice; smaller differences mean nothing."
