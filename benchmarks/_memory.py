@@ -1,12 +1,26 @@
 """Peak memory of this process."""
 
 import ctypes
+import re
 import resource
 import sys
 from pathlib import Path
 from types import TracebackType
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def own_peak_mib() -> float:
+    """Largest resident size of this program so far, in MiB; `peak_mib` has that of who started it.
+
+    Where the system does not say, as `peak_mib`.
+    """
+    try:
+        told = _STATUS.read_text()
+    except OSError:
+        return peak_mib()
+    found = re.search(r"VmHWM:\s+(\d+) kB", told)
+    return int(found[1]) / 2**10 if found else peak_mib()
 
 
 def peak_mib() -> float:

@@ -65,8 +65,9 @@ struct Volume {
 // Half-edge 3 f + k runs from corner k of face f to the next corner.
 class Collapser {
  public:
-  Collapser(const double* vertices, int64_t vertex_count, const int64_t* faces, int64_t face_count)
-      : face_count_(face_count) {
+  Collapser(const double* vertices, int64_t vertex_count, const int64_t* faces, int64_t face_count,
+            const uint8_t* fixed)
+      : face_count_(face_count), fixed_(fixed) {
     if (3 * face_count >= std::numeric_limits<int32_t>::max() || vertex_count >= (int64_t{1} << 31))
       throw std::invalid_argument("too many faces or vertices");
     start_.assign(faces, faces + 3 * face_count);
@@ -271,6 +272,7 @@ class Collapser {
   bool allowed(int32_t h, Vec3 place) {
     const int32_t u = start_[h], v = end(h), t = twin_[h];
     const int32_t a = start_[previous(h)], b = start_[previous(t)];
+    if (fixed_ && (fixed_[u] || fixed_[v])) return false;
     if (valence_[a] == 3 || valence_[b] == 3) return false;
     ++now_;
     each_leaving(u, [&](int32_t g) { return (mark_[end(g)] = now_) != 0; });
@@ -332,6 +334,7 @@ class Collapser {
   }
 
   int64_t face_count_;
+  const uint8_t* fixed_;                    // of vertices, or null
   std::vector<int32_t> start_, twin_;       // of half-edges; start -1: its face is gone
   std::vector<int32_t> leaving_, valence_;  // of vertices: some half-edge, number of neighbours
   std::vector<Vec3> point_;
@@ -349,8 +352,8 @@ class Collapser {
 }  // namespace
 
 SimplifiedMesh simplify(const double* vertices, int64_t vertex_count, const int64_t* faces,
-                        int64_t face_count, int64_t target) {
-  Collapser collapser(vertices, vertex_count, faces, face_count);
+                        int64_t face_count, int64_t target, const uint8_t* fixed) {
+  Collapser collapser(vertices, vertex_count, faces, face_count, fixed);
   collapser.run(target);
   return collapser.result();
 }

@@ -24,7 +24,9 @@ struct SimplifiedMesh {
 // more where every further collapse would be refused. The same input gives the same mesh. Vertices
 // that no face uses are left out. Throws std::invalid_argument unless every edge has two faces that
 // walk it in opposite directions and the faces around every vertex form one fan.
+//
+// With `fixed` (V), may be null, the vertices for which it is not 0 stay where they are.
 SimplifiedMesh simplify(const double* vertices, int64_t vertex_count, const int64_t* faces,
-                        int64_t face_count, int64_t target);
+                        int64_t face_count, int64_t target, const uint8_t* fixed = nullptr);
 
 }  // namespace onet

@@ -241,4 +241,37 @@ def simplify(
         NDArray[numpy.int64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
     ],
     target: int,
+    fixed: Annotated[
+        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ]
+    | None = None,
+) -> tuple: ...
+def crossings(
+    vertices: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    faces: Annotated[
+        NDArray[numpy.int64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    wanted: Annotated[
+        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ]
+    | None = None,
+    threads: int = 0,
+) -> NDArray[numpy.int64]: ...
+def first_hits(
+    vertices: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    faces: Annotated[
+        NDArray[numpy.int64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    origins: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    directions: Annotated[
+        NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+    ],
+    nearest: float = 0.0,
+    threads: int = 0,
 ) -> tuple: ...

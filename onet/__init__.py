@@ -45,6 +45,7 @@ Geometry for any field and any mesh, without a network:
     dual_contouring     give it sharp edges
     simplify            fewer faces, closed as before
     contains            which points lie inside a mesh
+    make_solid          the solid that a mesh in any condition stands for
 
 The kinds of `OnetError` are in `onet.errors`. Long calls take `progress`, see `onet.progress`.
 Importing `onet` is cheap: torch and the rest are imported when something needs them. The whole way
@@ -71,6 +72,7 @@ if _typing.TYPE_CHECKING:
     from onet.geometry.normalization import UnitFrame
     from onet.geometry.refinement import refine_roots
     from onet.geometry.simplification import simplify
+    from onet.geometry.solid.make import make_solid
     from onet.inference.fit import fit
     from onet.inference.latent import interpolate, sample_grid
     from onet.inference.loading import load
@@ -100,6 +102,7 @@ __all__ = [
     "interpolate",
     "load",
     "load_config",
+    "make_solid",
     "prepare",
     "reconstruct_scene",
     "refine_roots",
@@ -127,6 +130,7 @@ _HOME = {
     "interpolate": "onet.inference.latent",
     "load": "onet.inference.loading",
     "load_config": "onet.config",
+    "make_solid": "onet.geometry.solid.make",
     "prepare": "onet.data.prepare",
     "reconstruct_scene": "onet.inference.scene",
     "refine_roots": "onet.geometry.refinement",

@@ -48,8 +48,9 @@ def contents(store):
     }
 
 
-def test_items_are_labelled_in_a_unit_frame_that_leads_back(meshes, tmp_path):
-    report = prepare(meshes, tmp_path / "out", **SMALL)
+@pytest.mark.parametrize("labels", ["solid", "published", "winding", "auto"])
+def test_items_are_labelled_in_a_unit_frame_that_leads_back(labels, meshes, tmp_path):
+    report = prepare(meshes, tmp_path / "out", **SMALL, labels=labels)
     assert report.ok
     assert report.prepared == 5
     assert check_store(tmp_path / "out") == []
@@ -62,11 +63,12 @@ def test_items_are_labelled_in_a_unit_frame_that_leads_back(meshes, tmp_path):
     item = items["ball/far"]
     record = json.loads((item.path / RECORD).read_text())
     thickness = record["thickness"]
-    assert thickness["source"] == pytest.approx(1.5 / 32 * 100, rel=1e-3)
+    added = 1.5 / 32 * 100 if labels == "published" else 0
+    assert thickness["source"] == pytest.approx(added, rel=1e-3)
     assert np.allclose(item.frame().loc, (1e3, 0, -20), atol=0.5)
     assert item.frame().scale == pytest.approx(100 + 2 * thickness["source"], rel=0.01)
     assert thickness["unit"] * item.frame().scale == pytest.approx(thickness["source"])
-    # The surface is the ball, moved outward by the thickness.
+    # The surface is the ball, of published labels moved outward by the thickness.
     points, inside = item.load_points()
     assert np.abs(points).max() <= 0.55
     source = item.frame().to_source(points)
@@ -81,6 +83,37 @@ def test_items_are_labelled_in_a_unit_frame_that_leads_back(meshes, tmp_path):
     assert topology(mesh).solid
     assert mesh.extents.max() == pytest.approx(1, abs=1e-6)
     assert record["source"]["file"] == "ball/far.stl"
+
+
+def test_a_store_says_which_labels_it_holds_and_is_not_mixed(meshes, tmp_path):
+    from onet.data.truth import describe, labels_of_items
+
+    out, settings = tmp_path / "out", SMALL | {"categories": ["ball"]}
+    prepare(meshes, out, **settings, labels="published")
+    items = [item for s in ("train", "val", "test") for item in Store(out).items(s)]
+    for item in items:  # as versions wrote it that knew these labels only
+        assert "labels" not in json.loads((item.path / RECORD).read_text())["settings"]
+    assert labels_of_items(items) == {"published": 2}
+    assert "moved outward" in describe(labels_of_items(items))
+    assert prepare(meshes, out, **settings, labels="published").kept == 2
+    with pytest.raises(DataError, match=r"holds published labels.*--labels published"):
+        prepare(meshes, out, **SMALL)
+    assert prepare(meshes, out, **settings, overwrite=True).prepared == 2
+    assert labels_of_items(items) == {"solid": 2}
+    with pytest.raises(DataError, match=r"thickness.*--labels published"):
+        prepare(meshes, tmp_path / "other", **SMALL, thickness=0.05)
+    assert not (tmp_path / "other").exists()
+
+
+def test_items_without_a_record_are_those_of_the_published_data(meshes, tmp_path):
+    from onet.data.truth import describe, labels_of_items
+
+    prepare(meshes, tmp_path / "out", **SMALL)
+    items = Store(tmp_path / "out").items("train")
+    (items[0].path / RECORD).unlink()
+    found = labels_of_items(items)
+    assert found == {"solid": len(items) - 1, "published": 1}
+    assert "several kinds" in describe(found)
 
 
 def test_labels_belong_to_the_rounded_points(meshes, tmp_path):

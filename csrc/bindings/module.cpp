@@ -12,6 +12,8 @@ void bind_depth_map(nb::module_& m);
 void bind_winding(nb::module_& m);
 void bind_residual(nb::module_& m);
 void bind_simplify(nb::module_& m);
+void bind_crossings(nb::module_& m);
+void bind_rays(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -26,4 +28,6 @@ NB_MODULE(_C, m) {
   bind_winding(m);
   bind_residual(m);
   bind_simplify(m);
+  bind_crossings(m);
+  bind_rays(m);
 }

@@ -22,6 +22,7 @@ from onet.cli import (  # noqa: F401
     models,
     scan,
     scene,
+    solid,
     stability,
     threshold,
     training,

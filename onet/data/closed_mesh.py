@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from onet.geometry.sampling import sample_box, sample_surface
 
 if TYPE_CHECKING:
     import trimesh
+
+
+Kind = Literal["solid", "published", "winding", "auto"]
+"""Which solid a mesh stands for, see `close_mesh`."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,28 @@ def close_mesh(
     name: str,
     resolution: int = 256,
     thickness: float | None = None,
+    kind: Kind = "published",
 ) -> ClosedMesh:
     """Make a mesh watertight and normalise it again, so that the result has the longest edge 1.
+
+    `solid` is what `onet.make_solid` makes of it, `published` what `make_watertight` does, which
+    moves the surface outward; `winding` is the set where its winding number is above a half, and
+    `auto` that of meshes that are closed, else `solid`.
 
     Args:
         mesh: triangles in any condition.
         name: what to call it in an error message, its file for instance.
-        resolution, thickness: see `make_watertight`.
+        resolution: of the lattice.
+        thickness: of `published`, see `make_watertight`.
+        kind: which solid.
 
     Raises:
         DataError: nothing is left of it as a solid.
     """
     from onet.geometry.watertight import make_watertight
 
+    if kind != "published":
+        return _solid(mesh, name, resolution, kind)
     outer = UnitFrame.of_mesh(mesh, name)
     closed = make_watertight(outer.mesh_to_unit(mesh), resolution, thickness=thickness)
     if len(closed.faces) == 0:
@@ -68,6 +81,34 @@ def close_mesh(
         method,
         {"unit": added / inner.scale, "source": added * outer.scale},
     )
+
+
+def _solid(mesh: trimesh.Trimesh, name: str, resolution: int, kind: Kind) -> ClosedMesh:
+    """Return the solid whose surface is that of the mesh."""
+    from onet.geometry.closed import open_edges
+    from onet.geometry.solid.make import make_solid
+    from onet.geometry.solid.winding_solid import winding_solid
+
+    mesh = without_loose_vertices(mesh)
+    if kind == "auto":
+        UnitFrame.of_mesh(mesh, name)  # refuses what has no edges to ask for
+        kind = "solid" if open_edges(mesh) else "winding"
+    if kind == "solid":
+        closed = make_solid((mesh.vertices, mesh.faces), resolution, name=name)  # without colours
+    else:
+        closed = winding_solid(mesh, resolution, name=name)
+    told = closed.metadata["solid"]
+    frame = UnitFrame.of_mesh(closed, name)
+    method = {
+        "method": kind,
+        "surface": told["method"],
+        "resolution": resolution,
+        "cavities_filled": told["cavities"],
+        "holes_closed": len(told["holes"]),
+        "sheets": told["sheet_faces"],
+        "crossing": len(told["crossing"]),
+    }
+    return ClosedMesh(frame.mesh_to_unit(closed), frame, method, {"unit": 0.0, "source": 0.0})
 
 
 def trust_mesh(

@@ -127,7 +127,9 @@ def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
         return _prepare_item(plan.anew())  # since it was planned
     closed = None
     if plan.record is None or any(part.needs_closed_mesh for part in missing):
-        closed = close_mesh(mesh, str(path), settings.resolution, settings.thickness)
+        closed = close_mesh(
+            mesh, str(path), settings.resolution, settings.thickness, settings.labels
+        )
     shape = Shape(plan.mesh_file.name, mesh, closed, settings.padding)
     record = plan.record if plan.record is not None else _write_core(plan, shape)
     _write_parts(plan, shape, record)
@@ -199,7 +201,7 @@ def _check_both(occupancies: np.ndarray[Any, np.dtype[np.bool_]], path: Path) ->
     if occupancies.all() or not occupancies.any():
         raise DataError(
             f"{path}: of {len(occupancies)} points {int(occupancies.sum())} are inside, "
-            "nothing can be learned from it; increase thickness or the number of points"
+            "nothing can be learned from it; increase the resolution or the number of points"
         )
 
 

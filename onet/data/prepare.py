@@ -43,6 +43,7 @@ from onet.data.parts import wanted_parts
 from onet.data.settings import PrepareSettings
 from onet.data.splits import SPLITS, assign_splits, write_splits
 from onet.data.store_folder import FAILURES, read_metadata, write_metadata
+from onet.data.truth import MEANING, PUBLISHED, labels_below
 from onet.errors import DataError, StorageError
 from onet.files import replacing
 from onet.locks import hold, writer
@@ -118,7 +119,7 @@ def prepare(
         changes: fields of `PrepareSettings` that differ from `settings`.
 
     Raises:
-        DataError: no meshes, or settings that cannot be used.
+        DataError: no meshes, settings that cannot be used, or a store with other labels.
         FolderInUse: another process writes to the store.
         StorageError: the disk is full, or `out` cannot be written; finished items are kept.
     """
@@ -126,6 +127,7 @@ def prepare(
     settings = PrepareSettings(**changes) if settings is None else replace(settings, **changes)
     root, store = Path(meshes), Path(out)
     listed = None if settings.listing is None else read_listing(settings.listing, root)
+    _check_labels(store, settings)
     hold(store)
     selection = select_meshes(root, store, settings, listed)
     report = _begin(root, store, selection)
@@ -138,6 +140,27 @@ def prepare(
     report.splits = _write_lists(store, selection, settings, report.failures)
     report.seconds = time.monotonic() - start
     return report
+
+
+def _check_labels(store: Path, settings: PrepareSettings) -> None:
+    """Refuse to mix labels in a store, and a setting that belongs to others.
+
+    Raises:
+        DataError: says what to do.
+    """
+    if settings.thickness is not None and settings.labels != PUBLISHED:
+        raise DataError(
+            f"prepare: thickness = {settings.thickness:g} moves the surface of published labels "
+            f"outward, and labels is {settings.labels!r}; leave it out, or give "
+            "labels = 'published' (--labels published)"
+        )
+    held = labels_below(store)
+    if held is not None and held != settings.labels and not settings.overwrite:
+        raise DataError(
+            f"{store}: holds {held} labels ({MEANING.get(held, 'of a later version')}), and labels "
+            f"is {settings.labels!r}; go on with labels = {held!r} (--labels {held}), choose "
+            "another folder, or make all of it again with overwrite (--overwrite)"
+        )
 
 
 def memory_needed(resolution: int) -> float:

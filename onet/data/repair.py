@@ -11,6 +11,7 @@ from onet.data.parts import PARTS
 from onet.data.settings import PrepareSettings
 from onet.data.store import Item
 from onet.data.store_folder import RECORD
+from onet.data.truth import labels_of
 from onet.names import printable
 
 CHOICES = "with the --split, --listing, --category and --max-per-category that it had, if any"
@@ -50,7 +51,8 @@ def command(record: dict[str, Any], root: Path) -> str:
     MESHES stands for the folder of meshes, which the record does not tell.
     """
     names = ("points", "surface", "resolution", "thickness", "seed")
-    changes = {name: record["settings"].get(name) for name in names}
+    changes = {"labels": labels_of(record)}
+    changes |= {name: record["settings"].get(name) for name in names}
     for part in PARTS:
         changes |= part.settings_of(record)
     words = ["onet prepare MESHES", shlex.quote(str(root))]

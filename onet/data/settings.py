@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Views = Literal["ring", "random"]
+Labels = Literal["solid", "published", "winding", "auto"]
 SplitBy = Literal["item", "source"]
 
 FORMAT = 2
@@ -29,9 +30,9 @@ DEFAULT_GROUP_PATTERN = r"^(.+?)__"
 class PrepareSettings:
     """Which meshes `prepare` takes, and what it makes of each.
 
-    What an item holds depends on `resolution`, `thickness`, `points`, `surface`, `padding`,
-    `stored_faces`, `seed` and its name alone; each optional part has settings besides, see
-    `onet.data.parts`. None in the setting that a part is named by leaves it out.
+    What an item holds depends on `labels`, `resolution`, `thickness`, `points`, `surface`,
+    `padding`, `stored_faces`, `seed` and its name alone; each optional part has settings besides,
+    see `onet.data.parts`. None in the setting that a part is named by leaves it out.
 
     A mesh belongs to a group by what `group_pattern` finds in its model's name, its first group or
     else the whole match; without a match the mesh is a group of its own. The groups and splits that
@@ -41,11 +42,21 @@ class PrepareSettings:
         DataError: a value of the wrong type or out of bounds; the message names the setting.
     """
 
+    labels: Annotated[
+        Labels,
+        doc(
+            "What is true: the solid itself; that of the published preprocessing, moved outward; "
+            "by winding number; or auto, by winding number where a mesh is closed."
+        ),
+    ] = "solid"
     resolution: Annotated[int, Ge(8), doc("Grid that makes meshes watertight.")] = 256
     thickness: Annotated[
         float | None,
         Gt(0),
-        doc("Outward offset in units of the longest edge; default 1.5 / resolution."),
+        doc(
+            "Of published labels: outward offset in units of the longest edge; default 1.5 / "
+            "resolution."
+        ),
     ] = None
     points: Annotated[int, Ge(1), doc("Query points a shape.")] = 100_000
     surface: Annotated[int, Ge(1), doc("Surface points a shape.")] = 100_000
@@ -98,7 +109,9 @@ class PrepareSettings:
 
     def of_item(self) -> dict[str, Any]:
         """Return what decides points and mesh of an item, as `item.json` has it."""
-        return {
+        # Records of the time when there were published labels only do not name them.
+        labels = {} if self.labels == "published" else {"labels": self.labels}
+        return labels | {
             "points": self.points,
             "surface": self.surface,
             "padding": self.padding,

@@ -24,6 +24,7 @@ import trimesh
 
 from onet.data.store import Item, Store
 from onet.data.store_folder import POINTCLOUD, POINTS
+from onet.data.truth import PUBLISHED, describe, labels_of_items
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
@@ -58,7 +59,7 @@ SAMPLED = tuple(key for key in SCORES if key != "iou")  # what depends on sample
 COUNTS = ("watertight", "manifold", "oriented", "outward")
 
 KEYS = (
-    *("samples", "seed", "data", "split", "version"),
+    *("samples", "seed", "data", "split", "version", "labels"),
     *("noise_floor", "failed", "failed_counts_as", "failed_rule"),
 )
 """Of evaluation.json."""
@@ -102,9 +103,10 @@ class EvaluationReport:
         """What the table shows, in which units, measured how."""
         return (
             f"{self.folder}: split {self.protocol['split']}, {self.protocol['samples']:,} surface "
-            f"samples, seed {self.protocol['seed']}. IoU on the stored points; "
-            "Chamfer-L1, accuracy and completeness unsquared, in units of the longest edge (not "
-            "times 10); normal consistency |cos|; F-score within 1 % of the longest edge. "
+            f"samples, seed {self.protocol['seed']}. Truth: {self.truth}. "
+            "IoU on the stored points; Chamfer-L1, accuracy and completeness unsquared, in units "
+            "of the longest edge (not times 10); normal consistency |cos|; F-score within 1 % of "
+            "the longest edge. "
             + self.failed_rule
             + (
                 " Noise floor: the same meshes sampled twice; smaller differences mean nothing."
@@ -112,6 +114,11 @@ class EvaluationReport:
                 else ""
             )
         )
+
+    @property
+    def truth(self) -> str:
+        """Which solids the truth is of, in words."""
+        return describe(self.protocol.get("labels") or {PUBLISHED: 1})
 
     @property
     def failed_rule(self) -> str:
@@ -182,6 +189,7 @@ def evaluate_generation(
         _evaluate_one, samples=samples, seed=seed, noise_floor=noise_floor, stored=stored
     )
     rows, floors = _measure(root, settings, store, measure, workers)
+    labels = labels_of_items(store.items(settings["split"], settings["categories"]))
     table, failures = _tabulate(rows), _failures(rows)
     lowest = [_means(of_category, SAMPLED) for of_category in floors.values()]
     floor_mean = _means(lowest, SAMPLED) if lowest else None
@@ -189,6 +197,7 @@ def evaluate_generation(
     protocol = provenance.as_dict(
         KEYS,
         samples=samples,
+        labels=labels,
         noise_floor=floor_mean,
         failed=table[-1]["failed"],
         failed_counts_as={key: PENALTIES[key] for key in SCORES},

@@ -91,6 +91,13 @@ class MeshLattice:
         start[rows, axis] = np.floor(along).astype(np.int64)
         return start, axis, along - start[rows, axis]
 
+    def middles(self, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The middles (V, 3) of the lattice edges that vertices lie on; errors as of `edges`."""
+        start, axis, _ = self.edges(vertices)
+        middle = start.astype(np.float64)
+        middle[np.arange(len(middle)), axis] += 0.5
+        return np.asarray(self.origin + self.cell * middle)
+
     def beyond(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Sides of the box that points (N, 3) lie beyond: -1, 0 or 1 for each axis, (N, 3).
 

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onet.geometry.normalization import without_loose_vertices
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
+def simplify(
+    mesh: trimesh.Trimesh, faces: int, fixed: NDArray[np.bool_] | None = None
+) -> trimesh.Trimesh:
     """Return the mesh with at most `faces` faces, closed, manifold and oriented as before.
 
     Components and handles stay too, and with them the four faces that the smallest component needs.
@@ -32,6 +35,7 @@ def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
     Args:
         mesh: closed, manifold and consistently oriented, as `extract_mesh` returns it; any frame.
         faces: budget, at least 4. A mesh that has no more is returned as a copy.
+        fixed: (V,) vertices that stay where they are; None fixes none.
 
     Returns:
         New mesh in the same frame, without normals or colours. Its metadata are those of `mesh` and
@@ -49,12 +53,17 @@ def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
         raise ValueError(f"faces is {faces}; a closed mesh has at least 4")
     if not np.isfinite(mesh.vertices).all():
         raise ValueError("mesh has vertices that are NaN or infinite; remove them first")
+    if fixed is not None and np.shape(fixed) != (len(mesh.vertices),):
+        raise ValueError(f"fixed has shape {np.shape(fixed)}; give one value a vertex")
+    if fixed is not None:
+        fixed = np.asarray(fixed)[_used(mesh)]
     mesh = without_loose_vertices(mesh)  # they would be part of the size that it is scaled by
     vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float64)
     triangles = np.ascontiguousarray(mesh.faces, dtype=np.int64)
+    kept = None if fixed is None else np.ascontiguousarray(fixed, dtype=np.uint8)
     if len(triangles) > faces:
         try:
-            vertices, triangles = _C.simplify(vertices, triangles, faces)
+            vertices, triangles = _C.simplify(vertices, triangles, faces, kept)
         except ValueError as error:
             raise ValueError(f"mesh cannot be simplified: {error}; close it first") from None
     if len(triangles) > faces:
@@ -70,3 +79,9 @@ def simplify(mesh: trimesh.Trimesh, faces: int) -> trimesh.Trimesh:
         "after": len(triangles),
     }
     return result
+
+
+def _used(mesh: trimesh.Trimesh) -> NDArray[np.bool_]:
+    used = np.zeros(len(mesh.vertices), dtype=bool)
+    used[np.asarray(mesh.faces).reshape(-1)] = True
+    return used

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from onet.data.truth import PUBLISHED, describe
 from onet.errors import DataError
 from onet.files import replacing
 from onet.inference import generation_folder as folder
@@ -157,6 +158,7 @@ def _scores(root: Path) -> str:
         "<h2>Scores</h2>"
         f"<p>Published protocol: {protocol['samples']:,} samples of each predicted surface (seed "
         f"{protocol['seed']}) against the stored surface points, IoU on the stored query points. "
+        f"Truth: {escape(describe(protocol.get('labels') or {PUBLISHED: 1}))}. "
         "Distances are unsquared and in units of the longest edge; tables of the literature show "
         "ten times the number. The row “mean” is the unweighted mean over categories. "
         f"{escape(protocol.get('failed_rule') or _OLD_RULE)}</p>"

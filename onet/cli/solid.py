@@ -1,0 +1,124 @@
+"""Commands that make solids of meshes, and say what meshes are like as solids."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onet.cli.app import Scheduler, Workers, app
+from onet.cli.surface import MeshFormat
+from onet.names import printable
+
+
+class Cavities(StrEnum):
+    """See `onet.make_solid`."""
+
+    fill = "fill"
+    keep = "keep"
+
+
+@app.command()
+def solid(
+    files: Annotated[list[Path], typer.Argument(help="Meshes, or folders of meshes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the solids.")],
+    resolution: Annotated[
+        int, typer.Option(min=8, help="Cells along the longest edge, where a lattice is needed.")
+    ] = 256,
+    wall: Annotated[
+        str,
+        typer.Option(help="Thickness of sheets: part of the longest edge, or a length as 2mm."),
+    ] = "0.004",
+    holes: Annotated[
+        str | None,
+        typer.Option(
+            help="Widest holes that are closed, likewise; default 0.3, and ends cut off flat."
+        ),
+    ] = None,
+    cavities: Annotated[
+        Cavities, typer.Option(help="Enclosed ones are filled, or kept as the winding number says.")
+    ] = Cavities.fill,
+    faces: Annotated[int | None, typer.Option(min=4, help="Budget of faces.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Of the files, where they do not say: um, mm, cm, m, in, ft.")
+    ] = None,
+    format: Annotated[MeshFormat, typer.Option(help="Of the solids.")] = MeshFormat.ply,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Make the solid that each mesh stands for: closed, manifold, without crossing faces.
+
+    Any mesh will do. The surface stays where it was; sheets become walls, holes are closed. Solids
+    that are finished are kept when the command is repeated. Exits with 1 when a mesh failed; the
+    others are there.
+    """
+    from onet.pipeline.solid import SolidSettings, make_solids
+    from onet.report.tables import print_table
+
+    settings = SolidSettings(
+        resolution=resolution,
+        wall=wall,
+        holes=holes,
+        cavities=cavities.value,
+        faces=faces,
+        units=units,
+        format=format.value,
+    )
+    report = make_solids(files, out, settings, workers=workers, scheduler=scheduler)
+    rows = [{"solid": name, **record["row"]} for name, record in sorted(report.solids.items())]
+    if rows:
+        print_table(rows, f"{report.out}: solids; lengths in units of the files")
+    for name, record in sorted(report.solids.items()):
+        for doubt in record["report"]["doubtful"]:
+            typer.echo(f"doubtful: {printable(name)}: {doubt}")
+    typer.echo(
+        f"{report.made} made, {report.kept} kept from before, {len(report.failures)} failed, "
+        f"{report.seconds:.0f} s"
+    )
+    for file, reason in sorted(report.failures.items()):
+        typer.echo(f"failed: {file}: {printable(reason)}", err=True)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    meshes: Annotated[list[Path], typer.Argument(help="Mesh files.")],
+    json: Annotated[bool, typer.Option("--json", help="All of it as JSON, one list.")] = False,
+) -> None:
+    """Say what meshes are like as solids: closed, manifold, crossing faces, thinnest wall, volume.
+
+    Nothing is changed. Exits with 1 where one is no solid, or cannot be read.
+    """
+    from json import dumps
+
+    from onet.errors import DataError
+    from onet.geometry.mesh_io import load_mesh
+    from onet.geometry.solid.check import check_mesh
+    from onet.report.tables import print_table
+
+    found, failures = [], []
+    for path in meshes:
+        try:
+            found.append((path, check_mesh(load_mesh(path), str(path))))
+        except DataError as error:
+            failures.append(str(error))
+    if json:
+        typer.echo(dumps([{"file": str(path), **told.as_dict()} for path, told in found], indent=1))
+    elif found:
+        rows = [{"file": printable(str(path)), **told.row()} for path, told in found]
+        print_table(rows, "meshes as solids; lengths in units of the files")
+        for path, told in found:
+            for what, places in (
+                ("faces cross", told.crossing_places),
+                ("an open edge", told.open_places),
+            ):
+                for place in places:
+                    at = ", ".join(f"{value:.6g}" for value in place)
+                    typer.echo(f"{printable(str(path))}: {what} at ({at})")
+    for failure in failures:
+        typer.echo(f"failed: {printable(failure)}", err=True)
+    if failures or not all(told.ok for _, told in found):
+        raise typer.Exit(1)
