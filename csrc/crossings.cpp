@@ -77,7 +77,7 @@ bool meets_in_plane(Vec3 a, Vec3 b, const Triangle& t) {
 }
 
 bool segment_meets(Vec3 a, Vec3 b, const Triangle& t) {
-  const Vec3 *c = t.corner;
+  const Vec3* c = t.corner;
   const int above = side_of_plane(c[0], c[1], c[2], a), below = side_of_plane(c[0], c[1], c[2], b);
   if (above * below > 0) return false;
   if (above == 0 && below == 0) return meets_in_plane(a, b, t);
@@ -92,8 +92,7 @@ bool segment_meets(Vec3 a, Vec3 b, const Triangle& t) {
 
 bool apart(const Triangle& s, const Triangle& t) {  // s strictly on one side of t's plane
   const int first = side_of_plane(t.corner[0], t.corner[1], t.corner[2], s.corner[0]);
-  return first != 0 &&
-         first == side_of_plane(t.corner[0], t.corner[1], t.corner[2], s.corner[1]) &&
+  return first != 0 && first == side_of_plane(t.corner[0], t.corner[1], t.corner[2], s.corner[1]) &&
          first == side_of_plane(t.corner[0], t.corner[1], t.corner[2], s.corner[2]);
 }
 

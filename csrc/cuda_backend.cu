@@ -46,7 +46,8 @@ CudaBackend::Memory::Memory(int device, cudaStream_t stream) : device(device), s
 }
 
 CudaBackend::Memory::~Memory() {
-  cudaStreamSynchronize(stream);  // a pool that is destroyed before what is queued was freed crashes
+  cudaStreamSynchronize(
+      stream);  // a pool that is destroyed before what is queued was freed crashes
   cudaMemPoolDestroy(pool);
 }
 
