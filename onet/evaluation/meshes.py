@@ -32,7 +32,7 @@ from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
 from onet.locks import hold, writer
 from onet.metrics import penalties
-from onet.metrics.penalties import PENALTIES, RULE, f_score_key
+from onet.metrics.penalties import PENALTIES, RULE
 from onet.metrics.scores import check_mesh, evaluate
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
@@ -49,7 +49,7 @@ A_FAILED_ITEM = "a failed item"  # what it counts as
 SCORES = {key: score.unit for key, score in penalties.SCORES.items()}
 """Measured quantities and their units, which the columns of the CSV files name."""
 
-SHOWN = ("iou", "chamfer_l1", "accuracy", "completeness", "normal_consistency", f_score_key(0.01))
+SHOWN = tuple(key for key, score in penalties.SCORES.items() if score.shown)
 """Scores in the table on the screen."""
 
 NOISE_FLOOR = "noise floor"

@@ -30,19 +30,21 @@ class Score:
     Attributes:
         unit: as the columns of tables name it.
         penalty: what a mesh without surface counts as.
+        shown: whether it is in the table on the screen, where not all fit.
     """
 
     unit: str
     penalty: float
+    shown: bool = False
 
 
 SCORES = {
-    "iou": Score("fraction", IOU_PENALTY),
-    "chamfer_l1": Score("longest edge", DIAGONAL),
-    "accuracy": Score("longest edge", DIAGONAL),
-    "completeness": Score("longest edge", DIAGONAL),
-    "normal_consistency": Score("|cos|", 0.0),
-    **{f_score_key(threshold): Score("fraction", 0.0) for threshold in F_SCORE_THRESHOLDS},
+    "iou": Score("fraction", IOU_PENALTY, shown=True),
+    "chamfer_l1": Score("longest edge", DIAGONAL, shown=True),
+    "accuracy": Score("longest edge", DIAGONAL, shown=True),
+    "completeness": Score("longest edge", DIAGONAL, shown=True),
+    "normal_consistency": Score("|cos|", 0.0, shown=True),
+    **{f_score_key(t): Score("fraction", 0.0, shown=t == 0.01) for t in F_SCORE_THRESHOLDS},
     "normal_consistency_signed": Score("cos", -1.0),
     "chamfer_l2": Score("longest edge squared", 3.0),
     "accuracy2": Score("longest edge squared", 3.0),

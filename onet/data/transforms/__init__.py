@@ -2,13 +2,15 @@
 
 A transform is a module in this folder: a class `__init__(self, **options)` that inherits from
 `Transform` (or `Turn`, if it turns the whole object), with
-`__call__(points, normals, rng) -> (points, normals)`, decorated with `@TRANSFORMS.register(name)`
-and imported below. `Transforms` applies several, one after the other.
+`__call__(points, normals, rng) -> (points, normals)`, decorated with `@TRANSFORMS.register(name)`;
+all modules of the folder are imported. `Transforms` applies several, one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,9 @@ __all__ = [
     "Transforms",
     "Turn",
 ]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 
 class Transforms:
