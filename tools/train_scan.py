@@ -144,7 +144,7 @@ def main() -> None:
     trainer = ScanTrainer(network, settings, next_batch, validation)
 
     def report(row: dict[str, float]) -> None:
-        write_network(trainer, args.network, args.out / "scan.safetensors")
+        write_network(trainer, args.out / "scan.safetensors")
         print(
             f"{row['seconds']:7.0f} s  step {row['steps']:6d}  loss {row['loss']:.4f}  "
             f"IoU {row['iou']:.4f}",
@@ -193,12 +193,12 @@ def _unit(triangles: torch.Tensor) -> torch.Tensor:
     return (triangles - (low + high) / 2) / (high - low).max()
 
 
-def write_network(trainer: ScanTrainer, options: dict[str, object], path: Path) -> None:
+def write_network(trainer: ScanTrainer, path: Path) -> None:
     """Write the averaged network in half precision, with its options in the header."""
     from safetensors.torch import save_file
 
     state = {k: v.to(torch.float16).cpu().contiguous() for k, v in trainer.averaged.items()}
-    metadata = {"options": json.dumps(options), "steps": str(trainer.steps)}
+    metadata = {"options": json.dumps(trainer.network.options), "steps": str(trainer.steps)}
     temporary = path.with_suffix(".part")
     save_file(state, temporary, metadata)
     temporary.replace(path)

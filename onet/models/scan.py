@@ -40,6 +40,9 @@ class ScanNetwork(nn.Module):
         features: features that query points see.
         hidden: width of the decoder.
         blocks: residual blocks of the decoder.
+
+    Attributes:
+        options: these arguments, all of them: what a file of weights says of its network.
     """
 
     z_dim = 0
@@ -52,6 +55,9 @@ class ScanNetwork(nn.Module):
         blocks: int = 2,
     ) -> None:
         super().__init__()
+        self.options = {
+            "widths": list(widths), "features": features, "hidden": hidden, "blocks": blocks
+        }  # fmt: skip
         self.depth = len(widths)
         self.pad = pad_of(self.depth)
         self.points = PointCells(POINT_FEATURES, widths[0])
