@@ -124,7 +124,7 @@ def test_training_lowers_the_loss_and_goes_on_from_its_state(tmp_path):
 def test_a_run_ends_with_its_minutes_and_logs(tmp_path):
     reported = []
     trainer(0.001).run(tmp_path / "state.pt", tmp_path / "log.csv", reported.append)
-    assert len(reported) == 1 and reported[0]["steps"] == 1
+    assert len(reported) == 1 and reported[0]["steps"] >= 1
     assert (tmp_path / "log.csv").read_text().startswith("seconds,steps,loss,iou\n")
     assert (tmp_path / "state.pt").exists()
 
