@@ -31,13 +31,14 @@ class PointCells(nn.Module):
         cells: Tensor,  # (N,) int64, the cell that each point is in
         count: int,
     ) -> Tensor:  # (count, features)
+        occupied, cells = torch.unique(cells, return_inverse=True)
         x = self.first(F.silu(self.embed(points)))
-        mean, largest, number = pooled(x, cells, count)
+        mean, largest, number = pooled(x, cells, len(occupied))
         around = torch.cat([mean, largest], dim=1).index_select(0, cells)
         x = self.second(F.silu(self.mix(torch.cat([x, around.to(x.dtype)], dim=1))))
-        mean, largest, number = pooled(x, cells, count)
+        mean, largest, number = pooled(x, cells, len(occupied))
         merged: Tensor = self.merge(torch.cat([mean, largest, number.log1p()], dim=1).to(x.dtype))
-        return merged * (number > 0).to(merged.dtype)
+        return merged.new_zeros((count, merged.shape[1])).index_copy(0, occupied, merged)
 
 
 def pooled(

@@ -18,6 +18,9 @@ from torch import Tensor
 AXIS_BITS = 17
 """Of a cell's coordinate within its key: cells are numbered from 0 to 2^17 - 1 along each axis."""
 
+CELLS_AT_ONCE = 1 << 16
+"""Whose neighbours are looked up at once on a processor: bounds the memory."""
+
 MOST_SCANS = 1 << (63 - 3 * AXIS_BITS)
 LARGEST = 1 << AXIS_BITS
 
@@ -30,7 +33,7 @@ class Level:
 
     Attributes:
         keys: (M,) int64, of the cells.
-        neighbours: (M, 27) int64, rows of the 3 x 3 x 3 cells round each, itself in the middle; M
+        neighbours: (M, 27) int32, rows of the 3 x 3 x 3 cells round each, itself in the middle; M
             where there is none.
         parents: (M,) int64, rows of the next level; empty for the last level.
     """
@@ -141,8 +144,14 @@ def _dilated(keys: Tensor) -> Tensor:
 
 
 def _neighbours(keys: Tensor) -> Tensor:
-    rows = [keys + _X * dx + _Y * dy - _Z for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-    return _rows_along_z(keys, torch.stack(rows, dim=1), 3).flatten(1)
+    steps = [_X * dx + _Y * dy - _Z for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+    offsets = torch.tensor(steps, device=keys.device)
+    size = len(keys) if keys.is_cuda else CELLS_AT_ONCE
+    parts = [
+        _rows_along_z(keys, part[:, None] + offsets, 3).flatten(1).int()
+        for part in keys.split(size)
+    ]
+    return torch.cat(parts)
 
 
 def _rows_along_z(
