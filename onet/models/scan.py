@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onet.models._registry import MODELS
 from onet.nn.point_cells import PointCells
 from onet.nn.sparse_grid import SparsePyramid, build_pyramid, corners, pad_of
 from onet.nn.sparse_unet import SparseUNet
@@ -31,7 +30,6 @@ class ScanCode:
     features: list[Tensor]  # (Ml + 1, C) float32 for each level; the last row is of absent cells, 0
 
 
-@MODELS.register("scan")
 class ScanNetwork(nn.Module):
     """Points, with normals and directions to the sensor where known -> occupancy of space.
 
