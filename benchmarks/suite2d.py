@@ -201,18 +201,18 @@ def _learn(settings: Row, pictures: Path) -> Row:
             measuring += time.process_time() - before
     seconds = time.process_time() - started - measuring
 
-    def discriminator(x: Any) -> Any:
+    def logits_of(x: Any) -> Any:
         return discriminator(x).squeeze(1)
 
     def by_seed(values: Any) -> Any:  # lists (distributions, seeds)
         return np.asarray(values, dtype=float).reshape(len(names), seeds).tolist()
 
     real = draws(points, 2)
-    gradients, logits = input_gradients(discriminator, torch.from_numpy(real).float().flatten(0, 1))
+    gradients, logits = input_gradients(logits_of, torch.from_numpy(real).float().flatten(0, 1))
     squares = gradients.detach().square().sum(1).unflatten(0, (count, points))
     axis = torch.linspace(-REACH, REACH, CELLS)
     grid = torch.cartesian_prod(axis, axis)
-    field, _ = input_gradients(discriminator, grid.repeat(count, 1))
+    field, _ = input_gradients(logits_of, grid.repeat(count, 1))
     slopes = field.detach().norm(dim=1).reshape(count, CELLS, CELLS)[::seeds]
     with replacing(pictures) as temporary:
         np.savez_compressed(
