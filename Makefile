@@ -10,7 +10,7 @@ setup:  ## a virtual environment with the package as it stands here, tests, lint
 	$(PYTHON) -m pip install -c constraints.txt -e ".[test,lint]"
 	$(PYTHON) -m pre_commit install
 
-test:  ## the tests for every day, under three minutes of processor time
+test:  ## the tests for every day, under five minutes of processor time
 	$(PYTHON) -m pytest
 
 test-all:  ## all tests, as CI runs them
