@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -154,3 +158,34 @@ def test_cells_follow_the_spacing_of_the_points():
     outlier = torch.cat([sphere, torch.tensor([[1e4, 0, 0]])])
     assert cell_size(outlier) == pytest.approx(many, rel=0.02)
     assert float(robust_extent(outlier)) == pytest.approx(2, rel=0.05)
+
+
+FUSED = """
+import torch
+from onet.nn import triton_gather as fused
+
+generator = torch.Generator().manual_seed(0)
+for rows, c, d in ((300, 16, 32), (64, 64, 16)):
+    x, gradient = (torch.randn(rows, n, generator=generator) for n in (c, d))
+    weight = torch.randn(27, c, d, generator=generator)
+    neighbours = torch.randint(rows + 1, (rows, 27), generator=generator).int()
+    gathered = torch.cat([x, x.new_zeros(1, c)])[neighbours.long()].view(rows, -1)
+    product = fused.gather_product(x, weight, neighbours)
+    torch.testing.assert_close(product, gathered @ weight.flatten(0, 1), atol=1e-3, rtol=1e-4)
+    found = fused.weight_gradient(x, gradient, neighbours)
+    torch.testing.assert_close(found.flatten(0, 1), gathered.T @ gradient, atol=1e-3, rtol=1e-4)
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_the_kernel_for_gpus_computes_what_gather_and_product_do():
+    """By Triton's interpreter, which is chosen when Triton is imported."""
+    pytest.importorskip("triton")
+    done = subprocess.run(
+        [sys.executable, "-c", FUSED],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "equal\n", done.stderr[-3000:]

@@ -9,7 +9,6 @@ Several scans make one pyramid: a cell's key holds the number of its scan, and s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -169,13 +168,3 @@ def _rows_along_z(
         found.append(torch.where(there, row, count))
         row = row + there
     return torch.stack(found, dim=-1)
-
-
-def each_coarser(
-    pyramid: SparsePyramid,
-    places: Tensor,  # (Q, 3) float32 in cells of level 0
-    scans: Tensor,  # (Q,) int64
-) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Yield level, rows (Q, 8) and weights (Q, 8) as `corners` has them, the finest level first."""
-    for number, level in enumerate(pyramid.levels):
-        yield (number, *corners(level, places * 0.5**number, scans))

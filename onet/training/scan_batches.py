@@ -159,11 +159,9 @@ def make_batch(
             chosen = slice(first, first + changes.queries)
         turn = (turn / cell).to(item.points.device)
         here = item.points @ turn.T
-        phase = torch.tensor([math.floor(64 * d) + d for d in draw[2:5]]) if changes else 0.5
-        if isinstance(phase, Tensor):
-            phase = phase.to(here.device)
+        phase = [math.floor(64 * d) + d for d in draw[2:5]] if changes else [0.5] * 3
         # 1 more: rounding must bring none below `pad`
-        shift = pad + 1 + phase - here.min(0).values
+        shift = pad + 1 + torch.tensor(phase).to(here) - here.min(0).values
         points.append(here + shift)
         queries.append(item.queries[chosen] @ turn.T + shift)
         occupancies.append(item.occupancies[chosen])
