@@ -10,6 +10,10 @@ a given one is the surface. From a folder of meshes to a network, and from a sca
     mesh = model.reconstruct("scan.ply")  # trimesh.Trimesh, closed, in the frame of the scan
     scores = onet.evaluate(mesh, "truth.ply")
 
+A scan of anything becomes a mesh without training, by a network that comes with the package:
+
+    mesh = onet.load("scan").reconstruct("scan.ply")
+
 The whole way, with the words of the command line:
 
     load_config         a configuration by name or file, with changes
