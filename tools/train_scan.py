@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
 
 from onet.data.scan_shapes import PackedShapes
 from onet.data.scan_simulation import ScanSettings, sample_queries, simulate_scan
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--network", type=json.loads, default={}, help="options, as JSON")
+    parser.add_argument("--weights", type=Path, help="start from those of an earlier training")
     parser.add_argument("--validate", type=float, default=60)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -129,6 +131,8 @@ def main() -> None:
     begun = time.monotonic()
     simulator = Simulator(PackedShapes(args.shapes), device, args.seed)
     network = ScanNetwork(**args.network).to(device)
+    if args.weights is not None:
+        network.load_state_dict(load_file(args.weights, str(device)))
     validation = simulator.validation(args.held_out)
     print(
         f"{len(simulator.train)} shapes to train on, {len(validation)} scans of held-out ones, "
@@ -195,8 +199,6 @@ def _unit(triangles: torch.Tensor) -> torch.Tensor:
 
 def write_network(trainer: ScanTrainer, path: Path) -> None:
     """Write the averaged network in half precision, with its options in the header."""
-    from safetensors.torch import save_file
-
     state = {k: v.to(torch.float16).cpu().contiguous() for k, v in trainer.averaged.items()}
     metadata = {"options": json.dumps(trainer.network.options), "steps": str(trainer.steps)}
     temporary = path.with_suffix(".part")
