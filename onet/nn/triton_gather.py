@@ -6,7 +6,6 @@ fifths of a training step on an H100; here the rows never leave the chip.
 
 from __future__ import annotations
 
-from typing import Any
 
 import torch
 import triton
@@ -56,10 +55,10 @@ def weight_gradient(
 
 
 @triton.jit
-def _forward(
-    x: Any, weight: Any, neighbours: Any, out: Any, count: Any,
+def _forward(  # type: ignore[no-untyped-def]
+    x, weight, neighbours, out, count,
     C: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
-) -> Any:  # fmt: skip
+):  # fmt: skip
     row = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     c = tl.arange(0, C)
     d = tl.arange(0, D)
@@ -80,10 +79,10 @@ def _forward(
 
 
 @triton.jit
-def _of_weight(
-    x: Any, gradient: Any, neighbours: Any, parts: Any, count: Any, blocks: Any,
+def _of_weight(  # type: ignore[no-untyped-def]
+    x, gradient, neighbours, parts, count, blocks,
     C: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
-) -> Any:  # fmt: skip
+):  # fmt: skip
     k = tl.program_id(0)
     split = tl.program_id(1)
     c = tl.arange(0, C)
