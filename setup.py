@@ -26,7 +26,7 @@ from setuptools.modified import newer_group
 NANOBIND = Path(nanobind.__file__).parent
 OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "nearest"]
 OPERATIONS += ["closest_point", "sampling", "simplify", "depth_map", "residual"]
-OPERATIONS += ["crossings", "rays"]
+OPERATIONS += ["crossings", "rays", "sparse_cells"]
 CUDA_OPERATIONS = ["octree", "marching_cubes", "inside", "nearest"]
 # What the CUDA module needs of the host code.
 CUDA_HOST_SOURCES = [f"csrc/{name}.cpp" for name in ["cube_table", "nearest", "hilbert"]]

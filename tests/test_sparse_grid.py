@@ -15,8 +15,17 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, map_coordinates
 
 from onet.models.scan import ScanCode, ScanNetwork, blended
+from onet.nn import sparse_unet
 from onet.nn.cell_size import cell_size, robust_extent
-from onet.nn.sparse_grid import LARGEST, build_pyramid, corners, pack, pad_of
+from onet.nn.sparse_grid import (
+    LARGEST,
+    build_pyramid,
+    corners,
+    neighbours_of,
+    pack,
+    pad_of,
+    searched_neighbours,
+)
 from onet.nn.sparse_unet import SparseConv, SparseUNet
 
 DEPTH = 3
@@ -94,6 +103,59 @@ def test_corners_interpolate_between_centres():
     dense = dense_of(level.keys, values)[0].numpy()
     wanted = map_coordinates(dense, places.numpy().T - 0.5, order=1)
     np.testing.assert_allclose((padded[rows] * weights).sum(1).numpy(), wanted, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 3))
+def test_lookups_of_the_processor_are_those_of_the_search(seed, count, threads):
+    """Queries anywhere, of several scans, also beyond all cells."""
+    rng = np.random.default_rng(seed)
+    scans = torch.from_numpy(rng.integers(0, 3, count))
+    pyramid = build_pyramid(cloud(seed, count), scans, DEPTH)
+    for level in pyramid.levels:
+        torch.testing.assert_close(neighbours_of(level.keys), searched_neighbours(level.keys))
+    features = [torch.randn(len(level) + 1, 5) for level in pyramid.levels]
+    for of_level in features:
+        of_level[-1] = 0  # of the absent
+    code = ScanCode(pyramid, features)
+    queries = torch.from_numpy(rng.uniform(-20, 60, (300, 3)).astype(np.float32))
+    queries[:100] = cloud(seed + 1, 100)
+    of_query = torch.from_numpy(rng.integers(0, 3, 300))
+    searched = blended(queries, of_query, code)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            torch.testing.assert_close(blended(queries, of_query, code), searched)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("place", [np.nan, np.inf, 1e30, -1e30])
+def test_places_beyond_all_cells_have_no_features(place):
+    pyramid = build_pyramid(cloud(0), torch.zeros(40, dtype=torch.long), DEPTH)
+    code = ScanCode(pyramid, [torch.ones(len(level) + 1, 2) for level in pyramid.levels])
+    queries = torch.full((1, 3), place)
+    with torch.no_grad():
+        assert (blended(queries, torch.zeros(1, dtype=torch.long), code) == 0).all()
+
+
+def test_half_precision_changes_little_and_determinism_takes_none_of_it(monkeypatch):
+    monkeypatch.setattr(sparse_unet, "_has_bfloat16", lambda: True)
+    level = build_pyramid(cloud(3), torch.zeros(40, dtype=torch.long), DEPTH).levels[0]
+    conv = SparseConv(8, 8)
+    x = torch.randn(len(level), 8)
+    learned = conv(x, level).detach()
+    with torch.no_grad():
+        half = conv(x, level)
+        torch.use_deterministic_algorithms(True)
+        try:
+            full = conv(x, level)
+        finally:
+            torch.use_deterministic_algorithms(False)
+    assert half.dtype == torch.float32
+    assert 0 < (half - learned).abs().max() < 0.02 * learned.abs().max()
+    torch.testing.assert_close(full, learned)
 
 
 def test_features_are_continuous_where_a_level_ends():

@@ -14,6 +14,7 @@ void bind_residual(nb::module_& m);
 void bind_simplify(nb::module_& m);
 void bind_crossings(nb::module_& m);
 void bind_rays(nb::module_& m);
+void bind_sparse_cells(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -30,4 +31,5 @@ NB_MODULE(_C, m) {
   bind_simplify(m);
   bind_crossings(m);
   bind_rays(m);
+  bind_sparse_cells(m);
 }

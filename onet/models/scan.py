@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.nn.point_cells import PointCells
-from onet.nn.sparse_grid import SparsePyramid, build_pyramid, corners, pad_of
+from onet.nn.sparse_grid import SparseCells, SparsePyramid, build_pyramid, corners, pad_of
 from onet.nn.sparse_unet import SparseUNet
 
 POINT_FEATURES = 9
@@ -28,6 +29,11 @@ class ScanCode:
 
     pyramid: SparsePyramid
     features: list[Tensor]  # (Ml + 1, C) float32 for each level; the last row is of absent cells, 0
+
+    @cached_property
+    def cells(self) -> SparseCells:
+        """The same for lookups on the processor, without gradients."""
+        return SparseCells(self.pyramid.levels, self.features)
 
 
 class ScanNetwork(nn.Module):
@@ -102,6 +108,8 @@ def blended(
     The weight that a level's absent cells would have is what the coarser levels share, so features
     are continuous; where all eight cells are there nothing coarser is looked up.
     """
+    if not (torch.is_grad_enabled() or queries.is_cuda):
+        return code.cells.blend(queries, scans)
     width = code.features[0].shape[1]
     out = torch.zeros((len(queries), width), device=queries.device)
     open_ = torch.arange(len(queries), device=queries.device)

@@ -9,6 +9,7 @@ Several scans make one pyramid: a cell's key holds the number of its scan, and s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +17,6 @@ from torch import Tensor
 
 AXIS_BITS = 17
 """Of a cell's coordinate within its key: cells are numbered from 0 to 2^17 - 1 along each axis."""
-
-CELLS_AT_ONCE = 1 << 16
-"""Whose neighbours are looked up at once on a processor: bounds the memory."""
 
 MOST_SCANS = 1 << (63 - 3 * AXIS_BITS)
 LARGEST = 1 << AXIS_BITS
@@ -93,7 +91,7 @@ def build_pyramid(
     for k, here in enumerate(keys):
         last = k == depth - 1
         parents = here[:0] if last else torch.searchsorted(keys[k + 1], _parent_keys(here))
-        levels.append(Level(here, _neighbours(here), parents))
+        levels.append(Level(here, neighbours_of(here), parents))
     local = points - (cells + 0.5)
     return SparsePyramid(tuple(levels), torch.searchsorted(keys[0], own), local)
 
@@ -128,6 +126,33 @@ def corners(
     return rows.flatten(1), weights.flatten(1)
 
 
+class SparseCells:
+    """Features of the cells of all levels, looked up on the processor where nothing is learned.
+
+    Args:
+        levels: the finest first.
+        features: (M or M + 1, C) float32 of the cells of each level, in their order.
+    """
+
+    def __init__(self, levels: Sequence[Level], features: Sequence[Tensor]) -> None:
+        from onet import _C
+
+        self._cells = _C.SparseCells(
+            [level.keys.numpy() for level in levels], [f.numpy() for f in features], _X, _Y
+        )
+
+    def blend(
+        self,
+        queries: Tensor,  # (Q, 3) float32 in cells of the finest level
+        scans: Tensor,  # (Q,) int64
+    ) -> Tensor:  # (Q, C)
+        """Return the features between the cells, those of coarser levels where finer ones end."""
+        found = self._cells.blend(
+            queries.contiguous().numpy(), (scans * _SCAN).numpy(), torch.get_num_threads()
+        )
+        return torch.from_numpy(found)
+
+
 def _parent_keys(keys: Tensor) -> Tensor:
     mask = LARGEST - 1
     x, y, z = (keys >> 2 * AXIS_BITS) & mask, (keys >> AXIS_BITS) & mask, keys & mask
@@ -142,15 +167,20 @@ def _dilated(keys: Tensor) -> Tensor:
     return keys
 
 
-def _neighbours(keys: Tensor) -> Tensor:
+def neighbours_of(keys: Tensor) -> Tensor:
+    """Return the rows (M, 27) int32 of the cells round each of ascending keys (M,); M for none."""
+    if keys.is_cuda:
+        return searched_neighbours(keys)
+    from onet import _C
+
+    return torch.from_numpy(_C.cell_neighbours(keys.numpy(), _X, _Y, torch.get_num_threads()))
+
+
+def searched_neighbours(keys: Tensor) -> Tensor:
+    """Return the same by binary search, on any device."""
     steps = [_X * dx + _Y * dy - _Z for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
     offsets = torch.tensor(steps, device=keys.device)
-    size = len(keys) if keys.is_cuda else CELLS_AT_ONCE
-    parts = [
-        _rows_along_z(keys, part[:, None] + offsets, 3).flatten(1).int()
-        for part in keys.split(size)
-    ]
-    return torch.cat(parts)
+    return _rows_along_z(keys, keys[:, None] + offsets, 3).flatten(1).int()
 
 
 def _rows_along_z(

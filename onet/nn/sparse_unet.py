@@ -8,6 +8,7 @@ lies within the network's reach: scans can be cut into windows without seams.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
@@ -59,6 +60,22 @@ def _fused(x: Tensor, weight: Tensor) -> bool:
     return fits(weight)
 
 
+def _operands(x: Tensor) -> torch.dtype:
+    """Return the type of what is multiplied where nothing is learned; sums are of single precision.
+
+    bfloat16 where the processor has instructions for it, unless deterministic algorithms are asked
+    for: the same result on all processors then.
+    """
+    half = x.dtype == torch.float32 and not x.is_cuda and _has_bfloat16()
+    return torch.bfloat16 if half and not torch.are_deterministic_algorithms_enabled() else x.dtype
+
+
+@cache
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 faster than float32."""
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
 def _product(x: Tensor, weight: Tensor, neighbours: Tensor) -> Tensor:
     if _fused(x, weight):
         from onet.nn.triton_gather import gather_product
@@ -88,14 +105,15 @@ class SparseConv(nn.Module):
             return product
         if _fused(x, weight):
             return _product(x, weight, level.neighbours)
-        flat = weight.flatten(0, 1)
-        padded = torch.cat([x, x.new_zeros((1, x.shape[1]))])
-        out = x.new_empty((len(x), flat.shape[1]))
+        dtype = _operands(x)
+        flat = weight.flatten(0, 1).to(dtype)
+        padded = F.pad(x.to(dtype), (0, 0, 0, 1))
+        out = padded.new_empty((len(x), flat.shape[1]))
         for rows, into in zip(
             level.neighbours.split(ROWS_AT_ONCE), out.split(ROWS_AT_ONCE), strict=True
         ):
             torch.mm(padded.index_select(0, rows.flatten()).view(len(rows), -1), flat, out=into)
-        return out
+        return out.to(x.dtype)
 
 
 class SparseResBlock(nn.Module):
