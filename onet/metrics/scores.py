@@ -90,6 +90,9 @@ class MeshMetrics:
         surface_chamfer_l1: mean of these two.
         surface_chamfer_l2: mean of their means of squares.
         surface_hausdorff: largest of all these distances; a lower bound of the Hausdorff distance.
+        surface_hausdorff95: the larger of the two distances within which 95 % of the samples of
+            either side are; unlike the largest it hardly depends on their number. The same between
+            samples is `hausdorff95` in `other`.
         scale: length of the unit of distance in the coordinates that were given.
         valid: the mesh is watertight and manifold.
         watertight, manifold, oriented, outward: see `onet.geometry.topology.Topology`.
@@ -117,6 +120,7 @@ class MeshMetrics:
     surface_chamfer_l1: float | None
     surface_chamfer_l2: float | None
     surface_hausdorff: float | None
+    surface_hausdorff95: float | None
     scale: float
     valid: bool
     watertight: bool
