@@ -97,6 +97,15 @@ def align(
     )
 
 
+def check_library() -> None:
+    """See that the library is there.
+
+    Raises:
+        MissingDependency: it is not.
+    """
+    _small_gicp()
+
+
 class _Clouds:
     """Samples of both surfaces, to ask how far apart a motion leaves them."""
 

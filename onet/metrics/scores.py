@@ -54,6 +54,7 @@ __all__ = [
     "f_score",
     "f_score_key",
     "intersection_over_union",
+    "iou_resolution",
     "noise_floor",
 ]
 
@@ -297,7 +298,7 @@ def _stored_iou(
     truth = as_occupancies(occupancies, len(where))
     inside = _inside(mesh, where)
     iou = intersection_over_union(inside, truth)
-    return iou, _resolution(iou, int(np.count_nonzero(inside | truth)))
+    return iou, iou_resolution(iou, int(np.count_nonzero(inside | truth)))
 
 
 def _mesh_iou(
@@ -404,7 +405,7 @@ def _inside(mesh: trimesh.Trimesh, points: NDArray[np.floating]) -> NDArray[np.b
     return contains(mesh, points) if len(mesh.faces) else np.zeros(len(points), bool)
 
 
-def _resolution(iou: float, union: int) -> float | None:
+def iou_resolution(iou: float, union: int) -> float | None:
     """Two standard errors of a share of `union` points, and the three that may be missed by all."""
     return 2 * (iou * (1 - iou) / union) ** 0.5 + 3 / union if union else None
 
