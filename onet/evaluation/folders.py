@@ -50,10 +50,11 @@ class FoldersReport:
         items: one row an item and method: `item`, `category`, `method`, `status`, the scores,
             `iou_resolution`, what the mesh is like as a solid, `reason`, `notes`, `scale`.
         means: one row a method and scope (each category, where `category` is true; then
-            MEAN_OF_CATEGORIES, MEAN_OF_ITEMS, and WITHOUT_FAILED where items failed): `items`, `missing`, `failed`, COUNTS,
-            `thinnest_wall`, and of each score a `Mean`.
-        paired: one row a pair of methods, score and what it is over (ALL, BOTH_MADE): `first`, `second`, `score`, `items`,
-            `difference` with `low` and `high`, `higher`, `lower`, `equal`, `better`, `noise_floor`.
+            MEAN_OF_CATEGORIES, MEAN_OF_ITEMS, and WITHOUT_FAILED where items failed): `items`,
+            `missing`, `failed`, COUNTS, `thinnest_wall`, and of each score a `Mean`.
+        paired: one row a pair of methods, what it is over (ALL, BOTH_MADE), and score: `first`,
+            `second`, `over`, `score`, `items`, `difference` with `low` and `high`, `higher`,
+            `lower`, `equal`, `better`, `noise_floor`.
         noise_floor: mean scores of the true meshes against themselves, by two samples of each.
         unusable: why items were left out for all methods, by their names.
         notes: what a reader of the tables should know.
@@ -242,9 +243,8 @@ def higher_is_better(key: str) -> bool:
 
 def range_of(key: str) -> tuple[float, float]:
     """Return the least and the largest value of a score."""
-    if key.startswith("normal_consistency"):
-        return -1.0, 1.0
-    return 0.0, 1.0 if higher_is_better(key) else math.inf
+    lowest = -1.0 if key.startswith("normal_consistency") else 0.0  # which protocols give failures
+    return lowest, 1.0 if higher_is_better(key) else math.inf
 
 
 def unit_of(key: str) -> str:
@@ -401,9 +401,7 @@ def _settings(
 def _failed_rule(rows: Sequence[Row], measure: Measure) -> str:
     """Return how many items are without a usable mesh, and what each of them counts as."""
     count = sum(row["status"] != OK for row in rows)
-    changed = ", ".join(
-        f"{key} {value:g}" for key, value in measure.protocol.failed.items()
-    )
+    changed = ", ".join(f"{key} {value:g}" for key, value in measure.protocol.failed.items())
     rule = RULE + (f"; by the protocol {changed}" if changed else "")
     if not count:
         return f"No mesh is missing and none failed; one that does counts as {rule}."
@@ -426,9 +424,7 @@ def _open_rule(rows: Sequence[Row], measure: Measure) -> str:
     return f"Open meshes {how}" + (f" ({without} of {len(rows)})." if without else ".")
 
 
-def _notes(
-    scored: Sequence[ItemScores], methods: Sequence[str], rows: Sequence[Row]
-) -> list[str]:
+def _notes(scored: Sequence[ItemScores], methods: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """Return what is to be known of true meshes and of frames, a line a kind."""
     notes = []
     opened = [scores.item.name for scores in scored if scores.notes]

@@ -23,8 +23,8 @@ class Mean:
 
     Attributes:
         value: of the items that have the score; None if none has.
-        low, high: its interval, cut off where a mean cannot be; None where there are fewer than two items (of any category, for a
-            mean over categories).
+        low, high: its interval, cut off where a mean cannot be; None where there are fewer than two
+            items (of any category, for a mean over categories).
         items: that have the score.
     """
 
@@ -66,9 +66,7 @@ def mean_of(values: Sequence[float | None], bounds: Bounds = ANYWHERE) -> Mean:
     return _with_interval(float(found.mean()), float(error), len(found) - 1, len(found), bounds)
 
 
-def mean_over_groups(
-    groups: Sequence[Sequence[float | None]], bounds: Bounds = ANYWHERE
-) -> Mean:
+def mean_over_groups(groups: Sequence[Sequence[float | None]], bounds: Bounds = ANYWHERE) -> Mean:
     """Return the unweighted mean of the means of groups, with its interval inside the bounds.
 
     Groups are taken as they are, their items as a random choice. The degrees of freedom are those
@@ -92,9 +90,7 @@ def mean_over_groups(
     return _with_interval(value, error, freedom, items, bounds)
 
 
-def difference_of(
-    first: Sequence[float | None], second: Sequence[float | None]
-) -> Difference:
+def difference_of(first: Sequence[float | None], second: Sequence[float | None]) -> Difference:
     """Return how two methods differ on the same items; those that one has no score of are left out.
 
     Args:
@@ -110,9 +106,7 @@ def difference_of(
     )
 
 
-def _with_interval(
-    value: float, error: float, freedom: float, items: int, bounds: Bounds
-) -> Mean:
+def _with_interval(value: float, error: float, freedom: float, items: int, bounds: Bounds) -> Mean:
     from scipy.stats import t
 
     half = error * float(t.ppf((1 + CONFIDENCE) / 2, freedom)) if error > 0 else 0.0

@@ -232,8 +232,8 @@ def _as_solid(mesh: trimesh.Trimesh, scale: float, measure: Measure) -> Row:
 
 
 def _told(error: Exception) -> str:
-    return " ".join(str(error).split()) if isinstance(error, OnetError) else (
-        f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return (
+        " ".join(str(error).split())
+        if isinstance(error, OnetError)
+        else (f"{type(error).__name__}: {' '.join(str(error).split())}")
     )
-
-

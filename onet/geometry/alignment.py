@@ -145,9 +145,7 @@ def _starts(points: Matrix, goal: Matrix, scaled: bool) -> list[Matrix]:
     return starts
 
 
-def _improve(
-    clouds: _Clouds, start: Matrix, scaled: bool, reaches: tuple[float, ...]
-) -> Matrix:
+def _improve(clouds: _Clouds, start: Matrix, scaled: bool, reaches: tuple[float, ...]) -> Matrix:
     """Return the motion that iterative closest points lead to, with partners ever nearer."""
     motion = start
     for reach in reaches:

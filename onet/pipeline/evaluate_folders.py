@@ -1,4 +1,4 @@
-"""`onet eval FOLDER... --truth FOLDER` as a function: from folders of meshes to tables and a page."""
+"""`onet eval FOLDER... --truth FOLDER` as a function: from meshes to tables and a page."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def evaluate_folders(
         MissingDependency: `align` needs small-gicp.
         FolderInUse, StorageError: the results cannot be written.
     """
-    measure = _measure(
-        protocol, samples, thresholds, align, open_meshes, solids=solids, seed=seed
-    )
+    measure = _measure(protocol, samples, thresholds, align, open_meshes, solids=solids, seed=seed)
     if units is not None and units not in METRES:
         raise ConfigError(f"units: {units!r}; choose one of {', '.join(METRES)}")
     if shown < 0:
@@ -106,8 +104,8 @@ def _measure(
     protocol: str | None,
     samples: int | None,
     thresholds: Sequence[float],
-    align: str,
-    open_meshes: str,
+    align: Align,
+    open_meshes: OpenMeshes,
     **rest: Any,
 ) -> Measure:
     """Return how pairs are scored.
@@ -135,7 +133,12 @@ def _measure(
 
         check_library()
     return Measure(
-        chosen, count, thresholds=levels, align=align, open_meshes=open_meshes, **rest  # type: ignore[arg-type]
+        chosen,
+        count,
+        thresholds=levels,
+        align=align,
+        open_meshes=open_meshes,
+        **rest,
     )
 
 

@@ -1,4 +1,4 @@
-"""Methods beside each other as one page of HTML that needs nothing else: tables and meshes in 3D."""
+"""Methods beside each other as one page of HTML that needs nothing else: tables, meshes in 3D."""
 
 from __future__ import annotations
 
@@ -45,16 +45,20 @@ h3 { font-size: 14px; margin: 14px 12px 0 }
 """
 
 _SORT = """
-document.querySelectorAll(".items th").forEach((head, column) => head.addEventListener("click", () => {
-  const table = head.closest("table"), rows = [...table.rows].slice(1);
-  const up = head.dataset.up = head.dataset.up === "1" ? "0" : "1";
-  const key = row => { const text = row.cells[column].textContent, number = parseFloat(text);
-    return isNaN(number) ? text : number; };
-  rows.sort((a, b) => { const [x, y] = [key(a), key(b)];
-    const order = typeof x === typeof y ? (x < y ? -1 : x > y ? 1 : 0) : typeof x < typeof y ? -1 : 1;
-    return up === "1" ? order : -order; });
-  rows.forEach(row => table.tBodies[0].append(row));
-}));
+document.querySelectorAll(".items th").forEach((head, column) =>
+  head.addEventListener("click", () => {
+    const table = head.closest("table"), rows = [...table.rows].slice(1);
+    const sign = (head.dataset.up = head.dataset.up === "1" ? "-1" : "1");
+    const key = row => {
+      const text = row.cells[column].textContent, number = parseFloat(text);
+      return isNaN(number) ? [1, text] : [0, number];
+    };
+    rows.sort((a, b) => {
+      const [[x, p], [y, q]] = [key(a), key(b)];
+      return sign * (x - y || (p < q ? -1 : p > q ? 1 : 0));
+    });
+    rows.forEach(row => table.tBodies[0].append(row));
+  }));
 """
 
 
@@ -119,7 +123,9 @@ def _pictures(report: FoldersReport, pairs: Pairs, count: int, views: MeshViews)
     by_name = {item.name: item for item in pairs.items}
     rows = {(row["item"], row["method"]): row for row in report.items}
     parts = []
-    for title, names in zip(("Worst items", "Best items"), worst_and_best(report, count), strict=True):
+    for title, names in zip(
+        ("Worst items", "Best items"), worst_and_best(report, count), strict=True
+    ):
         if not names:
             continue
         shown = "".join(_item(report, by_name[name], rows, views) for name in names)
@@ -127,11 +133,11 @@ def _pictures(report: FoldersReport, pairs: Pairs, count: int, views: MeshViews)
     if not parts:
         return ""
     legend = (
-        '<p>Turn with the mouse, zoom with its wheel. Colour: distance to the true surface, 0 '
+        "<p>Turn with the mouse, zoom with its wheel. Colour: distance to the true surface, 0 "
         f'<span class="ramp"></span> {100 * FARTHEST:g} % of the longest edge and more. Large '
         "meshes are drawn coarser.</p>"
     )
-    return legend + "".join(parts)
+    return f"<h2>In 3D</h2>{legend}{''.join(parts)}"
 
 
 def _item(
@@ -225,8 +231,9 @@ def _table(title: str, rows: Sequence[Row], words: str = "", kind: str = "card")
         for row in rows
     )
     return (
-        f"<h2>{escape(title)}</h2>" + (f"<p>{escape(words)}</p>" if words else "") +
-        f'<div class="{kind}"><table><tbody><tr>{heads}</tr>{body}</tbody></table></div>'
+        f"<h2>{escape(title)}</h2>"
+        + (f"<p>{escape(words)}</p>" if words else "")
+        + f'<div class="{kind}"><table><tbody><tr>{heads}</tr>{body}</tbody></table></div>'
     )
 
 

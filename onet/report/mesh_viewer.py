@@ -141,7 +141,8 @@ _CODE = """
     void main() {
       vec3 normal = normalize(cross(dFdx(at), dFdy(at)));
       float light = 0.35 + 0.65 * abs(dot(normal, normalize(vec3(0.3, 0.5, 0.8))));
-      vec3 low = vec3(0.55, 0.68, 0.86), middle = vec3(0.97, 0.85, 0.45), high = vec3(0.80, 0.15, 0.12);
+      vec3 low = vec3(0.55, 0.68, 0.86), middle = vec3(0.97, 0.85, 0.45);
+      vec3 high = vec3(0.80, 0.15, 0.12);
       vec3 ramp = far < 0.5 ? mix(low, middle, 2.0 * far) : mix(middle, high, 2.0 * far - 1.0);
       color = vec4(light * mix(vec3(0.78), ramp, shaded), 1.0);
     }`));
