@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from onet.errors import DataError
 from onet.geometry.open3d_io import from_open3d, load_open3d, to_open3d
+from onet.geometry.winding import winding_number
 
 if TYPE_CHECKING:
     import trimesh
@@ -25,6 +26,7 @@ Points = NDArray[np.float64]
 
 _ORIENTED_BY = 10  # neighbours that an orientation goes on to
 _FEWEST = 10
+_ASKED = 5_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def poisson(points: Points, normals: Points | None, settings: ClassicalSettings)
     kind = load_open3d().geometry.TriangleMesh
     made = kind.create_from_point_cloud_poisson(cloud, depth=settings.depth, n_threads=1)[0]
     mesh = _mesh(made, "screened Poisson")
-    if mesh.volume < 0:
+    if _inside_out(mesh, points):
         mesh.invert()
     return mesh
 
@@ -130,6 +132,17 @@ def _cloud(points: Points, normals: Points | None, settings: ClassicalSettings) 
 def _spacing(cloud: Any) -> float:
     """Mean distance from a point to the nearest other one."""
     return float(np.mean(cloud.compute_nearest_neighbor_distance()))
+
+
+def _inside_out(mesh: trimesh.Trimesh, points: Points) -> bool:
+    """Whether more of the box of the points is at a winding number near -1 than near 1.
+
+    A volume would not tell: of open meshes it depends on the origin.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    where = np.random.default_rng(0).uniform(low, high, (_ASKED, 3))
+    number = winding_number(mesh, where)
+    return int((number < -0.5).sum()) > int((number > 0.5).sum())
 
 
 def _mesh(made: Any, method: str) -> trimesh.Trimesh:
