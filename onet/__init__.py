@@ -22,6 +22,7 @@ The whole way, with the words of the command line:
     load                load a trained network: a Reconstructor
     generate            reconstruct a split of the data, or a folder of scans
     evaluate_run        measure what was generated against the truth
+    evaluate_folders    score meshes of any methods against true meshes, in one table
     evaluate_diversity  compare a set of generated shapes with real ones
     search_threshold    the probability on the surface with the best IoU on the validation split
     calibrate           probabilities that come true, for a run
@@ -84,6 +85,7 @@ if _typing.TYPE_CHECKING:
     from onet.inference.scene import reconstruct_scene
     from onet.metrics.scores import evaluate
     from onet.pipeline.evaluate import evaluate_run
+    from onet.pipeline.evaluate_folders import evaluate_folders
     from onet.pipeline.generate import generate
     from onet.pipeline.train import train
 
@@ -99,6 +101,7 @@ __all__ = [
     "dual_contouring",
     "evaluate",
     "evaluate_diversity",
+    "evaluate_folders",
     "evaluate_run",
     "extract_mesh",
     "fit",
@@ -127,6 +130,7 @@ _HOME = {
     "dual_contouring": "onet.geometry.dual_contouring",
     "evaluate": "onet.metrics.scores",
     "evaluate_diversity": "onet.evaluation.diversity",
+    "evaluate_folders": "onet.pipeline.evaluate_folders",
     "evaluate_run": "onet.pipeline.evaluate",
     "extract_mesh": "onet.geometry.extraction",
     "fit": "onet.inference.fit",

@@ -15,7 +15,9 @@ import typer
 
 from onet.cli import (  # noqa: F401
     calibration,
+    classical,
     data,
+    evaluation,
     fit,
     inference,
     latent,

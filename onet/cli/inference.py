@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, Workers, app
+from onet.cli.app import Seed, app
 from onet.cli.surface import (
     FormatOption,
     ModeOption,
@@ -22,12 +21,6 @@ from onet.cli.surface import (
     Simplify,
     SurfaceCommand,
 )
-
-
-class Protocol(StrEnum):
-    """See `onet.evaluation.onet2019`."""
-
-    onet2019 = "onet2019"
 
 
 @app.command(cls=SurfaceCommand)
@@ -103,39 +96,6 @@ def generate(
     typer.echo(f"{report.summary()}; see {report.out / REPORT}")
     if not report.ok:
         raise typer.Exit(1)
-
-
-@app.command("eval")
-def evaluate(
-    results: Annotated[Path, typer.Argument(help="Folder that `onet generate` wrote, or its run.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Prepared data, if it is no longer where it was.")
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Surface samples a mesh.")] = 100_000,
-    seed: Seed = 0,
-    workers: Workers = 1,
-    protocol: Annotated[
-        Protocol | None,
-        typer.Option(
-            help="onet2019: the table of the publication, its units, and nothing left to choose."
-        ),
-    ] = None,
-) -> None:
-    """Measure reconstructions against the truth."""
-    from onet.inference.generation_folder import REPORT
-    from onet.pipeline.evaluate import evaluate_run
-    from onet.report.tables import print_table
-
-    measured = evaluate_run(
-        results,
-        data=data,
-        samples=samples,
-        seed=seed,
-        workers=workers,
-        protocol=protocol.value if protocol else None,
-    )
-    print_table(measured.table(), measured.title)
-    typer.echo(f"{measured.summary()}; see {measured.folder / REPORT}")
 
 
 @app.command()

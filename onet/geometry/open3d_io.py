@@ -38,7 +38,7 @@ def to_open3d(shape: Any) -> Any:
     """
     import trimesh
 
-    open3d = _open3d()
+    open3d = load_open3d()
     if isinstance(shape, trimesh.Scene):
         raise DataError("shape: is a trimesh.Scene; give its meshes one by one (scene.dump())")
     if not isinstance(shape, trimesh.Trimesh):
@@ -88,7 +88,12 @@ def from_open3d(mesh: Any) -> trimesh.Trimesh:
     return result
 
 
-def _open3d() -> Any:
+def load_open3d() -> Any:
+    """Return the package Open3D.
+
+    Raises:
+        MissingDependency: it is not installed, or does not load on this machine.
+    """
     try:
         import open3d
     except ModuleNotFoundError as error:

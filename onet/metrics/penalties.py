@@ -50,6 +50,7 @@ SCORES = {
     "accuracy2": Score("longest edge squared", 3.0),
     "completeness2": Score("longest edge squared", 3.0),
     "chamfer_squared_sum": Score("longest edge squared", 6.0),
+    "hausdorff95": Score("longest edge", DIAGONAL),
 }
 """The columns of a table of scores, in their order: IoU, and what `sampled_scores` measures."""
 
@@ -65,6 +66,7 @@ SURFACE_PENALTY: dict[str, float | None] = {
     "surface_chamfer_l1": DIAGONAL,
     "surface_chamfer_l2": 3.0,
     "surface_hausdorff": DIAGONAL,
+    "surface_hausdorff95": DIAGONAL,
 }
 """Exact scores of a mesh without surface."""
 

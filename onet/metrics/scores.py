@@ -54,6 +54,7 @@ __all__ = [
     "f_score",
     "f_score_key",
     "intersection_over_union",
+    "iou_resolution",
     "noise_floor",
 ]
 
@@ -90,6 +91,9 @@ class MeshMetrics:
         surface_chamfer_l1: mean of these two.
         surface_chamfer_l2: mean of their means of squares.
         surface_hausdorff: largest of all these distances; a lower bound of the Hausdorff distance.
+        surface_hausdorff95: the larger of the two distances within which 95 % of the samples of
+            either side are; unlike the largest it hardly depends on their number. The same between
+            samples is `hausdorff95` in `other`.
         scale: length of the unit of distance in the coordinates that were given.
         valid: the mesh is watertight and manifold.
         watertight, manifold, oriented, outward: see `onet.geometry.topology.Topology`.
@@ -117,6 +121,7 @@ class MeshMetrics:
     surface_chamfer_l1: float | None
     surface_chamfer_l2: float | None
     surface_hausdorff: float | None
+    surface_hausdorff95: float | None
     scale: float
     valid: bool
     watertight: bool
@@ -293,7 +298,7 @@ def _stored_iou(
     truth = as_occupancies(occupancies, len(where))
     inside = _inside(mesh, where)
     iou = intersection_over_union(inside, truth)
-    return iou, _resolution(iou, int(np.count_nonzero(inside | truth)))
+    return iou, iou_resolution(iou, int(np.count_nonzero(inside | truth)))
 
 
 def _mesh_iou(
@@ -400,7 +405,7 @@ def _inside(mesh: trimesh.Trimesh, points: NDArray[np.floating]) -> NDArray[np.b
     return contains(mesh, points) if len(mesh.faces) else np.zeros(len(points), bool)
 
 
-def _resolution(iou: float, union: int) -> float | None:
+def iou_resolution(iou: float, union: int) -> float | None:
     """Two standard errors of a share of `union` points, and the three that may be missed by all."""
     return 2 * (iou * (1 - iou) / union) ** 0.5 + 3 / union if union else None
 

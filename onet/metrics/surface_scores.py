@@ -34,6 +34,14 @@ def f_score(
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
+def hausdorff95(
+    to_reference: NDArray[np.floating],  # (N,) distances from the mesh
+    to_mesh: NDArray[np.floating],  # (M,) distances from the reference
+) -> float:
+    """The larger of the two distances within which 95 % of the points of either side are."""
+    return float(max(np.quantile(to_reference, 0.95), np.quantile(to_mesh, 0.95)))
+
+
 @dataclass(frozen=True, eq=False)
 class SurfaceSamples:
     """Points of a surface, with the normals there if they are known."""
@@ -76,6 +84,7 @@ def sampled_scores(
         "chamfer_l1": (accuracy + completeness) / 2,
         "chamfer_l2": (accuracy2 + completeness2) / 2,
         "chamfer_squared_sum": accuracy2 + completeness2,
+        "hausdorff95": hausdorff95(to_target, to_source),
         "normal_consistency": consistency,
         "normal_consistency_signed": signed,
         **{f_score_key(t): f_score(to_target, to_source, t) for t in thresholds},
@@ -98,4 +107,5 @@ def exact_scores(
         "surface_chamfer_l1": (accuracy + completeness) / 2,
         "surface_chamfer_l2": float((to_reference**2).mean() + (to_mesh**2).mean()) / 2,
         "surface_hausdorff": float(max(to_reference.max(), to_mesh.max())),
+        "surface_hausdorff95": hausdorff95(to_reference, to_mesh),
     }

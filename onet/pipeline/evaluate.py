@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
 from onet.evaluation.meshes import EvaluationReport, evaluate_generation
 from onet.evaluation.onet2019 import NAME as ONET2019
 from onet.evaluation.onet2019 import PublishedTable, evaluate_onet2019
+from onet.inference import generation_folder as folder
 from onet.progress import Progress, reports_progress
 from onet.report.html import write_report
 from onet.storage import check_writable
@@ -50,7 +51,16 @@ def evaluate_run(
         FolderInUse: another process writes to the folder.
     """
     if protocol not in (None, ONET2019):
-        raise ConfigError(f"protocol: {protocol!r}; the one there is is {ONET2019!r}")
+        raise ConfigError(
+            f"protocol: {protocol!r}; the one there is is {ONET2019!r}, for what `onet generate` "
+            "wrote; others are for folders of meshes, with --truth"
+        )
+    place = folder.locate(Path(results))
+    if not (place / folder.SETTINGS).is_file():
+        raise DataError(
+            f"{place / folder.SETTINGS}: no such file; name a folder written by `onet generate`, "
+            "or for meshes of other methods give the folder of the true ones: --truth FOLDER"
+        )
     check_writable(Path(results))
     measure = evaluate_generation if protocol is None else evaluate_onet2019
     measured = measure(results, data=data, samples=samples, seed=seed, workers=workers)
