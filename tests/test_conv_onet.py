@@ -109,11 +109,13 @@ def test_a_published_file_gives_its_own_outputs(kind: str, tmp_path: Path) -> No
 def test_sizes_are_read_off_the_weights(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     for kind in ("pointcloud_planes", "voxels_grid", "rooms_combine", "small"):
         layout, resolutions = KINDS[kind]
-        state = random_state(twin.layout(**layout))
+        narrow = {"c": 8, "width": 8, "hidden": 8}
+        state = random_state(twin.layout(**{**layout, **narrow}))
         caplog.clear()
         config = read_checkpoint(write(tmp_path / f"{kind}.pt", state)).config
         assert "do not say on which planes" in caplog.text
         encoder = config.model["encoder"]
+        assert (config.model["c_dim"], encoder["unet_width"]) == (8, 8)
         maps = dict.fromkeys(encoder["planes"], encoder["plane_resolution"])
         if encoder["grid_resolution"]:
             maps["grid"] = encoder["grid_resolution"]
