@@ -14,6 +14,7 @@ Files of other programs are read as far as their weights are those of such a net
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -229,9 +230,20 @@ def _current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _completed(config: Config, state: dict[str, Tensor]) -> Config:
     """Return the configuration with the number of shapes that the weights have codes for."""
+    return config.model_copy(update={"model": fit_to_data(config.model, _codes(state))})
+
+
+def _codes(state: dict[str, Tensor]) -> int:
     codes = state.get("encoder.weight")
-    items = len(codes) if codes is not None and codes.ndim else 1
-    return config.model_copy(update={"model": fit_to_data(config.model, items)})
+    return len(codes) if codes is not None and codes.ndim else 1
+
+
+@lru_cache(maxsize=2 * len(RECOGNISED))
+def _recognisable(name: str, items: int) -> tuple[Config, dict[str, Tensor]]:
+    """Return a configuration for so many shapes, and its layout, which takes most of a reading."""
+    config = load_config(name)
+    config = config.model_copy(update={"model": fit_to_data(config.model, items)})
+    return config, model_layout(config.model)
 
 
 def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
@@ -242,11 +254,10 @@ def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
     """
     differences: dict[int, tuple[str, str]] = {}  # by the number of keys that differ
     for name in RECOGNISED:
-        config = _completed(load_config(name), state)
-        layout = model_layout(config.model)
+        config, layout = _recognisable(name, _codes(state))
         problems = weight_problems(layout, state)
         if not problems:
-            return config
+            return config.model_copy(deep=True)
         differences[len(layout.keys() ^ state.keys())] = name, problems
     nearest, problems = differences[min(differences)]
     raise CheckpointError(
