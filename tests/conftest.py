@@ -18,8 +18,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-# What is imported while tests are collected stays. To look for garbage in it, again and again, takes
-# a seventh of the time of short tests; see `pytest_collection_finish`.
+# What is imported while tests are collected stays. To look for garbage in it, again and again,
+# takes a seventh of the time of short tests; see `pytest_collection_finish`.
 gc.disable()
 
 # Benchmarks are no part of the installed package. They come last, lest the sources beside them,
