@@ -4,7 +4,8 @@ A published file is what `torch.save` makes of `{'model': weights, 'optimizer': 
 'epoch_it': int, 'it': int, 'loss_val_best': number}`. It does not say which network the weights
 belong to: that is read off their keys and shapes, or given as a configuration. Older files have
 other names and shapes in their conditional batch normalisation (`fc_gamma` (F, C) for `conv_gamma`
-(F, C, 1), likewise beta).
+(F, C, 1), likewise beta). Those of Convolutional Occupancy Networks have another layout, see
+`onet.checkpoints.conv_onet_weights`.
 
 Files of other programs are read as far as their weights are those of such a network; see
 `onet.checkpoints.foreign_weights`. None runs code of its own; see `onet.checkpoints.pickled`.
@@ -13,6 +14,7 @@ Files of other programs are read as far as their weights are those of such a net
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,13 @@ from onet.checkpoints.checkpoint import (
     save_checkpoint,
     torch_save,
     weight_problems,
+)
+from onet.checkpoints.conv_onet_weights import (
+    conv_onet_config,
+    is_conv_onet,
+    is_published,
+    own_weights,
+    published_weights,
 )
 from onet.checkpoints.foreign_weights import find_weights, plain_keys
 from onet.checkpoints.pickled import is_pickled, read_pickled
@@ -65,7 +74,8 @@ def read_checkpoint(
         path: a checkpoint file, a run folder, or a published file: what `torch.save` writes, under
             any name, or safetensors without a configuration.
         config: what a published file belongs to: a configuration, or the name or file of one; by
-            default the one of `RECOGNISED` that the keys and shapes of the weights agree with.
+            default the one of `RECOGNISED` that the keys and shapes of the weights agree with, or
+            what `conv_onet_config` reads off them.
 
     Raises:
         CheckpointError: nothing there, something else, unreadable, or of another architecture; it
@@ -100,7 +110,10 @@ def read_published(path: Path, config: Config | None = None) -> Checkpoint:
     else:
         content, file = {}, read_safetensors(path)
         state = _current_names(plain_keys(path, file.tensors()))
-    config = _recognise(path, state) if config is None else _completed(config, state)
+    if is_conv_onet(state):
+        config, state = conv_onet_config(path, state, config), own_weights(path, state)
+    else:
+        config = _recognise(path, state) if config is None else _completed(config, state)
     problems = weight_problems(model_layout(config.model), state)
     if problems:
         raise CheckpointError(
@@ -124,12 +137,15 @@ def write_published(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     """
     path = Path(path)
     model = _filled(checkpoint)
+    weights = model.state_dict()
+    if is_published(checkpoint.config.model):
+        weights = published_weights(weights)
     best = checkpoint.metadata.get("loss_val_best")
     if best is None:
         metric = checkpoint.config.training.selection_metric
         best = (checkpoint.metadata.get("best") or {}).get(metric)
     content: dict[str, Any] = {
-        "model": model.state_dict(),
+        "model": weights,
         "optimizer": torch.optim.Adam(
             model.parameters(), lr=checkpoint.config.training.learning_rate
         ).state_dict(),
@@ -214,9 +230,20 @@ def _current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _completed(config: Config, state: dict[str, Tensor]) -> Config:
     """Return the configuration with the number of shapes that the weights have codes for."""
+    return config.model_copy(update={"model": fit_to_data(config.model, _codes(state))})
+
+
+def _codes(state: dict[str, Tensor]) -> int:
     codes = state.get("encoder.weight")
-    items = len(codes) if codes is not None and codes.ndim else 1
-    return config.model_copy(update={"model": fit_to_data(config.model, items)})
+    return len(codes) if codes is not None and codes.ndim else 1
+
+
+@lru_cache(maxsize=2 * len(RECOGNISED))
+def _recognisable(name: str, items: int) -> tuple[Config, dict[str, Tensor]]:
+    """Return a configuration for so many shapes, and its layout, which takes most of a reading."""
+    config = load_config(name)
+    config = config.model_copy(update={"model": fit_to_data(config.model, items)})
+    return config, model_layout(config.model)
 
 
 def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
@@ -227,11 +254,10 @@ def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
     """
     differences: dict[int, tuple[str, str]] = {}  # by the number of keys that differ
     for name in RECOGNISED:
-        config = _completed(load_config(name), state)
-        layout = model_layout(config.model)
+        config, layout = _recognisable(name, _codes(state))
         problems = weight_problems(layout, state)
         if not problems:
-            return config
+            return config.model_copy(deep=True)
         differences[len(layout.keys() ^ state.keys())] = name, problems
     nearest, problems = differences[min(differences)]
     raise CheckpointError(

@@ -5,9 +5,9 @@ A map of R cells an edge is indexed as it is named: `xz` by the cell along x, th
 `grid` by x, y, z. Points outside the box count as points of its border.
 
 What is computed is that of Peng et al., Convolutional Occupancy Networks, ECCV 2020, section 3,
-except that the feature of a cell is that of its centre, for points and queries alike; the published
-code scatters points into cells, but takes the centres of the outer cells for the border when it
-samples.
+except that the feature of a cell is that of its centre, for points and queries alike. With
+`published`, points are scattered and sampled as the published code does, for weights that were
+trained so; see `onet.nn.published_cells`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from onet.nn.published_cells import published_shares
 
 FeatureSampler = Callable[[Tensor], Tensor]
 """From points (B, T, 3) in the unit frame to features (B, T, F), float32."""
@@ -33,9 +35,12 @@ def cells_of(
     points: Tensor,  # (B, N, 3) in the unit frame
     name: str,
     resolution: int,
+    published: bool = False,
 ) -> Tensor:
     """Numbers (B, N) int64 of the cells that points are in, counted through the whole batch."""
-    at = ((points.float() / EXTENT + 0.5) * resolution).long().clamp(0, resolution - 1)
+    points = points.float()
+    shares = published_shares(points, name == "grid") if published else points / EXTENT + 0.5
+    at = (shares * resolution).long().clamp(0, resolution - 1)
     cells = torch.arange(len(points), device=points.device)[:, None]
     for axis in AXES[name]:
         cells = cells * resolution + at[..., axis]
@@ -116,15 +121,19 @@ class FeatureTable:
 
     Args:
         maps: by their names (see `AXES`): (B, F, R, R) or (B, F, R, R, R), R at least 2.
+        published: the centres of the outer cells are the border of the box, as in the published
+            code.
     """
 
-    def __init__(self, maps: dict[str, Tensor]) -> None:
+    def __init__(self, maps: dict[str, Tensor], published: bool = False) -> None:
         rows = [values.flatten(2).transpose(1, 2) for values in maps.values()]  # (B, cells, F)
         self.table = torch.cat(rows, dim=1).float()
-        self._maps: list[tuple[tuple[int, ...], int, int]] = []  # axes, resolution, first row
+        self._published = published
+        self._maps: list[tuple[tuple[int, ...], _Positions, int]] = []  # axes, cells, first row
         first = 0
         for name, values in maps.items():
-            self._maps.append((AXES[name], values.shape[-1], first))
+            positions = values.shape[-1], published and name == "grid"
+            self._maps.append((AXES[name], positions, first))
             first += values.shape[2:].numel()
 
     def __call__(
@@ -133,8 +142,8 @@ class FeatureTable:
     ) -> Tensor:  # (B, T, F)
         batch, count = points.shape[:2]
         places = points.float().movedim(-1, 0).contiguous()  # the points last: long loops
-        near = {r: _neighbours(places, r) for r in {r for _, r, _ in self._maps}}
-        corners = [_corners(*near[r], axes, r, first) for axes, r, first in self._maps]
+        near = {p: _neighbours(self._positions(places, *p)) for p in {p for _, p, _ in self._maps}}
+        corners = [_corners(*near[p], axes, p[0], first) for axes, p, first in self._maps]
         rows = torch.cat([rows for rows, _ in corners])
         if batch > 1:
             item = torch.arange(batch, device=points.device) * self.table.shape[1]
@@ -149,14 +158,28 @@ class FeatureTable:
             )
         return features.view(batch, count, self.table.shape[-1])
 
+    def _positions(
+        self,
+        places: Tensor,  # (3, B, T)
+        resolution: int,
+        grid: bool,
+    ) -> tuple[Tensor, int]:
+        """Where places are along each axis (3, B, T), in numbers of cells; how many cells."""
+        if self._published:
+            return published_shares(places, grid) * (resolution - 1), resolution
+        at = places * (resolution / EXTENT) + (resolution - 1) / 2
+        return at.clamp(0, resolution - 1), resolution
+
+
+_Positions = tuple[int, bool]  # cells an edge; of a grid of the published code
+
 
 def _neighbours(
-    places: Tensor,  # (3, B, T)
-    resolution: int,
+    positions: tuple[Tensor, int],  # (3, B, T), none negative, and cells an edge
 ) -> tuple[Tensor, Tensor]:
     """Along each axis the two cells (3, 2, B, T) whose centres a point is between; their shares."""
-    at = (places * (resolution / EXTENT) + (resolution - 1) / 2).clamp(0, resolution - 1)
-    low = at.detach().long().clamp(max=resolution - 2)  # at is not negative
+    at, resolution = positions
+    low = at.detach().long().clamp(max=resolution - 2)
     ahead = at - low
     return torch.stack([low, low + 1], 1), torch.stack([1 - ahead, ahead], 1)
 

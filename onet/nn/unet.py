@@ -43,14 +43,22 @@ class UNet(nn.Module):
         features: of input and output.
         width: features of the first level.
         depth: number of levels; R must be divisible by 2^(depth - 1).
+        published: to the letter. In two dimensions the maps of the same level come last; in three
+            convolutions have no bias, fewer than 8 features are one group, and a first level that
+            narrows does so in its second convolution.
     """
 
-    def __init__(self, dimensions: int, features: int, width: int, depth: int) -> None:
+    def __init__(
+        self, dimensions: int, features: int, width: int, depth: int, published: bool = False
+    ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(depth)]
+        self.last_beside = published and dimensions == 2
         self.pool = F.max_pool2d if dimensions == 2 else F.max_pool3d
         self.down = nn.ModuleList(
-            _Level(dimensions, before, after)
+            _Level(
+                dimensions, before, _between(dimensions, before, after, published), after, published
+            )
             for before, after in zip([features, *widths], widths, strict=False)
         )
         self.up = nn.ModuleList()
@@ -58,10 +66,10 @@ class UNet(nn.Module):
         for after, before in zip(widths[-2::-1], widths[:0:-1], strict=True):
             if dimensions == 2:
                 self.enlarge.append(nn.ConvTranspose2d(before, after, 2, stride=2))
-                self.up.append(_Level(dimensions, 2 * after, after))
+                self.up.append(_Level(dimensions, 2 * after, after, after, published))
             else:
                 self.enlarge.append(nn.Upsample(scale_factor=2))
-                self.up.append(_Level(dimensions, before + after, after))
+                self.up.append(_Level(dimensions, before + after, after, after, published))
         self.last = (nn.Conv2d if dimensions == 2 else nn.Conv3d)(width, features, 1)
         if dimensions == 2:  # without normalisation the signal has to keep its size by itself
             for module in self.modules():
@@ -78,7 +86,8 @@ class UNet(nn.Module):
             x = level(self.pool(x, 2) if number else x)
             levels.append(x)
         for enlarge, level, beside in zip(self.enlarge, self.up, levels[-2::-1], strict=True):
-            x = level(torch.cat([beside, enlarge(x)], dim=1))
+            pair = [beside, enlarge(x)]
+            x = level(torch.cat(pair[::-1] if self.last_beside else pair, dim=1))
         result: Tensor = self.last(x)
         return result
 
@@ -86,16 +95,31 @@ class UNet(nn.Module):
 class _Level(nn.Module):
     """Two convolutions, each followed by a ReLU."""
 
-    def __init__(self, dimensions: int, before: int, after: int) -> None:
+    def __init__(
+        self, dimensions: int, before: int, between: int, after: int, published: bool
+    ) -> None:
         super().__init__()
         conv = nn.Conv2d if dimensions == 2 else nn.Conv3d
-        between = max(before, after // 2) if dimensions == 3 and before < after else after
-        self.conv_0 = conv(before, between, 3, padding=1)
-        self.conv_1 = conv(between, after, 3, padding=1)
         norm = dimensions == 3
-        self.norm_0 = nn.GroupNorm(math.gcd(8, before), before) if norm else nn.Identity()
-        self.norm_1 = nn.GroupNorm(math.gcd(8, between), between) if norm else nn.Identity()
+        bias = not (norm and published)
+        self.conv_0 = conv(before, between, 3, padding=1, bias=bias)
+        self.conv_1 = conv(between, after, 3, padding=1, bias=bias)
+        self.norm_0 = _norm(before, published) if norm else nn.Identity()
+        self.norm_1 = _norm(between, published) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.conv_0(self.norm_0(x)), inplace=True)
         return F.relu(self.conv_1(self.norm_1(x)), inplace=True)
+
+
+def _between(dimensions: int, before: int, after: int, published: bool) -> int:
+    """Features between the two convolutions of a level on the way down."""
+    widens = dimensions == 3 and (before < after or published)
+    return max(before, after // 2) if widens else after
+
+
+def _norm(features: int, published: bool) -> nn.GroupNorm:
+    groups = math.gcd(8, features)
+    if published:
+        groups = 1 if features < 8 else 8
+    return nn.GroupNorm(groups, features)

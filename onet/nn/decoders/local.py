@@ -32,6 +32,7 @@ class LocalDecoder(ResidualDecoder):
         hidden_size: features of the blocks.
         blocks: how many.
         leaky: the last activation is leaky.
+        published: features are sampled where the published code does, for its weights.
 
     Raises:
         ConfigError: no features or no blocks.
@@ -47,8 +48,10 @@ class LocalDecoder(ResidualDecoder):
         hidden_size: int = 32,
         blocks: int = 5,
         leaky: bool = False,
+        published: bool = False,
     ) -> None:
         super().__init__(leaky)
+        self.published = published
         if c_dim < 1 or blocks < 1:
             raise ConfigError(
                 f"model.decoder: {c_dim} local features (model.c_dim) and {blocks} blocks; give at "
@@ -95,7 +98,7 @@ class LocalDecoder(ResidualDecoder):
                 "model.decoder: 'local' needs maps of features; name an encoder that makes them, "
                 "local_pointnet for instance"
             )
-        return FeatureTable(c)
+        return FeatureTable(c, self.published)
 
     def added(
         self,

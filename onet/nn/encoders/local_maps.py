@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,9 @@ class LocalMaps(nn.Module):
         grid_resolution: cells along an edge of the grid; 0 for no grid.
         unet_depth: levels of the U-Nets.
         unet_width: features of their first level.
+        grid_unet_depth: levels of the grid's U-Net; 0 for as many as those of the planes.
+        published: cells and U-Nets to the letter of the published code, for its weights. Its maps
+            have their axes in the opposite order, and so have the U-Nets' kernels.
 
     Raises:
         ConfigError: neither planes nor grid, a plane named twice, or a resolution that the U-Net
@@ -38,6 +42,8 @@ class LocalMaps(nn.Module):
         grid_resolution: int,
         unet_depth: int,
         unet_width: int,
+        grid_unet_depth: int = 0,
+        published: bool = False,
     ) -> None:
         super().__init__()
         if len(set(planes)) < len(planes):
@@ -49,21 +55,25 @@ class LocalMaps(nn.Module):
             )
         if unet_width < 1:
             raise ConfigError(f"model.encoder.unet_width: {unet_width} features; give at least 1")
+        self.published = published
         self.resolutions = dict.fromkeys(planes, plane_resolution)
         if planes:
             check_resolution("model.encoder.plane_resolution", plane_resolution, unet_depth)
-            self.unet = UNet(2, features, unet_width, unet_depth)
+            self.unet = UNet(2, features, unet_width, unet_depth, published)
         if grid_resolution:
-            check_resolution("model.encoder.grid_resolution", grid_resolution, unet_depth)
+            depth = grid_unet_depth or unet_depth
+            check_resolution("model.encoder.grid_resolution", grid_resolution, depth)
             self.resolutions["grid"] = grid_resolution
-            self.unet3d = UNet(3, features, unet_width, unet_depth)
+            self.unet3d = UNet(3, features, unet_width, depth, published)
 
     def cells(
         self,
         points: Tensor,  # (B, N, 3) in the unit frame
     ) -> dict[str, Tensor]:
         """Return the cells (B, N) of every map that points are in."""
-        return {name: cells_of(points, name, r) for name, r in self.resolutions.items()}
+        return {
+            name: cells_of(points, name, r, self.published) for name, r in self.resolutions.items()
+        }
 
     def forward(
         self,
@@ -77,8 +87,15 @@ class LocalMaps(nn.Module):
         }
         planes = [name for name in maps if name != "grid"]
         if planes:
-            together = self.unet(torch.cat([maps[name] for name in planes]))
+            together = self._turned(self.unet, torch.cat([maps[name] for name in planes]))
             maps.update(zip(planes, together.chunk(len(planes)), strict=True))
         if "grid" in maps:
-            maps["grid"] = self.unet3d(maps["grid"])
+            maps["grid"] = self._turned(self.unet3d, maps["grid"])
         return maps
+
+    def _turned(self, unet: nn.Module, maps: Tensor) -> Tensor:
+        """The U-Net on maps whose axes are in the order that its kernels were trained with."""
+        if not self.published:
+            return cast(Tensor, unet(maps))
+        axes = (0, 1, *range(maps.ndim - 1, 1, -1))
+        return cast(Tensor, unet(maps.permute(axes).contiguous()).permute(axes))

@@ -34,7 +34,8 @@ class LocalPointNetEncoder(nn.Module):
         c_dim: features of the maps.
         hidden_dim: features of the points.
         blocks: number of residual blocks.
-        planes, plane_resolution, grid_resolution, unet_depth, unet_width: see `LocalMaps`.
+        planes, plane_resolution, grid_resolution, unet_depth, unet_width, grid_unet_depth,
+            published: see `LocalMaps`.
 
     Raises:
         ConfigError: sizes that do not fit; see `LocalMaps`.
@@ -53,6 +54,8 @@ class LocalPointNetEncoder(nn.Module):
         grid_resolution: int = 0,
         unet_depth: int = 4,
         unet_width: int = 32,
+        grid_unet_depth: int = 0,
+        published: bool = False,
     ) -> None:
         super().__init__()
         if blocks < 1:
@@ -61,7 +64,14 @@ class LocalPointNetEncoder(nn.Module):
         self.blocks = nn.ModuleList(ResnetBlock(2 * hidden_dim, hidden_dim) for _ in range(blocks))
         self.fc_c = nn.Linear(hidden_dim, c_dim)
         self.maps = LocalMaps(
-            c_dim, planes, plane_resolution, grid_resolution, unet_depth, unet_width
+            c_dim,
+            planes,
+            plane_resolution,
+            grid_resolution,
+            unet_depth,
+            unet_width,
+            grid_unet_depth,
+            published,
         )
         self._warned = False
 

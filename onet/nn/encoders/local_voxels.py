@@ -13,6 +13,7 @@ from onet.nn.code import CodeKind, ObservationKind
 from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.local_features import Plane
+from onet.nn.published_cells import published_voxel_places
 
 
 @ENCODERS.register("local_voxels")
@@ -25,7 +26,9 @@ class LocalVoxelEncoder(nn.Module):
     Args:
         c_dim: features of the maps.
         resolution: voxels along an edge of the observation.
-        planes, plane_resolution, grid_resolution, unet_depth, unet_width: see `LocalMaps`.
+        planes, plane_resolution, grid_resolution, unet_depth, unet_width, grid_unet_depth,
+            published: see `LocalMaps`; with `published` the outer voxels are on the borders of the
+            unit cube.
 
     Raises:
         ConfigError: sizes that do not fit; see `LocalMaps`.
@@ -43,13 +46,24 @@ class LocalVoxelEncoder(nn.Module):
         grid_resolution: int = 0,
         unet_depth: int = 4,
         unet_width: int = 32,
+        grid_unet_depth: int = 0,
+        published: bool = False,
     ) -> None:
         super().__init__()
         self.conv_in = nn.Conv3d(1, c_dim, 3, padding=1)
         self.maps = LocalMaps(
-            c_dim, planes, plane_resolution, grid_resolution, unet_depth, unet_width
+            c_dim,
+            planes,
+            plane_resolution,
+            grid_resolution,
+            unet_depth,
+            unet_width,
+            grid_unet_depth,
+            published,
         )
         axis = (torch.arange(resolution) + 0.5) / resolution - 0.5
+        if published:
+            axis = published_voxel_places(resolution)
         centres = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
         self.register_buffer("centres", centres, persistent=False)
         self.resolution = resolution
