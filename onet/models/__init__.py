@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 from onet.data.inputs import INPUTS
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.adversarial_texture import AdversarialTextureNetwork
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
 from onet.models.sizes import require_memory, without_memory
+from onet.models.texture import TextureNetwork
 from onet.nn.encoders import ENCODERS
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS",
     "AdversarialOccupancyNetwork",
+    "AdversarialTextureNetwork",
     "OccupancyNetwork",
+    "TextureNetwork",
     "build_model",
     "check_config",
     "check_input",
