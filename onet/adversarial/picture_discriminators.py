@@ -18,7 +18,7 @@ PICTURE_DISCRIMINATORS: Registry = Registry("picture discriminator")
 
 @PICTURE_DISCRIMINATORS.register("resnet_conditional")
 class ConditionalPictureDiscriminator(nn.Module):
-    """Residual blocks on the picture and its depth, with one logit, which is 0 at initialisation.
+    """Residual blocks on the picture and its depth, with one logit, at first the same for all.
 
     Source: Oechsle et al., Texture Fields, ICCV 2019; names and shapes of the weights are those of
     the published code.

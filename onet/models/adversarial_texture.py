@@ -126,9 +126,7 @@ class AdversarialTextureNetwork(TextureNetwork):
         return {**losses, "loss": total, "loss_g": adversarial.detach()}
 
     @torch.no_grad()
-    def validate(
-        self, batch: Batch, settings: GenerationConfig | None = None
-    ) -> dict[str, Tensor]:
+    def validate(self, batch: Batch, settings: GenerationConfig | None = None) -> dict[str, Tensor]:
         """Per item (B,): how samples of the prior compare with it; no discriminator is asked.
 
         With the distance d, the mean absolute difference over the object's pixels, and the same
@@ -148,12 +146,8 @@ class AdversarialTextureNetwork(TextureNetwork):
             self.validation_samples, torch.Generator().manual_seed(CODES_SEED)
         )
         points, mask = batch["points"], batch["mask"]
-        samples = [
-            self.render(points, mask, geometry, z.expand(len(points), -1)) for z in codes
-        ]
-        to_item = torch.stack(
-            [masked_mean((s - batch["colors"]).abs(), mask) for s in samples], 1
-        )
+        samples = [self.render(points, mask, geometry, z.expand(len(points), -1)) for z in codes]
+        to_item = torch.stack([masked_mean((s - batch["colors"]).abs(), mask) for s in samples], 1)
         among = torch.stack(
             [
                 masked_mean((a - b).abs(), mask)

@@ -64,6 +64,7 @@ class TextureNetwork(nn.Module):
     """
 
     generative = False
+    learns_from = "views"
 
     def __init__(
         self,
@@ -175,7 +176,9 @@ class TextureNetwork(nn.Module):
         Only points of the object go through the decoder.
         """
         count = max(1, int(mask.sum(1).max()))
-        chosen = mask.long().argsort(1, descending=True, stable=True)[:, :count, None]
+        chosen = torch.sort(mask.long(), dim=1, descending=True, stable=True).indices[
+            :, :count, None
+        ]
         rows = chosen.expand(-1, -1, 3)
         shown = mask.gather(1, chosen[..., 0])[..., None]
         colors = self.colors(points.gather(1, rows), geometry, z, local)
@@ -196,7 +199,7 @@ class TextureNetwork(nn.Module):
         total = distance(pixels, batch["colors"])
         losses = {self.difference: total.detach()}
         if isinstance(local, dict) and ESTIMATED_CAMERA in local and self._knows_camera(batch):
-            camera = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA]).square().mean()
+            camera = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA]).mean()
             total = total + self.camera_weight * camera
             losses["camera"] = camera.detach()
         return {"loss": total, **losses}
@@ -216,9 +219,7 @@ class TextureNetwork(nn.Module):
         return {"loss": total, "l2": error.detach(), "kl": divergence.detach()}
 
     @torch.no_grad()
-    def validate(
-        self, batch: Batch, settings: GenerationConfig | None = None
-    ) -> dict[str, Tensor]:
+    def validate(self, batch: Batch, settings: GenerationConfig | None = None) -> dict[str, Tensor]:
         """Per item (B,), over the pixels of the object: `l1` and `psnr` in dB.
 
         An autoencoder shows the picture again from the mean of its posterior.

@@ -6,6 +6,8 @@ and shapes of the weights are those of the published Texture Fields.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
@@ -63,7 +65,7 @@ class PictureTrunk(nn.Sequential):
             raise ConfigError(f"model: {width} to {widest} features; give 1 to more than that")
         widths = [min(width << number, widest) for number in range(halvings + 1)]
         blocks: list[nn.Module] = [PictureBlock(width, width, leaky)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             blocks += [nn.AvgPool2d(3, stride=2, padding=1), PictureBlock(before, after, leaky)]
         super().__init__(*blocks)
         self.outputs = widths[-1] * LAST**2

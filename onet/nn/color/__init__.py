@@ -2,8 +2,8 @@
 
 A geometry encoder is `__init__(self, c_dim, **options)`, `forward(points, normals) -> (B, c_dim)`;
 a colour decoder `__init__(self, code_dim, features, **options)`,
-`forward(points, code, local) -> (B, T, 3)` in [0, 1], with a set `takes` of the kinds of local codes
-that it knows; a picture encoder `__init__(self, c_dim, z_dim, **options)`,
+`forward(points, code, local) -> (B, T, 3)` in [0, 1], with a set `takes` of the kinds of local
+codes that it knows; a picture encoder `__init__(self, c_dim, z_dim, **options)`,
 `forward(pictures, code) -> Normal`, the posterior of a latent code.
 """
 
