@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.errors import DataError
+from onet.geometry.glb_colors import srgb_of_vertices
 from onet.geometry.mesh_reading.files import logger
 from onet.geometry.mesh_reading.gltf_asset import Asset
 from onet.geometry.mesh_reading.materials import Material, read_texture
@@ -37,17 +38,20 @@ def primitive_colors(
         return face_colors(as_bytes(colors), faces)
     if "material" in primitive and ("baseColorFactor" in pbr or not texture):
         factor = asset.floats(pbr.get("baseColorFactor", [1, 1, 1, 1]), 4)
-        return np.tile(as_bytes(np.clip(factor, 0, 1)), (len(faces), 1))
+        return np.tile(as_bytes(srgb_of_vertices(factor[None])), (len(faces), 1))
     return None
 
 
 def vertex_colors(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
-    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1."""
+    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as pictures encode them.
+
+    The format has amounts of light.
+    """
     colors = asset.accessor(attributes["COLOR_0"])
     entry = asset.entry("accessors", attributes["COLOR_0"])
     if not entry.get("normalized") and entry.get("componentType") != 5126:
         colors = colors / 255  # not allowed, but written
-    return np.clip(colors, 0, 1)
+    return srgb_of_vertices(colors)
 
 
 def _corners(
