@@ -15,7 +15,8 @@ from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.color.atlas import Atlas
 from onet.geometry.color.obj_writing import textured_obj
-from onet.geometry.mesh_writing import save_mesh
+from onet.geometry.mesh_io import load_mesh, save_mesh
+from onet.geometry.topology import Topology, topology
 
 if TYPE_CHECKING:
     import trimesh
@@ -72,6 +73,8 @@ class BakedMesh:
         if "vertex_normals" in self.mesh._cache.cache:  # those of the field, or of a file
             normals = self.mesh.vertex_normals[self.atlas.source]
             mesh.vertex_normals = normals  # type: ignore[method-assign]
+        for name, values in self.mesh.vertex_attributes.items():
+            mesh.vertex_attributes[name] = values[self.atlas.source]
         mesh.visual = TextureVisuals(uv=self.atlas.uv, material=material)
         mesh.metadata["bake"] = dict(self.report)
         return mesh
@@ -109,6 +112,17 @@ class BakedMesh:
             f"{path}: a texture cannot be written as {path.suffix!r}; use one of "
             f"{', '.join(BAKED_SUFFIXES)}"
         )
+
+    def save_and_examine(self, path: str | os.PathLike[str]) -> Topology:
+        """Write the mesh and tell the topology of what is read back.
+
+        Of a GLB, whose vertices are repeated along seams, it is that of the mesh without seams.
+
+        Raises:
+            DataError: see `save`.
+        """
+        written = self.save(path)
+        return topology(self.mesh if written.suffix.lower() == ".glb" else load_mesh(written))
 
     def _save_obj(self, path: Path) -> Path:
         data = textured_obj(path, self.mesh, self.atlas, path.with_suffix(".mtl").name)

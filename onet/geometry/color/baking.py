@@ -61,10 +61,11 @@ def bake(
         DataError: a mesh that cannot be unfolded, or colours that are none.
         MissingDependency: without xatlas.
     """
-    if not 16 <= size <= LARGEST or padding < 0 or max_faces < 4:
+    check_size(size)
+    if padding < 0 or max_faces < 4:
         raise ConfigError(
-            f"bake: size = {size}, padding = {padding}, max_faces = {max_faces}; give a size of 16 "
-            f"to {LARGEST}, a padding of 0 or more, and at least 4 faces"
+            f"bake: padding = {padding}, max_faces = {max_faces}; give a padding of 0 or more, and "
+            "at least 4 faces"
         )
     start = time.perf_counter()
     before = len(mesh.faces)
@@ -86,6 +87,16 @@ def bake(
         "seconds": round(time.perf_counter() - start, 3),
     }
     return BakedMesh(mesh, atlas, texture, vertex_colors, report)
+
+
+def check_size(size: int) -> None:
+    """See that a texture can have that many texels along its edge.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if not 16 <= size <= LARGEST:
+        raise ConfigError(f"texture: {size} texels along the edge; give 16 to {LARGEST}")
 
 
 def _fewer_faces(mesh: trimesh.Trimesh, most: int) -> trimesh.Trimesh:

@@ -43,15 +43,17 @@ def primitive_colors(
 
 
 def vertex_colors(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
-    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as pictures encode them.
+    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as pictures encode them."""
+    return srgb_of_vertices(vertex_light(asset, attributes))
 
-    The format has amounts of light.
-    """
+
+def vertex_light(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
+    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as amounts of light."""
     colors = asset.accessor(attributes["COLOR_0"])
     entry = asset.entry("accessors", attributes["COLOR_0"])
     if not entry.get("normalized") and entry.get("componentType") != 5126:
         colors = colors / 255  # not allowed, but written
-    return srgb_of_vertices(colors)
+    return np.clip(colors, 0, 1)
 
 
 def _corners(
@@ -62,6 +64,14 @@ def _corners(
             f"has {len(values)} colours or texture coordinates for more vertices; export it again"
         )
     return values[faces]
+
+
+def texture_picture(asset: Asset, index: object) -> NDArray[np.uint8] | None:
+    """Return the texels (H, W, 4) of a texture, or None with a warning if it cannot be used."""
+    material = _texture(asset, index)
+    if material is None or material.texture is None:
+        return None
+    return np.asarray(material.texture)
 
 
 def _texture(asset: Asset, index: object) -> Material | None:
