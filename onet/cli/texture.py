@@ -90,7 +90,7 @@ def texture_eval(
         run,
         data=data,
         split=split,
-        protocol=protocol.value,  # type: ignore[arg-type]
+        protocol=protocol.value,
         features=features,
         out=out,
         seed=seed,

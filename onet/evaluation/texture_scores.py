@@ -100,7 +100,7 @@ def score_textures(
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / ITEMS, list(items[0]), items)
     write_csv(folder / TABLE, list(rows[0]), rows)
-    return TextureScores(rows, folder, network and network.name, made)
+    return TextureScores(rows, folder, None if network is None else network.name, made)
 
 
 @torch.no_grad()

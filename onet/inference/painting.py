@@ -133,7 +133,7 @@ class Painter:
                 "textured mesh"
             )
         file = isinstance(picture, str | os.PathLike)
-        raw = self.input.read(picture) if file else self.input.take(picture)  # type: ignore[arg-type]
+        raw = self.input.read(picture) if file else self.input.take(picture)
         arrays = self.input.observe(raw, np.random.default_rng(seed))
         inputs = as_batch(to_tensors(arrays, self.device))
         if isinstance(inputs, dict) and len(inputs) == 1:

@@ -63,6 +63,6 @@ def _similarity(one: Any, other: Any, data_range: float) -> tuple[float, NDArray
         raise MissingDependency(
             "SSIM is scikit-image's; install it: pip install 'onet[colors]'"
         ) from None
-    return structural_similarity(  # type: ignore[no-any-return,no-untyped-call]
+    return structural_similarity(
         one, other, win_size=_WINDOW, data_range=data_range, channel_axis=-1, full=True
     )

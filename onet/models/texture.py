@@ -101,13 +101,13 @@ class TextureNetwork(nn.Module):
         self.decoder = COLOR_DECODERS.build(
             decoder, "model.decoder", code_dim=c_dim + z_dim, features=features
         )
-        self.encoder = encoder and ENCODERS.build(
+        self.encoder: Any = encoder and ENCODERS.build(
             encoder, "model.encoder", c_dim=features if local else z_dim
         )
-        self.geometry_encoder = geometry_encoder and GEOMETRY_ENCODERS.build(
+        self.geometry_encoder: Any = geometry_encoder and GEOMETRY_ENCODERS.build(
             geometry_encoder, "model.geometry_encoder", c_dim=c_dim
         )
-        self.encoder_latent = encoder_latent and PICTURE_ENCODERS.build(
+        self.encoder_latent: Any = encoder_latent and PICTURE_ENCODERS.build(
             encoder_latent, "model.encoder_latent", c_dim=c_dim, z_dim=z_dim
         )
         self.local = local
@@ -197,7 +197,7 @@ class TextureNetwork(nn.Module):
         pixels = self.render(batch["points"], batch["mask"], geometry, z, local)
         distance = F.l1_loss if self.difference == "l1" else F.mse_loss
         total = distance(pixels, batch["colors"])
-        losses = {self.difference: total.detach()}
+        losses: dict[str, Tensor] = {self.difference: total.detach()}
         if isinstance(local, dict) and ESTIMATED_CAMERA in local and self._knows_camera(batch):
             camera = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA]).mean()
             total = total + self.camera_weight * camera
@@ -225,10 +225,9 @@ class TextureNetwork(nn.Module):
         An autoencoder shows the picture again from the mean of its posterior.
         """
         geometry = self.geometry_code(batch["surface"], batch["normals"])
+        z, local = self.observe(batch["inputs"])
         if self.encoder_latent is not None:
-            z, local = self.infer(batch, geometry).mean, None
-        else:
-            z, local = self.observe(batch["inputs"])
+            z = self.infer(batch, geometry).mean
         pixels = self.render(batch["points"], batch["mask"], geometry, z, local)
         difference = pixels - batch["colors"]
         square = masked_mean(difference.square(), batch["mask"])
