@@ -194,6 +194,25 @@ def test_parts_that_do_not_go_together_are_refused(changes: dict[str, Any], word
         build_model(small(**changes))
 
 
+def test_a_model_says_the_size_of_its_code() -> None:
+    assert build_model(small()).z_dim == 4
+    local = {"type": "resnet18_planes", "plane_resolution": 8, "tokens": 4, "hidden_dim": 16}
+    section = {
+        "type": "texture",
+        "decoder": {"type": "local", "hidden_size": 16},
+        "encoder": local | {"heads": 2, "layers": 1},
+        "c_dim": 0,
+        "z_dim": 0,
+        "features": 8,
+    }
+    model = build_model(section).eval()
+    assert model.z_dim == 0 and model.local
+    # planes have no depth: the decoder takes them as well
+    code = model.observe(torch.rand(1, 3, 32, 32))[1]
+    colors = model.colors(torch.rand(1, 5, 3) - 0.5, torch.zeros(1, 0), local=code)
+    assert colors.shape == (1, 5, 3)
+
+
 def test_a_model_without_an_appearance_is_refused() -> None:
     with pytest.raises(ConfigError, match="encoder_latent"):
         build_model({"type": "texture", "decoder": DECODER, "geometry_encoder": GEOMETRY})
