@@ -222,9 +222,7 @@ def _repairers(resolution: int) -> dict[str, Callable[[Any], tuple[Any, Any]]]:
     }
 
 
-def _child(
-    contender: str, folder: Path, resolution: int, files: list[str]
-) -> list[dict[str, Any]]:
+def _child(contender: str, folder: Path, resolution: int, files: list[str]) -> list[dict[str, Any]]:
     # Not by `python -m benchmarks`, which imports what all benchmarks need.
     code = "import sys, pathlib; from benchmarks.solid import work; "
     code += "work(sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])"
