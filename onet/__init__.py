@@ -50,6 +50,7 @@ Geometry for any field and any mesh, without a network:
     simplify            fewer faces, closed as before
     contains            which points lie inside a mesh
     make_solid          the solid that a mesh in any condition stands for
+    bake                a texture of a field of colour, for files that open everywhere
 
 The kinds of `OnetError` are in `onet.errors`. Long calls take `progress`, see `onet.progress`.
 Importing `onet` is cheap: torch and the rest are imported when something needs them. The whole way
@@ -70,6 +71,7 @@ if _typing.TYPE_CHECKING:
     from onet.evaluation.calibrate import calibrate
     from onet.evaluation.diversity import evaluate_diversity
     from onet.evaluation.threshold_search import search_threshold
+    from onet.geometry.color.baking import bake
     from onet.geometry.dual_contouring import dual_contouring
     from onet.geometry.extraction import extract_mesh
     from onet.geometry.inside import contains
@@ -93,6 +95,7 @@ __all__ = [
     "Reconstructor",
     "UnitFrame",
     "__version__",
+    "bake",
     "calibrate",
     "contains",
     "convert",
@@ -121,6 +124,7 @@ _HOME = {
     "OnetError": "onet.errors",
     "Reconstructor": "onet.inference.reconstructor",
     "UnitFrame": "onet.geometry.normalization",
+    "bake": "onet.geometry.color.baking",
     "calibrate": "onet.evaluation.calibrate",
     "contains": "onet.geometry.inside",
     "convert": "onet.checkpoints.published_weights",

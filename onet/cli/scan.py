@@ -45,6 +45,13 @@ def scan(
         str | None,
         typer.Option(metavar="X,Y,Z", help="Where the sensor was, in the frame of the file."),
     ] = None,
+    texture: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Bake the colours into so many texels squared (glb, obj); else vertices have them.",
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(help="Name or file of a network for scans, see `onet models`.")
     ] = "scan",
@@ -63,7 +70,7 @@ def scan(
     from onet.inference.scan_files import ScanOptions, scan_files
     from onet.storage import check_writable
 
-    options = ScanOptions(resolution, trim, closed, seed, _place(sensor, ConfigError))
+    options = ScanOptions(resolution, trim, closed, seed, _place(sensor, ConfigError), texture)
     check_writable(out.parent if out.suffix else out)
     done = scan_files(
         files,

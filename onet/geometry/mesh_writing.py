@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from onet.errors import DataError
 from onet.files import replacing
+from onet.geometry.glb_colors import with_linear_colors
 from onet.geometry.normalization import without_loose_vertices
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def _glb(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     rounding = Rounding.of(mesh, _single(vertices))
     if rounding.harmless:
-        return _exported(mesh, kind), rounding
+        return with_linear_colors(_exported(mesh, kind)), rounding
     middle = vertices.min(axis=0) / 2 + vertices.max(axis=0) / 2
     rounding = Rounding.of(mesh, _single(vertices - middle) + middle)
     local = mesh.copy()
@@ -226,20 +227,26 @@ def _glb(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
         local.vertex_normals = mesh.vertex_normals  # type: ignore[method-assign]
     scene = trimesh.Scene()
     scene.add_geometry(local, transform=trimesh.transformations.translation_matrix(middle))
-    return _exported(scene, kind), rounding
+    return with_linear_colors(_exported(scene, kind)), rounding
 
 
-def _text(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
-    """OBJ or OFF, which count decimals: enough for the size of the object and for its edges."""
+def decimals(mesh: trimesh.Trimesh) -> tuple[int, Rounding]:
+    """Return how many decimals hold the size of a mesh and its edges, and what they lose."""
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
     if not len(vertices):
-        return _exported(mesh, kind), Rounding(0.0, 0.0, 0)
+        return 8, Rounding(0.0, 0.0, 0)
     size = float(np.ptp(vertices, axis=0).max()) or 1.0
     digits = usual = max(0, 8 - math.floor(math.log10(size)))
     rounding = Rounding.of(mesh, np.round(vertices, digits))
     while not rounding.harmless and digits < usual + _MORE_DIGITS:
         digits += 2
         rounding = Rounding.of(mesh, np.round(vertices, digits))
+    return digits, rounding
+
+
+def _text(mesh: trimesh.Trimesh, kind: str) -> tuple[bytes, Rounding]:
+    """OBJ or OFF, which count decimals."""
+    digits, rounding = decimals(mesh)
     return _exported(mesh, kind, digits=digits), rounding
 
 

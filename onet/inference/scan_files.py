@@ -22,11 +22,15 @@ from typing import TYPE_CHECKING, Any
 from onet._version import __version__
 from onet.checkpoints.checkpoint import file_identity, resolve_checkpoint
 from onet.errors import ConfigError, DataError
+from onet.geometry.carried_colors import CloudColors
+from onet.geometry.color.baked import BAKED_SUFFIXES
+from onet.geometry.color.baking import bake, check_size
 from onet.geometry.mesh_io import MESH_SUFFIXES
+from onet.geometry.topology import Topology
 from onet.geometry.written import save_and_examine
 from onet.inference.generation_folder import read_csv, read_json, write_csv, write_json
 from onet.inference.scan_estimate import announce
-from onet.inference.scan_input import clean_scan
+from onet.inference.scan_input import ScanInput, clean_scan
 from onet.inference.scan_intervals import Intervals, read_intervals
 from onet.inference.scan_measures import measures
 from onet.inference.scan_output import check_trim
@@ -38,6 +42,8 @@ from onet.progress import Progress, reports_progress
 from onet.storage import refusal
 
 if TYPE_CHECKING:
+    import trimesh
+
     from onet.inference.scan_reconstructor import ScanReconstructor
 
 logger = logging.getLogger(__name__)
@@ -68,6 +74,8 @@ class ScanOptions:
         closed: keep surface that was completed.
         seed: of everything random.
         sensor: where the sensor was, in place of what files say.
+        texture: texels along the edge of a texture with the colours of the scan; None gives the
+            vertices colours.
 
     Raises:
         ConfigError: a number out of range.
@@ -78,9 +86,12 @@ class ScanOptions:
     closed: bool = True
     seed: int = 0
     sensor: tuple[float, float, float] | None = None
+    texture: int | None = None
 
     def __post_init__(self) -> None:
         check_trim(self.trim)
+        if self.texture is not None:
+            check_size(self.texture)
         if self.resolution is not None and self.resolution < 2:
             raise ConfigError(f"resolution: {self.resolution}; give at least 2 cells")
 
@@ -162,6 +173,9 @@ def scan_files(
         raise ConfigError(f"{out}: is one file, and there are {len(scans)} scans; name a folder")
     if f".{format}" not in MESH_SUFFIXES:
         raise ConfigError(f"format {format!r}: choose one of {', '.join(MESH_SUFFIXES)}")
+    written = suffix if one else f".{format}"
+    if options.texture is not None and written not in BAKED_SUFFIXES:
+        raise ConfigError(f"a texture needs one of {', '.join(BAKED_SUFFIXES)}, not {written}")
     places = [out if one else out / f"{scan.name}.{format}" for scan in scans]
     _check_places(scans, places)
     work = _Work(options, network, device, report)
@@ -236,13 +250,22 @@ class _Work:
         if len(mesh.faces) == 0:
             why = "all of it was trimmed" if told["removed"] else "the network sees no inside"
             return row | {"reason": f"no surface: {why}"}
-        shape = save_and_examine(mesh, place).as_dict()
+        shape = self._saved(mesh, scan, place).as_dict()
         if self.report:
             field = model.field(scan) if intervals else None
             measured = measures(mesh, field, intervals)
             write_json(report_path(place), {**_source(path), **measured})
         shown = {key: shape[key] for key in _SHAPE}
         return row | {"status": OK, "seen": round(told["seen"], 4)} | shown
+
+    def _saved(self, mesh: trimesh.Trimesh, scan: ScanInput, place: Path) -> Topology:
+        """Write a mesh, with a texture if that was asked for, and say what the file is like."""
+        size = self.options.texture
+        if size is None:
+            return save_and_examine(mesh, place)
+        if scan.colors is None:
+            raise DataError(f"{scan.name}: has no colours; leave out the texture")
+        return bake(mesh, CloudColors(scan.points, scan.colors), size).save_and_examine(place)
 
 
 def report_path(mesh: Path) -> Path:

@@ -36,8 +36,8 @@ def read_gltf(files: MeshFiles, colors: bool) -> RawMesh:
     """
     asset = Asset(files)
     parts: list[RawMesh] = []
-    left = _Limit(asset)
-    for placed, mesh, primitive in _primitives(asset):
+    left = GrowthLimit(asset)
+    for placed, mesh, primitive in primitives(asset):
         part = _primitive(asset, mesh, primitive, placed, colors)
         if part is not None:
             parts.append(part)
@@ -57,15 +57,15 @@ def read_gltf_points(files: MeshFiles) -> RawPoints:
     asset = Asset(files)
     points: list[NDArray[np.float64]] = []
     others: dict[str, list[NDArray[np.float64]]] = {"NORMAL": [], "COLOR_0": []}
-    left = _Limit(asset)
-    for placed, mesh, primitive in _primitives(asset):
+    left = GrowthLimit(asset)
+    for placed, mesh, primitive in primitives(asset):
         attributes = asset.mapping(primitive.get("attributes"))
         if "POSITION" not in attributes:
             continue
-        vertices, used = _vertices(asset, mesh, primitive, placed)
+        vertices, used = part_vertices(asset, mesh, primitive, placed)
         used = np.unique(used)
         for transform in placed.transforms(attributes):
-            moved = _moved(asset, vertices, transform)[used]
+            moved = moved_by(asset, vertices, transform)[used]
             points.append(moved)
             left.take(len(moved))
             if "NORMAL" in attributes:
@@ -82,7 +82,7 @@ def read_gltf_points(files: MeshFiles) -> RawPoints:
     return RawPoints(np.concatenate(points) if points else np.zeros((0, 3)), *normals_colors)
 
 
-class _Limit:
+class GrowthLimit:
     """Refuses a file that makes far more of itself than it holds."""
 
     def __init__(self, asset: Asset) -> None:
@@ -98,7 +98,7 @@ class _Limit:
             )
 
 
-def _primitives(asset: Asset) -> Iterator[tuple[Placed, dict[str, Any], dict[str, Any]]]:
+def primitives(asset: Asset) -> Iterator[tuple[Placed, dict[str, Any], dict[str, Any]]]:
     """Yield all parts of the scene: where they stand, their mesh, and themselves."""
     for placed in placed_meshes(asset):
         mesh = asset.entry("meshes", placed.mesh)
@@ -106,7 +106,7 @@ def _primitives(asset: Asset) -> Iterator[tuple[Placed, dict[str, Any], dict[str
             yield placed, mesh, asset.mapping(primitive)
 
 
-def _vertices(
+def part_vertices(
     asset: Asset, mesh: dict[str, Any], primitive: dict[str, Any], placed: Placed
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the vertices of a part in its own frame, and the indices of its corners."""
@@ -124,7 +124,7 @@ def _vertices(
     return _morphed(asset, vertices, primitive.get("targets"), weights), indices
 
 
-def _moved(
+def moved_by(
     asset: Asset, vertices: NDArray[np.float64], transform: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return vertices (N, 3) moved by a transform (4, 4), or by one for each (N, 4, 4)."""
@@ -148,7 +148,7 @@ def _turned(
     frame = np.zeros((*linear.shape[:-2], 4, 4))
     sign = np.sign(np.linalg.det(linear))[..., None, None]
     frame[..., :3, :3] = cofactors * np.where(sign == 0, 1, sign)
-    return _moved(asset, normals, frame)
+    return moved_by(asset, normals, frame)
 
 
 def _rows(asset: Asset, values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -159,29 +159,41 @@ def _rows(asset: Asset, values: NDArray[np.float64], count: int) -> NDArray[np.f
     return values
 
 
-def _primitive(
-    asset: Asset, mesh: dict, primitive: dict, placed: Placed, colors: bool
-) -> RawMesh | None:
-    """Return one part of a mesh in the frame of the scene; None for points and lines."""
+def part_faces(
+    asset: Asset, mesh: dict[str, Any], primitive: dict[str, Any], placed: Placed
+) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Return vertices in the part's own frame, and triangles; None for points and lines."""
     attributes = asset.mapping(primitive.get("attributes"))
     mode = primitive.get("mode", _TRIANGLES)
     if mode not in range(7):
         raise asset.files.error(f"has a primitive of mode {mode!r}; export it again")
     if mode not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in attributes:
         return None
-    vertices, indices = _vertices(asset, mesh, primitive, placed)
-    faces = _triangles(asset, indices, mode)
+    vertices, indices = part_vertices(asset, mesh, primitive, placed)
+    faces = part_triangles(asset, indices, mode)
+    return vertices, faces
+
+
+def _primitive(
+    asset: Asset, mesh: dict, primitive: dict, placed: Placed, colors: bool
+) -> RawMesh | None:
+    """Return one part of a mesh in the frame of the scene; None for points and lines."""
+    found = part_faces(asset, mesh, primitive, placed)
+    if found is None:
+        return None
+    vertices, faces = found
+    attributes = asset.mapping(primitive.get("attributes"))
     shades = primitive_colors(asset, primitive, attributes, faces) if colors else None
     copies = []
     for transform in placed.transforms(attributes):
-        moved = _moved(asset, vertices, transform)
+        moved = moved_by(asset, vertices, transform)
         turns = np.linalg.det(transform[..., :3, :3])
         mirrored = turns.size > 0 and np.median(turns) < 0
         copies.append(RawMesh(moved, faces[:, ::-1] if mirrored else faces, shades))
     return joined(copies)
 
 
-def _triangles(asset: Asset, indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
+def part_triangles(asset: Asset, indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
     count = len(indices)
     if mode == _TRIANGLES:
         if count % 3:

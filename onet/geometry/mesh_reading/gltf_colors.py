@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.errors import DataError
+from onet.geometry.glb_colors import srgb_of_vertices
 from onet.geometry.mesh_reading.files import logger
 from onet.geometry.mesh_reading.gltf_asset import Asset
 from onet.geometry.mesh_reading.materials import Material, read_texture
@@ -37,12 +38,17 @@ def primitive_colors(
         return face_colors(as_bytes(colors), faces)
     if "material" in primitive and ("baseColorFactor" in pbr or not texture):
         factor = asset.floats(pbr.get("baseColorFactor", [1, 1, 1, 1]), 4)
-        return np.tile(as_bytes(np.clip(factor, 0, 1)), (len(faces), 1))
+        return np.tile(as_bytes(srgb_of_vertices(factor[None])), (len(faces), 1))
     return None
 
 
 def vertex_colors(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
-    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1."""
+    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as pictures encode them."""
+    return srgb_of_vertices(vertex_light(asset, attributes))
+
+
+def vertex_light(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
+    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as amounts of light."""
     colors = asset.accessor(attributes["COLOR_0"])
     entry = asset.entry("accessors", attributes["COLOR_0"])
     if not entry.get("normalized") and entry.get("componentType") != 5126:
@@ -58,6 +64,14 @@ def _corners(
             f"has {len(values)} colours or texture coordinates for more vertices; export it again"
         )
     return values[faces]
+
+
+def texture_picture(asset: Asset, index: object) -> NDArray[np.uint8] | None:
+    """Return the texels (H, W, 4) of a texture, or None with a warning if it cannot be used."""
+    material = _texture(asset, index)
+    if material is None or material.texture is None:
+        return None
+    return np.asarray(material.texture)
 
 
 def _texture(asset: Asset, index: object) -> Material | None:

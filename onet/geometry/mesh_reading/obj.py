@@ -28,7 +28,7 @@ _FREE_FORM = (b"surf", b"curv", b"cstype")
 
 
 @dataclass
-class _Statements:
+class Statements:
     """The statements of a file that matter, as flat arrays; indices count from 1."""
 
     positions: array[float] = field(default_factory=lambda: array("d"))
@@ -52,7 +52,7 @@ def read_obj(files: MeshFiles, colors: bool) -> RawMesh:
     Raises:
         DataError: a number that is none, a face that names no vertex, free-form surfaces.
     """
-    found = _statements(files, colors)
+    found = statements(files, colors)
     vertices = np.array(found.positions).reshape(-1, 3)
     corners = np.array(found.corners, dtype=np.int64) - 1
     sizes = np.array(found.sizes, dtype=np.int64)
@@ -74,7 +74,7 @@ def read_obj_points(files: MeshFiles) -> RawPoints:
     Raises:
         DataError: a line `v` or `vn` with other than three numbers and more.
     """
-    found, normals, faces = _Statements(), array("d"), False
+    found, normals, faces = Statements(), array("d"), False
     for number, line in enumerate(_lines(files), 1):
         words = line.split()
         if not words or words[0] not in (b"v", b"vn", b"f"):
@@ -111,8 +111,9 @@ def _wrong_line(files: MeshFiles, number: int, line: bytes, error: Exception) ->
     )
 
 
-def _statements(files: MeshFiles, colors: bool) -> _Statements:
-    found, material = _Statements(), -1
+def statements(files: MeshFiles, colors: bool) -> Statements:
+    """Return what a file says, without checking which vertices it names."""
+    found, material = Statements(), -1
     for number, line in enumerate(_lines(files), 1):
         words = line.split()
         if not words:
@@ -159,7 +160,7 @@ def _excerpt(line: bytes) -> str:
     return repr(text if len(text) <= 40 else f"{text[:37]}...")
 
 
-def _vertex(found: _Statements, words: list[bytes], colors: bool) -> None:
+def _vertex(found: Statements, words: list[bytes], colors: bool) -> None:
     if len(words) < 4:
         raise ValueError("a vertex needs x, y and z")
     found.positions.extend(map(float, words[1:4]))
@@ -171,7 +172,7 @@ def _vertex(found: _Statements, words: list[bytes], colors: bool) -> None:
         found.colors.extend(map(float, shade) if len(shade) == 3 else (1.0, 1.0, 1.0))
 
 
-def _face(found: _Statements, words: list[bytes], material: int) -> None:
+def _face(found: Statements, words: list[bytes], material: int) -> None:
     """Add a face with its textures; fewer than three corners have no area."""
     del words[0]
     if len(words) < 3:
@@ -190,12 +191,10 @@ def _face(found: _Statements, words: list[bytes], material: int) -> None:
 
 
 def _material_colors(
-    files: MeshFiles, found: _Statements, places: NDArray[np.int64], polygons: NDArray[np.int64]
+    files: MeshFiles, found: Statements, places: NDArray[np.int64], polygons: NDArray[np.int64]
 ) -> NDArray[np.uint8] | None:
     """Return the colours of the triangles by their materials, or None where there are none."""
-    materials: dict[str, Material] = {}
-    for library in found.libraries:
-        materials |= _library(files, library)
+    materials = material_libraries(files, found)
     if not materials:
         return None
     colors = np.tile(UNPAINTED, (len(places), 1))
@@ -211,6 +210,14 @@ def _material_colors(
         middles = coordinates[corners].mean(axis=1) if there else None
         colors[chosen] = materials[name].shade(middles)
     return colors
+
+
+def material_libraries(files: MeshFiles, found: Statements) -> dict[str, Material]:
+    """Return the materials of all libraries that a file names."""
+    materials: dict[str, Material] = {}
+    for library in found.libraries:
+        materials |= _library(files, library)
+    return materials
 
 
 def _library(files: MeshFiles, text: str) -> dict[str, Material]:

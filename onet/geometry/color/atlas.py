@@ -1,0 +1,99 @@
+"""Unfolding of surfaces: charts in the plane, packed into a square, by xatlas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onet.errors import DataError, MissingDependency
+
+if TYPE_CHECKING:
+    import trimesh
+
+_LARGEST_CHART = 1 / 150  # of the area; larger charts take minutes to grow, and stretch more
+_COST = 8.0  # of a chart; the default of 2 makes twice as many
+_SHRINKS = 1.6  # at most, by which xatlas' picture is larger than the size that it is asked for
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Where the corners of a mesh's faces lie in the unit square.
+
+    Attributes:
+        uv: (W, 2) float64 in [0, 1], v upwards; at a seam a vertex of the mesh has several.
+        faces: (F, 3) int64, indices into `uv`, in the order of the mesh's faces.
+        source: (W,) int64, the vertex of the mesh that each is of.
+        charts: their number.
+    """
+
+    uv: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    source: NDArray[np.int64]
+    charts: int
+
+
+def unfold(
+    mesh: trimesh.Trimesh,
+    size: int,
+    padding: int = 4,
+) -> Atlas:
+    """Return charts of all faces that overlap nowhere.
+
+    Faces without area have charts without area.
+
+    Args:
+        mesh: with faces, any frame.
+        size: texels along the edge of the texture.
+        padding: least number of texels between charts.
+
+    Raises:
+        DataError: no faces, vertices that are not finite, or nothing that has an area.
+        MissingDependency: without xatlas.
+    """
+    try:
+        import xatlas
+    except ImportError:
+        raise MissingDependency("unfolding needs xatlas: pip install xatlas") from None
+    vertices, area = _unit(mesh)
+    charts = xatlas.ChartOptions()
+    charts.max_cost, charts.max_chart_area = _COST, area * _LARGEST_CHART
+    pack = xatlas.PackOptions()
+    pack.padding, pack.bilinear = int(np.ceil(padding * _SHRINKS)), True
+    pack.resolution = size
+    found: Any = xatlas.Atlas()
+    found.add_mesh(vertices.astype(np.float32), np.asarray(mesh.faces, dtype=np.uint32))
+    found.generate(charts, pack)
+    source, faces, uv = found.get_mesh(0)
+    if found.atlas_count > 1 or len(faces) != len(mesh.faces):
+        raise DataError(f"the mesh cannot be unfolded into {size} texels; give a larger size")
+    # The picture has about the size that was asked for, and is no square: one scale for both axes.
+    texels = np.asarray(uv, dtype=np.float64) * (found.width, found.height)
+    return Atlas(
+        texels / max(found.width, found.height),
+        np.asarray(faces, dtype=np.int64),
+        np.asarray(source, dtype=np.int64),
+        int(found.chart_count),
+    )
+
+
+def _unit(mesh: trimesh.Trimesh) -> tuple[NDArray[np.float64], float]:
+    """Vertices in a cube of edge 1 around 0, and the area there."""
+    vertices = np.asarray(mesh.vertices, dtype=np.float64)
+    if not len(mesh.faces):
+        raise DataError("the mesh has no faces; give one that has")
+    if not np.isfinite(vertices).all():
+        raise DataError("the mesh has vertices that are NaN or infinite; remove them")
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    extent = float((high - low).max())
+    if not extent > 0:
+        raise DataError("all vertices of the mesh coincide; export it again")
+    unit = (vertices - low) / extent - 0.5
+    corners = unit[np.asarray(mesh.faces)]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = float(np.linalg.norm(cross, axis=1).sum() / 2)
+    if not area > 0:
+        raise DataError("no face of the mesh has an area; export it again")
+    return unit, area
