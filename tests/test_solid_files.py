@@ -156,7 +156,7 @@ def test_a_texture_shows_the_materials_of_the_file(parts, suffix, tmp_path) -> N
 
 
 def closest_is_outside(points) -> np.ndarray:
-    """The stripes, and the ends of the other part; not what lies within either, or where they meet."""
+    """The stripes, and the ends of the other part; not what lies within either."""
     return (np.abs(points[:, 0]) > 0.12) | (np.abs(points[:, 2]) > 0.25)
 
 
