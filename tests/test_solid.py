@@ -181,6 +181,15 @@ def test_a_flat_opening_is_closed_however_large_its_cap(turned) -> None:
     assert made(seen_from_within).volume < 0.2 * slab.volume
 
 
+def test_a_curved_opening_is_closed_by_its_rim() -> None:
+    middles = ball().triangles_center
+    opened = without(ball(), middles[:, 2] > 0.25 + 0.9 * middles[:, 0] ** 2)
+    solid = made(opened)
+    assert iou(solid, ball()) > 0.9
+    assert len(solid.metadata["solid"]["holes"]) == 1
+    assert made(opened, holes=0.3).volume < 0.1
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_dish_is_a_sheet(inverted) -> None:
     angle = np.linspace(0, 0.6, 12)

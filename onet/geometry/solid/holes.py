@@ -28,6 +28,9 @@ FLAT, FLAT_SHARE = 0.08, 0.45
 the area of its patch, something was cut off: such ends are closed by default whatever their size.
 """
 
+CURVED, CURVED_SHARE = 0.35, 0.3
+"""Likewise where a border bends more, if the cap is smaller."""
+
 PLANE, STEEP, MAIN = 0.01, 0.5, 0.5
 """A border that lies in a plane up to this part of its diameter, where this part of its length has
 faces that stand at more than 45 degrees on that plane, is the end of a solid whose cap is missing,
@@ -73,12 +76,13 @@ def close_holes(
             continue
         points = vertices[loop]
         size = _diameter(points)
-        flat = largest is None and _thickness(points) <= FLAT * size
-        if size > widest and not flat:
+        bent = _thickness(points) / max(size, 1e-300)
+        if size > widest and not (largest is None and bent <= CURVED):
             continue
         cap = loop[_cap(points)]
         share = areas(vertices, cap).sum() / max(patch_area[patch], 1e-300)
-        if share > (SHARE if size <= widest else FLAT_SHARE):
+        flat = largest is None and bent <= FLAT
+        if share > (SHARE if size <= widest else FLAT_SHARE if flat else CURVED_SHARE):
             main = patch_area[patch] >= MAIN * patch_area.sum()
             own = patches.faces[patches.patch == patch]
             if not (flat and main and _lost_its_cap(vertices, own, loop, cap)):
