@@ -155,6 +155,22 @@ def test_a_texture_shows_the_materials_of_the_file(parts, suffix, tmp_path) -> N
     np.testing.assert_allclose(found[outside], wanted[outside], atol=0.03)
 
 
+def test_a_texture_shows_the_outermost_layer(tmp_path) -> None:
+    from onet.geometry.color.textured import SurfaceColors
+    from onet.geometry.color.textured_files import load_textured
+
+    block, label = trimesh.creation.box((1, 0.4, 0.4)), trimesh.creation.box((0.4, 0.2, 0.41))
+    for part, color in ((block, (20, 20, 250, 255)), (label, (250, 20, 20, 255))):
+        part.visual = trimesh.visual.ColorVisuals(part, face_colors=[color] * len(part.faces))
+    sheet = label.submesh([label.face_normals[:, 2] > 0.9])[0]
+    save_mesh(trimesh.util.concatenate([block, sheet]), tmp_path / "sign.ply")
+    settings = SolidSettings(resolution=16, format="glb", texture=256)
+    assert not make_solids([tmp_path / "sign.ply"], tmp_path / "out", settings).failures
+    colors = SurfaceColors(load_textured(tmp_path / "out" / "sign.glb"))
+    np.testing.assert_allclose(colors(np.array([[0, 0, 0.3]]))[0], [0.98, 0.08, 0.08], atol=0.1)
+    np.testing.assert_allclose(colors(np.array([[0.45, 0, 0.3]]))[0], [0.08, 0.08, 0.98], atol=0.1)
+
+
 def closest_is_outside(points) -> np.ndarray:
     """The stripes, and the ends of the other part; not what lies within either."""
     return (np.abs(points[:, 0]) > 0.12) | (np.abs(points[:, 2]) > 0.25)

@@ -20,6 +20,7 @@ from onet.geometry.color.textured import SurfaceColors
 from onet.geometry.color.textured_files import load_textured
 from onet.geometry.lengths import METRES, UNITS_OF_FORMATS, relative_length, split_length
 from onet.geometry.mesh_io import load_mesh, readable_suffixes, save_mesh
+from onet.geometry.solid.colours import seen_from_outside
 from onet.geometry.solid.make import Cavities, make_solid
 from onet.geometry.solid.report import solid_report
 from onet.locks import hold, writer
@@ -30,6 +31,9 @@ from onet.storage import explain, refusal
 
 FORMAT = 2
 """Counts changes of the code that make solids differ; part of the settings compared."""
+
+LAYER = 0.5
+"""Cells further out that a texture looks for the outermost of layers."""
 
 MeshSuffix = Literal["ply", "glb", "obj", "off", "stl"]
 
@@ -248,7 +252,8 @@ def _made(task: _Task) -> dict[str, Any]:
     if textured is None or settings.texture is None:
         save_mesh(solid, task.out)
     else:
-        colors = SurfaceColors(textured)
+        step = LAYER * longest / settings.resolution
+        colors = seen_from_outside(solid, SurfaceColors(textured), step)
         # All faces: simplified once more they might cross.
         bake(solid, colors, settings.texture, max_faces=len(solid.faces)).save(task.out)
     record = {
