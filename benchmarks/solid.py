@@ -8,8 +8,11 @@ its constructor after `merge`, "pymeshfix" its `repair`. All in the unit frame.
 IoU by winding number at points of the truth's box; Chamfer-L1 by distances of samples of either
 surface to the other itself, mean of both directions; "solid" the share closed, manifold, oriented,
 outward; "crossing free" the share of which no face crosses another. A contender that gives nothing
-counts with IoU 0 in "all", and is left out of the Chamfer distance. Seconds are processor seconds
-of the contender alone, peak memory that of a process that does nothing else.
+counts with IoU 0, and is left out of the Chamfer distance. Seconds are processor seconds of the
+contender alone, peak memory that of a process that does nothing else, the largest of all meshes.
+
+With --out every row is written when it is known, and a later run goes on from there; several runs
+with different contenders may write to one file at once.
 
 With --scaling: seconds and memory of one damaged mesh at several resolutions instead.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,8 +38,8 @@ CONTENDERS = ("solid", "thickened", "alpha wrap", "manifold3d", "pymeshfix")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, nargs="?", help="of meshes; closed ones are taken")
-    parser.add_argument("--limit", type=int, default=30, help="meshes, drawn at random")
+    parser.add_argument("folders", type=Path, nargs="+", help="of meshes; closed ones are taken")
+    parser.add_argument("--limit", type=int, default=30, help="meshes of each, drawn at random")
     parser.add_argument("--most-faces", type=int, default=20_000, help="of a mesh that is taken")
     parser.add_argument("--damage", nargs="+", help="kinds; default all")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
@@ -43,22 +47,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scaling", type=int, nargs="+", metavar="RESOLUTION")
     parser.add_argument("--samples", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="CSV of all runs")
+    parser.add_argument("--out", type=Path, help="file of rows, a line of JSON each; goes on")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.folder is None:
-        sys.exit("give a folder of meshes")
     with tempfile.TemporaryDirectory() as name:
         if arguments.scaling:
             _scale(arguments, Path(name))
             return
-        tasks = _damage_all(arguments, Path(name))
-        print(f"{len({task['mesh'] for task in tasks})} meshes, {len(tasks)} damaged ones")
-        rows = []
-        for contender in arguments.contenders:
-            rows += _score(arguments, contender, tasks, Path(name))
+        rows = _known_rows(arguments)
+        meshes = _meshes(arguments)
+        print(f"{len(meshes)} closed meshes", flush=True)
+        for number, (mesh_name, mesh) in enumerate(meshes.items()):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            tasks = _damage(arguments, folder, number, mesh_name, mesh)
+            for contender in arguments.contenders:
+                rows += _score(arguments, contender, tasks, folder, rows)
+            shutil.rmtree(folder)
         _show(arguments, rows)
+
+
+def _meshes(arguments: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for folder in arguments.folders:
+        chosen = closed_meshes(folder, arguments.limit, arguments.most_faces, arguments.seed)
+        found |= {f"{folder.name}/{name}": mesh for name, mesh in chosen.items()}
+    if not found:
+        sys.exit("no mesh of these folders is closed, in one piece, and free of crossing faces")
+    return found
+
+
+def _known_rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    if arguments.out is None or not arguments.out.exists():
+        return []
+    return [json.loads(line) for line in arguments.out.read_text().splitlines()]
 
 
 def closed_meshes(folder: Path, limit: int, most_faces: int, seed: int) -> dict[str, Any]:
@@ -94,39 +117,42 @@ def closed_meshes(folder: Path, limit: int, most_faces: int, seed: int) -> dict[
     return found
 
 
-def _damage_all(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+def _damage(
+    arguments: argparse.Namespace, folder: Path, number: int, name: str, mesh: Any
+) -> list[dict[str, Any]]:
+    """Write the damaged ones of a mesh to a folder, with the truth."""
     from benchmarks._damage import DAMAGE
 
-    meshes = closed_meshes(arguments.folder, arguments.limit, arguments.most_faces, arguments.seed)
     tasks = []
-    for number, (name, mesh) in enumerate(meshes.items()):
-        for kind in arguments.damage or DAMAGE:
-            rng = np.random.default_rng([arguments.seed, number])
-            try:
-                damaged = DAMAGE[kind](mesh, rng)
-            except ValueError as error:
-                print(f"{name}: {kind}: left out: {error}")
-                continue
-            file = f"{len(tasks):05d}.npz"
-            np.savez(
-                folder / file,
-                vertices=damaged.soup.vertices,
-                faces=damaged.soup.faces,
-                true_vertices=damaged.truth.vertices,
-                true_faces=damaged.truth.faces,
-            )
-            tasks.append({"mesh": name, "damage": kind, "file": file})
+    for place, kind in enumerate(DAMAGE):
+        if arguments.damage and kind not in arguments.damage:
+            continue
+        rng = np.random.default_rng([arguments.seed, number])
+        try:
+            damaged = DAMAGE[kind](mesh, rng)
+        except ValueError as error:
+            print(f"{name}: {kind}: left out: {error}")
+            continue
+        file = f"{place:05d}.npz"
+        np.savez(
+            folder / file,
+            vertices=damaged.soup.vertices,
+            faces=damaged.soup.faces,
+            true_vertices=damaged.truth.vertices,
+            true_faces=damaged.truth.faces,
+        )
+        tasks.append({"mesh": name, "damage": kind, "file": file})
     return tasks
 
 
-def work(contender: str, folder: Path, resolution: int) -> None:
-    """All tasks of a folder by one contender; a line of JSON for each."""
+def work(contender: str, folder: Path, resolution: int, files: list[str]) -> None:
+    """Damaged meshes of a folder by one contender; a line of JSON for each."""
     import trimesh
 
     from onet.errors import OnetError
 
     repair = _repairers(resolution)[contender]
-    for path in sorted(folder.glob("[0-9]*.npz")):
+    for path in (folder / file for file in files):
         with np.load(path) as arrays:
             mesh = trimesh.Trimesh(arrays["vertices"], arrays["faces"], process=False)
         start, told = time.process_time(), ""
@@ -196,11 +222,11 @@ def _repairers(resolution: int) -> dict[str, Callable[[Any], tuple[Any, Any]]]:
     }
 
 
-def _child(contender: str, folder: Path, resolution: int) -> list[dict[str, Any]]:
+def _child(contender: str, folder: Path, resolution: int, files: list[str]) -> list[dict[str, Any]]:
     # Not by `python -m benchmarks`, which imports what all benchmarks need.
     code = "import sys, pathlib; from benchmarks.solid import work; "
-    code += "work(sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]))"
-    command = [sys.executable, "-c", code, contender, str(folder), str(resolution)]
+    code += "work(sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])"
+    command = [sys.executable, "-c", code, contender, str(folder), str(resolution), *files]
     done = subprocess.run(command, capture_output=True, text=True)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode:
@@ -209,13 +235,21 @@ def _child(contender: str, folder: Path, resolution: int) -> list[dict[str, Any]
 
 
 def _score(
-    arguments: argparse.Namespace, contender: str, tasks: list[dict[str, Any]], folder: Path
+    arguments: argparse.Namespace,
+    contender: str,
+    tasks: list[dict[str, Any]],
+    folder: Path,
+    known: list[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """A row for each task."""
-    lines = _child(contender, folder, arguments.resolution)
+    """Rows for those of a mesh's tasks that are not known yet; written down."""
+    done = {(row["contender"], row["mesh"], row["damage"]) for row in known}
+    tasks = [task for task in tasks if (contender, task["mesh"], task["damage"]) not in done]
+    if not tasks:
+        return []
+    lines = _child(contender, folder, arguments.resolution, [task["file"] for task in tasks])
     told = {line["file"]: line for line in lines if "file" in line}
     peak = next((line["peak"] for line in lines if "peak" in line), None)
-    return [
+    rows = [
         {
             "contender": contender,
             "mesh": task["mesh"],
@@ -227,6 +261,11 @@ def _score(
         }
         for task in tasks
     ]
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        with arguments.out.open("a") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in rows))
+    return rows
 
 
 def _measure(
@@ -266,36 +305,27 @@ def _measure(
 
 
 def _show(arguments: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
-    import csv
-
-    from benchmarks._damage import DETERMINED
+    from benchmarks._damage import DAMAGE, DETERMINED
     from onet.report.tables import print_table
 
-    kinds = list(dict.fromkeys(row["damage"] for row in rows))
+    kinds = [kind for kind in DAMAGE if any(row["damage"] == kind for row in rows)]
     table = []
     for kind in [*kinds, "determined", "all"]:
-        for contender in arguments.contenders:
+        for contender in CONTENDERS:
             wanted = DETERMINED if kind == "determined" else kinds if kind == "all" else [kind]
             chosen = [r for r in rows if r["contender"] == contender and r["damage"] in wanted]
             if chosen:
                 table.append({"damage": kind, "contender": contender, **_summary(chosen)})
-    print_table(
-        table, f"{arguments.folder}: resolution {arguments.resolution}, seed {arguments.seed}"
-    )
+    print_table(table, f"resolution {arguments.resolution}, seed {arguments.seed}")
     for row in rows:
         if row["contender"] == "solid" and (row["iou"] < 0.99 or not row["crossing_free"]):
             print("look at:", {k: row[k] for k in ("mesh", "damage", "iou", "chamfer_l1", "error")})
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        with arguments.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     chamfer = [row["chamfer_l1"] for row in rows if row["chamfer_l1"] is not None]
     seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
+    peaks = [row["peak_mib"] for row in rows if row["peak_mib"] is not None]
     return {
         "items": len(rows),
         "nothing": sum(row["chamfer_l1"] is None for row in rows),
@@ -305,7 +335,7 @@ def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "crossing_free": float(np.mean([row["crossing_free"] for row in rows])),
         "seconds": f"{np.mean(seconds):.2f}" if seconds else "",
         "most_seconds": f"{np.max(seconds):.2f}" if seconds else "",
-        "peak_mib": "" if rows[0]["peak_mib"] is None else f"{rows[0]['peak_mib']:.0f}",
+        "peak_mib": f"{max(peaks):.0f}" if peaks else "",
     }
 
 
@@ -314,10 +344,11 @@ def _scale(arguments: argparse.Namespace, folder: Path) -> None:
     from onet.report.tables import print_table
 
     arguments.limit, arguments.damage = 1, ["double shell"]
-    (task,) = _damage_all(arguments, folder)
+    name, mesh = next(iter(_meshes(arguments).items()))
+    (task,) = _damage(arguments, folder, 0, name, mesh)
     rows = []
     for resolution in arguments.scaling:
-        lines = _child("solid", folder, resolution)
+        lines = _child("solid", folder, resolution, [task["file"]])
         seconds = next(line["seconds"] for line in lines if "seconds" in line)
         peak = next(line["peak"] for line in lines if "peak" in line)
         rows.append({"resolution": resolution, "seconds": seconds, "peak_mib": peak})

@@ -169,6 +169,57 @@ def test_an_open_box_is_a_sheet_and_a_small_hole_is_none() -> None:
     np.testing.assert_allclose(closed["centre"], (0, 0, 0.5), atol=0.05)
 
 
+@pytest.mark.parametrize("turned", [np.eye(4), TURNED])
+def test_a_flat_opening_is_closed_however_large_its_cap(turned) -> None:
+    slab = trimesh.creation.cylinder(0.5, 0.16).subdivide().apply_transform(turned)
+    gone = slab.face_normals @ turned[:3, 2] < -0.9
+    opened = without(slab, gone)  # the cap has .6 of its area
+    assert made(opened).volume == pytest.approx(slab.volume, rel=1e-6)
+    assert made(opened, holes=0.3).volume < 0.2 * slab.volume
+    seen_from_within = opened.copy()
+    seen_from_within.invert()
+    assert made(seen_from_within).volume < 0.2 * slab.volume
+
+
+def test_a_curved_opening_is_closed_by_its_rim() -> None:
+    middles = ball().triangles_center
+    opened = without(ball(), middles[:, 2] > 0.25 + 0.9 * middles[:, 0] ** 2)
+    solid = made(opened)
+    assert iou(solid, ball()) > 0.9
+    assert len(solid.metadata["solid"]["holes"]) == 1
+    assert made(opened, holes=0.3).volume < 0.1
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_dish_is_a_sheet(inverted) -> None:
+    angle = np.linspace(0, 0.6, 12)
+    dish = trimesh.creation.revolve(np.stack([np.sin(angle), np.cos(angle)], axis=1)[::-1])
+    if inverted:
+        dish.invert()
+    assert made(dish).volume < 0.1 * dish.convex_hull.volume
+
+
+@pytest.mark.parametrize(("sections", "holes"), [(12, None), (150, None), (12, 0.3)])
+def test_the_missing_end_of_a_thick_wall_is_a_ring(sections, holes) -> None:
+    cup = trimesh.creation.annulus(0.3, 0.4, 0.5, sections=sections).apply_transform(TURNED)
+    ends = np.abs(cup.face_normals @ TURNED[:3, 2]) > 0.9
+    solid = made(without(cup, ends), holes=holes)
+    assert solid.volume == pytest.approx(cup.volume, rel=1e-6)
+    assert len(solid.metadata["solid"]["holes"]) == 2
+    assert made(without(cup, ends), holes=0.05).volume < 0.5 * cup.volume
+
+
+def test_a_ring_may_have_several_holes() -> None:
+    block = box((1, 0.6, 0.4))
+    wells = [box((0.2, 0.2, 0.3), (x, 0, 0.05)) for x in (-0.3, 0, 0.3)]
+    block, *wells = (without(part, part.face_normals[:, 2] > 0.9) for part in (block, *wells))
+    for well in wells:
+        well.invert()
+    solid = made(together(block, *wells))
+    assert solid.volume == pytest.approx(0.24 - 3 * 0.012, rel=1e-6)
+    assert len(solid.metadata["solid"]["holes"]) == 1
+
+
 def test_holes_wider_than_asked_for_are_left_open() -> None:
     tube = trimesh.creation.cylinder(0.1, 1.0)
     open_tube = without(tube, np.abs(tube.triangles_center[:, 2]) > 0.499)

@@ -10,10 +10,11 @@ import trimesh
 from typer.testing import CliRunner
 
 from onet.cli import app
-from onet.errors import DataError
+from onet.errors import ConfigError, DataError
 from onet.geometry.lengths import relative_length
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.solid.check import check_mesh
+from onet.geometry.solid.cleaning import merge
 from onet.pipeline.solid import SolidSettings, make_solids
 
 SMALL = SolidSettings(resolution=24)
@@ -114,3 +115,69 @@ def test_nothing_to_do_is_said(tmp_path) -> None:
         make_solids([tmp_path / "nowhere"], tmp_path / "out")
     with pytest.raises(DataError, match="no meshes"):
         make_solids([tmp_path], tmp_path / "out")
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
+@pytest.mark.parametrize("parts", [1, 2])  # as it is, and on a lattice
+def test_a_texture_shows_the_materials_of_the_file(parts, suffix, tmp_path) -> None:
+    from PIL import Image
+    from trimesh.visual.material import PBRMaterial
+
+    from onet.geometry.color.textured import SurfaceColors
+    from onet.geometry.color.textured_files import load_textured
+
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, :32], stripes[:, 32:] = (250, 20, 20), (20, 20, 250)
+    block = trimesh.creation.box((1, 0.4, 0.4))
+    uv = np.stack([block.vertices[:, 0] + 0.5, np.full(len(block.vertices), 0.5)], axis=1)
+    material = PBRMaterial(baseColorTexture=Image.fromarray(stripes))
+    block.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+    scene = trimesh.Scene([block])
+    if parts == 2:
+        post = trimesh.creation.box((0.2, 0.2, 0.8))
+        post.visual = trimesh.visual.TextureVisuals(
+            material=PBRMaterial(baseColorFactor=[20, 250, 20, 255])
+        )
+        scene.add_geometry(post)
+    scene.export(tmp_path / "block.glb")
+
+    settings = SolidSettings(resolution=24, format=suffix, texture=256)
+    report = make_solids([tmp_path / "block.glb"], tmp_path / "out", settings, workers=1)
+    assert report.failures == {}
+    path = tmp_path / "out" / f"block.{suffix}"
+    made, given = load_textured(path), load_textured(tmp_path / "block.glb")
+    vertices, faces = merge(np.asarray(made.mesh.vertices), np.asarray(made.mesh.faces))
+    assert check_mesh(trimesh.Trimesh(vertices, faces, process=False)).ok
+    points = given.mesh.triangles_center + 1e-3 * given.mesh.face_normals
+    points = np.concatenate([points, [(-0.4, 0.1, 0.21), (0.4, -0.1, 0.21), (0, 0.11, 0.3)]])
+    found, wanted = SurfaceColors(made)(points), SurfaceColors(given)(points)
+    outside = np.abs(points[:, 0]) > 0.05 if parts == 1 else closest_is_outside(points)
+    np.testing.assert_allclose(found[outside], wanted[outside], atol=0.03)
+
+
+def test_a_texture_shows_the_outermost_layer(tmp_path) -> None:
+    from onet.geometry.color.textured import SurfaceColors
+    from onet.geometry.color.textured_files import load_textured
+
+    block, label = trimesh.creation.box((1, 0.4, 0.4)), trimesh.creation.box((0.4, 0.2, 0.41))
+    for part, color in ((block, (20, 20, 250, 255)), (label, (250, 20, 20, 255))):
+        part.visual = trimesh.visual.ColorVisuals(part, face_colors=[color] * len(part.faces))
+    sheet = label.submesh([label.face_normals[:, 2] > 0.9])[0]
+    save_mesh(trimesh.util.concatenate([block, sheet]), tmp_path / "sign.ply")
+    settings = SolidSettings(resolution=16, format="glb", texture=256)
+    assert not make_solids([tmp_path / "sign.ply"], tmp_path / "out", settings).failures
+    colors = SurfaceColors(load_textured(tmp_path / "out" / "sign.glb"))
+    np.testing.assert_allclose(colors(np.array([[0, 0, 0.3]]))[0], [0.98, 0.08, 0.08], atol=0.1)
+    np.testing.assert_allclose(colors(np.array([[0.45, 0, 0.3]]))[0], [0.08, 0.08, 0.98], atol=0.1)
+
+
+def closest_is_outside(points) -> np.ndarray:
+    """The stripes, and the ends of the other part; not what lies within either."""
+    return (np.abs(points[:, 0]) > 0.12) | (np.abs(points[:, 2]) > 0.25)
+
+
+def test_a_texture_needs_a_format_that_has_one() -> None:
+    with pytest.raises(ConfigError, match="glb or obj"):
+        SolidSettings(texture=256)
+    with pytest.raises(ConfigError, match="texels"):
+        SolidSettings(texture=2, format="glb")

@@ -45,6 +45,13 @@ def solid(
         str | None, typer.Option(help="Of the files, where they do not say: um, mm, cm, m, in, ft.")
     ] = None,
     format: Annotated[MeshFormat, typer.Option(help="Of the solids.")] = MeshFormat.ply,
+    texture: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Bake materials and textures of the files into so many texels squared (glb, obj).",
+        ),
+    ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
 ) -> None:
@@ -65,6 +72,7 @@ def solid(
         faces=faces,
         units=units,
         format=format.value,
+        texture=texture,
     )
     report = make_solids(files, out, settings, workers=workers, scheduler=scheduler)
     rows = [{"solid": name, **record["row"]} for name, record in sorted(report.solids.items())]

@@ -13,10 +13,14 @@ from typing import Any, Literal
 
 from onet.data.integrity import sha256
 from onet.data.prepare import memory_needed
-from onet.errors import DataError, StorageError
+from onet.errors import ConfigError, DataError, StorageError
 from onet.files import replacing
+from onet.geometry.color.baking import MOST_FACES, bake, check_size
+from onet.geometry.color.textured import SurfaceColors
+from onet.geometry.color.textured_files import load_textured
 from onet.geometry.lengths import METRES, UNITS_OF_FORMATS, relative_length, split_length
 from onet.geometry.mesh_io import load_mesh, readable_suffixes, save_mesh
+from onet.geometry.solid.colours import seen_from_outside
 from onet.geometry.solid.make import Cavities, make_solid
 from onet.geometry.solid.report import solid_report
 from onet.locks import hold, writer
@@ -25,8 +29,11 @@ from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
 from onet.storage import explain, refusal
 
-FORMAT = 1
+FORMAT = 2
 """Counts changes of the code that make solids differ; part of the settings compared."""
+
+LAYER = 0.5
+"""Cells further out that a texture looks for the outermost of layers."""
 
 MeshSuffix = Literal["ply", "glb", "obj", "off", "stl"]
 
@@ -41,6 +48,8 @@ class SolidSettings:
         holes: the widest holes that are closed, likewise; None as there.
         units: of the files' coordinates, where they do not say.
         format: of the files that are written.
+        texture: texels along the edge of a texture that shows the materials, textures and colours
+            of the file; None gives faces one colour each.
     """
 
     resolution: int = 256
@@ -50,13 +59,19 @@ class SolidSettings:
     faces: int | None = None
     units: str | None = None
     format: MeshSuffix = "ply"
+    texture: int | None = None
 
     def __post_init__(self) -> None:
         """Check the words; numbers are checked where they are used.
 
         Raises:
             DataError: a length that cannot be read, or an unknown unit.
+            ConfigError: a texture of such a size, or in such a format, that cannot be.
         """
+        if self.texture is not None:
+            check_size(self.texture)
+            if self.format not in ("glb", "obj"):
+                raise ConfigError(f"a texture needs the format glb or obj, not {self.format}")
         split_length(self.wall, "--wall")
         if self.holes is not None:
             split_length(self.holes, "--holes")
@@ -218,7 +233,8 @@ def _make_one(task: _Task) -> dict[str, Any]:
 def _made(task: _Task) -> dict[str, Any]:
     start = time.process_time()
     settings, path = task.settings, task.path
-    mesh = load_mesh(path, colors=True)
+    textured = None if settings.texture is None else load_textured(path)
+    mesh = load_mesh(path, colors=True) if textured is None else textured.mesh
     longest = float((mesh.vertices.max(axis=0) - mesh.vertices.min(axis=0)).max())
     units = settings.units or UNITS_OF_FORMATS.get(path.suffix.lower())
     holes = settings.holes
@@ -228,12 +244,18 @@ def _made(task: _Task) -> dict[str, Any]:
         wall=relative_length(settings.wall, "--wall", longest, units),
         holes=None if holes is None else relative_length(holes, "--holes", longest, units),
         cavities=settings.cavities,
-        faces=settings.faces,
+        faces=settings.faces or (None if textured is None else MOST_FACES),
         name=str(path),
     )
     report = solid_report(mesh, solid)
     task.record.unlink(missing_ok=True)
-    save_mesh(solid, task.out)
+    if textured is None or settings.texture is None:
+        save_mesh(solid, task.out)
+    else:
+        step = LAYER * longest / settings.resolution
+        colors = seen_from_outside(solid, SurfaceColors(textured), step)
+        # All faces: simplified once more they might cross.
+        bake(solid, colors, settings.texture, max_faces=len(solid.faces)).save(task.out)
     record = {
         "source": str(path),
         "source_sha256": sha256(path),

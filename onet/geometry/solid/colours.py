@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import trimesh
+from numpy.typing import NDArray
 
 from onet.geometry.distance import TriangleTree
 
@@ -40,3 +42,25 @@ def with_colours_of(
         mesh, vertex_colors=np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     )
     return mesh
+
+
+def seen_from_outside(
+    solid: trimesh.Trimesh, colors: Callable[[NDArray[np.float64]], Any], step: float
+) -> Callable[[NDArray[np.float64]], Any]:
+    """Return a field of colour on a solid that asks another one a step further out.
+
+    Of layers upon each other, as letters on a sign, the outermost is what is seen.
+
+    Args:
+        solid: where points are asked about.
+        colors: function of points (N, 3) in the frame of the solid.
+        step: how far further out, in the same units.
+    """
+    tree = TriangleTree(solid)
+    normals = np.asarray(solid.face_normals, dtype=np.float64)
+
+    def field(points: NDArray[np.float64]) -> Any:
+        points = np.ascontiguousarray(points, dtype=np.float64)
+        return colors(points + step * normals[tree.closest(points)[2]])
+
+    return field

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onet.geometry.solid.cleaning import Faces, border_edges
 from onet.geometry.solid.orientation import Patches, areas
+from onet.geometry.solid.rings import find_rings, ring_cap
 
 MOST = 64
 """Vertices of a border for which the cap of the least area is sought; longer ones are cut first."""
@@ -25,6 +26,15 @@ SHARE = 0.4
 FLAT, FLAT_SHARE = 0.08, 0.45
 """Where a border is flat, up to this part of its diameter, and a cap not larger than this part of
 the area of its patch, something was cut off: such ends are closed by default whatever their size.
+"""
+
+CURVED, CURVED_SHARE = 0.35, 0.3
+"""Likewise where a border bends more, if the cap is smaller."""
+
+PLANE, STEEP, MAIN = 0.01, 0.5, 0.5
+"""A border that lies in a plane up to this part of its diameter, where this part of its length has
+faces that stand at more than 45 degrees on that plane, is the end of a solid whose cap is missing,
+however large the cap, if its patch has this part of the mesh's area and looks away from the cap.
 """
 
 
@@ -55,19 +65,85 @@ def close_holes(
     """
     faces, found = [], []
     patch_area = np.bincount(patches.patch, areas(vertices, patches.faces))
-    for loop, patch in border_loops(patches):
+    widest = WIDEST if largest is None else largest
+    borders = border_loops(patches)
+    rings, of_rings = _close_rings(vertices, [loop for loop, _ in borders], largest)
+    for cap, hole in rings:
+        faces.append(cap)
+        found.append(hole)
+    for place, (loop, patch) in enumerate(borders):
+        if place in of_rings:
+            continue
         points = vertices[loop]
         size = _diameter(points)
-        flat = largest is None and _thickness(points) <= FLAT * size
-        if size > (WIDEST if largest is None else largest) and not flat:
+        bent = _thickness(points) / max(size, 1e-300)
+        if size > widest and not (largest is None and bent <= CURVED):
             continue
         cap = loop[_cap(points)]
         share = areas(vertices, cap).sum() / max(patch_area[patch], 1e-300)
-        if share > (SHARE if size <= (WIDEST if largest is None else largest) else FLAT_SHARE):
-            continue
+        flat = largest is None and bent <= FLAT
+        if share > (SHARE if size <= widest else FLAT_SHARE if flat else CURVED_SHARE):
+            main = patch_area[patch] >= MAIN * patch_area.sum()
+            own = patches.faces[patches.patch == patch]
+            if not (flat and main and _lost_its_cap(vertices, own, loop, cap)):
+                continue
         faces.append(cap)
         found.append(Hole(size, points.mean(axis=0), len(loop)))
     return np.concatenate(faces) if faces else np.empty((0, 3), np.int64), found
+
+
+def _close_rings(
+    vertices: NDArray[np.float64], loops: list[NDArray[np.int64]], largest: float | None
+) -> tuple[list[tuple[Faces, Hole]], set[int]]:
+    """Caps of rings, and the places of the loops they close.
+
+    The size of a ring is its width: four times its area by the length of its borders.
+    """
+    made: list[tuple[Faces, Hole]] = []
+    closed: set[int] = set()
+    for ring in find_rings(vertices, loops):
+        borders = [loops[place] for place in ring]
+        cap = ring_cap(vertices, borders)
+        length = sum(_length(vertices[border]) for border in borders)
+        width = 4 * float(areas(vertices, cap).sum()) / length
+        if largest is None or width <= largest:
+            points = vertices[np.concatenate(borders)]
+            made.append((cap, Hole(width, points.mean(axis=0), len(points))))
+            closed |= set(ring)
+    return made, closed
+
+
+def _length(points: NDArray[np.float64]) -> float:
+    """Of a border (L, 3)."""
+    return float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum())
+
+
+def _lost_its_cap(
+    vertices: NDArray[np.float64], own: Faces, loop: NDArray[np.int64], cap: Faces
+) -> bool:
+    """Whether faces (F, 3) rise from a flat border and look away from a cap (C, 3) over it.
+
+    A dish, a shield or an umbrella meets the plane of its border at a flat angle; the faces of what
+    is seen from within look towards the cap.
+    """
+    points = vertices[loop]
+    if _thickness(points) > PLANE * _diameter(points):
+        return False
+    a, b, c = np.moveaxis(vertices[np.concatenate([own, cap])] - points.mean(axis=0), 1, 0)
+    if np.einsum("ij,ij->", a, np.cross(b, c)) <= 0:
+        return False
+    normal = np.cross(points, np.roll(points, -1, axis=0)).sum(axis=0)
+    normal /= max(float(np.linalg.norm(normal)), 1e-300)
+    start, end = own.reshape(-1), np.roll(own, -1, axis=1).reshape(-1)
+    size = int(own.max()) + 1
+    walked = loop * size + np.roll(loop, -1)  # as the cap does; a face walks it the other way
+    at = np.flatnonzero(np.isin(end * size + start, walked))
+    length = np.linalg.norm(vertices[end[at]] - vertices[start[at]], axis=1)
+    first, second, third = np.moveaxis(vertices[own[at // 3]], 1, 0)
+    towards = np.cross(second - first, third - first)
+    towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-300)
+    steep = np.abs(towards @ normal) < np.sqrt(0.5)
+    return bool(length[steep].sum() > STEEP * length.sum())
 
 
 def wide_open(vertices: NDArray[np.float64], patches: Patches, largest: float) -> NDArray[np.bool_]:
@@ -79,9 +155,8 @@ def wide_open(vertices: NDArray[np.float64], patches: Patches, largest: float) -
     result = np.zeros(len(patches.closed), dtype=bool)
     for loop, patch in border_loops(patches):
         points = vertices[loop]
-        length = np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum()
         area = areas(vertices, loop[_cap(points)]).sum()
-        result[patch] |= 4 * area > largest * length
+        result[patch] |= 4 * area > largest * _length(points)
     return result
 
 

@@ -74,7 +74,7 @@ def make_solid(
             at least 8. Gaps narrower than a cell may close; walls stay, however thin.
         wall: thickness of the walls that sheets get, in units of the longest edge of the mesh.
         holes: diameter of the widest holes that are closed, in the same units; what has wider ones
-            is a sheet. None is 0.3, and ends that were cut off flat besides, whatever their size;
+            is a sheet. None is 0.3, and ends that were cut off besides, whatever their size;
             what has wider ones is a sheet only if much of its inside can be seen through them.
         cavities: `fill` makes enclosed cavities solid; `keep` leaves those hollow that the winding
             number says are, of closed shells as the file turns them.
