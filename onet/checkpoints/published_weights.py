@@ -1,10 +1,11 @@
-"""Weights in the layout of the published Occupancy Networks, read and written.
+"""Weights in the layout of the published Occupancy Networks and Texture Fields, read and written.
 
 A published file is what `torch.save` makes of `{'model': weights, 'optimizer': state of Adam,
 'epoch_it': int, 'it': int, 'loss_val_best': number}`. It does not say which network the weights
 belong to: that is read off their keys and shapes, or given as a configuration. Older files have
 other names and shapes in their conditional batch normalisation (`fc_gamma` (F, C) for `conv_gamma`
-(F, C, 1), likewise beta).
+(F, C, 1), likewise beta). Texture Fields have a layout of their own; see
+`onet.checkpoints.published_texture`.
 
 Files of other programs are read as far as their weights are those of such a network; see
 `onet.checkpoints.foreign_weights`. None runs code of its own; see `onet.checkpoints.pickled`.
@@ -13,6 +14,7 @@ Files of other programs are read as far as their weights are those of such a net
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,19 @@ from onet.checkpoints.checkpoint import (
 )
 from onet.checkpoints.foreign_weights import find_weights, plain_keys
 from onet.checkpoints.pickled import is_pickled, read_pickled
+from onet.checkpoints.published_texture import (
+    RECOGNISED_TEXTURES,
+    is_texture,
+    texture_content,
+    texture_weights,
+)
 from onet.checkpoints.scan_weights import refuse_scan_network
 from onet.config import Config, load_config
 from onet.errors import CheckpointError, ConfigError
 from onet.files import replacing
 from onet.locks import writing_file
 from onet.mistaken import mistaken_for
-from onet.models import build_model, fit_to_data, model_layout
+from onet.models import TextureNetwork, build_model, fit_to_data, model_layout
 
 SUFFIXES = (".pt", ".pth")
 """Of files in the published layout that are written; what is read is known by its content."""
@@ -94,13 +102,20 @@ def read_checkpoint(
 
 def read_published(path: Path, config: Config | None = None) -> Checkpoint:
     """Read a published file; see `read_checkpoint`."""
+    textured = False
     if is_pickled(path):
         content = read_pickled(path)
-        state = _current_names(find_weights(path, content))
+        textured = is_texture(content)
+        state = (
+            texture_weights(content) if textured else _current_names(find_weights(path, content))
+        )
     else:
         content, file = {}, read_safetensors(path)
         state = _current_names(plain_keys(path, file.tensors()))
-    config = _recognise(path, state) if config is None else _completed(config, state)
+    if config is None:
+        config = _recognise(path, state, RECOGNISED_TEXTURES if textured else RECOGNISED)
+    else:
+        config = _completed(config, state)
     problems = weight_problems(model_layout(config.model), state)
     if problems:
         raise CheckpointError(
@@ -129,10 +144,7 @@ def write_published(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         metric = checkpoint.config.training.selection_metric
         best = (checkpoint.metadata.get("best") or {}).get(metric)
     content: dict[str, Any] = {
-        "model": model.state_dict(),
-        "optimizer": torch.optim.Adam(
-            model.parameters(), lr=checkpoint.config.training.learning_rate
-        ).state_dict(),
+        **_weights_and_optimizer(model, checkpoint.config.training.learning_rate),
         "epoch_it": checkpoint.metadata.get("epoch", 0),
         "it": checkpoint.metadata.get("iteration", 0),
     }
@@ -141,6 +153,14 @@ def write_published(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         torch_save(content, temporary)
+
+
+def _weights_and_optimizer(model: nn.Module, learning_rate: float) -> dict[str, Any]:
+    """Return the part of a published file that depends on the kind of network."""
+    if isinstance(model, TextureNetwork):
+        return texture_content(model, learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    return {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
 
 
 def convert(
@@ -219,14 +239,14 @@ def _completed(config: Config, state: dict[str, Tensor]) -> Config:
     return config.model_copy(update={"model": fit_to_data(config.model, items)})
 
 
-def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
+def _recognise(path: Path, state: dict[str, Tensor], names: Sequence[str]) -> Config:
     """Return the configuration whose model has these keys and shapes.
 
     Raises:
         CheckpointError: none has; it names how the nearest one differs.
     """
     differences: dict[int, tuple[str, str]] = {}  # by the number of keys that differ
-    for name in RECOGNISED:
+    for name in names:
         config = _completed(load_config(name), state)
         layout = model_layout(config.model)
         problems = weight_problems(layout, state)

@@ -24,6 +24,7 @@ from onet.cli import (  # noqa: F401
     scene,
     solid,
     stability,
+    texture,
     threshold,
     training,
 )

@@ -71,10 +71,19 @@ def generate(
         bool | None, typer.Option(help="Write how uncertain the surface's place is (ply, glb).")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
+    texture: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run of a texture network: one --input, a picture, becomes the file --out."
+        ),
+    ] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
 ) -> None:
     """Reconstruct closed meshes, in the frame of what was observed."""
+    if texture is not None:
+        _generate_textured(model, texture, input, out, seed, resolution, probability)
+        return
     from onet.inference.generation_folder import REPORT
     from onet.pipeline.generate import generate
 
@@ -103,6 +112,27 @@ def generate(
     typer.echo(f"{report.summary()}; see {report.out / REPORT}")
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _generate_textured(
+    model: Path,
+    texture: Path,
+    input: Path | None,
+    out: Path | None,
+    seed: int,
+    resolution: int | None,
+    probability: float | None,
+) -> None:
+    """`onet generate --texture`: one picture to one textured file."""
+    from onet.errors import ConfigError
+    from onet.pipeline.texture import textured_reconstruction
+
+    if input is None or out is None:
+        raise ConfigError("texture: give one picture as --input and a file as --out, car.glb")
+    given = {"resolution": resolution, "probability": probability}
+    options = {name: value for name, value in given.items() if value is not None}
+    file = textured_reconstruction(model, texture, input, out, seed=seed, **options)  # type: ignore[arg-type]
+    typer.echo(f"see {file}")
 
 
 @app.command("eval")

@@ -82,6 +82,12 @@ class DataConfig(_Strict):
         description="What the network observes: {type, **options} of a registered input. "
         "Noise is in units of the shape's longest edge.",
     )
+    views: Section | None = Field(
+        default=None,
+        description="For a texture network: how pictures with depth are drawn from the items, the "
+        "options of onet.data.views.ViewDataset (size, pixels, surface_points); null for query "
+        "points.",
+    )
     cache: bool = Field(default=True, description="Keep loaded items in memory.")
     workers: int = Field(
         default=0,

@@ -9,6 +9,7 @@ from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
 from onet.data.store import Store
 from onet.data.store_folder import POINTS
+from onet.data.views import VIEWS, ViewDataset
 
 
 def build_input(config: Config) -> Any:
@@ -20,8 +21,24 @@ def build_input(config: Config) -> Any:
     return INPUTS.build(config.data.input, "data.input")
 
 
-def build_datasets(config: Config) -> dict[str, ShapeDataset]:
-    """Return the datasets `train` and `val`.
+def build_views(
+    config: Config, store: Store, observation: Any, split: str, *, training: bool = False
+) -> ViewDataset:
+    """Return the pictures with depth of a split, as `data.views` describes them.
+
+    Raises:
+        ConfigError: unknown option.
+        DataError: the split has no items.
+    """
+    data = config.data
+    settings = VIEWS.build({"type": "depth", **(data.views or {})}, "data.views")
+    return ViewDataset(
+        store, split, observation, settings, config.training.seed, data.categories, training
+    )
+
+
+def build_datasets(config: Config) -> dict[str, Any]:
+    """Return the datasets `train` and `val`, of query points, or of pictures (`data.views`).
 
     Raises:
         ConfigError: unknown input or option of it.
@@ -30,6 +47,11 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
     data, training = config.data, config.training
     store = Store(data.path)
     observation = build_input(config)
+    if data.views is not None:
+        return {
+            name: build_views(config, store, observation, split, training=name == "train")
+            for name, split in (("train", data.train_split), ("val", data.val_split))
+        }
 
     def build(
         split: str, points: int | tuple[int, int] | None, file: str, draws: bool

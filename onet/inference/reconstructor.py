@@ -76,6 +76,11 @@ def load(
     calibration = read_calibration(checkpoint.path)
     checkpoint = with_applied_threshold(path, checkpoint)
     model = restored(checkpoint, build_model)
+    if not hasattr(model, "decode"):
+        raise ConfigError(
+            f"{checkpoint.path}: a network of colours, which makes no shapes; use it with `onet "
+            "texture`"
+        )
     loaded = Reconstructor(
         model.to(chosen),
         checkpoint.config,

@@ -16,11 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from onet.data.inputs import INPUTS
+from onet.errors import ConfigError
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.adversarial_texture import AdversarialTextureNetwork
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
 from onet.models.sizes import require_memory, without_memory
+from onet.models.texture import TextureNetwork
 from onet.nn.encoders import ENCODERS
 
 if TYPE_CHECKING:
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS",
     "AdversarialOccupancyNetwork",
+    "AdversarialTextureNetwork",
     "OccupancyNetwork",
+    "TextureNetwork",
     "build_model",
     "check_config",
     "check_input",
@@ -75,7 +80,24 @@ def check_config(config: Config, *, trained: bool = False) -> None:
     """
     input = INPUTS.build(config.data.input, "data.input")
     section = fit_to_data(config.model, items=1)
-    check_input(input, without_memory(lambda: MODELS.build(section, "model")), trained=trained)
+    model = without_memory(lambda: MODELS.build(section, "model"))
+    _check_samples(config, model)
+    check_input(input, model, trained=trained)
+
+
+def _check_samples(config: Config, model: nn.Module) -> None:
+    """Refuse pictures for a model of query points, and the other way round."""
+    colors = getattr(model, "learns_from", "points") == "views"
+    if colors and config.data.views is None:
+        raise ConfigError(
+            "data.views: the model learns colours from pictures with depth; set it, for instance "
+            "data.views={size: 128}"
+        )
+    if not colors and config.data.views is not None:
+        raise ConfigError(
+            "data.views: the model learns from query points; set data.views=null, or model.type to "
+            "a texture network"
+        )
 
 
 def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""`onet texture` and `onet texture-eval`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onet.cli.app import Seed, app
+
+
+class TextureProtocol(StrEnum):
+    """See `onet.evaluation.texture_scores`."""
+
+    masked = "masked"
+    texturefields = "texturefields"
+
+
+TextureRun = Annotated[
+    Path, typer.Argument(help="Run of a texture network, a checkpoint, or a published file.")
+]
+
+
+@app.command()
+def texture(
+    run: TextureRun,
+    mesh: Annotated[list[Path], typer.Argument(help="Meshes to colour.")],
+    image: Annotated[
+        Path | None, typer.Option(help="A picture, for a network that observes one.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="So many samples of a generative network.")
+    ] = None,
+    like: Annotated[
+        list[Path] | None,
+        typer.Option(help="A textured mesh whose appearance is taken over; may be repeated."),
+    ] = None,
+    between: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Two pictures or textured meshes, with steps from one to the other."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=2, help="Of --between, with both ends.")] = 6,
+    size: Annotated[int, typer.Option(help="Texels along the edge of a texture.")] = 1024,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("textured"),
+    seed: Seed = 0,
+) -> None:
+    """Give meshes colours: GLB files with textures, and one picture of them all."""
+    from onet.pipeline.texture import texture
+
+    report = texture(
+        run,
+        mesh,
+        image=image,
+        samples=samples,
+        like=like or (),
+        between=between,
+        steps=steps,
+        size=size,
+        out=out,
+        seed=seed,
+    )
+    typer.echo(f"{report.summary()}; see {report.sheet}")
+
+
+@app.command("texture-eval")
+def texture_eval(
+    run: TextureRun,
+    data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the data; default the configured test split.")
+    ] = None,
+    protocol: Annotated[
+        TextureProtocol,
+        typer.Option(help="texturefields: whole pictures and the published, larger SSIM."),
+    ] = TextureProtocol.masked,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Weights of torchvision's ResNet-18, for feature_l1 and fid."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the tables; default RUN.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Compare pictures in a network's colours with the true ones: SSIM, L1, PSNR."""
+    from onet.evaluation.texture_scores import TABLE, score_textures
+    from onet.report.tables import print_table
+
+    scores = score_textures(
+        run,
+        data=data,
+        split=split,
+        protocol=protocol.value,  # type: ignore[arg-type]
+        features=features,
+        out=out,
+        seed=seed,
+    )
+    by = f", features of {scores.features}" if scores.features else ""
+    print_table(scores.rows, f"pictures, {protocol.value}{by}")
+    typer.echo(f"see {scores.folder / TABLE}")

@@ -1,0 +1,93 @@
+"""A colour head on local features: a global code cannot hold a texture."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from onet.errors import ConfigError
+from onet.nn.code import Code, CodeKind
+from onet.nn.color._registry import COLOR_DECODERS
+from onet.nn.color.each_layer import require_octaves
+from onet.nn.color.fourier import encode_points, encoded_size
+from onet.nn.layers import ResnetBlock, embed_points
+from onet.nn.local_features import AXES, FeatureSampler, FeatureTable
+from onet.nn.projection import PixelFeatures
+
+
+@COLOR_DECODERS.register("local")
+class LocalColorDecoder(nn.Module):
+    """Colour of a point from the features at its place, on planes, grids, or a picture.
+
+    A linear map of the features is added before each residual block; codes of the whole object,
+    where there are any, are added to the embedded points.
+
+    Args:
+        code_dim: size of the code of the whole object, or 0.
+        features: of the local code.
+        hidden_size: features of the blocks.
+        blocks: how many.
+        octaves: sines and cosines of the coordinates (`onet.nn.color.fourier`); 0 for none.
+
+    Raises:
+        ConfigError: no features, no blocks, or octaves that cannot be.
+    """
+
+    takes: ClassVar[frozenset[CodeKind]] = frozenset({"maps", "picture"})
+
+    def __init__(
+        self,
+        code_dim: int,
+        features: int,
+        hidden_size: int = 64,
+        blocks: int = 4,
+        octaves: int = 4,
+    ) -> None:
+        super().__init__()
+        if features < 1 or blocks < 1:
+            raise ConfigError(
+                f"model.decoder: {features} local features (model.features) and {blocks} blocks; "
+                "give at least one of each"
+            )
+        self.octaves = require_octaves(octaves)
+        self.features = features
+        self.fc_p = nn.Linear(encoded_size(octaves), hidden_size)
+        self.fc_code = nn.Linear(code_dim, hidden_size) if code_dim else None
+        size = features + 1  # a picture's features come with the depth of the point
+        self.fc_local = nn.ModuleList(nn.Linear(size, hidden_size) for _ in range(blocks))
+        self.fc_picture = nn.Linear(features, hidden_size)
+        self.blocks = nn.ModuleList(ResnetBlock(hidden_size, hidden_size) for _ in range(blocks))
+        self.fc_out = nn.Linear(hidden_size, 3)
+
+    def forward(
+        self,
+        points: Tensor,  # (B, T, 3) float32 in the unit frame
+        code: Tensor,  # (B, code_dim)
+        local: Code | None,  # maps on planes and grids, or a picture's features with its camera
+    ) -> Tensor:  # (B, T, 3) in [0, 1]
+        if not isinstance(local, dict):
+            raise ConfigError(
+                "model.decoder: 'local' needs local features; name an encoder that makes them, "
+                "resnet18_pixel or resnet18_planes for instance"
+            )
+        found = _sampler(local)(points)
+        if found.shape[-1] == self.features:  # there is no depth
+            found = F.pad(found, (0, 1))
+        net = embed_points(self.fc_p, encode_points(points, self.octaves))
+        if self.fc_code is not None:
+            net = net + self.fc_code(code).unsqueeze(1)
+        if "global" in local:
+            net = net + self.fc_picture(local["global"]).unsqueeze(1)
+        for layer, block in zip(self.fc_local, self.blocks, strict=True):
+            net = block(net + layer(found))
+        return torch.sigmoid(self.fc_out(F.relu(net)))
+
+
+def _sampler(local: dict[str, Tensor]) -> FeatureSampler:
+    """Return the features of a code by place."""
+    if "image" in local:
+        return PixelFeatures(local["image"], local["camera"])
+    return FeatureTable({name: maps for name, maps in local.items() if name in AXES})
