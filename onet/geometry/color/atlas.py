@@ -69,7 +69,9 @@ def unfold(
     pack.padding, pack.bilinear = int(np.ceil(padding * _SHRINKS)), True
     pack.resolution = size
     found: Any = xatlas.Atlas()
-    found.add_mesh(_smoothed(vertices, mesh).astype(np.float32), np.asarray(mesh.faces, dtype=np.uint32))
+    found.add_mesh(
+        _smoothed(vertices, mesh).astype(np.float32), np.asarray(mesh.faces, dtype=np.uint32)
+    )
     found.generate(charts, pack)
     source, faces, uv = found.get_mesh(0)
     if found.atlas_count > 1 or len(faces) != len(mesh.faces):

@@ -67,7 +67,10 @@ def _joined(mesh: trimesh.Trimesh, parts: list[TexturedPart], path: Path) -> Tex
     light = None
     if any(part.light is not None for part in parts):
         light = np.concatenate(
-            [np.ones((len(part.faces), 3, 4)) if part.light is None else part.light for part in parts]
+            [
+                np.ones((len(part.faces), 3, 4)) if part.light is None else part.light
+                for part in parts
+            ]
         )
     return TexturedMesh(mesh, materials, used, np.nan_to_num(uv), light)
 
