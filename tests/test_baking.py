@@ -90,7 +90,7 @@ def test_no_seam_is_seen_at_any_level(baked: BakedMesh, level: int) -> None:
     assert seam.any() and not seam.all()
     middles = [shown(texture, uv.mean(axis=1)) for uv in (first, second)]
     jumps = np.abs(middles[0] - middles[1])[seam]
-    beside = shown(texture, first[~seam].mean(axis=1) + [1 / len(texture), 0])
+    beside = shown(texture, first[~seam].mean(axis=1) + np.array([1 / len(texture), 0]))
     usual = np.abs(middles[0][~seam] - beside)
     assert jumps.mean() < usual.mean() and jumps.max() < usual.max()
 

@@ -43,7 +43,8 @@ import * as THREE from "three";
 import {GLTFLoader} from "%(three)s/examples/jsm/loaders/GLTFLoader.js";
 window.createImageBitmap = undefined;  // nothing waits for bitmaps, but for pictures
 const bytes = Uint8Array.from(atob("%(glb)s"), c => c.charCodeAt(0));
-const renderer = new THREE.WebGLRenderer({antialias: true, preserveDrawingBuffer: true, alpha: true});
+const renderer = new THREE.WebGLRenderer({
+  antialias: true, preserveDrawingBuffer: true, alpha: true});
 renderer.setSize(%(size)d, %(size)d, false);
 const camera = new THREE.PerspectiveCamera();
 camera.matrixAutoUpdate = false;

@@ -113,8 +113,8 @@ def test_the_published_layout_puts_points_on_the_surface(tmp_path: Path) -> None
     frame = UnitFrame.of(textured.mesh.vertices)
     np.savez(tmp_path / POINTS, points=np.zeros((1, 3)), loc=frame.loc, scale=frame.scale)
     write_views_depth(tmp_path, textured, ring_cameras(textured.mesh.bounds, 3, 20), 20)
-    depth = read_depth(tmp_path / "depth" / "000.exr")
-    points = points_of_view(depth, view_matrices(tmp_path, 0), lambda: frame)
+    depth = read_depth(tmp_path / "depth" / "001.exr")
+    points = points_of_view(depth, view_matrices(tmp_path, 1), lambda: frame)
     there = np.isfinite(depth)
     assert there.sum() > 20 and np.abs(points[there][:, 2]).max() < 1e-5
     assert np.abs(points[there]).max() < 0.51
