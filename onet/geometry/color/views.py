@@ -2,7 +2,7 @@
 
 The rasteriser finds the face behind each subpixel; the place on it, and so its texture coordinates,
 is computed from the ray through the subpixel, exact in perspective. It takes a tenth of the time of
-ray casting (`onet benchmarks render`). Rays are cast where it does not do: from a camera within the
+ray casting (`benchmarks render`). Rays are cast where it does not do: from a camera within the
 extent of the mesh, and through faces that can be seen through.
 """
 
@@ -152,7 +152,7 @@ def _shaded(
         if len(going):
             length = np.linalg.norm(ways, axis=1)
             start = away + 1e-7 * extent / length
-            further, met = _hits(textured, rays.origin + start[:, None] * ways, ways)
+            _, met = _hits(textured, rays.origin + start[:, None] * ways, ways)
             going, met = going[met >= 0], met[met >= 0]
     covered = 1 - through
     rgb = light / np.maximum(covered, 1e-12)[:, None]
