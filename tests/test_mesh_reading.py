@@ -334,7 +334,7 @@ def test_colors_of_vertices_and_faces(tmp_path):
     made = Gltf.new(nodes=[{"mesh": 0}], materials=[
         {"pbrMetallicRoughness": {"baseColorFactor": [1, 0.2, 0, 1]}}])  # fmt: skip
     made.json["meshes"] = [made.cube(material=0)]
-    assert read("a.gltf", made.text()) == {(255, 51, 0, 255)}
+    assert read("a.gltf", made.text()) == {(255, 124, 0, 255)}
 
 
 @pytest.mark.parametrize(

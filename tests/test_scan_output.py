@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from onet.errors import ConfigError
 from onet.geometry.carried_colors import carry_colors
+from onet.geometry.color.srgb import to_linear
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.trimming import with_faces
 from onet.inference.scan_input import ScanInput, clean_scan
@@ -120,7 +121,11 @@ def test_an_empty_mesh_stays_empty() -> None:
 def test_files_keep_attributes_and_colours(suffix: str, trim: float | None, tmp_path: Path) -> None:
     mesh = finish(ball_mesh(), half(colors=True), trim=trim)
     read = trimesh.load(save_mesh(mesh, tmp_path / f"a{suffix}"), force="mesh", process=False)
-    assert np.array_equal(np.asarray(read.visual.vertex_colors), mesh.visual.vertex_colors)
+    colors = np.asarray(read.visual.vertex_colors)[:, :3]
+    wanted = np.asarray(mesh.visual.vertex_colors)[:, :3]
+    if suffix == ".glb":  # amounts of light, which trimesh leaves as they are
+        wanted = np.round(255 * to_linear(wanted / 255))
+    assert np.abs(colors - wanted.astype(int)).max() <= 1
     if suffix == ".glb":
         for name in (SEEN, DISTANCE):
             stored = np.asarray(read.vertex_attributes[f"_{name}"]).reshape(-1)

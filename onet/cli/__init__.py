@@ -14,6 +14,7 @@ from typing import NoReturn
 import typer
 
 from onet.cli import (  # noqa: F401
+    bake,
     calibration,
     classical,
     data,

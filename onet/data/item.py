@@ -130,7 +130,7 @@ def _prepare_item(plan: ItemPlan) -> dict[str, Any]:
         closed = close_mesh(
             mesh, str(path), settings.resolution, settings.thickness, settings.labels
         )
-    shape = Shape(plan.mesh_file.name, mesh, closed, settings.padding)
+    shape = Shape(plan.mesh_file.name, mesh, closed, settings.padding, path)
     record = plan.record if plan.record is not None else _write_core(plan, shape)
     _write_parts(plan, shape, record)
     if side := {name: digest for name, digest in read.items() if name != path.name}:

@@ -88,6 +88,10 @@ class PrepareSettings:
     )
     render_size: Annotated[int, Ge(1), doc("Pixels along the edge of a picture.")] = 137
     alpha: Annotated[bool, doc("Pictures as PNG with alpha, not JPEG on white.")] = False
+    colours: Annotated[
+        bool,
+        doc("With --render: also pictures in the mesh's own colours without shade, with depth."),
+    ] = False
     voxels: Annotated[int | None, Ge(1), doc("Also write occupancy grids of this resolution.")] = (
         None
     )
@@ -106,6 +110,8 @@ class PrepareSettings:
         for name, value in _checked(values).items():
             object.__setattr__(self, name, value)
         check_fractions(self.split)
+        if self.colours and self.render is None:
+            raise DataError("prepare: colours without pictures; say how many by render")
 
     def of_item(self) -> dict[str, Any]:
         """Return what decides points and mesh of an item, as `item.json` has it."""

@@ -73,3 +73,26 @@ def published_matrices(camera: Camera, size: int) -> tuple[NDArray[np.float64], 
     camera_mat[1, :3] = [0.0, -k[1, 1], 2.0 - k[1, 2]]
     camera_mat[2, 2] = 1.0
     return camera_mat, mirror @ camera.pose
+
+
+def published_matrices(
+    camera: Camera, size: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `camera_mat` (3, 4) and `world_mat` (3, 4) by which the published way finds our points.
+
+    The half pixel that it leaves out is part of `camera_mat`: of depth at the middles of pixels it
+    makes points of the surface.
+
+    Args:
+        camera: ours, of a picture of `size` pixels without skew.
+        size: pixels along an edge of the square picture.
+    """
+    focal = np.diag(camera.intrinsics)[:2] * (2 / size)
+    middle = camera.intrinsics[:2, 2] * (2 / size)
+    # Places count to 2 both ways and upwards; the middle of a pixel is 1 / size further.
+    shift = np.array([middle[0] - 1 / size, 2 - middle[1] + 1 / size])
+    camera_mat = np.zeros((3, 4))
+    camera_mat[:2, :2] = np.diag(focal)
+    camera_mat[:, 2] = [*-shift, -1]
+    world_mat = np.diag([1.0, -1.0, -1.0]) @ camera.pose
+    return camera_mat, world_mat

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from onet.geometry.color.srgb import LINEAR_OF_BYTE, to_srgb
 
-_BYTE, _SHORT = 5121, 5123
+_BYTE, _FLOAT = 5121, 5126
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 
 
 def with_linear_colors(data: bytes) -> bytes:
     """Return a GLB file of trimesh with its colours of vertices as the format says.
 
-    trimesh writes sRGB in eight bits, which viewers show too bright. Sixteen bits hold the same
-    colours as amounts of light.
+    trimesh writes sRGB in eight bits, which viewers show too bright. Amounts of light would need
+    twelve bits; they are float32, since readers that take eight bits for granted are many.
     """
     size, _ = struct.unpack_from("<II", data, 12)
     tree = json.loads(data[20 : 20 + size])
@@ -58,17 +58,16 @@ def srgb_of_vertices(linear: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _linear(content: bytes) -> bytes:
     rgba = np.frombuffer(content, dtype=np.uint8).reshape(-1, 4)
-    result = np.empty(rgba.shape, dtype="<u2")
-    result[:, :3] = np.round(LINEAR_OF_BYTE[rgba[:, :3]] * 65535)
-    result[:, 3] = rgba[:, 3].astype(np.uint16) * 257
+    result = np.empty(rgba.shape, dtype="<f4")
+    result[:, :3] = LINEAR_OF_BYTE[rgba[:, :3]]
+    result[:, 3] = rgba[:, 3] / 255
     return result.tobytes()
 
 
 def _describe(accessor: dict[str, Any]) -> None:
-    accessor["componentType"] = _SHORT
-    accessor["normalized"] = True
-    accessor.pop("min", None)
-    accessor.pop("max", None)
+    accessor["componentType"] = _FLOAT
+    for name in ("normalized", "min", "max"):
+        accessor.pop(name, None)
 
 
 def _joined(tree: dict[str, Any], binary: bytes) -> bytes:

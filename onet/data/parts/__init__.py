@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onet.data.parts._part import PARTS_KEY, Part, Shape
+from onet.data.parts.colored_views import ColoredDepth, ColoredPictures
 from onet.data.parts.near_surface import NearSurface
 from onet.data.parts.renderings import Renderings
 from onet.data.parts.voxels import Voxels
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "PARTS",
     "PARTS_KEY",
+    "ColoredDepth",
+    "ColoredPictures",
     "NearSurface",
     "Part",
     "Renderings",
@@ -27,7 +30,7 @@ __all__ = [
     "wanted_parts",
 ]
 
-PARTS: list[type[Part]] = [Renderings, Voxels, NearSurface]
+PARTS: list[type[Part]] = [Renderings, ColoredPictures, ColoredDepth, Voxels, NearSurface]
 """All parts, in the order in which they are made."""
 
 

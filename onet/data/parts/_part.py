@@ -32,12 +32,14 @@ class Shape:
         mesh: as it was read, in the source frame; with its colours if a part needs them.
         closed: the watertight mesh, in the unit frame; None if no part needs it.
         padding: the cube of query points is this much larger than the unit cube.
+        path: the file that the mesh was read from.
     """
 
     name: str
     mesh: trimesh.Trimesh
     closed: ClosedMesh | None
     padding: float
+    path: Path
 
     def require_closed(self) -> ClosedMesh:
         """Return the watertight mesh.

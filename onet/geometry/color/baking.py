@@ -190,9 +190,7 @@ class _Plane:
             places[outside] += step
         return places
 
-    def _frame(
-        self, face: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _frame(self, face: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """First corners (N, 3) of faces, and how space (N, 3, 2) goes with texels; 0 if flat."""
         space = self.vertices[self.faces[face]]
         plane = self.texels[self.corners[face], :2]

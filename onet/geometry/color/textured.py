@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.geometry.color.srgb import LINEAR_OF_BYTE, to_srgb
+from onet.geometry.mesh_reading.raw import UNPAINTED
 
 if TYPE_CHECKING:
     import trimesh
@@ -132,9 +133,12 @@ class TexturedMesh:
         return np.clip(result, 0, 1)
 
     @property
-    def opaque(self) -> bool:
-        """Whether nothing can be seen through any face."""
-        return all(material.alpha == "opaque" for material in self.materials)
+    def painted(self) -> bool:
+        """Whether the file says anything of colours: they are not all those of faces without."""
+        if self.light is not None or any(material.texture for material in self.materials):
+            return True
+        plain = [WHITE, [*LINEAR_OF_BYTE[UNPAINTED[:3]], 1]]
+        return not all(any(np.allclose(m.factor, p) for p in plain) for m in self.materials)
 
 
 class SurfaceColors:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,10 @@ def _joined(mesh: trimesh.Trimesh, parts: list[TexturedPart], path: Path) -> Tex
     light = None
     if any(part.light is not None for part in parts):
         light = np.concatenate(
-            [np.ones((len(part.faces), 3, 4)) if part.light is None else part.light for part in parts]
+            [
+                np.ones((len(part.faces), 3, 4)) if part.light is None else part.light
+                for part in parts
+            ]
         )
     return TexturedMesh(mesh, materials, used, np.nan_to_num(uv), light)
 
@@ -78,10 +81,11 @@ def _colored(mesh: trimesh.Trimesh, path: Path) -> TexturedMesh:
     uv = np.zeros((len(mesh.faces), 3, 2))
     colors = _of_vertices(mesh, path)
     if colors is None:
-        painted = load_mesh(path, colors=True)
-        each = UNPAINTED
-        if painted.visual.defined:
-            each = np.asarray(painted.visual.face_colors)[:, None]  # type: ignore[union-attr]
+        visual: Any = load_mesh(path, colors=True).visual
+        if not visual.defined:
+            grey = SurfaceMaterial(np.append(LINEAR_OF_BYTE[UNPAINTED[:3]], 1))
+            return TexturedMesh(mesh, [grey], material, uv)
+        each = np.asarray(visual.face_colors)[:, None]
         colors = np.broadcast_to(each, (len(mesh.faces), 3, 4))
     light = np.ones((len(mesh.faces), 3, 4))
     light[..., :3] = LINEAR_OF_BYTE[colors[..., :3]]

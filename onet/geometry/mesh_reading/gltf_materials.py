@@ -56,7 +56,9 @@ def placed_material(
     kind = {"alpha": alpha if alpha in ("mask", "blend") else "opaque", "cutoff": float(cutoff)}
     if not info:
         return PlacedMaterial(SurfaceMaterial(factor, None, **kind))
-    moved = asset.mapping(asset.mapping(info.get("extensions", {})).get("KHR_texture_transform", {}))
+    moved = asset.mapping(
+        asset.mapping(info.get("extensions", {})).get("KHR_texture_transform", {})
+    )
     coordinates = f"TEXCOORD_{moved.get('texCoord', info.get('texCoord', 0))}"
     if coordinates not in attributes:
         logger.warning(

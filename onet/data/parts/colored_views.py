@@ -1,0 +1,127 @@
+"""Pictures of a mesh in its own colours, with depth and cameras, as texture networks learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from PIL import Image
+
+from onet.data.parts._part import Part, Shape
+from onet.data.settings import Views
+from onet.data.store import Item
+from onet.data.view_files import CAMERAS, DEPTH, IMAGE, depth_file, write_depth
+from onet.errors import DataError
+from onet.files import replacing, replacing_folder
+from onet.geometry.cameras import Camera, random_cameras, ring_cameras
+from onet.geometry.color.textured import TexturedMesh
+from onet.geometry.color.textured_files import load_textured
+from onet.geometry.color.views import render_textured
+from onet.geometry.depth_points import published_matrices
+from onet.geometry.rendering import on_white
+
+if TYPE_CHECKING:
+    from onet.data.settings import PrepareSettings
+
+_DRAWN = "colored views"  # both parts have the same cameras
+
+
+@dataclass(frozen=True)
+class _ColoredViews(Part):
+    """What pictures with colours and those of depth have in common.
+
+    Attributes:
+        count, views, size, seed: see `onet.data.parts.renderings.Renderings`.
+    """
+
+    fields_of: ClassVar = {
+        "count": "render",
+        "views": "views",
+        "size": "render_size",
+        "seed": "seed",
+    }
+    needs_closed_mesh: ClassVar[bool] = False
+    needs_colors: ClassVar[bool] = True
+
+    count: int
+    views: Views
+    size: int
+    seed: int
+
+    @classmethod
+    def wanted(cls, settings: PrepareSettings) -> Self | None:
+        """Return the part if pictures with colours are asked for."""
+        return super().wanted(settings) if settings.colours else None
+
+    @classmethod
+    def settings_of(cls, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that ask for the part; see `Part`."""
+        found = super().settings_of(record)
+        return found | {"colours": True} if found else {}
+
+    def cameras(self, shape: Shape) -> list[Camera]:
+        """Return the cameras, in the source frame."""
+        arrange = ring_cameras if self.views == "ring" else random_cameras
+        rng = shape.rng(self.seed, _DRAWN)
+        return arrange(shape.mesh.bounds, self.count, self.size, rng)
+
+
+@dataclass(frozen=True)
+class ColoredPictures(_ColoredViews):
+    """Pictures `image/000.png`, ... on white, without light or shade."""
+
+    name: ClassVar[str] = IMAGE
+
+    def write(self, folder: Path, shape: Shape) -> None:
+        textured, cameras = load_textured(shape.path), self.cameras(shape)
+        with replacing_folder(folder / self.name) as temporary:
+            for number, camera in enumerate(cameras):
+                image = render_textured(textured, camera, self.size).image
+                if not image[..., 3].any():
+                    raise DataError(f"picture {number} shows nothing of the mesh; check its faces")
+                Image.fromarray(on_white(image)).save(temporary / f"{number:03d}.png")
+
+
+@dataclass(frozen=True)
+class ColoredDepth(_ColoredViews):
+    """Depth `depth/000.exr`, ... and `depth/cameras.npz`, in the frame of the item's points."""
+
+    name: ClassVar[str] = DEPTH
+
+    def write(self, folder: Path, shape: Shape) -> None:
+        cameras = self.cameras(shape)
+        write_views_depth(folder, load_textured(shape.path), cameras, self.size)
+
+
+def write_views_depth(
+    item: Path, textured: TexturedMesh, cameras: Sequence[Camera], size: int
+) -> None:
+    """Write the depth that cameras see, and their matrices, in the published layout.
+
+    The half pixel between the published convention and the middles of pixels, which are what is
+    drawn, is part of the matrices: by either convention the points lie on the surface.
+
+    Args:
+        item: the folder, with the points whose frame is used.
+        textured: in the source frame.
+        cameras: in the source frame, of pictures of `size` pixels.
+        size: pixels along an edge.
+
+    Raises:
+        DataError: the item has no frame.
+        MissingDependency: without OpenEXR.
+    """
+    frame = Item("", item.name, item).frame()
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    with replacing_folder(item / DEPTH) as temporary:
+        for number, camera in enumerate(cameras):
+            view = render_textured(textured, camera, size, supersampling=1)
+            path = temporary / depth_file(Path(IMAGE, f"{number:03d}.png")).name
+            write_depth(path, (view.depth / frame.scale).astype(np.float32))
+            camera_mat, world_mat = published_matrices(camera.in_frame(frame), size)
+            arrays |= {f"camera_mat_{number}": camera_mat, f"world_mat_{number}": world_mat}
+        with replacing(temporary / CAMERAS) as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
