@@ -34,6 +34,7 @@ SMALL = {
     **{"plane_resolution": 8, "grid_resolution": 8, "unet_depth": 2, "unet_width": 8},
     **{"latents": 4, "heads": 2, "layers": 1},
 }
+MAYBE_OPEN = ("psgn", "atlasnet")  # of models, whose meshes need not be closed
 SIZES = {"image": {"size": 32}, "pointcloud": {"count": 30}}  # of the observations
 COMMON = [
     "data.categories=null",
@@ -85,9 +86,8 @@ def test_a_configuration_from_training_to_scores(
     (validation,) = (row for row in rows if row["split"] == "val")
     assert len(losses) == 2 and all(map(math.isfinite, losses))
     assert math.isfinite(validation[config.training.selection_metric])
-    observing = config.model["type"] == "occupancy" or config.model.get("encoder_latent")
-    score = "iou" if observing else "nearest_iou"  # a generator alone reconstructs nothing
-    assert 0 <= validation[score] <= 1
+    if (score := config.training.selection_metric) in ("iou", "nearest_iou"):
+        assert 0 <= validation[score] <= 1
 
     assert load_checkpoint(tmp_path / "run").metadata["iteration"] == 2
 
@@ -95,7 +95,8 @@ def test_a_configuration_from_training_to_scores(
     assert len(report.rows) == 2
     for row in report.rows:
         if row["status"] == OK:
-            assert topology(load_mesh(report.out / row["mesh"])).watertight
+            closed = topology(load_mesh(report.out / row["mesh"])).watertight
+            assert closed or config.model["type"] in MAYBE_OPEN
         else:
             assert row["reason"].startswith("no surface")
     scores = evaluate_generation(report.out, samples=200, noise_floor=False)

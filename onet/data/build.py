@@ -9,6 +9,7 @@ from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
 from onet.data.store import Store
 from onet.data.store_folder import POINTS
+from onet.data.targets import Targets
 
 
 def build_input(config: Config) -> Any:
@@ -20,8 +21,12 @@ def build_input(config: Config) -> Any:
     return INPUTS.build(config.data.input, "data.input")
 
 
-def build_datasets(config: Config) -> dict[str, ShapeDataset]:
+def build_datasets(config: Config, targets: Targets = Targets()) -> dict[str, ShapeDataset]:
     """Return the datasets `train` and `val`.
+
+    Args:
+        config: a whole configuration.
+        targets: what its model is trained with beside query points.
 
     Raises:
         ConfigError: unknown input or option of it.
@@ -46,6 +51,7 @@ def build_datasets(config: Config) -> dict[str, ShapeDataset]:
             training=draws,
             importance=data.importance and draws,
             distances=data.distances and draws,
+            targets=targets,
         )
 
     return {

@@ -27,6 +27,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
 from onet.inference.observed_field import ObservedField
+from onet.inference.own_mesh import own_mesh
 from onet.inference.reconstructing_many import Reconstructions, reconstruct_each
 from onet.inference.run_threshold import with_applied_threshold
 from onet.inference.scaling import UNCHANGED, Scaling
@@ -203,6 +204,11 @@ class Reconstructor:
         Raises:
             DataError, ConfigError: see `reconstruct`.
         """
+        if self.makes_meshes:
+            raise ConfigError(
+                f"{self.source}: the model {self.config.model['type']!r} makes a mesh and has no "
+                "field; use reconstruct"
+            )
         settings = self.generation_settings(precision=precision)
         seen = self._observe([observation], seed, frame)
         field = self.field_of_code(seen.code, settings.precision, self.latent(seed))
@@ -309,6 +315,9 @@ class Reconstructor:
         and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
         `extraction`, `refinement`, `simplification`, `normals`.
         """
+        if self.makes_meshes:
+            mesh = own_mesh(self.model, as_batch(code), self.config, options)
+            return self._judged(mesh, code)
         settings = self.generation_settings(**options)
         if latent is None:
             latent = self.latent(seed)
@@ -326,6 +335,14 @@ class Reconstructor:
             ),
             device=self.device,
         )
+        return self._judged(mesh, code)
+
+    @property
+    def makes_meshes(self) -> bool:
+        """Whether the model makes meshes itself, and is no field."""
+        return hasattr(self.model, "mesh")
+
+    def _judged(self, mesh: trimesh.Trimesh, code: Code) -> trimesh.Trimesh:
         if (familiarity := self.familiarity(code)) is not None:
             mesh.metadata["familiarity"] = familiarity
         return mesh
