@@ -22,8 +22,11 @@ from onet.data.inputs import INPUTS
 from onet.data.targets import Targets
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.atlas import AtlasNetwork
+from onet.models.deep_marching_cubes import DeepMarchingCubes
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
+from onet.models.pixel2mesh import Pixel2Mesh
 from onet.models.point_set import PointSetNetwork
 from onet.models.sizes import require_memory, without_memory
 from onet.models.voxel_grid import VoxelGridNetwork
@@ -37,7 +40,10 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS",
     "AdversarialOccupancyNetwork",
+    "AtlasNetwork",
+    "DeepMarchingCubes",
     "OccupancyNetwork",
+    "Pixel2Mesh",
     "PointSetNetwork",
     "VoxelGridNetwork",
     "build_model",
