@@ -15,7 +15,12 @@ from onet.config import Config, load_config
 from onet.errors import ConfigError, DataError
 from onet.inference.generate import generate
 from onet.models import MODELS, build_model
+from onet.geometry.topology import topology
+from onet.nn.baselines import cubes
 from onet.nn.baselines.distances import earth_movers, nearest_indices, squared_chamfer
+from onet.nn.baselines.graph import GraphConvolution, normalised_adjacency, seen_features
+from onet.nn.baselines.mesh_losses import edge_lengths, laplacian, mean_square, normal_deviation
+from onet.nn.baselines.template import ellipsoids, even_sphere, square
 from onet.nn.baselines.voxels import EMPTY, overlap, sample_grid
 from onet.training.loop import train
 
@@ -37,6 +42,11 @@ COUNTS = {  # all, encoder, decoder
     "psgn_img": (13_540_672, 11_307_840, 2_232_832),
     "psgn_pointcloud": (9_189_376, 6_825_472, 2_363_904),
     "psgn_two_branch": (28_126_774, 18_325_040, 9_801_734),
+    "atlasnet_img": (54_614_274, 11_701_824, 42_912_450),
+    "atlasnet_pointcloud": (50_000_578, 7_088_128, 42_912_450),
+    "atlasnet_sphere_img": (13_420_891, 11_701_824, 1_719_067),
+    "pixel2mesh": (16_839_545, 12_843_632, 3_995_913),
+    "dmc": (1_559_284, 5_136, 1_554_148),
 }
 
 
@@ -76,12 +86,43 @@ def test_nearest_and_chamfer_are_those_of_all_pairs() -> None:
     assert torch.allclose(back, distances.min(1).values.square().mean(1))
 
 
+RING = torch.tensor([[k, (k + 1) % 9] for k in range(9)])
+CAMERA = torch.tensor([[[1.0, 0, 0.5, 1], [0, 1, 0.5, 1], [0, 0, 1, 2]]], dtype=torch.float64)
 SETS = (random(2, 9, 3), random(2, 9, 3, seed=1))
 DIFFERENTIABLE: dict[str, tuple[Any, tuple[Tensor, ...]]] = {
     "earth mover": (earth_movers, SETS),
     "chamfer": (squared_chamfer, SETS),
     "grid": (sample_grid, (random(2, 4, 4, 4), random(2, 5, 3, seed=1) - 0.5)),
+    "edges": (lambda v: edge_lengths(v, RING), (random(2, 9, 3),)),
+    "normals": (
+        lambda v: normal_deviation(v, RING, random(2, 5, 3, seed=2), torch.zeros(2, 9).long()),
+        (random(2, 9, 3),),
+    ),
+    "laplacian": (lambda v: laplacian(v, RING), (random(2, 9, 3),)),
+    "moves": (mean_square, SETS),
+    "projection": (
+        lambda p, m: seen_features(p, [m], CAMERA),
+        (random(1, 5, 3) - 0.5, random(1, 2, 6, 6, seed=1)),
+    ),
+    "topologies": (cubes.topology_probabilities, (random(2, 8),)),
+    "triangles": (cubes.squared_triangle_distances, (random(20, 3), random(20, 3, 3, seed=1))),
+    "expected distance": (
+        lambda o, m: expected_distance(o, m),
+        (random(3, 3, 3), random(3, 3, 3, 3, seed=1) - 0.5),
+    ),
+    "bending": (
+        lambda v, p: cubes.bending(v, even_sphere(12).faces, p),
+        (random(12, 3), random(20, seed=1)),
+    ),
 }
+
+
+def expected_distance(occupancy: Tensor, offsets: Tensor) -> Tensor:
+    points = 2 * random(6, 3, seed=3)
+    cells = points.floor().long()
+    likely = cubes.topology_probabilities(cubes.corner_values(occupancy, cells))
+    vertices = cubes.edge_vertices(offsets, cells)
+    return (likely * cubes.point_to_topologies(points, vertices, 1.0)).sum(1)
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
@@ -97,6 +138,96 @@ def test_earth_movers_distance_of_a_shuffled_and_moved_set() -> None:
     assert earth_movers(one, moved).item() == pytest.approx(3**0.5 * 1e-3, rel=1e-6)
     with pytest.raises(ValueError, match="differ"):
         earth_movers(one, moved[:, 1:])
+
+
+# -- templates -------------------------------------------------------------------------------------
+
+
+def test_the_ellipsoid_has_the_published_sizes_and_is_closed() -> None:
+    import trimesh
+
+    axes = (0.2, 0.3, 0.4)
+    templates = ellipsoids(axes)
+    assert [len(t.vertices) for t in templates] == [156, 618, 2466]
+    assert [len(t.edges) for t in templates] == [462, 1848, 7392]
+    for template in templates:
+        mesh = trimesh.Trimesh(template.vertices, template.faces, process=False)
+        shape = topology(mesh)
+        assert shape.watertight and shape.manifold and shape.oriented and mesh.volume > 0
+        assert mesh.euler_number == 2
+    ends = templates[1].vertices[templates[2].parents]
+    assert np.allclose(templates[2].vertices[618:], ends.mean(axis=1))
+    lengths = np.ptp(templates[0].vertices, axis=0)
+    assert np.allclose(lengths, 2 * np.array(axes), rtol=0.03)
+
+
+def test_a_square_is_covered_once() -> None:
+    places, faces = square(5)
+    a, b, c = places[faces].transpose(1, 0, 2)
+    areas = ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    assert (areas > 0).all() and areas.sum() == pytest.approx(1)
+
+
+def test_graph_convolution_is_that_of_the_dense_matrix() -> None:
+    template = even_sphere(12)
+    support = normalised_adjacency(template.edges, 12)
+    layer, x = GraphConvolution(3, 4), torch.rand(2, 12, 3)
+    dense = torch.eye(12)
+    for a, b in template.edges:
+        dense[a, b] = dense[b, a] = 1
+    root = dense.sum(1).rsqrt()
+    expected = layer.lin(x) + (root[:, None] * dense * root) @ layer.lin2(x)
+    assert torch.allclose(layer(x, support), expected, atol=1e-5)
+
+
+# -- marching cubes with probabilities -------------------------------------------------------------
+
+
+def test_topologies_are_those_of_corners() -> None:
+    likely = cubes.topology_probabilities(random(5, 8))
+    assert torch.allclose(likely.sum(1), torch.ones(5, dtype=torch.float64))
+    for case in (0, 1, 37, 255):
+        corners = torch.tensor([[float(case >> k & 1) for k in range(8)]])
+        assert cubes.topology_probabilities(corners)[0].argmax().item() == case
+
+
+def test_distances_to_triangles_are_those_of_samples() -> None:
+    points, triangles = random(50, 3), random(50, 3, 3, seed=1)
+    weights = torch.distributions.Dirichlet(torch.ones(3, dtype=torch.float64))
+    weights = weights.sample((50, 20000))
+    nearest = (weights @ triangles - points[:, None]).square().sum(-1).min(1).values
+    exact = cubes.squared_triangle_distances(points, triangles)
+    assert (exact <= nearest + 1e-12).all() and torch.allclose(exact, nearest, atol=2e-3)
+
+
+def test_the_likely_mesh_is_closed_and_has_its_corners_inside() -> None:
+    import trimesh
+
+    from onet.geometry.inside import contains
+
+    inside = np.zeros((9, 9, 9), bool)
+    inside[1:-1, 1:-1, 1:-1] = np.random.default_rng(0).random((7, 7, 7)) < 0.5
+    edges, faces, cells = cubes.likely_mesh(inside)
+    offsets = 0.9 * (random(3, 9, 9, 9) - 0.5)
+    mesh = trimesh.Trimesh(cubes.vertices_of(offsets, edges).numpy(), faces, process=False)
+    assert topology(mesh).watertight and topology(mesh).oriented and len(cells) == len(faces)
+    straight = trimesh.Trimesh(cubes.vertices_of(0 * offsets, edges).numpy(), faces, process=False)
+    corners = np.argwhere(np.ones_like(inside)).astype(float)
+    assert (contains(straight, corners) == inside.reshape(-1)).all()
+
+
+def test_bending_of_a_plane_is_nothing_and_grows_with_its_fold() -> None:
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    flat = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=torch.float64)
+    likely = torch.ones(2, dtype=torch.float64)
+    assert cubes.bending(flat, faces, likely).item() == pytest.approx(0, abs=1e-12)
+    folds = []
+    for height in (0.1, 0.3, 0.6):
+        folded = flat.clone()
+        folded[3, 2] = height
+        folds.append(cubes.bending(folded, faces, likely).item())
+    assert 0 < folds[0] < folds[1] < folds[2]
+    assert cubes.bending(folded, faces, likely / 2).item() == pytest.approx(folds[2] / 4)
 
 
 # -- as models -------------------------------------------------------------------------------------

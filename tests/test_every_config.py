@@ -34,6 +34,8 @@ SMALL = {
     **{"plane_resolution": 8, "grid_resolution": 8, "unet_depth": 2, "unet_width": 8},
     **{"latents": 4, "heads": 2, "layers": 1},
 }
+MULTIPLES = ("psgn", "pixel2mesh")  # of models, whose own encoders take multiples of 32
+FEWER = {"width": 16, "cells": 8, "vertices": 12}
 MAYBE_OPEN = ("psgn", "atlasnet")  # of models, whose meshes need not be closed
 SIZES = {"image": {"size": 32}, "pointcloud": {"count": 30}}  # of the observations
 COMMON = [
@@ -77,7 +79,11 @@ def test_a_configuration_from_training_to_scores(
             "input": {**config.data.input, **SIZES.get(config.data.input["type"], {})},
         }
     )
-    config = config.model_copy(update={"data": data, "model": shrunk(config.model)})
+    model = shrunk(config.model)
+    if model["type"] in MULTIPLES and not model.get("encoder"):
+        model |= {"c_dim": 32}
+    model |= {key: size for key, size in FEWER.items() if key in model}
+    config = config.model_copy(update={"data": data, "model": model})
 
     result = train(config, tmp_path / "run")
     assert (result.stopped, result.iterations) == ("max_iterations", 2)

@@ -52,7 +52,9 @@ def table() -> Table:
     for case in range(256):
         rows = np.asarray(_C.cube_triangles(case), dtype=np.int64).reshape(-1, 3)
         triangles[case, : len(rows)] = rows
-    kinds, inverse = np.unique(np.sort(triangles.reshape(-1, 3), axis=1), axis=0, return_inverse=True)
+    kinds, inverse = np.unique(
+        np.sort(triangles.reshape(-1, 3), axis=1), axis=0, return_inverse=True
+    )
     numbers = inverse.reshape(256, 5) - 1  # the first kind is that of no triangle
     numbers[numbers < 0] = len(kinds) - 1
     return Table(starts, axes, triangles, kinds[1:], numbers)
