@@ -13,9 +13,9 @@ from torch import Tensor
 from onet import load
 from onet.config import Config, load_config
 from onet.errors import ConfigError, DataError
+from onet.geometry.topology import topology
 from onet.inference.generate import generate
 from onet.models import MODELS, build_model
-from onet.geometry.topology import topology
 from onet.nn.baselines import cubes
 from onet.nn.baselines.distances import earth_movers, nearest_indices, squared_chamfer
 from onet.nn.baselines.graph import GraphConvolution, normalised_adjacency, seen_features
@@ -197,7 +197,7 @@ def test_distances_to_triangles_are_those_of_samples() -> None:
     weights = weights.sample((50, 20000))
     nearest = (weights @ triangles - points[:, None]).square().sum(-1).min(1).values
     exact = cubes.squared_triangle_distances(points, triangles)
-    assert (exact <= nearest + 1e-12).all() and torch.allclose(exact, nearest, atol=2e-3)
+    assert (exact <= nearest + 1e-12).all() and torch.allclose(exact, nearest, atol=5e-3)
 
 
 def test_the_likely_mesh_is_closed_and_has_its_corners_inside() -> None:
@@ -235,7 +235,7 @@ def test_bending_of_a_plane_is_nothing_and_grows_with_its_fold() -> None:
 
 def small(name: str, store: Path, *changes: str) -> Config:
     few = [
-        *("training.batch_size=6", "training.threads=1", "training.device=cpu"),
+        *("training.batch_size=2", "training.threads=1", "training.device=cpu"),
         *("training.validate_every=100000", "training.max_minutes=null", "data.train_split=all"),
         *("data.val_split=all", "data.test_split=all", "training.precision=32-true"),
         *("training.print_every=50", "training.learning_rate=0.002"),
@@ -245,34 +245,41 @@ def small(name: str, store: Path, *changes: str) -> Config:
 
 @pytest.fixture(scope="module")
 def few_shapes(sample_store: Path) -> Path:
-    """Name a split of three shapes."""
+    """Name a split of two shapes."""
     for folder in sample_store.iterdir():
         if folder.is_dir():
             names = [(folder / f"{s}.lst").read_text().split() for s in ("train", "val", "test")]
-            (folder / "all.lst").write_text("\n".join(sum(names, [])) + "\n")
+            chosen = names[0] if folder.name == "chair" else names[1]
+            (folder / "all.lst").write_text("\n".join(chosen) + "\n")
     return sample_store
 
 
+IOU_VOXELS = "training.selection_metric=iou_voxels"
 CLOUD = ["data.input.count=100", "data.input.noise=0"]
+SEEN = (CLOUD, ["data.input.size=32"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "changes", "steps", "least"),
     [
-        (
-            "r2n2_pointcloud_small",
-            ["model.width=32", "training.selection_metric=iou_voxels"],
-            400,
-            0.9,
-        ),
-        ("psgn_pointcloud_small", [], 300, 0.004),
+        ("r2n2_pointcloud_small", [IOU_VOXELS, "model.width=16"], 300, 0.7),
+        ("psgn_pointcloud_small", [], 300, 0.006),
+        ("atlasnet_pointcloud_small", ["model.patches=5", "model.n_points=500"], 300, 0.006),
+        ("pixel2mesh_small", ["model.c_dim=32", "model.hidden_dim=32"], 150, 0.01),
+        ("dmc_small", ["training.selection_metric=iou"], 100, 0.6),
     ],
 )
 def test_a_few_shapes_are_learned_by_heart(
     name: str, changes: list[str], steps: int, least: float, few_shapes: Path, tmp_path: Path
 ) -> None:
-    config = small(name, few_shapes, *CLOUD, *changes, f"training.max_iterations={steps}")
+    config = small(
+        name,
+        few_shapes,
+        *SEEN[name == "pixel2mesh_small"],
+        *changes,
+        f"training.max_iterations={steps}",
+    )
     result = train(config, tmp_path / "run")
     assert result.last is not None
     score = result.last[config.training.selection_metric]

@@ -9,7 +9,7 @@ from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
 from onet.data.store import Store
 from onet.data.store_folder import POINTS
-from onet.data.targets import Targets
+from onet.data.targets import NOTHING, Targets
 
 
 def build_input(config: Config) -> Any:
@@ -21,7 +21,7 @@ def build_input(config: Config) -> Any:
     return INPUTS.build(config.data.input, "data.input")
 
 
-def build_datasets(config: Config, targets: Targets = Targets()) -> dict[str, ShapeDataset]:
+def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, ShapeDataset]:
     """Return the datasets `train` and `val`.
 
     Args:

@@ -16,7 +16,7 @@ from onet.data.inputs import Arrays, Input
 from onet.data.inputs.tensors import to_tensors
 from onet.data.store import Item, Store
 from onet.data.store_folder import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS
-from onet.data.targets import Targets
+from onet.data.targets import NOTHING, Targets
 from onet.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         importance: bool = False,
         distances: bool = False,
         turned: bool = True,
-        targets: Targets = Targets(),
+        targets: Targets = NOTHING,
     ) -> None:
         if distances and not cache:
             raise ConfigError("data.distances: distances are kept in memory; set data.cache=true")

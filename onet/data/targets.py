@@ -62,7 +62,11 @@ class Targets:
             if grid.shape != (self.voxels,) * 3:
                 raise DataError(
                     f"{item.file(VOXELS)}: has {grid.shape[0]} cells along an edge, the model is "
-                    f"trained with {self.voxels}; prepare with `onet prepare --voxels {self.voxels}`"
+                    f"trained with {self.voxels}; make it with `onet prepare --voxels "
+                    f"{self.voxels}`"
                 )
             result["voxels"] = torch.from_numpy(grid.astype(np.float32))
         return result
+
+
+NOTHING = Targets()

@@ -10,7 +10,7 @@ A model that is trained with more than query points has `targets`, an `onet.data
 
 What makes meshes of a model asks for `encode` and `decode` (see `OccupancyNetwork`) and for its
 `z_dim`, the size of its latent code, 0 without one; with one also for `sample_prior`. A model that
-has an `encoder` (None where it observes nothing) is refused inputs that it does not observe. A model
+has an `encoder` (None where it observes nothing) is refused inputs that it does not observe. One
 without a field offers `mesh(code) -> trimesh.Trimesh` in the unit frame in place of `decode`.
 """
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from onet.data.inputs import INPUTS
-from onet.data.targets import Targets
+from onet.data.targets import NOTHING, Targets
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
 from onet.models.atlas import AtlasNetwork
@@ -94,7 +94,8 @@ def check_config(config: Config, *, trained: bool = False) -> Targets:
     section = fit_to_data(config.model, items=1)
     model = without_memory(lambda: MODELS.build(section, "model"))
     check_input(input, model, trained=trained)
-    return getattr(model, "targets", Targets())
+    targets: Targets = getattr(model, "targets", NOTHING)
+    return targets
 
 
 def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:

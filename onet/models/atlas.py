@@ -72,7 +72,7 @@ class AtlasNetwork(nn.Module):
         return code
 
     def samples(self, code: Tensor) -> Tensor:
-        """Points (B, N, 3) at places that are drawn evenly, from torch's generator, on each chart."""
+        """Points (B, N, 3) at places drawn evenly on each chart, from torch's generator."""
         made = []
         for chart in self.decoder:
             if self.template == "squares":

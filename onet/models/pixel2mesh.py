@@ -24,7 +24,7 @@ from onet.nn.code import CAMERA, Code
 from onet.nn.precision import at_least_single
 
 UNIT = 0.57**2
-"""Weights were published for objects 0.57 times as large; all but that of normals are of squares."""
+"""Weights were published for objects 0.57 times as large; all but one are of squared lengths."""
 CHAMFER, BACK, EDGE, NORMAL, LAPLACE, MOVE = 3000.0, 0.55, 300.0, 0.5, 1500.0, 100.0
 FIRST_LAPLACE = 0.3
 """Factor of the Laplacian of the first block, which moves vertices furthest."""

@@ -6,7 +6,6 @@ fifths of a training step on an H100; here the rows never leave the chip.
 
 from __future__ import annotations
 
-
 import torch
 import triton
 import triton.language as tl

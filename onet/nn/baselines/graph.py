@@ -182,7 +182,7 @@ class GraphDecoder(nn.Module):
 
     def _block(self, number: int, x: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
         first, middle, last = (self.get_submodule(key) for key in self.KEYS[number])
-        net = first(x, support)
+        net = kept = first(x, support)
         for place, layer in enumerate(middle):  # type: ignore[arg-type]
             if place % 2:
                 net = (layer(net, support) + kept) / 2
