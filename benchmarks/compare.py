@@ -2,8 +2,8 @@
 
 Every method is a configuration. Each is trained for the same minutes of processor time, makes
 meshes of the test split, and is scored like any other generation. A method of which a mesh is open
-has no IoU. Beside means stand 95 % intervals, by bootstrap over items. What was done is kept: called
-again, it goes on.
+has no IoU. Beside means stand 95 % intervals, by bootstrap over items. What was done is kept: when
+it is called again, it goes on.
 
 Writes compare.csv, compare_items.csv and compare.md.
 """

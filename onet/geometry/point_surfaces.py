@@ -1,7 +1,7 @@
 """Meshes through points without normals, for methods that make points alone.
 
-By MeshLab's ball pivoting (Bernardini et al., 1999) and screened Poisson reconstruction (Kazhdan and
-Hoppe, 2013), with normals that it estimates.
+By MeshLab's ball pivoting (Bernardini et al., 1999) and screened Poisson reconstruction (Kazhdan
+and Hoppe, 2013), with normals that it estimates.
 """
 
 from __future__ import annotations

@@ -18,6 +18,13 @@ class Chart(nn.Module):
             and a quarter of them.
     """
 
+    conv1: nn.Module
+    conv2: nn.Module
+    conv3: nn.Module
+    bn1: nn.Module
+    bn2: nn.Module
+    bn3: nn.Module
+
     def __init__(self, inputs: int) -> None:
         super().__init__()
         widths = (inputs, inputs, inputs // 2, inputs // 4)

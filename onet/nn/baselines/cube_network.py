@@ -20,15 +20,15 @@ class CellPooling(nn.Module):
     Args:
         c_dim: width between the layers. Published: 256.
         cells: along an edge.
-        half: half the edge of the cube that is cut into cells, around the origin.
+        extent: half the edge of the cube that is cut into cells, around the origin.
         out_dim: features of a cell; those without points are 0.
     """
 
     observes: ClassVar[ObservationKind] = "points"
 
-    def __init__(self, c_dim: int, cells: int, half: float, out_dim: int = 16) -> None:
+    def __init__(self, c_dim: int, cells: int, extent: float, out_dim: int = 16) -> None:
         super().__init__()
-        self.cells, self.half, self.out_dim = cells, half, out_dim
+        self.cells, self.extent, self.out_dim = cells, extent, out_dim
         self.conv1 = nn.Sequential(nn.Conv1d(3, c_dim, 1), nn.ReLU())
         self.conv2 = nn.Conv1d(c_dim, out_dim, 1)
 
@@ -36,7 +36,7 @@ class CellPooling(nn.Module):
         self,
         inputs: Tensor,  # (B, N, 3) in the unit frame
     ) -> Tensor:  # (B, out_dim, R + 1, R + 1, R + 1) for R cells, with 0 beyond the last
-        places = (inputs + self.half) * (self.cells / (2 * self.half))
+        places = (inputs + self.extent) * (self.cells / (2 * self.extent))
         features = self.conv2(self.conv1(places.transpose(1, 2)))
         cell = places.detach().floor().long().clamp(0, self.cells - 1)
         flat = (cell[..., 0] * self.cells + cell[..., 1]) * self.cells + cell[..., 2]
@@ -104,7 +104,7 @@ class _Up(nn.Module):
 
 def _unpooled(x: Tensor, kept: tuple[Tensor, Tensor]) -> Tensor:
     features, places = kept
-    wide = F.max_unpool3d(x, places, 2, output_size=features.shape[2:])
+    wide = F.max_unpool3d(x, places, 2, output_size=list(features.shape[2:]))
     return torch.cat([features, wide], 1)
 
 

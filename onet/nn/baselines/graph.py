@@ -183,7 +183,8 @@ class GraphDecoder(nn.Module):
     def _block(self, number: int, x: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
         first, middle, last = (self.get_submodule(key) for key in self.KEYS[number])
         net = kept = first(x, support)
-        for place, layer in enumerate(middle):  # type: ignore[arg-type]
+        assert isinstance(middle, nn.ModuleList)
+        for place, layer in enumerate(middle):
             if place % 2:
                 net = (layer(net, support) + kept) / 2
             else:

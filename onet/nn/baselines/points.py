@@ -68,6 +68,11 @@ class TwoBranchEncoder(nn.Module):
 
     observes: ClassVar[ObservationKind] = "image"
 
+    conv_block2: nn.Module
+    conv_block3: nn.Module
+    conv_block4: nn.Module
+    conv_block5: nn.Module
+
     def __init__(self, c_dim: int = 512) -> None:
         super().__init__()
         if c_dim < 32 or c_dim % 32:
@@ -109,6 +114,10 @@ class TwoBranchDecoder(nn.Module):
     Raises:
         ConfigError: fewer points.
     """
+
+    deconv_1: nn.Module
+    deconv_2: nn.Module
+    deconv_3: nn.Module
 
     def __init__(self, c_dim: int, n_points: int) -> None:
         super().__init__()
