@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from onet import load
+from onet.checkpoints.checkpoint import restored
+from onet.checkpoints.published_weights import read_checkpoint
 from onet.config import Config, load_config
 from onet.errors import ConfigError, DataError
 from onet.geometry.topology import topology
 from onet.inference.generate import generate
-from onet.models import MODELS, build_model
+from onet.models import MODELS, build_model, model_layout
 from onet.nn.baselines import cubes
 from onet.nn.baselines.distances import earth_movers, nearest_indices, squared_chamfer
 from onet.nn.baselines.graph import GraphConvolution, normalised_adjacency, seen_features
@@ -55,6 +57,46 @@ def test_numbers_of_parameters(name: str) -> None:
     with torch.device("meta"):
         model: Any = MODELS.build(load_config(name).model, "model")
     assert (count(model), count(model.encoder), count(model.decoder)) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", ["r2n2_pointcloud", "psgn_two_branch", "pixel2mesh", "dmc"])
+def test_published_files_are_recognised(name: str, tmp_path: Path) -> None:
+    model = build_model(load_config(name).model)
+    torch.save({"model": model.state_dict(), "it": 7}, tmp_path / "weights.pt")
+    checkpoint = read_checkpoint(tmp_path / "weights.pt")
+    assert checkpoint.config.model == load_config(name).model
+    assert checkpoint.metadata["iteration"] == 7
+    loaded = restored(checkpoint, build_model).state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in model.state_dict().items())
+
+
+PUBLISHED_KEYS = {
+    "r2n2_pointcloud": (
+        "decoder.fc_in.weight",
+        "decoder.convtrp_2.bias",
+        "decoder.conv_out.weight",
+    ),
+    "psgn_pointcloud": ("decoder.fc_0.weight", "decoder.fc_out.bias"),
+    "psgn_two_branch": (
+        *("encoder.conv_block6.6.weight", "encoder.trans_conv3.bias"),
+        *("decoder.fc_branch.0.weight", "decoder.deconv_4.weight", "decoder.conv_4.bias"),
+    ),
+    "atlasnet_img": ("decoder.24.conv4.weight", "decoder.0.bn3.running_mean"),
+    "pixel2mesh": (
+        *("encoder.block_1.14.weight", "encoder.block_4.6.bias", "decoder.gc1.0.lin.bias"),
+        *("decoder.gc8.12.0.lin2.weight", "decoder.gc9.lin2.weight"),
+    ),
+    "dmc": (
+        "encoder.conv1.0.weight",
+        "decoder.encoder.conv1_1_bn.bias",
+        "decoder.decoder.deconv1_occ_2.bias",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_KEYS)
+def test_weights_have_their_published_names(name: str) -> None:
+    assert model_layout(load_config(name).model).keys() >= set(PUBLISHED_KEYS[name])
 
 
 # -- operations ------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ RECOGNISED = (
     "representation_power",
     "ablation_architecture_nocbn",
     "ablation_architecture_noresnet",
+    *("r2n2_img", "r2n2_pointcloud", "psgn_img", "psgn_pointcloud", "psgn_two_branch"),
+    *("pixel2mesh", "dmc"),
 )
 """Configurations among which that of a file is looked for; all of these differ in their layout."""
 

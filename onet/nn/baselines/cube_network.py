@@ -104,7 +104,7 @@ class _Up(nn.Module):
 
 def _unpooled(x: Tensor, kept: tuple[Tensor, Tensor]) -> Tensor:
     features, places = kept
-    wide = F.max_unpool3d(x, places, 2, output_size=list(features.shape[2:]))
+    wide = F.max_unpool3d(x, places, (2, 2, 2), output_size=list(features.shape[2:]))
     return torch.cat([features, wide], 1)
 
 
