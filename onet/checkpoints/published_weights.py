@@ -50,10 +50,13 @@ RECOGNISED = (
     "representation_power",
     "ablation_architecture_nocbn",
     "ablation_architecture_noresnet",
+)
+"""Configurations among which that of a file is looked for; all of these differ in their layout."""
+BASELINES = (
     *("r2n2_img", "r2n2_pointcloud", "psgn_img", "psgn_pointcloud", "psgn_two_branch"),
     *("pixel2mesh", "dmc"),
 )
-"""Configurations among which that of a file is looked for; all of these differ in their layout."""
+"""The same of the networks that the published ones are compared with."""
 
 _LEGACY = {"fc_gamma": "conv_gamma", "fc_beta": "conv_beta"}
 
@@ -228,7 +231,7 @@ def _recognise(path: Path, state: dict[str, Tensor]) -> Config:
         CheckpointError: none has; it names how the nearest one differs.
     """
     differences: dict[int, tuple[str, str]] = {}  # by the number of keys that differ
-    for name in RECOGNISED:
+    for name in (*RECOGNISED, *BASELINES):
         config = _completed(load_config(name), state)
         layout = model_layout(config.model)
         problems = weight_problems(layout, state)
