@@ -8,7 +8,7 @@ import torch
 import trimesh
 
 from onet.config import Config
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
 from onet.geometry.simplification import simplify
 from onet.inference.surface import SurfaceOptions, surface_settings
 from onet.nn.code import Code
@@ -31,6 +31,7 @@ def own_mesh(
 
     Raises:
         ConfigError: an option that asks for a field, or a setting out of range.
+        DataError: an open mesh is to be simplified.
     """
     asked = [key for key, value in options.items() if value is not None and key not in POSSIBLE]
     if asked:
@@ -42,5 +43,11 @@ def own_mesh(
     mesh: trimesh.Trimesh = model.eval().mesh(codes)
     mesh.metadata["extraction"] = {"evaluations": 1, "box_contacts": 0}
     if settings.simplify is not None and len(mesh.faces):
+        if not mesh.is_watertight:
+            raise DataError(
+                f"simplify: {settings.simplify}: the mesh that the model "
+                f"{config.model['type']!r} made is open, and only closed ones are simplified; "
+                "leave it out"
+            )
         mesh = simplify(mesh, settings.simplify)
     return mesh

@@ -204,11 +204,6 @@ class Reconstructor:
         Raises:
             DataError, ConfigError: see `reconstruct`.
         """
-        if self.makes_meshes:
-            raise ConfigError(
-                f"{self.source}: the model {self.config.model['type']!r} makes a mesh and has no "
-                "field; use reconstruct"
-            )
         settings = self.generation_settings(precision=precision)
         seen = self._observe([observation], seed, frame)
         field = self.field_of_code(seen.code, settings.precision, self.latent(seed))
@@ -223,7 +218,15 @@ class Reconstructor:
         """Return the field, in the unit frame, of a code and a latent code, calibrated if may be.
 
         Precision is as configured if None.
+
+        Raises:
+            ConfigError: the model makes meshes without a field.
         """
+        if self.makes_meshes:
+            raise ConfigError(
+                f"{self.source}: the model {self.config.model['type']!r} makes a mesh and has no "
+                "field; use reconstruct"
+            )
         precision = precision or self.config.generation.precision
         return OccupancyField(self.model.eval(), code, precision, z, self.scaling)
 
