@@ -296,9 +296,7 @@ def few_shapes(sample_store: Path) -> Path:
     return sample_store
 
 
-IOU_VOXELS = "training.selection_metric=iou_voxels"
 CLOUD = ["data.input.count=100", "data.input.noise=0"]
-SEEN = (CLOUD, ["data.input.size=32"])
 
 
 POINTNET = {"type": "pointnet_simple", "hidden_dim": 32}
@@ -307,7 +305,7 @@ TINY: dict[str, tuple[dict[str, Any], int, float]] = {  # model, steps, part of 
     "psgn": ({"encoder": POINTNET, "c_dim": 64, "n_points": 500}, 60, 0.1),
     "atlasnet": ({"encoder": POINTNET, "c_dim": 62, "patches": 4, "n_points": 500}, 60, 0.1),
     "pixel2mesh": ({"c_dim": 32, "hidden_dim": 32, "vertices": 12, "n_points": 500}, 40, 0.6),
-    "dmc": ({"c_dim": 32, "cells": 8, "n_points": 300}, 40, 0.6),
+    "dmc": ({"c_dim": 32, "cells": 8, "n_points": 300}, 25, 0.3),
 }
 
 
