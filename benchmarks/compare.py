@@ -86,6 +86,8 @@ def _scored(
         ],
     )
     result = train(config, folder, clock=time.process_time)
+    if result.stopped == "interrupted":
+        raise SystemExit(f"{folder}: interrupted; the same command goes on from here")
     made = generate(folder, device="cpu")
     report = evaluate_generation(made.out, samples=arguments.samples, noise_floor=False)
     closed = {(row["category"], row["model"]): row["watertight"] for row in made.rows}
