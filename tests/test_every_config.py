@@ -38,6 +38,9 @@ SMALL = {
     **{"plane_resolution": 8, "grid_resolution": 8, "unet_depth": 2, "unet_width": 8},
     **{"latents": 4, "heads": 2, "layers": 1},
 }
+MULTIPLES = ("psgn", "pixel2mesh")  # of models, whose own encoders take multiples of 32
+FEWER = {"width": 16, "cells": 8, "vertices": 12}
+MAYBE_OPEN = ("psgn", "atlasnet")  # of models, whose meshes need not be closed
 SIZES = {"image": {"size": 32}, "pointcloud": {"count": 30}}  # of the observations
 COMMON = [
     "data.categories=null",
@@ -80,7 +83,11 @@ def test_a_configuration_from_training_to_scores(
             "input": {**config.data.input, **SIZES.get(config.data.input["type"], {})},
         }
     )
-    config = config.model_copy(update={"data": data, "model": shrunk(config.model)})
+    model = shrunk(config.model)
+    if model["type"] in MULTIPLES and not model.get("encoder"):
+        model |= {"c_dim": 32}
+    model |= {key: size for key, size in FEWER.items() if key in model}
+    config = config.model_copy(update={"data": data, "model": model})
 
     result = train(config, tmp_path / "run")
     assert (result.stopped, result.iterations) == ("max_iterations", 2)
@@ -89,9 +96,8 @@ def test_a_configuration_from_training_to_scores(
     (validation,) = (row for row in rows if row["split"] == "val")
     assert len(losses) == 2 and all(map(math.isfinite, losses))
     assert math.isfinite(validation[config.training.selection_metric])
-    observing = config.model["type"] == "occupancy" or config.model.get("encoder_latent")
-    score = "iou" if observing else "nearest_iou"  # a generator alone reconstructs nothing
-    assert 0 <= validation[score] <= 1
+    if (score := config.training.selection_metric) in ("iou", "nearest_iou"):
+        assert 0 <= validation[score] <= 1
 
     assert load_checkpoint(tmp_path / "run").metadata["iteration"] == 2
 
@@ -99,7 +105,8 @@ def test_a_configuration_from_training_to_scores(
     assert len(report.rows) == 2
     for row in report.rows:
         if row["status"] == OK:
-            assert topology(load_mesh(report.out / row["mesh"])).watertight
+            closed = topology(load_mesh(report.out / row["mesh"])).watertight
+            assert closed or config.model["type"] in MAYBE_OPEN
         else:
             assert row["reason"].startswith("no surface")
     scores = evaluate_generation(report.out, samples=200, noise_floor=False)

@@ -68,6 +68,11 @@ RECOGNISED = (
     "ablation_architecture_noresnet",
 )
 """Configurations among which that of a file is looked for; all of these differ in their layout."""
+BASELINES = (
+    *("r2n2_img", "r2n2_pointcloud", "psgn_img", "psgn_pointcloud", "psgn_two_branch"),
+    *("pixel2mesh", "dmc"),
+)
+"""The same of the networks that the published ones are compared with."""
 
 _LEGACY = {"fc_gamma": "conv_gamma", "fc_beta": "conv_beta"}
 
@@ -124,7 +129,7 @@ def read_published(path: Path, config: Config | None = None) -> Checkpoint:
     if is_conv_onet(state):
         config, state = conv_onet_config(path, state, config), own_weights(path, state)
     elif config is None:
-        config = _recognise(path, state, RECOGNISED_TEXTURES if textured else RECOGNISED)
+        config = _recognise(path, state, RECOGNISED_TEXTURES if textured else (*RECOGNISED, *BASELINES))
     else:
         config = _completed(config, state)
     problems = weight_problems(model_layout(config.model), state)
@@ -258,7 +263,7 @@ def _codes(state: dict[str, Tensor]) -> int:
     return len(codes) if codes is not None and codes.ndim else 1
 
 
-@lru_cache(maxsize=2 * len(RECOGNISED))
+@lru_cache(maxsize=64)
 def _recognisable(name: str, items: int) -> tuple[Config, dict[str, Tensor]]:
     """Return a configuration for so many shapes, and its layout, which takes most of a reading."""
     config = load_config(name)

@@ -9,6 +9,7 @@ from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
 from onet.data.store import Store
 from onet.data.store_folder import POINTS
+from onet.data.targets import NOTHING, Targets
 from onet.data.views import VIEWS, ViewDataset
 
 
@@ -37,8 +38,12 @@ def build_views(
     )
 
 
-def build_datasets(config: Config) -> dict[str, Any]:
+def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, Any]:
     """Return the datasets `train` and `val`, of query points, or of pictures (`data.views`).
+
+    Args:
+        config: a whole configuration.
+        targets: what its model is trained with beside query points.
 
     Raises:
         ConfigError: unknown input or option of it.
@@ -68,6 +73,7 @@ def build_datasets(config: Config) -> dict[str, Any]:
             training=draws,
             importance=data.importance and draws,
             distances=data.distances and draws,
+            targets=targets,
         )
 
     return {

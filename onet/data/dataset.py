@@ -16,6 +16,7 @@ from onet.data.inputs import Arrays, Input
 from onet.data.inputs.tensors import to_tensors
 from onet.data.store import Item, Store
 from onet.data.store_folder import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS
+from onet.data.targets import NOTHING, Targets
 from onet.errors import ConfigError, DataError
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         distances: give each point its distance to the surface. Needs `cache`.
         turned: objects may be turned, as the input says; False keeps them where they are stored,
             for what compares them with more than their query points.
+        targets: what the model is trained with beside query points.
 
     Raises:
         DataError: the split has no items, or the store is incomplete.
@@ -65,6 +67,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         importance: bool = False,
         distances: bool = False,
         turned: bool = True,
+        targets: Targets = NOTHING,
     ) -> None:
         if distances and not cache:
             raise ConfigError("data.distances: distances are kept in memory; set data.cache=true")
@@ -100,6 +103,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         self.importance = importance
         self.distances = distances
         self.turned = turned
+        self.targets = targets
         self.seed = seed
         self.epoch = 0
 
@@ -117,7 +121,7 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             points (T, 3) float32 in the unit frame; occupancies (T,) float32 in {0, 1}; inputs, the
             observation (see `onet.data.inputs`); index, an int; with `importance` weights (T,)
             float32, of mean 1 over many draws; with `distances` distances (T,) float32 to the
-            surface, in the unit frame.
+            surface, in the unit frame; and the targets, see `Targets.sample`.
         """
         item = self.items[index]
         rng = np.random.default_rng([self.seed, self.epoch, index])
@@ -128,9 +132,15 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         occupancies = item.occupancies(chosen, self.points_file).astype(np.float32)
         points = points.astype(np.float32)
         observation: Arrays
+        rotation = None
         if self.turned:
             observation, rotation = self.input.sample_moved(item, rng, training=self.training)
             if rotation is not None:
+                if not self.targets.moves:
+                    raise ConfigError(
+                        "data.input.transforms: the model is trained with voxels, which do not "
+                        "turn with the object; leave out what turns it"
+                    )
                 points = (points @ rotation.T).astype(np.float32)
         else:
             observation = self.input.sample(item, rng, training=self.training)
@@ -140,6 +150,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             "inputs": to_tensors(observation),
             "index": index,
         }
+        own = np.random.default_rng([self.seed, self.epoch, index, 1])
+        result |= self.targets.sample(item, own, rotation)
         if self.importance:
             weights = item.weights(self.points_file)
             chosen_weights = weights if chosen is None else weights.take(chosen)

@@ -27,6 +27,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.inference.calibration import Calibration, read_calibration
 from onet.inference.field import OccupancyField
 from onet.inference.observed_field import ObservedField
+from onet.inference.own_mesh import own_mesh
 from onet.inference.reconstructing_many import Reconstructions, reconstruct_each
 from onet.inference.run_threshold import with_applied_threshold
 from onet.inference.scaling import UNCHANGED, Scaling
@@ -222,7 +223,15 @@ class Reconstructor:
         """Return the field, in the unit frame, of a code and a latent code, calibrated if may be.
 
         Precision is as configured if None.
+
+        Raises:
+            ConfigError: the model makes meshes without a field.
         """
+        if self.makes_meshes:
+            raise ConfigError(
+                f"{self.source}: the model {self.config.model['type']!r} makes a mesh and has no "
+                "field; use reconstruct"
+            )
         precision = precision or self.config.generation.precision
         return OccupancyField(self.model.eval(), code, precision, z, self.scaling)
 
@@ -314,6 +323,9 @@ class Reconstructor:
         and errors as for `reconstruct`; `metadata` holds statistics of each step taken:
         `extraction`, `refinement`, `simplification`, `normals`.
         """
+        if self.makes_meshes:
+            mesh = own_mesh(self.model, as_batch(code), self.config, options)
+            return self._judged(mesh, code)
         settings = self.generation_settings(**options)
         if latent is None:
             latent = self.latent(seed)
@@ -331,6 +343,14 @@ class Reconstructor:
             ),
             device=self.device,
         )
+        return self._judged(mesh, code)
+
+    @property
+    def makes_meshes(self) -> bool:
+        """Whether the model makes meshes itself, and is no field."""
+        return hasattr(self.model, "mesh")
+
+    def _judged(self, mesh: trimesh.Trimesh, code: Code) -> trimesh.Trimesh:
         if (familiarity := self.familiarity(code)) is not None:
             mesh.metadata["familiarity"] = familiarity
         return mesh

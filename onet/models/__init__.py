@@ -6,9 +6,12 @@ options of the configuration's section `model`. Training knows only
 - `loss(batch) -> {"loss": scalar to minimise, ...: scalars to log}` and
 - `validate(batch, settings) -> {metric: (B,) one value per item}`.
 
+A model that is trained with more than query points has `targets`, an `onet.data.targets.Targets`.
+
 What makes meshes of a model asks for `encode` and `decode` (see `OccupancyNetwork`) and for its
 `z_dim`, the size of its latent code, 0 without one; with one also for `sample_prior`. A model that
-has an `encoder` (None where it observes nothing) is refused inputs that it does not observe.
+has an `encoder` (None where it observes nothing) is refused inputs that it does not observe. One
+without a field offers `mesh(code) -> trimesh.Trimesh` in the unit frame in place of `decode`.
 """
 
 from __future__ import annotations
@@ -16,14 +19,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from onet.data.inputs import INPUTS
+from onet.data.targets import NOTHING, Targets
 from onet.errors import ConfigError
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
 from onet.models.adversarial_texture import AdversarialTextureNetwork
+from onet.models.atlas import AtlasNetwork
+from onet.models.deep_marching_cubes import DeepMarchingCubes
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
+from onet.models.pixel2mesh import Pixel2Mesh
+from onet.models.point_set import PointSetNetwork
 from onet.models.sizes import require_memory, without_memory
 from onet.models.texture import TextureNetwork
+from onet.models.voxel_grid import VoxelGridNetwork
 from onet.nn.encoders import ENCODERS
 
 if TYPE_CHECKING:
@@ -35,8 +44,13 @@ __all__ = [
     "MODELS",
     "AdversarialOccupancyNetwork",
     "AdversarialTextureNetwork",
+    "AtlasNetwork",
+    "DeepMarchingCubes",
     "OccupancyNetwork",
+    "Pixel2Mesh",
+    "PointSetNetwork",
     "TextureNetwork",
+    "VoxelGridNetwork",
     "build_model",
     "check_config",
     "check_input",
@@ -67,12 +81,15 @@ def model_layout(section: dict[str, Any]) -> dict[str, Tensor]:
     return without_memory(lambda: MODELS.build(section, "model")).state_dict()
 
 
-def check_config(config: Config, *, trained: bool = False) -> None:
+def check_config(config: Config, *, trained: bool = False) -> Targets:
     """Refuse a configuration whose model does not go with its input, without making the model.
 
     Args:
         config: a whole configuration.
         trained: see `check_input`.
+
+    Returns:
+        What the model is trained with beside query points.
 
     Raises:
         ConfigError: unknown type or option, sizes with which no network can be made, or an input
@@ -83,6 +100,8 @@ def check_config(config: Config, *, trained: bool = False) -> None:
     model = without_memory(lambda: MODELS.build(section, "model"))
     _check_samples(config, model)
     check_input(input, model, trained=trained)
+    targets: Targets = getattr(model, "targets", NOTHING)
+    return targets
 
 
 def _check_samples(config: Config, model: nn.Module) -> None:

@@ -39,3 +39,22 @@ def check_match(
         f"encoder goes the {registry.kind} {' or '.join(parts) or '(none)'}, with this "
         f"{registry.kind} the encoder {' or '.join(encoders)}"
     )
+
+
+def check_global(encoder: dict[str, Any], model: str) -> None:
+    """Refuse an encoder whose code is not one vector, for a model that takes no other.
+
+    Args:
+        encoder: its section.
+        model: by its name, for the message.
+
+    Raises:
+        ConfigError: it names both, and what would fit.
+    """
+    made = kind_made(ENCODERS[encoder["type"]])
+    if made != "global":
+        fitting = [name for name in ENCODERS if kind_made(ENCODERS[name]) == "global"]
+        raise ConfigError(
+            f"model.encoder.type: {encoder['type']!r} makes a code of the kind {made!r}, and the "
+            f"model {model!r} takes 'global'; with it goes the encoder {' or '.join(fitting)}"
+        )

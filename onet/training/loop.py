@@ -168,8 +168,8 @@ class _Run:
         if datasets is None:
             from onet.data.build import build_datasets
 
-            check_config(self.config, trained=resuming)
-            datasets = build_datasets(self.config)
+            targets = check_config(self.config, trained=resuming)
+            datasets = build_datasets(self.config, targets)
         for name, dataset in datasets.items():
             if len(dataset) == 0:
                 raise DataError(f"the {name} split has no items; add some or choose another split")

@@ -1,0 +1,1 @@
+"""Networks that make voxels, points and meshes from a code."""
