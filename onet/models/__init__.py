@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from onet.data.inputs import INPUTS
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.flow import OccupancyFlow
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
 from onet.models.sizes import require_memory, without_memory
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS",
     "AdversarialOccupancyNetwork",
+    "OccupancyFlow",
     "OccupancyNetwork",
     "build_model",
     "check_config",
