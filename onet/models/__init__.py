@@ -21,6 +21,8 @@ from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
 from onet.models.flow import OccupancyFlow
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
+from onet.models.onet4d import OccupancyNetwork4D
+from onet.models.psgn4d import PointSetNetwork4D
 from onet.models.sizes import require_memory, without_memory
 from onet.nn.encoders import ENCODERS
 
@@ -34,6 +36,8 @@ __all__ = [
     "AdversarialOccupancyNetwork",
     "OccupancyFlow",
     "OccupancyNetwork",
+    "OccupancyNetwork4D",
+    "PointSetNetwork4D",
     "build_model",
     "check_config",
     "check_input",
