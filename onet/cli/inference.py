@@ -70,12 +70,17 @@ def generate(
     uncertainty: Annotated[
         bool | None, typer.Option(help="Write how uncertain the surface's place is (ply, glb).")
     ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Of models of motion: so many times, evenly.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Of models of motion: so many times a second.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
 ) -> None:
-    """Reconstruct closed meshes, in the frame of what was observed."""
-    from onet.inference.generation_folder import REPORT
+    """Reconstruct closed meshes, or moving ones, in the frame of what was observed."""
     from onet.pipeline.generate import generate
 
     report = generate(
@@ -99,8 +104,9 @@ def generate(
         limit=limit,
         seed=seed,
         overwrite=overwrite,
+        **{name: value for name, value in (("frames", frames), ("fps", fps)) if value is not None},
     )
-    typer.echo(f"{report.summary()}; see {report.out / REPORT}")
+    typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:
         raise typer.Exit(1)
 
