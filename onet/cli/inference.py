@@ -25,9 +25,10 @@ from onet.cli.surface import (
 
 
 class Protocol(StrEnum):
-    """See `onet.evaluation.onet2019`."""
+    """See `onet.evaluation.onet2019` and `onet.evaluation.motion`."""
 
     onet2019 = "onet2019"
+    oflow = "oflow"
 
 
 @app.command(cls=SurfaceCommand)
@@ -123,12 +124,12 @@ def evaluate(
     protocol: Annotated[
         Protocol | None,
         typer.Option(
-            help="onet2019: the table of the publication, its units, and nothing left to choose."
+            help="onet2019: the table of the publication, its units, and nothing left to choose; "
+            "oflow: that of moving meshes."
         ),
     ] = None,
 ) -> None:
     """Measure reconstructions against the truth."""
-    from onet.inference.generation_folder import REPORT
     from onet.pipeline.evaluate import evaluate_run
     from onet.report.tables import print_table
 
@@ -141,7 +142,7 @@ def evaluate(
         protocol=protocol.value if protocol else None,
     )
     print_table(measured.table(), measured.title)
-    typer.echo(f"{measured.summary()}; see {measured.folder / REPORT}")
+    typer.echo(f"{measured.summary()}; see {measured.folder / measured.shown}")
 
 
 @app.command()

@@ -28,6 +28,7 @@ from onet.models.motion_code import MotionCode
 logger = logging.getLogger(__name__)
 
 STRETCH = 2.5  # times as long as an edge was: it is split
+WIDER = 1  # times that a box which the surface leaves is made wider
 ROUNDS = 3  # of splitting, at most
 
 
@@ -169,14 +170,24 @@ class MotionReconstructor:
             DataError: there is no surface.
         """
         settings = self.settings(**changes)
-        half = (1 + settings.padding) / 2
-        mesh = extract_mesh(
-            lambda points: self.occupancy(points, code, time),
-            bounds=[[-half] * 3, [half] * 3],
-            resolution=settings.resolution,
-            level=settings.level,
-            batch_size=settings.batch_size,
-        )
+        edge, resolution = 1 + settings.padding, settings.resolution
+        for wider in range(WIDER + 1):
+            bounds = np.array([[-edge / 2] * 3, [edge / 2] * 3])
+            mesh = extract_mesh(
+                lambda points: self.occupancy(points, code, time),
+                bounds=bounds,
+                resolution=resolution,
+                level=settings.level,
+                batch_size=settings.batch_size,
+            )
+            cell = edge / resolution
+            if wider == WIDER or not len(mesh.faces) or _within(mesh.vertices, edge / 2 - cell / 1000):
+                break
+            edge, resolution = 1.5 * edge, -(-3 * resolution // 2)
+            logger.warning(
+                "time %g: the surface leaves the box; it is searched again in one of edge %.3g",
+                time, edge,
+            )  # fmt: skip
         if not len(mesh.faces):
             raise DataError(
                 f"no surface at time {time:g}: the field is below the level everywhere in the box; "
@@ -248,6 +259,10 @@ class MotionReconstructor:
         motion.seconds = {"surface": made - begin, "flow": perf_counter() - made}
         motion.split = len(first) - count
         return motion
+
+
+def _within(vertices: NDArray[np.float64], half: float) -> bool:
+    return bool(np.abs(vertices).max() < half)
 
 
 def _outside(motion: Motion, padding: float) -> float:
