@@ -194,7 +194,10 @@ def _targets(
     first: dict[str, int] = {}
     for index, (sequence, _) in enumerate(dataset.windows):
         first.setdefault(sequence.item.name, index)
-    origin = {"data": str(Path(store.root).resolve()), "split": split}
+    origin = {
+        "data": str(Path(store.root).resolve()), "split": split,
+        "categories": list(config.data.categories or store.categories),
+    }  # fmt: skip
     return [_window(dataset, index) for index in first.values()], origin
 
 
