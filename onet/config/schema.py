@@ -54,13 +54,13 @@ class SequenceConfig(_Strict):
         default=512,
         ge=0,
         lt=2**31,
-        description="Query points drawn at the first time, and as many at a random one; 0 for none.",
+        description="Query points drawn at the first time, and as many at a random one; 0: none.",
     )
     trajectories: int = Field(
         default=100,
         ge=0,
         lt=2**31,
-        description="Surface points that are followed over time, where they correspond; 0 for none.",
+        description="Surface points that are followed over time, where they correspond; 0: none.",
     )
 
 

@@ -150,7 +150,9 @@ class SequenceDataset(Dataset[dict[str, Any]]):
         for sequence in self.sequences:
             path = sequence.item.path
             files = [path / SEQUENCE_RECORD]
-            files += [path / kind / name for kind in (POINTS_SEQ, PCL_SEQ) for name in sequence.frames]
+            files += [
+                path / kind / name for kind in (POINTS_SEQ, PCL_SEQ) for name in sequence.frames
+            ]
             sizes = [file.stat().st_size if file.is_file() else -1 for file in files]
             digest.update(f"{sequence.item.name} {sizes}\n".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()

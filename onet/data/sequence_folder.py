@@ -142,7 +142,7 @@ class Sequence:
     def labelled(
         self, number: int, count: int | None, rng: np.random.Generator, frame: UnitFrame
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Query points (count, 3) of a frame in a unit frame, and occupancies (count,) in {0, 1}."""
+        """Query points (count, 3) of a frame in a unit frame, and occupancies (count,), 0 or 1."""
         file = f"{POINTS_SEQ}/{self.frames[number]}"
         points = self.item.array(file, "points")
         bits = self.item.array(file, "occupancies")

@@ -1,11 +1,11 @@
 """Moving meshes for the sequences of a split, or for files of a user.
 
-    OUT/generation.json                     checkpoint, settings and data
-    OUT/results.csv                         one row per sequence
-    OUT/meshes/CATEGORY/MODEL.glb           animated, in the source frame of the first frame
-    OUT/meshes/CATEGORY/MODEL/00000000.ply  a file for each frame, where asked for or where nothing
-                                            corresponds over time
-    OUT/meshes/CATEGORY/MODEL.json          times of the frames
+OUT/generation.json                     checkpoint, settings and data
+OUT/results.csv                         one row per sequence
+OUT/meshes/CATEGORY/MODEL.glb           animated, in the source frame of the first frame
+OUT/meshes/CATEGORY/MODEL/00000000.ply  a file for each frame, where asked for or where nothing
+                                        corresponds over time
+OUT/meshes/CATEGORY/MODEL.json          times of the frames
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _window(dataset: SequenceDataset, index: int) -> MotionTarget:
 
 
 def _sample(model: MotionReconstructor, number: int, seed: int) -> MotionTarget:
-    """A moving shape of the prior as something to observe: its code takes the observation's place."""
+    """A moving shape of the prior: its code takes the place of an observation."""
     import torch
 
     def observe(rng: np.random.Generator) -> Any:

@@ -181,7 +181,11 @@ class MotionReconstructor:
                 batch_size=settings.batch_size,
             )
             cell = edge / resolution
-            if wider == WIDER or not len(mesh.faces) or _within(mesh.vertices, edge / 2 - cell / 1000):
+            if (
+                wider == WIDER
+                or not len(mesh.faces)
+                or _within(mesh.vertices, edge / 2 - cell / 1000)
+            ):
                 break
             edge, resolution = 1.5 * edge, -(-3 * resolution // 2)
             logger.warning(

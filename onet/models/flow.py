@@ -86,7 +86,9 @@ class OccupancyFlow(nn.Module):
         if reconstruction and not decoder:
             raise ConfigError("model.reconstruction: occupancies need model.decoder; name one")
         if not reconstruction and correspondence == "none":
-            raise ConfigError("model.correspondence: none, without reconstruction: nothing to learn")
+            raise ConfigError(
+                "model.correspondence: none, without reconstruction: nothing to learn"
+            )
         if not kl_weight >= 0:
             raise ConfigError(f"model.kl_weight: {kl_weight}; give 0 or more")
         self.c_dim, self.z_dim, self.kl_weight = c_dim, z_dim, kl_weight
@@ -142,9 +144,7 @@ class OccupancyFlow(nn.Module):
             if part is None:
                 continue
             mean, logstd = part(inputs["frames"], inputs["times"], c)
-            q = Normal(
-                at_least_single(mean), at_least_single(logstd).exp(), validate_args=False
-            )
+            q = Normal(at_least_single(mean), at_least_single(logstd).exp(), validate_args=False)
             if not (torch.isfinite(q.mean).all() and torch.isfinite(q.stddev).all()):
                 raise FieldError(
                     "model.encoder_latent: mean or deviation of a latent code is NaN or infinite; "
@@ -261,9 +261,7 @@ class OccupancyFlow(nn.Module):
             parts["correspondence"] = self._distance(batch, code, 1).mean()
         if self.correspondence == "both":
             parts["backward"] = self._distance(batch, code, -1).mean()
-        total = sum(
-            (self.kl_weight if key == "kl" else 1) * value for key, value in parts.items()
-        )
+        total = sum((self.kl_weight if key == "kl" else 1) * value for key, value in parts.items())
         assert isinstance(total, Tensor)
         return {"loss": total} | {key: value.detach() for key, value in parts.items()}
 
@@ -359,4 +357,3 @@ def _check(c_dim: int, z_dim: int, *parts: dict[str, Any] | None) -> None:
             )
     if latent_motion and not latent:
         raise ConfigError("model.encoder_latent_temporal: needs model.encoder_latent as well")
-

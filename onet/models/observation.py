@@ -21,8 +21,8 @@ def check_input(
 ) -> None:
     """Refuse an input whose observations the model's encoder does not take.
 
-    A model without an attribute `encoder` says nothing of what it observes, and is not checked; one with
-    `check_observation`, which takes the input, knows itself what goes together.
+    A model without an attribute `encoder` says nothing of what it observes, and is not checked; one
+    with `check_observation`, which takes the input, knows itself what goes together.
 
     Args:
         input: what the model is to observe.

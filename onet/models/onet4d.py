@@ -52,9 +52,7 @@ class OccupancyNetwork4D(nn.Module):
                 f"model.decoder.type: {decoder['type']!r} takes points in space alone; use "
                 "cbatchnorm or simple"
             )
-        self.decoder = DECODERS.build(
-            decoder, "model.decoder", c_dim=c_dim, z_dim=0, dimensions=4
-        )
+        self.decoder = DECODERS.build(decoder, "model.decoder", c_dim=c_dim, z_dim=0, dimensions=4)
         self.encoder_temporal = SEQUENCE_ENCODERS.build(
             encoder_temporal, "model.encoder_temporal", c_dim=c_dim
         )

@@ -8,10 +8,10 @@ from typing import Literal
 
 from onet.errors import ConfigError
 from onet.evaluation.meshes import EvaluationReport, evaluate_generation
-from onet.evaluation.onet2019 import NAME as ONET2019
-from onet.evaluation.onet2019 import PublishedTable, evaluate_onet2019
 from onet.evaluation.motion import NAME as OFLOW
 from onet.evaluation.motion import MotionScores, evaluate_motion, is_motion
+from onet.evaluation.onet2019 import NAME as ONET2019
+from onet.evaluation.onet2019 import PublishedTable, evaluate_onet2019
 from onet.progress import Progress, reports_progress
 from onet.report.html import write_report
 from onet.storage import check_writable

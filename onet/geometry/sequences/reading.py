@@ -96,7 +96,9 @@ def _from_archive(path: Path) -> MovingMesh:
             f"{path}: has no array {missing[0]!r} (it has {', '.join(present) or 'none'}); give "
             "vertices (T, V, 3) and faces (F, 3)"
         )
-    arrays = read_npz(path, *(k for k in ("vertices", "faces", "times", "frame_ms") if k in present))
+    arrays = read_npz(
+        path, *(k for k in ("vertices", "faces", "times", "frame_ms") if k in present)
+    )
     vertices, faces = arrays["vertices"], arrays["faces"]
     if vertices.ndim != 3 or vertices.shape[2] != 3 or vertices.dtype.kind not in "fiu":
         raise DataError(

@@ -22,12 +22,14 @@ def stretched_edges(
     faces: NDArray[np.int64],  # (F, 3)
     factor: float,
 ) -> NDArray[np.int64]:  # (E, 2)
-    """Return the edges that are at some time `factor` times as long as at first, and as most are."""
+    """Return edges that are at some time `factor` times as long as at first, and as most are."""
     edges = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
     lengths = np.stack([np.linalg.norm(v[edges[:, 0]] - v[edges[:, 1]], axis=1) for v in vertices])
     usual = np.median(lengths[0])
     longest = lengths.max(axis=0)
-    return edges[(longest > factor * np.maximum(lengths[0], usual / 2)) & (longest > factor * usual)]
+    return edges[
+        (longest > factor * np.maximum(lengths[0], usual / 2)) & (longest > factor * usual)
+    ]
 
 
 def split_edges(

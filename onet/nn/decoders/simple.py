@@ -14,8 +14,9 @@ from onet.nn.layers import ResnetBlock, embed_points
 class SimpleDecoder(ResidualDecoder):
     """Five residual blocks; code and latent code are added to the embedded points.
 
-    `leaky` concerns the last activation only, as published: the blocks have plain ReLUs. `dimensions` is 4 for
-    points with a time. Source: published code of Occupancy Networks (decoder of the unconditional models).
+    `leaky` concerns the last activation only, as published: the blocks have plain ReLUs.
+    `dimensions` is 4 for points with a time. Source: published code of Occupancy Networks (decoder
+    of the unconditional models).
     """
 
     def __init__(
