@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from onet.config import SequenceConfig
-from onet.data.inputs.sequences import SequenceInput
 from onet.data.sequence_folder import PCL_SEQ, POINTS_SEQ, SEQUENCE_RECORD, Sequence
 from onet.data.store import Store
 from onet.errors import DataError
@@ -137,7 +136,7 @@ class SequenceDataset(Dataset[dict[str, Any]]):
         frame: Any,
         rng: np.random.Generator,
     ) -> Any:
-        if not isinstance(self.input, SequenceInput):
+        if self.input.kind != "sequence":
             return torch.zeros(0)
         if self.input.ends:
             numbers, times = [numbers[0], numbers[-1]], times[[0, -1]]

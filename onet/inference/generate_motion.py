@@ -181,7 +181,7 @@ def _targets(
         model.model.sample_prior(1)  # refuses models that observe
         return [_sample(model, k, seed) for k in range(count)], {"samples": count}
     if input is not None:
-        if not hasattr(model.input, "frame_kind"):
+        if model.input.kind != "sequence":
             raise ConfigError("input: the model observes nothing; leave out the input")
         return files_to_observe(model.input, Path(input)), {"input": str(Path(input).resolve())}
     changes: dict[str, Any] = {"data.path": str(data)} if data else {}
@@ -208,7 +208,7 @@ def _window(dataset: SequenceDataset, index: int) -> MotionTarget:
     def observe(rng: np.random.Generator) -> Observed:
         frame = sequence.frame(numbers[0], PCL_SEQ)
         times = sequence.times[numbers]
-        if not hasattr(dataset.input, "of_sequence"):
+        if dataset.input.kind != "sequence":
             nothing = np.zeros((len(numbers), 1, 3), np.float32)
             return Observed(nothing, unit_times.astype(np.float64), times, frame)
         ends = dataset.input.ends

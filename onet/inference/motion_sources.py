@@ -92,7 +92,7 @@ def observe(input: Any, path: Path, rng: np.random.Generator) -> Observed:
         DataError: it is unreadable, or no motion; it names the frame.
         ConfigError: the model observes nothing.
     """
-    if not hasattr(input, "frame_kind"):
+    if input.kind != "sequence":
         raise ConfigError("input: the model observes nothing; leave out the input")
     if input.frame_kind == "image":
         files = frame_files(path, PICTURE_SUFFIXES)
