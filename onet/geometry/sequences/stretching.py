@@ -45,7 +45,7 @@ def split_edges(
     result: list[tuple[int, ...]] = []
     for face in faces.tolist():
         pairs = [tuple(sorted((face[k], face[(k + 1) % 3]))) for k in range(3)]
-        middles = [middle.get(pair, -1) for pair in pairs]  # type: ignore[call-overload]
+        middles = [middle.get(pair, -1) for pair in pairs]
         corners = [*face, *middles]
         split = sum(1 << k for k in range(3) if middles[k] >= 0)
         result += [tuple(corners[i] for i in part) for part in _SPLITS[split]]
