@@ -157,6 +157,7 @@ LARGE = {*SIMILAR, "resnet50"}  # but for their depth as resnet18
 PAIRS = [
     pytest.param(name, encoder, marks=[pytest.mark.slow] if encoder in LARGE else [])
     for name in INPUTS
+    if INPUTS[name].kind != "sequence"  # of models of motion: tests/test_flow.py
     for encoder in [*ENCODERS, None]
 ]
 

@@ -73,6 +73,8 @@ def _remedy(input: Input, observed: str) -> str:
     goes = f"the encoder {_or(_encoders(input.kind))}"
     if input.kind == "none":
         goes = "no encoder (model.encoder=null model.c_dim=0)"
+    if input.kind == "sequence":
+        goes = "a model of motion (model.type=flow)"
     inputs = [name for name in INPUTS if INPUTS[name].kind == observed]  # type: ignore[attr-defined]
     return f"with this input goes {goes}, with this encoder the input {_or(inputs)}"
 
