@@ -96,7 +96,7 @@ def observation(input: Input) -> Any:
 def test_every_input_says_what_it_is() -> None:
     for name in INPUTS:
         input = make(name)
-        assert input.kind in (*get_args(get_args(InputKind)[0]), "none")
+        assert input.kind in (*get_args(get_args(InputKind)[0]), "none", "sequence")
         assert input.kind == KINDS.get(name, input.kind) and INPUTS.name_of(input) == name
         assert input.conditions == (input.kind != "none")
         assert not (input.multiview and name in ("none", "index"))
@@ -162,6 +162,7 @@ LARGE = {*SIMILAR, "resnet50"}  # but for their depth as resnet18
 PAIRS = [
     pytest.param(name, encoder, marks=[pytest.mark.slow] if encoder in LARGE else [])
     for name in INPUTS
+    if INPUTS[name].kind != "sequence"  # of models of motion: tests/test_flow.py
     for encoder in [*ENCODERS, None]
 ]
 

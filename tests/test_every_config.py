@@ -32,6 +32,7 @@ NAMES = [
     path.stem
     for path in sorted(configs_dir().glob("*.yaml"))
     if load_config(path.stem).data.views is None  # those of colours: test_texture.py
+    and load_config(path.stem).data.sequence is None  # of motion: test_flow, test_sequences
 ]
 SMALL = {
     **{"c_dim": 16, "z_dim": 8, "hidden_dim": 16, "hidden_size": 16},

@@ -66,6 +66,15 @@ RECOGNISED = (
     "representation_power",
     "ablation_architecture_nocbn",
     "ablation_architecture_noresnet",
+    "flow_pointcloud_correspond",
+    "flow_pointcloud",
+    "flow_img",
+    "flow_img_correspond",
+    "flow_interpolation",
+    "flow_generative",
+    "flow_representation",
+    "onet4d",
+    "psgn4d",
 )
 """Configurations among which that of a file is looked for; all of these differ in their layout."""
 BASELINES = (

@@ -23,6 +23,7 @@ from onet.cli import (  # noqa: F401
     inference,
     latent,
     models,
+    motion,
     scan,
     scene,
     solid,

@@ -27,19 +27,39 @@ def prepare(
     meshes: Annotated[Path, typer.Argument(help="Folder of meshes; subfolders are categories.")],
     out: Annotated[Path, typer.Argument(help="Folder of the prepared data.")],
     settings: PrepareSettings,
+    sequences: Annotated[
+        bool,
+        typer.Option(
+            help="Moving shapes: folders of meshes (a frame each), npz files with vertices "
+            "(T, V, 3) and faces, animated glTF files."
+        ),
+    ] = False,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Of sequences: resample each to so many frames.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Of sequences: so many frames a second.")
+    ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Turn a folder of meshes, in any condition, into training data.
+    """Turn a folder of meshes, in any condition, or of moving ones, into training data.
 
     Each mesh is made watertight and sampled. Finished shapes are kept when the command is repeated.
     Exits with 1 when a mesh failed, or a file has a format that is not read; the others are there.
     """
     from onet.data.mesh_files import summary
     from onet.data.prepare import prepare
+    from onet.data.sequences import prepare_sequences
     from onet.report.tables import print_table
 
-    report = prepare(meshes, out, settings, workers=workers, scheduler=scheduler)
+    how = {"workers": workers, "scheduler": scheduler}
+    if sequences:
+        report = prepare_sequences(meshes, out, settings, frames=frames, fps=fps, **how)
+    elif frames is not None or fps is not None:
+        raise typer.BadParameter("--frames and --fps are of sequences; add --sequences")
+    else:
+        report = prepare(meshes, out, settings, **how)
     rows = [{"category": name, **counts} for name, counts in sorted(report.splits.items())]
     print_table(rows, f"{report.out}: shapes per split")
     typer.echo(

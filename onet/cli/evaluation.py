@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class Protocol(StrEnum):
-    """See `onet.evaluation.onet2019` for runs, `onet.evaluation.protocols` for folders."""
+    """See `onet.evaluation.onet2019` and `motion` for runs, `onet.evaluation.protocols` for folders."""
 
     onet2019 = "onet2019"
     conv2020 = "conv2020"
+    oflow = "oflow"
 
 
 class Align(StrEnum):
@@ -104,7 +105,7 @@ def evaluate(
         Protocol | None,
         typer.Option(
             help="The table of a publication, in its units, and nothing left to choose; conv2020 "
-            "with --truth."
+            "with --truth, oflow of moving meshes."
         ),
     ] = None,
 ) -> None:
@@ -199,7 +200,6 @@ def _evaluate_run(
     workers: int | None,
     protocol: str | None,
 ) -> None:
-    from onet.inference.generation_folder import REPORT
     from onet.pipeline.evaluate import evaluate_run
     from onet.report.tables import print_table
 
@@ -212,4 +212,4 @@ def _evaluate_run(
         protocol=protocol,  # type: ignore[arg-type]
     )
     print_table(measured.table(), measured.title)
-    typer.echo(f"{measured.summary()}; see {measured.folder / REPORT}")
+    typer.echo(f"{measured.summary()}; see {measured.folder / measured.shown}")

@@ -63,6 +63,12 @@ def generate(
     uncertainty: Annotated[
         bool | None, typer.Option(help="Write how uncertain the surface's place is (ply, glb).")
     ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Of models of motion: so many times, evenly.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.001, help="Of models of motion: so many times a second.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     texture: Annotated[
         Path | None,
@@ -73,11 +79,10 @@ def generate(
     seed: Seed = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
 ) -> None:
-    """Reconstruct closed meshes, in the frame of what was observed."""
+    """Reconstruct closed meshes, or moving ones, in the frame of what was observed."""
     if texture is not None:
         _generate_textured(model, texture, input, out, seed, resolution, probability)
         return
-    from onet.inference.generation_folder import REPORT
     from onet.pipeline.generate import generate
 
     report = generate(
@@ -101,8 +106,9 @@ def generate(
         limit=limit,
         seed=seed,
         overwrite=overwrite,
+        **{name: value for name, value in (("frames", frames), ("fps", fps)) if value is not None},
     )
-    typer.echo(f"{report.summary()}; see {report.out / REPORT}")
+    typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:
         raise typer.Exit(1)
 

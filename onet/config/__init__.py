@@ -8,6 +8,7 @@ from onet.config.schema import (
     EvaluationConfig,
     GenerationConfig,
     Section,
+    SequenceConfig,
     TrainingConfig,
 )
 
@@ -18,6 +19,7 @@ __all__ = [
     "EvaluationConfig",
     "GenerationConfig",
     "Section",
+    "SequenceConfig",
     "TrainingConfig",
     "load_config",
     "parse_config",

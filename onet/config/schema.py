@@ -43,6 +43,27 @@ def _occupancy_model() -> Section:
     }
 
 
+class SequenceConfig(_Strict):
+    """What is learned from moving shapes."""
+
+    length: Annotated[int, Field(ge=2, lt=2**31)] | None = Field(
+        default=17, description="Frames of a window; null for whole sequences of one length."
+    )
+    offset: PositiveInt = Field(default=15, description="Frames from one window to the next.")
+    points: int = Field(
+        default=512,
+        ge=0,
+        lt=2**31,
+        description="Query points drawn at the first time, and as many at a random one; 0: none.",
+    )
+    trajectories: int = Field(
+        default=100,
+        ge=0,
+        lt=2**31,
+        description="Surface points that are followed over time, where they correspond; 0: none.",
+    )
+
+
 class DataConfig(_Strict):
     """What is learned from."""
 
@@ -76,6 +97,10 @@ class DataConfig(_Strict):
         default=False,
         description="Give each query point its distance to the surface, which the soft occupancies "
         "of adversarial training need.",
+    )
+    sequence: SequenceConfig | None = Field(
+        default=None,
+        description="Moving shapes, prepared by `onet prepare --sequences`; null for shapes.",
     )
     input: Section = Field(
         default_factory=_pointcloud_input,

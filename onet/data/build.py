@@ -7,6 +7,7 @@ from typing import Any
 from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
+from onet.data.sequence_dataset import SequenceDataset
 from onet.data.store import Store
 from onet.data.store_folder import POINTS
 from onet.data.targets import NOTHING, Targets
@@ -39,7 +40,7 @@ def build_views(
 
 
 def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, Any]:
-    """Return the datasets `train` and `val`, of query points, or of pictures (`data.views`).
+    """Return the datasets `train` and `val`, of query points, pictures or sequences.
 
     Args:
         config: a whole configuration.
@@ -56,6 +57,11 @@ def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, Any]
         return {
             name: build_views(config, store, observation, split, training=name == "train")
             for name, split in (("train", data.train_split), ("val", data.val_split))
+        }
+    if data.sequence is not None:
+        return {
+            "train": build_sequences(config, data.train_split),
+            "val": build_sequences(config, data.val_split, training=False),
         }
 
     def build(
@@ -80,3 +86,26 @@ def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, Any]
         "train": build(data.train_split, data.points_subsample, data.points_file, True),
         "val": build(data.val_split, training.validation_points, POINTS, False),
     }
+
+
+def build_sequences(
+    config: Config, split: str, *, training: bool = True, store: Store | None = None
+) -> SequenceDataset:
+    """Return the windows of the sequences of a split.
+
+    Raises:
+        ConfigError, DataError: see `build_datasets`.
+    """
+    data = config.data
+    assert data.sequence is not None
+    return SequenceDataset(
+        store or Store(data.path),
+        split,
+        build_input(config),
+        data.sequence,
+        seed=config.training.seed,
+        categories=data.categories,
+        cache=data.cache,
+        training=training,
+        points=config.training.validation_points,
+    )

@@ -136,7 +136,7 @@ def prepare(
     memory = memory_needed(settings.resolution)
     outcomes = run_tasks(prepare_item, plans, workers, scheduler, _name, "prepare", memory)
     _report_items(outcomes, report)
-    _write_failures(store / FAILURES, [*report.failures, *report.skipped])
+    write_failures(store / FAILURES, [*report.failures, *report.skipped])
     report.splits = _write_lists(store, selection, settings, report.failures)
     report.seconds = time.monotonic() - start
     return report
@@ -239,7 +239,7 @@ def _reason(error: Exception, path: Path) -> str:
     return text if isinstance(error, DataError) else f"{type(error).__name__}: {text}"
 
 
-def _write_failures(path: Path, failures: Sequence[Failure | Unread]) -> None:
+def write_failures(path: Path, failures: Sequence[Failure | Unread]) -> None:
     if not failures:
         path.unlink(missing_ok=True)
         return

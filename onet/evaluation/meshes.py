@@ -93,6 +93,8 @@ class EvaluationReport:
     noise_floor: dict[str, float] | None = None
     failures: tuple[Row, ...] = ()
 
+    shown = folder.REPORT
+
     @property
     def mean(self) -> Row:
         """The row of the published mean."""

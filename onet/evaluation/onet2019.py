@@ -104,6 +104,8 @@ class PublishedTable:
     settings: dict[str, Any]
     report: EvaluationReport
 
+    shown = folder.REPORT
+
     @property
     def folder(self) -> Path:
         """The generation folder."""

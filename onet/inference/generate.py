@@ -60,6 +60,11 @@ class GenerationReport:
     skipped: int
 
     @property
+    def shown(self) -> str:
+        """Name of the file in the folder to look at."""
+        return folder.REPORT
+
+    @property
     def failures(self) -> list[Row]:
         """Rows of the items without a mesh."""
         return [row for row in self.rows if row["status"] != folder.OK]

@@ -26,10 +26,13 @@ from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
 from onet.models.adversarial_texture import AdversarialTextureNetwork
 from onet.models.atlas import AtlasNetwork
 from onet.models.deep_marching_cubes import DeepMarchingCubes
+from onet.models.flow import OccupancyFlow
 from onet.models.observation import check_input
 from onet.models.occupancy import OccupancyNetwork
+from onet.models.onet4d import OccupancyNetwork4D
 from onet.models.pixel2mesh import Pixel2Mesh
 from onet.models.point_set import PointSetNetwork
+from onet.models.psgn4d import PointSetNetwork4D
 from onet.models.sizes import require_memory, without_memory
 from onet.models.texture import TextureNetwork
 from onet.models.voxel_grid import VoxelGridNetwork
@@ -46,9 +49,12 @@ __all__ = [
     "AdversarialTextureNetwork",
     "AtlasNetwork",
     "DeepMarchingCubes",
+    "OccupancyFlow",
     "OccupancyNetwork",
+    "OccupancyNetwork4D",
     "Pixel2Mesh",
     "PointSetNetwork",
+    "PointSetNetwork4D",
     "TextureNetwork",
     "VoxelGridNetwork",
     "build_model",

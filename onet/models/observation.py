@@ -21,7 +21,8 @@ def check_input(
 ) -> None:
     """Refuse an input whose observations the model's encoder does not take.
 
-    A model without an attribute `encoder` says nothing of what it observes, and is not checked.
+    A model without an attribute `encoder` says nothing of what it observes, and is not checked; one
+    with `check_observation`, which takes the input, knows itself what goes together.
 
     Args:
         input: what the model is to observe.
@@ -32,6 +33,9 @@ def check_input(
     Raises:
         ConfigError: it names both, and what would fit either.
     """
+    if hasattr(model, "check_observation"):
+        model.check_observation(input)
+        return
     if not hasattr(model, "encoder"):
         return
     name = INPUTS.name_of(input)
@@ -69,6 +73,8 @@ def _remedy(input: Input, observed: str) -> str:
     goes = f"the encoder {_or(_encoders(input.kind))}"
     if input.kind == "none":
         goes = "no encoder (model.encoder=null model.c_dim=0)"
+    if input.kind == "sequence":
+        goes = "a model of motion (model.type=flow)"
     inputs = [name for name in INPUTS if INPUTS[name].kind == observed]  # type: ignore[attr-defined]
     return f"with this input goes {goes}, with this encoder the input {_or(inputs)}"
 

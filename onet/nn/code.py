@@ -30,8 +30,9 @@ ObservationKind = Literal["points", "image", "voxels", "index"]
 """Points (B, N, 3) of a cloud in the unit frame; pictures (B, 3, H, W) in [0, 1], with or without
 cameras; occupancies (B, R, R, R) of a grid; or the number (B,) of a training shape."""
 
-InputKind = ObservationKind | Literal["none"]
-"""What an input gives, `none` for nothing at all, (B, 0), which a model without encoder takes."""
+InputKind = ObservationKind | Literal["none", "sequence"]
+"""What an input gives, `none` for nothing at all, (B, 0), which a model without encoder takes, and
+`sequence` for frames over time, which models of motion take."""
 
 CodeKind = Literal["global", "set", "maps", "picture"]
 """One vector (C,); a set of latents (M, C); maps of features on planes and grids; a picture's

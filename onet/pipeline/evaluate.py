@@ -8,6 +8,8 @@ from typing import Literal
 
 from onet.errors import ConfigError, DataError
 from onet.evaluation.meshes import EvaluationReport, evaluate_generation
+from onet.evaluation.motion import NAME as OFLOW
+from onet.evaluation.motion import MotionScores, evaluate_motion, is_motion
 from onet.evaluation.onet2019 import NAME as ONET2019
 from onet.evaluation.onet2019 import PublishedTable, evaluate_onet2019
 from onet.inference import generation_folder as folder
@@ -24,9 +26,9 @@ def evaluate_run(
     samples: int = 100_000,
     seed: int = 0,
     workers: int | None = 1,
-    protocol: Literal["onet2019"] | None = None,
+    protocol: Literal["onet2019", "oflow"] | None = None,
     progress: Progress | None = None,
-) -> EvaluationReport | PublishedTable:
+) -> EvaluationReport | PublishedTable | MotionScores:
     """Measure what `onet.generate` made of a split against the truth, as `onet eval` does.
 
     Writes `eval.csv`, `eval_items.csv`, `evaluation.json` and `report.html` into the generation
@@ -38,7 +40,8 @@ def evaluate_run(
         samples: points on each surface.
         seed: of these samples; equal arguments give equal scores.
         workers: processes; None for as many as there are cores and memory for.
-        protocol: `onet2019` gives the table of the publication, in its units.
+        protocol: `onet2019` gives the table of the publication, in its units; of moving meshes
+            `oflow` the scores that theirs has.
         progress: see `onet.progress`.
 
     Returns:
@@ -50,17 +53,22 @@ def evaluate_run(
         DataError: no generation folder, one made from scans, or truth that is missing or damaged.
         FolderInUse: another process writes to the folder.
     """
-    if protocol not in (None, ONET2019):
+    if protocol not in (None, ONET2019, OFLOW):
         raise ConfigError(
-            f"protocol: {protocol!r}; the one there is is {ONET2019!r}, for what `onet generate` "
-            "wrote; others are for folders of meshes, with --truth"
+            f"protocol: {protocol!r}; there are {ONET2019!r} and, of moving meshes, {OFLOW!r} for "
+            "what `onet generate` wrote; others are for folders of meshes, with --truth"
         )
+    if is_motion(results):
+        check_writable(Path(results))
+        return evaluate_motion(results, data=data, samples=samples, seed=seed, protocol=protocol)
     place = folder.locate(Path(results))
     if not (place / folder.SETTINGS).is_file():
         raise DataError(
             f"{place / folder.SETTINGS}: no such file; name a folder written by `onet generate`, "
             "or for meshes of other methods give the folder of the true ones: --truth FOLDER"
         )
+    if protocol == OFLOW:
+        raise ConfigError(f"protocol: {OFLOW!r} is of moving meshes, and {results} holds others")
     check_writable(Path(results))
     measure = evaluate_generation if protocol is None else evaluate_onet2019
     measured = measure(results, data=data, samples=samples, seed=seed, workers=workers)

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
+from onet.errors import ConfigError
 from onet.inference import generate as generation
 from onet.inference.generate import GenerationReport
+from onet.inference.generate_motion import MotionReport, generate_motion
+from onet.inference.motion import holds_motion
 from onet.inference.surface import renamed_options
 from onet.report.html import write_report
 
 P = ParamSpec("P")
+
+MOTION_ALONE = ("frames", "fps")
+SHAPES_ALONE = (
+    *("views", "mode", "precision", "sharp", "refine", "simplify", "normals", "uncertainty"),
+)
+
+
+def _of_motion(source: Any, options: dict[str, Any]) -> MotionReport:
+    """Make moving meshes, and a sheet of them.
+
+    Raises:
+        ConfigError: an option that is of shapes alone.
+    """
+    from onet.report.motion_sheet import sheet_of_folder
+
+    options = {key: value for key, value in options.items() if key != "source"}
+    for name in SHAPES_ALONE:
+        if options.pop(name, None) is not None:
+            raise ConfigError(f"{name}: is of shapes, and the model makes shapes that move")
+    report = generate_motion(source, **options)
+    sheet_of_folder(report.out, report.rows)
+    return report
 
 
 def _with_report(function: Callable[P, GenerationReport]) -> Callable[P, GenerationReport]:
@@ -19,6 +44,12 @@ def _with_report(function: Callable[P, GenerationReport]) -> Callable[P, Generat
 
     @functools.wraps(function)
     def reported(*args: P.args, **kwargs: P.kwargs) -> GenerationReport:
+        source: Any = args[0] if args else kwargs.get("source")
+        if source is not None and holds_motion(source):
+            return _of_motion(source, kwargs)  # type: ignore[return-value]
+        for name in MOTION_ALONE:
+            if kwargs.pop(name, None) is not None:
+                raise ConfigError(f"{name}: is of models of motion, and this one makes shapes")
         result = function(*args, **kwargs)
         write_report(result.out, data=kwargs.get("data"))  # type: ignore[arg-type]
         return result

@@ -13,6 +13,7 @@ from onet.data.inputs.image import ImageInput
 from onet.data.inputs.index import IndexInput
 from onet.data.inputs.none import NoInput
 from onet.data.inputs.pointcloud import PointCloudInput
+from onet.data.inputs.sequences import ImageSequenceInput, PointSequenceInput
 from onet.data.inputs.voxels import VoxelInput
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "Arrays",
     "Collected",
     "ImageInput",
+    "ImageSequenceInput",
     "IndexInput",
     "Input",
     "NoInput",
     "PointCloudInput",
+    "PointSequenceInput",
     "VoxelInput",
 ]

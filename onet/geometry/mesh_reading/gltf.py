@@ -34,7 +34,11 @@ def read_gltf(files: MeshFiles, colors: bool) -> RawMesh:
         DataError: another version, a required extension that is not known, data that the buffers
             cannot hold, or a file that is not inside the folder.
     """
-    asset = Asset(files)
+    return read_triangles(Asset(files), colors)
+
+
+def read_triangles(asset: Asset, colors: bool) -> RawMesh:
+    """Return the triangles of the default scene as its nodes stand now; see `read_gltf`."""
     parts: list[RawMesh] = []
     left = GrowthLimit(asset)
     for placed, mesh, primitive in primitives(asset):

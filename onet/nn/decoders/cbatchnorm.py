@@ -21,15 +21,20 @@ class CBatchNormDecoder(ResidualDecoder):
 
     Five residual blocks of `hidden_size` features. In training mode a result depends on all query
     points of the batch (see `ConditionalBatchNorm`). `leaky` concerns the last activation only, as
-    published: the blocks have plain ReLUs. Source: Occupancy Networks, figure 2 of the
-    supplementary material.
+    published: the blocks have plain ReLUs. `dimensions` is 4 for points with a time. Source:
+    Occupancy Networks, figure 2 of the supplementary material.
     """
 
     def __init__(
-        self, c_dim: int, z_dim: int = 0, hidden_size: int = 256, leaky: bool = False
+        self,
+        c_dim: int,
+        z_dim: int = 0,
+        hidden_size: int = 256,
+        leaky: bool = False,
+        dimensions: int = 3,
     ) -> None:
         super().__init__(leaky)
-        self.fc_p = PointwiseConv(3, hidden_size)
+        self.fc_p = PointwiseConv(dimensions, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
         self.block0 = ConditionalResnetBlock(c_dim, hidden_size)
         self.block1 = ConditionalResnetBlock(c_dim, hidden_size)

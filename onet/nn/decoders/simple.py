@@ -14,15 +14,21 @@ from onet.nn.layers import ResnetBlock, embed_points
 class SimpleDecoder(ResidualDecoder):
     """Five residual blocks; code and latent code are added to the embedded points.
 
-    `leaky` concerns the last activation only, as published: the blocks have plain ReLUs. Source:
-    published code of Occupancy Networks (decoder of the unconditional models).
+    `leaky` concerns the last activation only, as published: the blocks have plain ReLUs.
+    `dimensions` is 4 for points with a time. Source: published code of Occupancy Networks (decoder
+    of the unconditional models).
     """
 
     def __init__(
-        self, c_dim: int, z_dim: int = 0, hidden_size: int = 128, leaky: bool = False
+        self,
+        c_dim: int,
+        z_dim: int = 0,
+        hidden_size: int = 128,
+        leaky: bool = False,
+        dimensions: int = 3,
     ) -> None:
         super().__init__(leaky)
-        self.fc_p = nn.Linear(3, hidden_size)
+        self.fc_p = nn.Linear(dimensions, hidden_size)
         self.fc_z = nn.Linear(z_dim, hidden_size) if z_dim else None
         self.fc_c = nn.Linear(c_dim, hidden_size) if c_dim else None
         self.block0 = ResnetBlock(hidden_size, hidden_size)

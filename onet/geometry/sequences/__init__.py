@@ -1,0 +1,1 @@
+"""Meshes and clouds that move: reading, resampling in time, writing."""
