@@ -275,3 +275,39 @@ def first_hits(
     nearest: float = 0.0,
     threads: int = 0,
 ) -> tuple: ...
+def cell_neighbours(
+    keys: Annotated[
+        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    step_x: int,
+    step_y: int,
+    threads: int = 0,
+) -> NDArray[numpy.int32]: ...
+
+class SparseCells:
+    def __init__(
+        self,
+        keys: Sequence[
+            Annotated[
+                NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+            ]
+        ],
+        features: Sequence[
+            Annotated[
+                NDArray[numpy.float32],
+                dict(shape=(None, None), order="C", device="cpu", writable=False),
+            ]
+        ],
+        step_x: int,
+        step_y: int,
+    ) -> None: ...
+    def blend(
+        self,
+        queries: Annotated[
+            NDArray[numpy.float32], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+        ],
+        key_starts: Annotated[
+            NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+        ],
+        threads: int = 0,
+    ) -> NDArray[numpy.float32]: ...

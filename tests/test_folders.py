@@ -17,7 +17,8 @@ ELSEWHERE = {  # files of other folders, and a default of the configuration
     "contact_sheet.png": {"demo.py"},
     "failures.csv": {"data/store_folder.py", "inference/generation_folder.py"},
     "points.npz": {"config/schema.py"},
-    "report.html": {"gan_theory/studies/study.py"},
+    "evaluation.json": {"pipeline/evaluate_folders.py"},
+    "report.html": {"gan_theory/studies/study.py", "pipeline/evaluate_folders.py"},
 }
 
 

@@ -269,6 +269,7 @@ def test_a_part_that_does_not_say_what_it_needs_is_a_defect_of_its_own(
 @pytest.mark.parametrize("part", PARTS)
 def test_settings_lead_to_the_part_and_back(part):
     asked = {"render": 4, "views": "random", "alpha": True, "voxels": 8, "near_surface": 0.1}
+    asked["colours"] = part.needs_colors
     settings = PrepareSettings(**asked, points=70, seed=5)
     made = part.wanted(settings)
     assert part.wanted(PrepareSettings(points=70, seed=5)) is None

@@ -239,10 +239,10 @@ def test_points_of_depth_project_to_their_pixels(
     rows, columns = np.indices((size, size)) + 0.5
     assert np.allclose(pixels, np.stack([columns, rows], -1).reshape(-1, 2), atol=1e-6)
     assert np.allclose(found, depth.ravel())
-    # published: the same but for half a pixel, both ways
+    # by the published way, whose half pixel is in the matrix, the same
     places = published_depth_points(depth, *published_matrices(camera, size))
     pixels, found = camera.project(places.reshape(-1, 3))
-    assert np.allclose(pixels, np.stack([columns, rows], -1).reshape(-1, 2) - 0.5, atol=1e-6)
+    assert np.allclose(pixels, np.stack([columns, rows], -1).reshape(-1, 2), atol=1e-6)
     assert np.allclose(found, depth.ravel())
 
 

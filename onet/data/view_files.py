@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from onet.archives import read_npz
 from onet.data.images import IMAGE_SUFFIXES
+from onet.data.store_folder import CAMERAS
 from onet.errors import DataError, MissingDependency
 from onet.files import replacing
 from onet.geometry.cameras import Camera
 from onet.geometry.depth_points import depth_points, published_depth_points
 from onet.geometry.normalization import UnitFrame
 
-IMAGE, DEPTH, CAMERAS = "image", "depth", "cameras.npz"
+IMAGE, DEPTH = "image", "depth"
 LARGEST_EDGE = 1 << 14
 _AGAIN = "render the item again with colours and depth, or copy it again"
 

@@ -59,22 +59,6 @@ def published_depth_points(
     return np.asarray(inside @ np.linalg.inv(world[:, :3]).T)
 
 
-def published_matrices(camera: Camera, size: int) -> tuple[NDArray[np.float64], ...]:
-    """Return `camera_mat` (3, 4) and `world_mat` (3, 4) of a camera of pictures of `size` pixels.
-
-    By them a pixel's place is its lower left corner (see the module), so that points are half a
-    pixel away from those that `depth_points` returns.
-    """
-    k = camera.intrinsics * (2 / size)
-    mirror = np.diag([1.0, -1.0, -1.0])
-    camera_mat = np.zeros((3, 4))
-    # in the published camera y is up and z backward, and places grow upwards from 0 to 2
-    camera_mat[0, :3] = [-k[0, 0], k[0, 1], k[0, 2]]
-    camera_mat[1, :3] = [0.0, -k[1, 1], 2.0 - k[1, 2]]
-    camera_mat[2, 2] = 1.0
-    return camera_mat, mirror @ camera.pose
-
-
 def published_matrices(
     camera: Camera, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -77,7 +77,7 @@ def load(
     calibration = read_calibration(checkpoint.path)
     checkpoint = with_applied_threshold(path, checkpoint)
     model = restored(checkpoint, build_model)
-    if not hasattr(model, "decode"):
+    if not (hasattr(model, "decode") or hasattr(model, "mesh")):
         raise ConfigError(
             f"{checkpoint.path}: a network of colours, which makes no shapes; use it with `onet "
             "texture`"

@@ -58,15 +58,15 @@ def evaluate_run(
             f"protocol: {protocol!r}; there are {ONET2019!r} and, of moving meshes, {OFLOW!r} for "
             "what `onet generate` wrote; others are for folders of meshes, with --truth"
         )
-    if is_motion(results):
-        check_writable(Path(results))
-        return evaluate_motion(results, data=data, samples=samples, seed=seed, protocol=protocol)
     place = folder.locate(Path(results))
     if not (place / folder.SETTINGS).is_file():
         raise DataError(
             f"{place / folder.SETTINGS}: no such file; name a folder written by `onet generate`, "
             "or for meshes of other methods give the folder of the true ones: --truth FOLDER"
         )
+    if is_motion(results):
+        check_writable(Path(results))
+        return evaluate_motion(results, data=data, samples=samples, seed=seed, protocol=protocol)
     if protocol == OFLOW:
         raise ConfigError(f"protocol: {OFLOW!r} is of moving meshes, and {results} holds others")
     check_writable(Path(results))
