@@ -14,7 +14,7 @@ from onet.inference import generation_folder
 
 ROOT = Path(__file__).parents[1] / "onet"
 ELSEWHERE = {  # files of other folders, and a default of the configuration
-    "contact_sheet.png": {"demo.py"},
+    "contact_sheet.png": {"demo.py", "pipeline/texture.py"},
     "failures.csv": {"data/store_folder.py", "inference/generation_folder.py"},
     "points.npz": {"config/schema.py"},
     "evaluation.json": {"pipeline/evaluate_folders.py"},

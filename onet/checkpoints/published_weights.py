@@ -138,7 +138,9 @@ def read_published(path: Path, config: Config | None = None) -> Checkpoint:
     if is_conv_onet(state):
         config, state = conv_onet_config(path, state, config), own_weights(path, state)
     elif config is None:
-        config = _recognise(path, state, RECOGNISED_TEXTURES if textured else (*RECOGNISED, *BASELINES))
+        config = _recognise(
+            path, state, RECOGNISED_TEXTURES if textured else (*RECOGNISED, *BASELINES)
+        )
     else:
         config = _completed(config, state)
     problems = weight_problems(model_layout(config.model), state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,7 +53,7 @@ def prepare(
     from onet.data.sequences import prepare_sequences
     from onet.report.tables import print_table
 
-    how = {"workers": workers, "scheduler": scheduler}
+    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
     if sequences:
         report = prepare_sequences(meshes, out, settings, frames=frames, fps=fps, **how)
     elif frames is not None or fps is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Protocol(StrEnum):
-    """See `onet.evaluation.onet2019` and `motion` for runs, `onet.evaluation.protocols` for folders."""
+    """See `onet.evaluation.onet2019` and `motion`; for folders `onet.evaluation.protocols`."""
 
     onet2019 = "onet2019"
     conv2020 = "conv2020"

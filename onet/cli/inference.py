@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,6 +85,9 @@ def generate(
         return
     from onet.pipeline.generate import generate
 
+    times: dict[str, Any] = {
+        name: value for name, value in (("frames", frames), ("fps", fps)) if value is not None
+    }
     report = generate(
         model,
         input=input,
@@ -106,7 +109,7 @@ def generate(
         limit=limit,
         seed=seed,
         overwrite=overwrite,
-        **{name: value for name, value in (("frames", frames), ("fps", fps)) if value is not None},
+        **times,
     )
     typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:

@@ -49,7 +49,7 @@ def scan(
         int | None,
         typer.Option(
             metavar="SIZE",
-            help="Bake the colours into so many texels squared (glb, obj); else vertices have them.",
+            help="Bake colours into so many texels squared (glb, obj); else vertices have them.",
         ),
     ] = None,
     model: Annotated[

@@ -87,7 +87,9 @@ def damage(folder: Path, part: str, record: dict[str, Any]) -> str | None:
 
 def _members(folder: Path) -> list[Path]:
     """Pictures and cameras in a folder by name; others, as of file managers, are left alone."""
-    return sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png", ".npz", ".exr"))
+    return sorted(
+        path for path in folder.iterdir() if path.suffix in (".jpg", ".png", ".npz", ".exr")
+    )
 
 
 def _size(path: Path) -> int:

@@ -118,8 +118,10 @@ class SequenceDataset(Dataset[dict[str, Any]]):
     ) -> dict[str, Any]:
         if not self.training:
             pairs = [sequence.labelled(number, self.points, rng, frame) for number in numbers]
-            points, occupancies = zip(*pairs, strict=True)
-            return {"frame_points": np.stack(points), "frame_occupancies": np.stack(occupancies)}
+            return {
+                "frame_points": np.stack([points for points, _ in pairs]),
+                "frame_occupancies": np.stack([inside for _, inside in pairs]),
+            }
         later = int(rng.integers(len(numbers)))
         points, occupancies = sequence.labelled(numbers[0], self.settings.points, rng, frame)
         there, inside = sequence.labelled(numbers[later], self.settings.points, rng, frame)

@@ -30,6 +30,7 @@ from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import surface_area
 from onet.inference import generation_folder as folder
+from onet.inference.generation_folder import REPORT
 from onet.locks import hold, writer
 from onet.metrics import penalties
 from onet.metrics.penalties import PENALTIES, RULE
@@ -93,7 +94,7 @@ class EvaluationReport:
     noise_floor: dict[str, float] | None = None
     failures: tuple[Row, ...] = ()
 
-    shown = folder.REPORT
+    shown = REPORT
 
     @property
     def mean(self) -> Row:

@@ -29,6 +29,7 @@ from onet.geometry.sequences.moving_mesh import MovingMesh
 from onet.geometry.winding import WindingTree
 from onet.inference import generation_folder as folder
 from onet.inference.generate_motion import MOTION
+from onet.inference.generation_folder import EVAL
 from onet.inference.read_motion import read_motion
 from onet.locks import hold, writer
 from onet.records import Row, read_csv, write_csv, write_json
@@ -57,7 +58,7 @@ class MotionScores:
     items: list[Row]
     times: list[Row] = field(repr=False)
     published: bool = False
-    shown = folder.EVAL
+    shown = EVAL
 
     @property
     def title(self) -> str:
@@ -138,7 +139,8 @@ def evaluate_motion(
         )
     hold(out)
     truth = {s.name: s for s in Store(root).items(settings["split"])}
-    items, times = [], []
+    items: list[Row] = []
+    times: list[Row] = []
     for _, row in read_csv(out / folder.RESULTS, ("category", "model", "status", "mesh")):
         key = {"category": row["category"], "model": row["model"], "status": row["status"]}
         if row["status"] != folder.OK:

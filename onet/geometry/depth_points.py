@@ -62,7 +62,7 @@ def published_depth_points(
 def published_matrices(
     camera: Camera, size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return `camera_mat` (3, 4) and `world_mat` (3, 4) by which the published way finds our points.
+    """Return `camera_mat` and `world_mat` (3, 4) by which the published way finds our points.
 
     The half pixel that it leaves out is part of `camera_mat`: of depth at the middles of pixels it
     makes points of the surface.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onet.errors import DataError
 from onet.geometry.mesh_io import load_mesh
@@ -32,7 +33,7 @@ def read_motion(out: Path, mesh: str) -> MovingMesh:
     return moving
 
 
-def _animation(path: Path, times: np.ndarray) -> MovingMesh:  # type: ignore[type-arg]
+def _animation(path: Path, times: NDArray[np.float64]) -> MovingMesh:
     """The morph targets of an animation, which are its frames."""
     asset = Asset(MeshFiles(path))
     primitive = asset.list_of(asset.entry("meshes", 0), "primitives")[0]
@@ -44,7 +45,7 @@ def _animation(path: Path, times: np.ndarray) -> MovingMesh:  # type: ignore[typ
     return MovingMesh(places, [faces] * len(places), times, str(path))
 
 
-def _frames(path: Path, times: np.ndarray) -> MovingMesh:  # type: ignore[type-arg]
+def _frames(path: Path, times: NDArray[np.float64]) -> MovingMesh:
     files = frame_files(path, frozenset({".ply"}))
     vertices, faces = [], []
     for file in files:

@@ -203,4 +203,4 @@ class ImageSequenceInput(SequenceInput):
         return np.stack([self._picture(file) for file in raw])
 
     def _picture(self, file: Path) -> NDArray[np.float32]:
-        return read_image(file, self.size)
+        return read_image(file, size=self.size)

@@ -74,7 +74,7 @@ class BakedMesh:
             normals = self.mesh.vertex_normals[self.atlas.source]
             mesh.vertex_normals = normals  # type: ignore[method-assign]
         for name, values in self.mesh.vertex_attributes.items():
-            mesh.vertex_attributes[name] = values[self.atlas.source]
+            mesh.vertex_attributes[name] = np.asarray(values)[self.atlas.source]
         mesh.visual = TextureVisuals(uv=self.atlas.uv, material=material)
         mesh.metadata["bake"] = dict(self.report)
         return mesh

@@ -137,7 +137,7 @@ class TexturedMesh:
         """Whether the file says anything of colours: they are not all those of faces without."""
         if self.light is not None or any(material.texture for material in self.materials):
             return True
-        plain = [WHITE, [*LINEAR_OF_BYTE[UNPAINTED[:3]], 1]]
+        plain = np.array([WHITE, [*LINEAR_OF_BYTE[UNPAINTED[:3]], 1]], dtype=float)
         return not all(any(np.allclose(m.factor, p) for p in plain) for m in self.materials)
 
 

@@ -43,7 +43,7 @@ def primitive_colors(
 
 
 def vertex_colors(asset: Asset, attributes: dict[str, Any]) -> NDArray[np.float64]:
-    """Return the colours of the vertices, (N, 3) or (N, 4), from 0 to 1, as pictures encode them."""
+    """Return the colours of vertices, (N, 3) or (N, 4), from 0 to 1, as pictures encode them."""
     return srgb_of_vertices(vertex_light(asset, attributes))
 
 

@@ -53,7 +53,10 @@ def placed_material(
     factor = np.clip(asset.floats(base, 4), 0, 1)
     alpha = str(entry.get("alphaMode", "OPAQUE")).lower()
     cutoff = asset.floats([entry.get("alphaCutoff", 0.5)], 1)[0]
-    kind = {"alpha": alpha if alpha in ("mask", "blend") else "opaque", "cutoff": float(cutoff)}
+    kind: dict[str, Any] = {
+        "alpha": alpha if alpha in ("mask", "blend") else "opaque",
+        "cutoff": float(cutoff),
+    }
     if not info:
         return PlacedMaterial(SurfaceMaterial(factor, None, **kind))
     moved = asset.mapping(
