@@ -71,6 +71,9 @@ def close(actual: Tensor, exact: Tensor, tolerance: float) -> None:
     assert (actual.double() - exact).abs().max() <= tolerance * exact.abs().max().clamp(min=1e-3)
 
 
+STATIC = [n for n in RECOGNISED if load_config(n).data.sequence is None]  # of motion: test_flow.py
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_layout_and_size(name: str) -> None:
     model = build_model(load_config(name).model)
@@ -83,7 +86,7 @@ def test_layout_and_size(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECOGNISED)
+@pytest.mark.parametrize("name", STATIC)
 def test_logits_in_evaluation_mode(name: str) -> None:
     model, batch = build(name)
     model.eval()
@@ -102,7 +105,7 @@ def test_logits_in_evaluation_mode(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RECOGNISED)
+@pytest.mark.parametrize("name", STATIC)
 def test_loss_and_gradients_in_training_mode(name: str) -> None:
     """Statistics of the batch, sum over points, mean over items.
 
