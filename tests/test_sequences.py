@@ -131,7 +131,7 @@ def test_training_learns_shape_and_motion(store: Path, tmp_path: Path) -> None:
     report = generate(tmp_path / "run", resolution=24, probability=0.5, device="cpu")
     scores = evaluate_motion(report.out, samples=400)
     last = scores.times[-1]
-    assert last["correspondence"] < last["still"] / 4
+    assert last["correspondence"] < last["still"] / 2
     assert min(row["iou"] for row in scores.times) > 0.7
     assert scores.items[0]["cycle"] < 0.01
 
