@@ -5,7 +5,8 @@ frame. `chamfer` is the mean of accuracy and completeness, mean distances from m
 points and back, as Occupancy Networks have it; `chamfer_squared` the sum of both with squared
 distances, which the published code of Occupancy Flow calls Chamfer. `correspondence` is the mean
 distance between a vertex and the true point that is nearest to it at the first time, when both have
-moved on; `still` what that would be if nothing moved. `normals` is the mean absolute cosine between normals of nearest points.
+moved on; `still` what that would be if nothing moved. `normals` is the mean absolute cosine between
+normals of nearest points.
 """
 
 from __future__ import annotations
