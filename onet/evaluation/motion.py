@@ -5,7 +5,8 @@ frame. `chamfer` is the mean of accuracy and completeness, mean distances from m
 points and back, as Occupancy Networks have it; `chamfer_squared` the sum of both with squared
 distances, which the published code of Occupancy Flow calls Chamfer. `correspondence` is the mean
 distance between a vertex and the true point that is nearest to it at the first time, when both have
-moved on. `normals` is the mean absolute cosine between normals of nearest points.
+moved on; `still` what that would be if nothing moved. `normals` is the mean absolute cosine between
+normals of nearest points.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from onet.records import Row, read_csv, write_csv, write_json
 
 NAME = "oflow"
 SCORES = ("iou", "chamfer", "chamfer_squared", "accuracy", "completeness", "normals",
-          "correspondence")  # fmt: skip
+          "correspondence", "still")  # fmt: skip
 PUBLISHED = ("iou", "chamfer", "chamfer_squared", "correspondence")
 IN_TIME = "eval_times.csv"
 ITEMS = ("category", "model", "status", *SCORES, "cycle")
@@ -190,7 +191,9 @@ def _scores(mesh: MovingMesh, truth: Sequence, samples: int, seed: int) -> list[
     rng = np.random.default_rng(seed)
     count = truth.surface_count(0)
     chosen = rng.choice(count, min(samples, count), replace=False)
-    result, pairs = [], None
+    result: list[Row] = []
+    start = frame.to_unit(mesh.vertices[0])
+    pairs = NearestNeighbors(truth.surface(0, chosen, frame)).query(start)[1]
     for number in range(len(mesh)):
         vertices = frame.to_unit(mesh.vertices[number])
         surface = truth.surface(number, chosen, frame).astype(np.float64)
@@ -199,9 +202,8 @@ def _scores(mesh: MovingMesh, truth: Sequence, samples: int, seed: int) -> list[
         if len(mesh.faces[number]):
             row["iou"] = _iou(vertices, mesh.faces[number], truth, number, frame, rng)
         if truth.corresponding and mesh.corresponding:
-            if pairs is None:
-                pairs = NearestNeighbors(surface).query(vertices)[1]
-            row["correspondence"] = float(np.linalg.norm(vertices - surface[pairs], axis=1).mean())
+            for key, places in (("correspondence", vertices), ("still", start)):
+                row[key] = float(np.linalg.norm(places - surface[pairs], axis=1).mean())
         result.append(row)
     return result
 
