@@ -8,16 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from textured_views import RADIUS, ball_colors, write_item, write_store
 
 from onet.config import load_config
 from onet.data.build import build_datasets
-from onet.data.view_files import read_depth, view_pictures
+from onet.data.prepare import prepare
+from onet.data.view_files import depth_file, read_depth, view_pictures
+from onet.data.views import resized_apart
 from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import published_camera
-from onet.geometry.depth_points import depth_points, published_depth_points, published_matrices
+from onet.geometry.depth_points import (
+    depth_points,
+    published_depth_points,
+    published_matrices,
+    seen,
+)
 from onet.models import build_model, check_config, model_layout
 from onet.nn.color.fourier import encode_points
 from onet.training.loop import train
@@ -270,6 +279,31 @@ def test_larger_pictures_are_brought_to_size_without_moving_their_points(tmp_pat
     mask = item["mask"].numpy()
     assert len(mask) == 256
     assert np.abs(np.linalg.norm(item["points"].numpy()[mask], axis=1) - RADIUS).max() < 1e-5
+
+
+@given(size=st.sampled_from([3, 5, 8, 12, 24]), seed=st.integers(0, 99))
+def test_another_size_blends_no_background_into_the_object(size: int, seed: int) -> None:
+    shown = np.random.default_rng(seed).random((12, 12)) < 0.5
+    colors = np.where(shown[..., None], np.uint8(40), np.uint8(255)).repeat(3, axis=2)
+    places = ((np.arange(size) + 0.5) * (12 / size)).astype(int)
+    wanted = shown[np.ix_(places, places)]
+    made = resized_apart(colors, shown, size, wanted)
+    assert (made[wanted] == 40).all() and (made[~wanted] == 255).all()
+
+
+def test_rendered_pictures_have_the_colour_of_the_object_up_to_its_outline(tmp_path: Path) -> None:
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    ball.visual.vertex_colors = np.tile(np.uint8([200, 30, 60, 255]), (len(ball.vertices), 1))
+    (tmp_path / "meshes" / "balls").mkdir(parents=True)
+    ball.export(tmp_path / "meshes" / "balls" / "ball.ply")
+    sizes = {"points": 100, "surface": 100, "resolution": 16, "render": 2, "render_size": 24}
+    prepare(tmp_path / "meshes", tmp_path / "store", workers=1, **sizes, colours=True)
+    item = tmp_path / "store" / "balls" / "ball"
+    for picture in view_pictures(item):
+        shown = seen(read_depth(depth_file(picture)))
+        colors = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+        assert 50 < shown.sum() < 500
+        assert np.abs(colors[shown] - [200, 30, 60]).max() <= 1 and (colors[~shown] == 255).all()
 
 
 def test_a_training_item_belongs_to_its_epoch_and_has_object_pixels_only(tmp_path: Path) -> None:

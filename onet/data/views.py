@@ -168,8 +168,8 @@ class ViewDataset(Dataset[dict[str, Any]]):
             return np.array(picture), depth, points
         # places in the middle of the larger pixels; points go with the pixel that they are of
         places = ((np.arange(size) + 0.5) * (picture.width / size)).astype(int)
-        colors = np.array(picture.resize((size, size), Image.Resampling.BOX))
         grid = np.ix_(places, places)
+        colors = resized_apart(np.asarray(picture), seen(depth), size, seen(depth[grid]))
         return colors, depth[grid], points[grid]
 
     def fingerprint(self) -> str:
@@ -182,3 +182,30 @@ class ViewDataset(Dataset[dict[str, Any]]):
             sizes = [file.stat().st_size if file.is_file() else -1 for file in files]
             digest.update(f"{item.name} {sizes}\n".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+def resized_apart(
+    colors: NDArray[np.uint8],  # (H, H, 3)
+    shown: NDArray[np.bool_],  # (H, H), where the object is
+    size: int,
+    wanted: NDArray[np.bool_],  # (size, size), where it is in the result
+) -> NDArray[np.uint8]:  # (size, size, 3)
+    """Return a picture of another size whose pixels are means of the object, or of what is around.
+
+    Means over both would give the outline of the surface the colour of the background.
+    """
+    means = [_mean_colors(colors, side, size) for side in (~shown, shown)]
+    return np.where(wanted[..., None], means[1], means[0])
+
+
+def _mean_colors(
+    colors: NDArray[np.uint8], counted: NDArray[np.bool_], size: int
+) -> NDArray[np.uint8]:
+    """Return means over the counted pixels within each pixel of a smaller or larger picture."""
+    planes = np.dstack([colors * counted[..., None], 255 * counted]).astype(np.float32)
+    sums = [
+        np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BOX))
+        for plane in np.moveaxis(planes, -1, 0)
+    ]
+    total, weight = np.stack(sums[:3], axis=-1), np.maximum(sums[3], 1e-6)[..., None] / 255
+    return np.clip(np.round(total / weight), 0, 255).astype(np.uint8)

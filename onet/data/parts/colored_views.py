@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from onet.data.parts._part import Part, Shape
@@ -19,9 +20,8 @@ from onet.files import replacing, replacing_folder
 from onet.geometry.cameras import Camera, random_cameras, ring_cameras
 from onet.geometry.color.textured import TexturedMesh
 from onet.geometry.color.textured_files import load_textured
-from onet.geometry.color.views import render_textured
+from onet.geometry.color.views import View, render_textured
 from onet.geometry.depth_points import published_matrices
-from onet.geometry.rendering import on_white
 
 if TYPE_CHECKING:
     from onet.data.settings import PrepareSettings
@@ -71,7 +71,7 @@ class _ColoredViews(Part):
 
 @dataclass(frozen=True)
 class ColoredPictures(_ColoredViews):
-    """Pictures `image/000.png`, ... on white, without light or shade."""
+    """Pictures `image/000.png`, ... on white, without light, shade, or a blend at the outline."""
 
     name: ClassVar[str] = IMAGE
 
@@ -79,10 +79,10 @@ class ColoredPictures(_ColoredViews):
         textured, cameras = load_textured(shape.path), self.cameras(shape)
         with replacing_folder(folder / self.name) as temporary:
             for number, camera in enumerate(cameras):
-                image = render_textured(textured, camera, self.size).image
-                if not image[..., 3].any():
+                view = render_textured(textured, camera, self.size)
+                if not view.image[..., 3].any():
                     raise DataError(f"picture {number} shows nothing of the mesh; check its faces")
-                Image.fromarray(on_white(image)).save(temporary / f"{number:03d}.png")
+                Image.fromarray(colors_by_depth(view)).save(temporary / f"{number:03d}.png")
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,18 @@ class ColoredDepth(_ColoredViews):
     def write(self, folder: Path, shape: Shape) -> None:
         cameras = self.cameras(shape)
         write_views_depth(folder, load_textured(shape.path), cameras, self.size)
+
+
+def colors_by_depth(view: View) -> NDArray[np.uint8]:
+    """Return a picture (S, S, 3) in which a pixel is either the object's or white.
+
+    A pixel whose depth is that of the object has the object's colour alone. Laid on white by their
+    coverage, those at its outline would teach a network a white rim of the surface.
+    """
+    colors = np.full((*view.depth.shape, 3), 255, dtype=np.uint8)
+    seen = np.isfinite(view.depth)
+    colors[seen] = view.image[seen, :3]
+    return colors
 
 
 def write_views_depth(
