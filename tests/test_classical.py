@@ -11,7 +11,7 @@ import pytest
 import trimesh
 
 from onet.errors import ConfigError, DataError, MissingDependency
-from onet.geometry.classical import METHODS, _inside_out, reconstruct
+from onet.geometry.classical import METHODS, ClassicalSettings, _inside_out, reconstruct
 from onet.geometry.mesh_io import load_mesh
 from onet.pipeline.classical import reconstruct_scans
 
@@ -63,10 +63,18 @@ def test_without_the_library_the_extra_is_named(
 def test_a_ball_by_every_method(tmp_path: Path) -> None:
     np.save(tmp_path / "ball.npy", ball())
     np.save(tmp_path / "few.npy", ball(5))
-    report = reconstruct_scans([tmp_path / "ball.npy", tmp_path / "few.npy"], tmp_path / "out")
+    scans = [tmp_path / "ball.npy", tmp_path / "few.npy"]
+    # The circumsphere of any four points of a sphere is the sphere itself, 25 spacings in radius.
+    report = reconstruct_scans(scans, tmp_path / "out", settings=ClassicalSettings(alpha=40))
     assert report.meshes == len(METHODS) == len(report.failures)
     for method in METHODS:
         mesh = load_mesh(tmp_path / "out" / method / "ball.ply")
         away = np.linalg.norm(np.asarray(mesh.vertices) - CENTRE, axis=1)
         assert abs(away - 2).max() < 0.2
     assert load_mesh(tmp_path / "out/poisson/ball.ply").volume > 0
+
+
+@pytest.mark.skipif(not has_open3d(), reason="needs Open3D")
+def test_an_alpha_that_is_too_small_is_told() -> None:
+    with pytest.raises(DataError, match="larger alpha"):
+        reconstruct("alpha-shapes", ball(), settings=ClassicalSettings(alpha=8))

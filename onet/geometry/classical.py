@@ -76,7 +76,7 @@ def alpha_shape(
     cloud = to_open3d(points)
     kind = load_open3d().geometry.TriangleMesh
     made = kind.create_from_point_cloud_alpha_shape(cloud, settings.alpha * _spacing(cloud))
-    return _mesh(made, "alpha shapes")
+    return _mesh(made, "alpha shapes", "take a larger alpha, or ")
 
 
 METHODS: dict[str, Callable[[Points, Points | None, ClassicalSettings], trimesh.Trimesh]] = {
@@ -145,7 +145,7 @@ def _inside_out(mesh: trimesh.Trimesh, points: Points) -> bool:
     return int((number < -0.5).sum()) > int((number > 0.5).sum())
 
 
-def _mesh(made: Any, method: str) -> trimesh.Trimesh:
+def _mesh(made: Any, method: str, remedy: str = "") -> trimesh.Trimesh:
     if not len(made.triangles):
-        raise DataError(f"{method} made no surface of these points; scan more densely")
+        raise DataError(f"{method} made no surface of these points; {remedy}scan more densely")
     return from_open3d(made)
