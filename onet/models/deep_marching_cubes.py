@@ -25,6 +25,8 @@ from onet.nn.precision import at_least_single
 HALF = 0.55
 """Half the edge of the cube that is cut into cells: the unit cube with a margin."""
 DISTANCE, SMOOTHNESS, CURVATURE = 5.0, 3.0, 3.0
+MIDDLE, FULL = 0.2, 30
+"""Weight of a full middle beside an empty border; the part 1 / FULL of corners ends it."""
 EMPTY = 1.0
 """Squared distance, in cells, of a point to a cell without a surface."""
 
@@ -34,8 +36,9 @@ class DeepMarchingCubes(nn.Module):
     """Point features pooled in cells, a 3D U-Net, and marching cubes with probabilities.
 
     The loss is the expected squared distance of surface points from the triangles of their cells,
-    over all topologies; that the border is empty and the middle is not; that neighbouring corners
-    agree; and that the most probable surface bends little. No occupancies are needed.
+    over all topologies; that the border is empty and the middle is not, until a thirtieth of the
+    corners is full; that neighbouring corners agree; and that the most probable surface bends
+    little. No occupancies are needed.
 
     Args:
         c_dim: width of the layers of a point.
@@ -143,12 +146,19 @@ def _curvature(occupancy: Tensor, offsets: Tensor) -> Tensor:
 
 
 def _prior(occupancy: Tensor) -> Tensor:
-    """Mean occupancy of the border, and mean emptiness of the middle of the grid."""
+    """Mean occupancy of the border, and emptiness of the middle while little of an item is full.
+
+    Without the second nothing would be inside; with it for good, the middle of a hollow or thin
+    object would be filled. So its weight, without a gradient, falls to 0 with the emptiness of the
+    fullest corners.
+    """
     n = occupancy.shape[1]
-    whole, inner = occupancy.sum(), occupancy[:, 1:-1, 1:-1, 1:-1].sum()
-    border = (whole - inner) / (len(occupancy) * (n**3 - (n - 2) ** 3))
-    third = slice(n // 3, n - n // 3)
-    return border + 0.1 * (1 - occupancy[:, third, third, third].mean())
+    inner = occupancy[:, 1:-1, 1:-1, 1:-1].sum((1, 2, 3))
+    border = (occupancy.sum((1, 2, 3)) - inner) / (n**3 - (n - 2) ** 3)
+    fifth = slice(n // 5, n - n // 5)
+    middle = 1 - occupancy[:, fifth, fifth, fifth].mean((1, 2, 3))
+    fullest = occupancy.detach().flatten(1).topk(max(1, n**3 // FULL), dim=1).values.mean(1)
+    return (border + MIDDLE * (1 - fullest) * middle).mean()
 
 
 def _roughness(occupancy: Tensor) -> Tensor:
