@@ -100,6 +100,15 @@ def test_from_training_to_scores(store: Path, tmp_path: Path) -> None:
     scores = evaluate_motion(report.out, samples=200)
     assert 0 <= scores.mean()["iou"] <= 1 and len(scores.times) == T
     assert scores.times[0]["still"] == scores.times[0]["correspondence"]
+    made = (report.out / row["mesh"]).stat().st_mtime_ns
+    again = generate(tmp_path / "run", resolution=12, probability=0.02, device="cpu")
+    assert (again.skipped, report.skipped) == (1, 0) and "1 from before" in again.summary()
+    assert (report.out / row["mesh"]).stat().st_mtime_ns == made
+    with pytest.raises(ConfigError, match="other settings \\(seed\\)"):
+        generate(tmp_path / "run", resolution=12, probability=0.02, seed=1, device="cpu")
+    (report.out / row["mesh"]).unlink()
+    (third,) = generate(tmp_path / "run", resolution=12, probability=0.02, device="cpu").rows
+    assert third["status"] == "ok" and (report.out / third["mesh"]).is_file()
     with pytest.raises(ConfigError, match="frames"):
         generate(tmp_path / "run", frames=1, out=tmp_path / "other", device="cpu")
     np.savez(tmp_path / "own.npz", points=np.random.default_rng(0).random((3, 30, 3)))

@@ -41,7 +41,7 @@ from onet.locks import hold, writer
 from onet.names import printable
 from onet.parallel import run_tasks
 from onet.progress import Progress, reports_progress
-from onet.records import Row, write_csv, write_json
+from onet.records import Row, read_csv, write_csv, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +61,12 @@ class MotionReport:
     Attributes:
         out: the folder.
         rows: one row per sequence, keys as in `COLUMNS`.
+        skipped: how many of them were there before.
     """
 
     out: Path
     rows: list[Row]
+    skipped: int = 0
     shown = folder.RESULTS
 
     @property
@@ -75,9 +77,11 @@ class MotionReport:
     def summary(self) -> str:
         """What is there, in a few words."""
         made = [row for row in self.rows if row["status"] == folder.OK]
-        left = sum(bool(row["outside"]) for row in made)
-        return f"{self.out}: {len(made)} of {len(self.rows)} sequences have a moving mesh" + (
-            f"; {left} leave the box of the first frame" if left else ""
+        left = sum(float(row["outside"]) > 0 for row in made)
+        again = f" ({self.skipped} from before)" if self.skipped else ""
+        return (
+            f"{self.out}: {len(made)} of {len(self.rows)} sequences have a moving mesh{again}"
+            + (f"; {left} leave the box of the first frame" if left else "")
         )
 
 
@@ -104,6 +108,8 @@ def generate_motion(
 ) -> MotionReport:
     """Reconstruct moving meshes of sequences.
 
+    Called again with the same settings, it makes only what is missing.
+
     Args:
         source: run folder or checkpoint of a model of motion.
         input: a sequence, or a folder of them; see `onet.inference.motion_sources`. Without it the
@@ -121,7 +127,8 @@ def generate_motion(
         surface: `resolution`, `probability`, `padding` of `generation`.
 
     Raises:
-        CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments.
+        CheckpointError, ConfigError, DataError: nothing can be reconstructed with these arguments;
+            among them a folder that was made with other settings.
         FolderInUse: another process writes to the folder.
     """
     if format not in (None, "glb", "ply"):
@@ -140,19 +147,32 @@ def generate_motion(
         folder.clear(out)
     targets, origin = _targets(model, input, data, split, categories, samples, seed)
     job = _Job(model, out, format, frames, fps, seed, surface)
-    rows = _fill(job, targets[:limit])
     checkpoint = resolve_checkpoint(source)
     settings = {
         MOTION: True,
         "checkpoint": {"path": str(checkpoint.resolve()), "sha256": checksum(checkpoint)},
-        "seed": seed, "frames": frames, "fps": fps, "version": __version__,
+        "seed": seed, "frames": frames, "fps": fps, "format": format, "version": __version__,
         **model.settings(**surface).model_dump(include={"resolution", "probability", "padding"}),
         **origin,
         "config": model.config.model_dump(mode="json"),
     }  # fmt: skip
-    write_json(out / folder.SETTINGS, settings)
-    write_csv(out / folder.RESULTS, COLUMNS, rows)
-    return MotionReport(out, rows)
+    there = _finished(out, settings)
+    folder.write_settings(out, settings)
+    asked = targets[:limit]
+    skipped = sum((target.category, target.model) in there for target in asked)
+    _fill(job, [t for t in asked if (t.category, t.model) not in there], there)
+    return MotionReport(out, [there[t.category, t.model] for t in asked], skipped)
+
+
+def _finished(out: Path, settings: dict[str, Any]) -> dict[folder.Key, Row]:
+    """Return the rows of the moving meshes that are there, made with the same settings."""
+    if not folder.goes_on(out, settings) or not (out / folder.RESULTS).is_file():
+        return {}
+    return {
+        (row["category"], row["model"]): row
+        for _, row in read_csv(out / folder.RESULTS, COLUMNS)
+        if row["status"] == folder.OK and (out / row["mesh"]).exists()
+    }
 
 
 @dataclass(frozen=True)
@@ -231,8 +251,8 @@ def _sample(model: MotionReconstructor, number: int, seed: int) -> MotionTarget:
     return MotionTarget("", f"sample_{number:04d}", observe)
 
 
-def _fill(job: _Job, targets: Sequence[MotionTarget]) -> list[Row]:
-    rows: list[Row] = []
+def _fill(job: _Job, targets: Sequence[MotionTarget], rows: dict[folder.Key, Row]) -> None:
+    """Make the moving meshes of targets; adds their rows, each of which is written at once."""
     tasks = run_tasks(
         lambda target: _make(job, target), targets, 1, describe=lambda t: t.model,
         title="reconstructing",
@@ -249,8 +269,8 @@ def _fill(job: _Job, targets: Sequence[MotionTarget]) -> list[Row]:
                 "category": target.category, "model": target.model, "status": folder.FAILED,
                 "reason": reason,
             }  # fmt: skip
-        rows.append(outcome)
-    return rows
+        rows[target.category, target.model] = outcome
+        write_csv(job.out / folder.RESULTS, COLUMNS, rows.values())
 
 
 def _make(job: _Job, target: MotionTarget) -> Row:

@@ -229,19 +229,8 @@ def finished(folder: Path, settings: dict[str, Any]) -> dict[Key, Row]:
         ConfigError: the folder was generated with other settings.
         DataError: its tables are damaged.
     """
-    if not (folder / SETTINGS).is_file():
+    if not goes_on(folder, settings):
         return {}
-    before = read_settings(folder)
-    differing = sorted(
-        key
-        for key in (before.keys() | settings.keys()) - _NOT_COMPARED
-        if _identity(before.get(key)) != _identity(settings.get(key))
-    )
-    if differing:
-        raise ConfigError(
-            f"{folder}: was generated with other settings ({', '.join(differing)}); choose another "
-            "folder, or overwrite it"
-        )
     rows, damaged = _read_rows(folder / RESULTS)
     if damaged:
         logger.warning(
@@ -253,6 +242,29 @@ def finished(folder: Path, settings: dict[str, Any]) -> dict[Key, Row]:
         for key, row in rows.items()
         if row["status"] == OK and (folder / row["mesh"]).is_file()
     }
+
+
+def goes_on(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether there is something in the folder that was begun with the same settings.
+
+    Raises:
+        ConfigError: the folder was generated with other settings.
+        DataError: its settings are damaged.
+    """
+    if not (folder / SETTINGS).is_file():
+        return False
+    before = read_settings(folder)
+    differing = sorted(
+        key
+        for key in (before.keys() | settings.keys()) - _NOT_COMPARED
+        if _identity(before.get(key)) != _identity(settings.get(key))
+    )
+    if differing:
+        raise ConfigError(
+            f"{folder}: was generated with other settings ({', '.join(differing)}); choose another "
+            "folder, or overwrite it"
+        )
+    return True
 
 
 def _identity(value: Any) -> Any:
