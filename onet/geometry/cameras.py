@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -179,6 +180,18 @@ def random_cameras(
     """Cameras from all sides, uniform over the band of the sphere from 15 degrees below to 60
     above."""
     return _around(bounds, rng.uniform(0, 360, count), RANDOM_ELEVATION, size, rng)
+
+
+def cameras_by_name(
+    name: Literal["ring", "random"],
+    bounds: ArrayLike,  # (2, 3) of the object
+    count: int,
+    size: int,
+    rng: np.random.Generator,
+) -> list[Camera]:
+    """Return those of `ring_cameras` or of `random_cameras`."""
+    arrange = ring_cameras if name == "ring" else random_cameras
+    return arrange(bounds, count, size, rng)
 
 
 def _around(

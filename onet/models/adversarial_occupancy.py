@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from onet.adversarial.discriminators import DISCRIMINATORS
 from onet.adversarial.penalties import spectrally_normalised
 from onet.config import GenerationConfig
 from onet.errors import ConfigError
 from onet.models._registry import MODELS
+from onet.models.adversarial import Adversarial, check_validation_samples, codes_generator
 from onet.models.occupancy import OccupancyNetwork
 from onet.nn.precision import at_least_single
 
-CODES_SEED = 0  # of the codes that validation samples
-
 
 @MODELS.register("occupancy_gan")
-class AdversarialOccupancyNetwork(OccupancyNetwork):
+class AdversarialOccupancyNetwork(Adversarial, OccupancyNetwork):
     """A generative model of shapes: a decoder of latent codes, judged by a discriminator.
 
     The discriminator sees a shape as occupancies at the query points of the batch, real and
@@ -71,8 +68,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
             raise ConfigError(f"model.z_dim: {z_dim}; a generator needs a latent code")
         if not softness >= 0:
             raise ConfigError(f"model.softness: {softness}; give 0 or more")
-        if validation_samples < 2:
-            raise ConfigError(f"model.validation_samples: {validation_samples}; give at least 2")
+        check_validation_samples(validation_samples)
         super().__init__(
             decoder,
             None,
@@ -88,14 +84,6 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
             spectrally_normalised(self.discriminator)
 
     # -- what `onet.adversarial.networks.AdversarialNetworks` asks for -----------------------------
-
-    def generator_parameters(self) -> Iterable[nn.Parameter]:
-        discriminating = {id(p) for p in self.discriminator.parameters()}
-        return [p for p in self.parameters() if id(p) not in discriminating]
-
-    def discriminator_module(self) -> nn.Module:
-        module: nn.Module = self.discriminator
-        return module
 
     def latent(self, batch: dict[str, Tensor]) -> Tensor:
         points = batch["points"]
@@ -128,17 +116,9 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
 
     def auxiliary_loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the autoencoder's loss, where it is one."""
-        return {} if self.encoder_latent is None else super().loss(batch)
+        return {} if self.encoder_latent is None else OccupancyNetwork.loss(self, batch)
 
     # -- what training asks for --------------------------------------------------------------------
-
-    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the generator's non-saturating loss, and auxiliary ones."""
-        losses = self.auxiliary_loss(batch)
-        logits = self.discriminate(batch, self.fake(batch, self.latent(batch)))
-        adversarial = F.softplus(-logits).mean()
-        total = adversarial + losses["loss"] if losses else adversarial
-        return {**losses, "loss": total, "loss_g": adversarial.detach()}
 
     @torch.no_grad()
     def validate(
@@ -157,7 +137,7 @@ class AdversarialOccupancyNetwork(OccupancyNetwork):
         metrics = {} if self.encoder_latent is None else super().validate(batch, settings)
         points = batch["points"][:, : self.infer_points]
         truth = batch["occupancies"][:, : self.infer_points] > 0.5
-        z = self.sample_prior(self.validation_samples, torch.Generator().manual_seed(CODES_SEED))
+        z = self.sample_prior(self.validation_samples, codes_generator())
         rows = [
             _scores(self._inside(p, z, settings), t) for p, t in zip(points, truth, strict=True)
         ]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from onet.adversarial.penalties import spectrally_normalised
 from onet.adversarial.picture_discriminators import PICTURE_DISCRIMINATORS
 from onet.config import GenerationConfig
-from onet.errors import ConfigError
 from onet.models._registry import MODELS
+from onet.models.adversarial import Adversarial, check_validation_samples, codes_generator
 from onet.models.texture import Batch, TextureNetwork, as_pictures, masked_mean
 from onet.nn.precision import at_least_single
 
-CODES_SEED = 0  # of the codes that validation samples
-
 
 @MODELS.register("texture_gan")
-class AdversarialTextureNetwork(TextureNetwork):
+class AdversarialTextureNetwork(Adversarial, TextureNetwork):
     """Appearances of a geometry, judged by a discriminator of pictures with their depth.
 
     A latent code is drawn from N(0, 1) for every picture, in training and later. With an encoder
@@ -41,8 +37,6 @@ class AdversarialTextureNetwork(TextureNetwork):
         ConfigError: see `TextureNetwork`; or fewer than 2 samples.
     """
 
-    generative = True
-
     def __init__(
         self,
         decoder: dict[str, Any],
@@ -59,8 +53,7 @@ class AdversarialTextureNetwork(TextureNetwork):
         validation_samples: int = 8,
         spectral_norm: bool = False,
     ) -> None:
-        if validation_samples < 2:
-            raise ConfigError(f"model.validation_samples: {validation_samples}; give at least 2")
+        check_validation_samples(validation_samples)
         super().__init__(
             decoder,
             geometry_encoder,
@@ -79,14 +72,6 @@ class AdversarialTextureNetwork(TextureNetwork):
             spectrally_normalised(self.discriminator)
 
     # -- what `onet.adversarial.networks.AdversarialNetworks` asks for -----------------------------
-
-    def generator_parameters(self) -> Iterable[nn.Parameter]:
-        discriminating = {id(p) for p in self.discriminator.parameters()}
-        return [p for p in self.parameters() if id(p) not in discriminating]
-
-    def discriminator_module(self) -> nn.Module:
-        module: nn.Module = self.discriminator
-        return module
 
     def latent(self, batch: Batch) -> Tensor:
         colors = batch["colors"]
@@ -113,17 +98,9 @@ class AdversarialTextureNetwork(TextureNetwork):
         """Return the loss of what is observed or inferred, where something is."""
         if self.encoder is None and self.encoder_latent is None:
             return {}
-        return super().loss(batch)
+        return TextureNetwork.loss(self, batch)
 
     # -- what training asks for --------------------------------------------------------------------
-
-    def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return the generator's non-saturating loss, and auxiliary ones."""
-        losses = self.auxiliary_loss(batch)
-        logits = self.discriminate(batch, self.fake(batch, self.latent(batch)))
-        adversarial = F.softplus(-logits).mean()
-        total = adversarial + losses["loss"] if losses else adversarial
-        return {**losses, "loss": total, "loss_g": adversarial.detach()}
 
     @torch.no_grad()
     def validate(self, batch: Batch, settings: GenerationConfig | None = None) -> dict[str, Tensor]:
@@ -142,9 +119,7 @@ class AdversarialTextureNetwork(TextureNetwork):
         if self.encoder is not None:
             return metrics
         geometry = self.geometry_code(batch["surface"], batch["normals"])
-        codes = self.sample_prior(
-            self.validation_samples, torch.Generator().manual_seed(CODES_SEED)
-        )
+        codes = self.sample_prior(self.validation_samples, codes_generator())
         points, mask = batch["points"], batch["mask"]
         samples = [self.render(points, mask, geometry, z.expand(len(points), -1)) for z in codes]
         to_item = torch.stack([masked_mean((s - batch["colors"]).abs(), mask) for s in samples], 1)

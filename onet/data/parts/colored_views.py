@@ -17,7 +17,7 @@ from onet.data.store import Item
 from onet.data.view_files import CAMERAS, DEPTH, IMAGE, depth_file, write_depth
 from onet.errors import DataError
 from onet.files import replacing, replacing_folder
-from onet.geometry.cameras import Camera, random_cameras, ring_cameras
+from onet.geometry.cameras import Camera, cameras_by_name
 from onet.geometry.color.textured import TexturedMesh
 from onet.geometry.color.textured_files import load_textured
 from onet.geometry.color.views import View, render_textured
@@ -64,9 +64,8 @@ class _ColoredViews(Part):
 
     def cameras(self, shape: Shape) -> list[Camera]:
         """Return the cameras, in the source frame."""
-        arrange = ring_cameras if self.views == "ring" else random_cameras
         rng = shape.rng(self.seed, _DRAWN)
-        return arrange(shape.mesh.bounds, self.count, self.size, rng)
+        return cameras_by_name(self.views, shape.mesh.bounds, self.count, self.size, rng)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from onet.data.settings import Views
 from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import DataError
 from onet.files import replacing_folder
-from onet.geometry.cameras import Camera, random_cameras, ring_cameras, write_cameras
+from onet.geometry.cameras import Camera, cameras_by_name, write_cameras
 from onet.geometry.rendering import on_white, render_view
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ class Renderings(Part):
 
     def write(self, folder: Path, shape: Shape) -> None:
         rng = shape.rng(self.seed, self.name)
-        arrange = ring_cameras if self.views == "ring" else random_cameras
-        cameras = arrange(shape.mesh.bounds, self.count, self.size, rng)
+        cameras = cameras_by_name(self.views, shape.mesh.bounds, self.count, self.size, rng)
         write_renderings(folder / self.name, shape.mesh, cameras, self.size, self.alpha)
 
 
