@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from onet.checkpoints.checkpoint import save_checkpoint
 from onet.cli.app import app
 from onet.config import load_config
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
 from onet.evaluation.texture_scores import ITEMS, TABLE, score_textures
 from onet.geometry.cameras import published_camera
 from onet.geometry.color.field_pictures import picture_of, surface_seen
@@ -115,6 +115,21 @@ def test_a_picture_colors_a_mesh(name: str, mesh: Path, photo: Path, tmp_path: P
     loaded = load_textured(report.files[0])
     assert np.allclose(loaded.mesh.bounds, [[-1, -0.5, -0.5], [1, 0.5, 0.5]], atol=1e-5)
     assert loaded.materials[0].texture is not None
+
+
+def test_a_mesh_that_cannot_be_used_costs_no_other(mesh: Path, photo: Path, tmp_path: Path) -> None:
+    run = run_of("texture", tmp_path / "run")
+    broken = tmp_path / "broken.ply"
+    broken.write_text("ply\nnothing")
+    out = tmp_path / "out"
+    words = [str(broken), str(mesh), "--image", str(photo), "--size", "32", "--out", str(out)]
+    told = CliRunner().invoke(app, ["texture", str(run), *words], catch_exceptions=False)
+    assert told.exit_code == 1 and "broken.ply" in told.output
+    assert [file.name for file in out.glob("*.glb")] == ["box_photo.glb"]
+    with pytest.raises(DataError, match="none of the meshes"):
+        texture(run, broken, image=photo, size=32, out=tmp_path / "none", device="cpu")
+    with pytest.raises(ConfigError, match="2 files are called box"):
+        texture(run, [mesh, tmp_path / "other" / mesh.name], image=photo, device="cpu")
 
 
 def pixels_of(file: Path) -> Any:
@@ -244,3 +259,5 @@ def test_one_picture_becomes_one_textured_file(
     assert load_textured(out).materials[0].texture is not None
     with pytest.raises(ConfigError, match="--out"):
         cli.invoke(app, arguments, catch_exceptions=False)
+    with pytest.raises(ConfigError, match="--split"):
+        cli.invoke(app, [*arguments, "--out", str(out), "--split", "val"], catch_exceptions=False)

@@ -80,40 +80,42 @@ def generate(
     overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
 ) -> None:
     """Reconstruct closed meshes, or moving ones, in the frame of what was observed."""
+    surface: dict[str, Any] = {
+        "resolution": resolution,
+        "probability": probability,
+        "mode": mode.value if mode else None,
+        "precision": precision.value if precision else None,
+        "sharp": sharp,
+        "refine": refine.value if refine else None,
+        "simplify": simplify,
+        "normals": normals,
+        "uncertainty": uncertainty,
+    }
+    several: dict[str, Any] = {
+        "samples": samples,
+        "views": views,
+        "data": data,
+        "split": split,
+        "format": format.value if format else None,
+        "limit": limit,
+    }
+    times = _given(frames=frames, fps=fps)
     if texture is not None:
-        _generate_textured(model, texture, input, out, seed, resolution, probability)
+        useless = [f"--{name}" for name in _given(**several) | times]
+        _generate_textured(model, texture, input, out, seed, _given(**surface), useless)
         return
     from onet.pipeline.generate import generate
 
-    times: dict[str, Any] = {
-        name: value for name, value in (("frames", frames), ("fps", fps)) if value is not None
-    }
     report = generate(
-        model,
-        input=input,
-        samples=samples,
-        views=views,
-        data=data,
-        split=split,
-        out=out,
-        format=format.value if format else None,
-        resolution=resolution,
-        probability=probability,
-        mode=mode.value if mode else None,
-        precision=precision.value if precision else None,
-        sharp=sharp,
-        refine=refine.value if refine else None,
-        simplify=simplify,
-        normals=normals,
-        uncertainty=uncertainty,
-        limit=limit,
-        seed=seed,
-        overwrite=overwrite,
-        **times,
+        model, input=input, out=out, seed=seed, overwrite=overwrite, **several, **surface, **times
     )
     typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _generate_textured(
@@ -122,8 +124,8 @@ def _generate_textured(
     input: Path | None,
     out: Path | None,
     seed: int,
-    resolution: int | None,
-    probability: float | None,
+    surface: dict[str, Any],
+    useless: list[str],
 ) -> None:
     """`onet generate --texture`: one picture to one textured file."""
     from onet.errors import ConfigError
@@ -131,9 +133,9 @@ def _generate_textured(
 
     if input is None or out is None:
         raise ConfigError("texture: give one picture as --input and a file as --out, car.glb")
-    given = {"resolution": resolution, "probability": probability}
-    options = {name: value for name, value in given.items() if value is not None}
-    file = textured_reconstruction(model, texture, input, out, seed=seed, **options)  # type: ignore[arg-type]
+    if useless:
+        raise ConfigError(f"{', '.join(useless)}: not with --texture, which makes one file")
+    file = textured_reconstruction(model, texture, input, out, seed=seed, **surface)
     typer.echo(f"see {file}")
 
 

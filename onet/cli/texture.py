@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import Seed, app
+from onet.names import printable
 
 
 class TextureProtocol(StrEnum):
@@ -62,6 +63,10 @@ def texture(
         seed=seed,
     )
     typer.echo(f"{report.summary()}; see {report.sheet}")
+    for path, reason in report.failures.items():
+        typer.echo(f"failed: {printable(str(path))}: {printable(reason)}", err=True)
+    if report.failures:
+        raise typer.Exit(1)
 
 
 @app.command("texture-eval")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +44,17 @@ class TextureReport:
     Attributes:
         files: the textured meshes.
         sheet: pictures of all of them.
+        failures: why meshes could not be used, by their files.
     """
 
     files: list[Path]
     sheet: Path
+    failures: dict[Path, str]
 
     def summary(self) -> str:
         """Return one line about it."""
-        return f"{len(self.files)} textured {'mesh' if len(self.files) == 1 else 'meshes'}"
+        made = f"{len(self.files)} textured {'mesh' if len(self.files) == 1 else 'meshes'}"
+        return made + (f"; {len(self.failures)} failed" if self.failures else "")
 
 
 def texture(
@@ -86,7 +90,7 @@ def texture(
     Raises:
         ConfigError: not exactly one of image, samples, like and between; or one that the network
             cannot do.
-        DataError: a mesh or picture that cannot be used.
+        DataError: no mesh can be used, or a picture or textured mesh cannot.
         CheckpointError: see `Painter.load`.
     """
     given = [image is not None, samples is not None, bool(like), between is not None]
@@ -104,10 +108,8 @@ def texture(
         first, last = (_appearance(painter, Path(end), seed) for end in between)
         wanted = {f"step{n:02d}": first.towards(last, n / (steps - 1)) for n in range(steps)}
     else:
-        wanted = {
-            Path(path).stem: _appearance(painter, Path(path), seed) for path in _several(like)
-        }
-    return _paint(painter, _several(meshes), wanted, size, Path(out), seed)
+        wanted = {path.stem: _appearance(painter, path, seed) for path in _distinct(like, "like")}
+    return _paint(painter, _distinct(meshes, "meshes"), wanted, size, Path(out), seed)
 
 
 def textured_reconstruction(
@@ -153,10 +155,21 @@ def textured_reconstruction(
     return bake(mesh, field, size).save(out)
 
 
-def _several(paths: Path_ | Sequence[Path_]) -> list[Path]:
-    if isinstance(paths, str | os.PathLike):
-        return [Path(paths)]
-    return [Path(path) for path in paths]
+def _distinct(given: Path_ | Sequence[Path_], what: str) -> list[Path]:
+    """Return the files, whose names are those of what is made.
+
+    Raises:
+        ConfigError: two have the same name.
+    """
+    several = [given] if isinstance(given, str | os.PathLike) else given
+    paths = [Path(path) for path in several]
+    for name, count in Counter(path.stem for path in paths).items():
+        if count > 1:
+            raise ConfigError(
+                f"{what}: {count} files are called {name}, and results would be, too; rename them, "
+                "or give them in calls of their own"
+            )
+    return paths
 
 
 def _appearance(painter: Painter, path: Path, seed: int) -> Appearance:
@@ -177,20 +190,27 @@ def _paint(
 ) -> TextureReport:
     """Bake every mesh with every appearance; on the sheet each has a row."""
     files, rows, labels = [], [], []
+    failures: dict[Path, str] = {}
+    out.mkdir(parents=True, exist_ok=True)
     for path in meshes:
-        mesh = load_mesh(path)
-        for name, appearance in appearances.items():
-            field = painter.field(mesh, appearance, seed)
-            target = out / f"{path.stem}_{name}.glb"
-            out.mkdir(parents=True, exist_ok=True)
-            files.append(bake(mesh, field, size).save(target))
-            logger.info("%s: written", target)
-            rows.append([_shown(mesh, field, azimuth) for azimuth in _AZIMUTHS])
-            labels.append([path.stem, name])
+        try:
+            mesh = load_mesh(path)
+            for name, appearance in appearances.items():
+                field = painter.field(mesh, appearance, seed)
+                target = out / f"{path.stem}_{name}.glb"
+                files.append(bake(mesh, field, size).save(target))
+                logger.info("%s: written", target)
+                rows.append([_shown(mesh, field, azimuth) for azimuth in _AZIMUTHS])
+                labels.append([path.stem, name])
+        except DataError as error:
+            logger.warning("%s: %s", path, error)
+            failures[path] = str(error)
+    if not files:
+        raise DataError(f"none of the meshes can be used: {'; '.join(failures.values())}")
     sheet = out / SHEET
     with replacing(sheet) as temporary:
         draw_grid(rows, labels, [f"{a:.0f}°" for a in _AZIMUTHS], _SHOWN).save(temporary)
-    return TextureReport(files, sheet)
+    return TextureReport(files, sheet, failures)
 
 
 def _shown(mesh: trimesh.Trimesh, field: ColorField, azimuth: float) -> NDArray[np.uint8]:
