@@ -82,9 +82,16 @@ Views::Views(const double* vertices, int64_t vertex_count, const int64_t* faces,
   });
 }
 
+bool Views::shows(const View& view, const Vec3& point) const {
+  const double scale = size_ / (2 * radius_);
+  const double x = (dot(point, view.right) + radius_) * scale;
+  const double y = (dot(point, view.down) + radius_) * scale;
+  const bool on_map = x >= 0 && y >= 0 && x < size_ && y < size_;
+  return !on_map || -dot(point, view.towards) < view.depth[int64_t(y) * size_ + int64_t(x)];
+}
+
 void Views::visible(const double* points, int64_t point_count, uint8_t* visible,
                     int threads) const {
-  const double scale = size_ / (2 * radius_);
   parallel_for(point_count, threads, 1024, [&](int64_t begin, int64_t end) {
     size_t likely = 0;  // neighbouring points tend to be seen by the same view
     for (int64_t i = begin; i < end; ++i) {
@@ -92,16 +99,22 @@ void Views::visible(const double* points, int64_t point_count, uint8_t* visible,
       visible[i] = 0;
       for (size_t k = 0; k < views_.size(); ++k) {
         const size_t index = (likely + k) % views_.size();
-        const View& view = views_[index];
-        const double x = (dot(p, view.right) + radius_) * scale;
-        const double y = (dot(p, view.down) + radius_) * scale;
-        const bool on_map = x >= 0 && y >= 0 && x < size_ && y < size_;
-        if (!on_map || -dot(p, view.towards) < view.depth[int64_t(y) * size_ + int64_t(x)]) {
+        if (shows(views_[index], p)) {
           visible[i] = 1;
           likely = index;
           break;
         }
       }
+    }
+  });
+}
+
+void Views::count(const double* points, int64_t point_count, int32_t* counts, int threads) const {
+  parallel_for(point_count, threads, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Vec3 p = load(points + 3 * i);
+      counts[i] = 0;
+      for (const View& view : views_) counts[i] += shows(view, p);
     }
   });
 }

@@ -30,11 +30,17 @@ class Views {
   // visible[i] = 1 when points[i] lies in front of the mesh in at least one view.
   void visible(const double* points, int64_t point_count, uint8_t* visible, int threads) const;
 
+  // counts[i]: in how many views points[i] lies in front of the mesh.
+  void count(const double* points, int64_t point_count, int32_t* counts, int threads) const;
+
  private:
   struct View {
     Vec3 right, down, towards;
     std::vector<float> depth;  // along -towards, in units of the points
   };
+
+  bool shows(const View& view, const Vec3& point) const;
+
   int64_t size_;
   double radius_;
   std::vector<View> views_;

@@ -168,6 +168,13 @@ class Views:
         ],
         threads: int = 0,
     ) -> NDArray[numpy.uint8]: ...
+    def count(
+        self,
+        points: Annotated[
+            NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+        ],
+        threads: int = 0,
+    ) -> NDArray[numpy.int32]: ...
 
 class WindingTree:
     def __init__(

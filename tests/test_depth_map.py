@@ -174,3 +174,15 @@ def test_directions_are_unit_vectors_all_around(count):
         nearest = np.max(directions @ directions.T - 2 * np.eye(count), axis=1)
         assert np.degrees(np.arccos(nearest)).min() > 120 / np.sqrt(count)
         assert np.linalg.norm(directions.mean(axis=0)) < 0.05
+
+
+@given(seeds, st.integers(1, 5))
+def test_counts_are_those_of_single_views(seed, count):
+    rng = np.random.default_rng(seed)
+    mesh = trimesh.creation.icosphere(1, radius=0.6)
+    directions = sphere_directions(count)
+    points = rng.uniform(-1.2, 1.2, (50, 3))
+    single = [visible(mesh, points, one[None]) for one in directions]
+    counted = views(mesh, directions).count(points)
+    np.testing.assert_array_equal(counted, np.sum(single, axis=0))
+    np.testing.assert_array_equal(counted > 0, visible(mesh, points, directions))

@@ -16,6 +16,7 @@ from onet.geometry.distance import closest_point
 from onet.geometry.inside import contains
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.geometry.solid.check import check_mesh
+from onet.geometry.solid.field import INSIDE, SolidField
 from onet.geometry.solid.make import WALL, make_solid
 from onet.geometry.solid.report import solid_report
 from onet.geometry.solid.winding_solid import winding_solid
@@ -429,3 +430,17 @@ def test_a_million_faces() -> None:
     assert len(big.faces) > 1_000_000
     mesh = together(without(big, big.triangles_center[:, 2] > 0.49), box((1.1, 0.1, 0.1)))
     assert iou(made(mesh, 32), made(together(ball(), box((1.1, 0.1, 0.1))), 32)) > 0.98
+
+
+def test_what_is_seen_in_front_of_a_face_is_outside_whatever_the_winding_number():
+    """A board above several bottoms: their winding numbers add up to 1 above it, too."""
+    corners = np.array([[-0.5, 0, -0.5], [0.5, 0, -0.5], [0.5, 0, 0.5], [-0.5, 0, 0.5]])
+    upward, downward = np.array([[0, 2, 1], [0, 3, 2]]), np.array([[0, 1, 2], [0, 2, 3]])
+    heights = np.array([0.2, 0.1, 0.08, 0.06, 0.04, 0.02])
+    vertices = np.concatenate([corners + np.array([0, y, 0]) for y in heights])
+    faces = np.concatenate([upward, *(downward + 4 * k for k in range(1, 6))])
+    field = SolidField(vertices, faces, faces[:0], offset=1e-3, probe=0.02)
+    above = np.random.default_rng(0).uniform([-0.2, 0.21, -0.2], [0.2, 0.26, 0.2], (50, 3))
+    below = above - np.array([0, 0.1, 0])
+    assert (field.winding(above) > INSIDE).all()
+    assert (field(above) < 0).all() and (field(below) > 0).all()

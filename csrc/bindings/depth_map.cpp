@@ -41,5 +41,16 @@ void bind_depth_map(nb::module_& m) {
             }
             return to_numpy(std::move(visible), {points.shape(0)});
           },
+          "points"_a.noconvert(), "threads"_a = 0)
+      .def(
+          "count",
+          [](const onet::Views& views, Rows<double> points, int threads) {
+            std::vector<int32_t> counts(points.shape(0));
+            {
+              nb::gil_scoped_release release;
+              views.count(points.data(), points.shape(0), counts.data(), threads);
+            }
+            return to_numpy(std::move(counts), {points.shape(0)});
+          },
           "points"_a.noconvert(), "threads"_a = 0);
 }

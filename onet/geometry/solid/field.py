@@ -7,12 +7,17 @@ triangles; it is moved back later. Nothing else is moved outward, so narrow gaps
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
 from onet.geometry.distance import TriangleTree
 from onet.geometry.solid.cleaning import Faces
+from onet.geometry.solid.seen import PIXELS, VIEWS
+from onet.geometry.watertight import sphere_directions
 from onet.geometry.winding import WindingTree
 
 INSIDE = 0.5
@@ -20,6 +25,8 @@ INSIDE = 0.5
 ROUGH, FINE = 1.2, 3.0
 """Accuracy of winding numbers, and of those that are nearer to `INSIDE` than `DOUBT`."""
 DOUBT = 0.3
+SEEN = 5
+"""Views that see a point in front of a face of a solid, from which on it is outside."""
 DEPTH = 1e-4
 """A solid that is thinner than this, in units of the longest edge, is a sheet."""
 
@@ -70,6 +77,40 @@ class SolidField:
         rough[close] = self._winding.winding_number(points[close], FINE, self.threads)
         return rough
 
+    def inside(
+        self,
+        points: NDArray[np.float64],
+        closest: NDArray[np.float64],
+        face: NDArray[np.int64],
+    ) -> NDArray[np.bool_]:
+        """Whether (N,) points (N, 3) are inside, by the winding number and by what views see.
+
+        Open surfaces that lie on one another have winding numbers above `INSIDE` in front of their
+        faces, too. What several views see there is outside.
+
+        Args:
+            points: asked about.
+            closest: (N, 3) of the triangles, and
+            face: (N,) which they are of.
+        """
+        result: NDArray[np.bool_] = self.winding(points) > INSIDE
+        before = np.einsum("ij,ij->i", points - closest, self.normals[face]) > 0
+        doubtful = np.flatnonzero(result & before & (face < self._solid_faces))
+        if len(doubtful):
+            seen = self._views.count(np.ascontiguousarray(points[doubtful]), self.threads)
+            result[doubtful[seen >= SEEN]] = False
+        return result
+
+    @cached_property
+    def _views(self) -> Any:
+        """Depth maps of all triangles from all around."""
+        from onet import _C
+
+        radius = float(np.linalg.norm(self.vertices[np.unique(self.faces)], axis=1).max()) * 1.001
+        faces = np.ascontiguousarray(self.faces, dtype=np.int64)
+        directions = sphere_directions(VIEWS)
+        return _C.Views(self.vertices, faces, directions, PIXELS, radius, self.threads)
+
     def beyond(
         self, points: NDArray[np.float64], closest: NDArray[np.float64], depth: float
     ) -> NDArray[np.bool_]:
@@ -93,8 +134,8 @@ class SolidField:
     def __call__(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values (N,) at points (N, 3)."""
         queries = np.ascontiguousarray(points, dtype=np.float64)
-        closest, distance, _ = self.tree.closest(queries, self.threads)
-        inside = self.winding(queries) > INSIDE
+        closest, distance, face = self.tree.closest(queries, self.threads)
+        inside = self.inside(queries, closest, face)
         value = np.where(inside, distance, -distance)
         near = np.flatnonzero(~inside & (distance < self.offset))
         thin = near[~self.beyond(queries[near], closest[near], self.probe)]
