@@ -9,18 +9,20 @@ import pytest
 import trimesh
 
 from onet.config import load_config
-from onet.data.build import build_datasets
+from onet.data.build import build_datasets, build_input
 from onet.data.sequence_folder import Sequence
 from onet.data.sequences import prepare_sequences
 from onet.data.store import Store
 from onet.errors import ConfigError, DataError
 from onet.evaluation.motion import evaluate_motion
+from onet.geometry.mesh_io import save_mesh
 from onet.geometry.sequences.gltf_animation import read_animation
 from onet.geometry.sequences.moving_mesh import MovingMesh
 from onet.geometry.sequences.reading import natural_key, read_sequence
 from onet.geometry.sequences.stretching import split_edges, stretched_edges
 from onet.geometry.sequences.writing import save_animation
 from onet.geometry.topology import topology
+from onet.inference.motion_sources import files_to_observe
 from onet.inference.read_motion import read_motion
 from onet.pipeline.generate import generate
 from onet.training.loop import train
@@ -176,6 +178,17 @@ def test_edges_that_stretch_are_split_and_the_mesh_stays_closed() -> None:
     assert topology(mesh).watertight and np.isclose(
         mesh.volume, trimesh.Trimesh(vertices[0], faces, process=False).volume
     )
+
+
+def test_sequences_of_one_name_become_two(tmp_path: Path) -> None:
+    clouds = np.random.default_rng(0).random((3, 30, 3))
+    np.savez(tmp_path / "walk.npz", points=clouds)
+    (tmp_path / "walk").mkdir()
+    np.savez(tmp_path / "run.npz", points=clouds)
+    for number in range(2):
+        save_mesh(trimesh.creation.box(), tmp_path / f"walk/{number}.ply")
+    found = files_to_observe(build_input(load_config("flow_small_correspond")), tmp_path)
+    assert sorted(target.model for target in found) == ["run", "walk", "walk.npz"]
 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:

@@ -72,9 +72,11 @@ def files_to_observe(input: Any, path: Path) -> list[MotionTarget]:
             "an npz with points (T, N, 3) or vertices (T, V, 3) and faces, an animated .glb, or a "
             "folder of them"
         )
+    names = [p.stem if p.is_file() else p.name for p in found]
+    names = [p.name if names.count(n) > 1 else n for p, n in zip(found, names, strict=True)]
     return [
-        MotionTarget("", p.stem if p.is_file() else p.name, lambda rng, p=p: observe(input, p, rng))  # type: ignore[misc]
-        for p in found
+        MotionTarget("", name, lambda rng, p=p: observe(input, p, rng))  # type: ignore[misc]
+        for p, name in zip(found, names, strict=True)
     ]
 
 
