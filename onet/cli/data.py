@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,10 @@ from onet.cli.app import Scheduler, Seed, Workers, app
 from onet.cli.settings import with_options
 from onet.data.settings import PrepareSettings
 from onet.names import printable
+
+if TYPE_CHECKING:
+    from onet.data.check import Problem
+    from onet.data.packed.copying import CopyReport
 
 data_app = typer.Typer(help="Look after prepared data.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -75,12 +79,115 @@ def prepare(
         raise typer.Exit(1)
 
 
+Packed = Annotated[Path, typer.Argument(help="Folder of the packed store, made or extended.")]
+ShardSize = Annotated[
+    int, typer.Option("--shard-size", min=1, help="MiB from which another shard is begun.")
+]
+
+
+@data_app.command()
+def pack(
+    store: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")],
+    packed: Packed,
+    shard_size: ShardSize = 1024,
+) -> None:
+    """Copy prepared data to a few large files, which training reads faster; or add what is new.
+
+    Every command that reads prepared data reads the result. Nothing is lost: `onet data unpack`
+    makes the same files of it. Repeated after an interruption it goes on.
+    """
+    from onet.data.packed.copying import pack
+
+    _tell(pack(store, packed, shard_bytes=shard_size << 20))
+
+
+@data_app.command()
+def unpack(
+    packed: Annotated[Path, typer.Argument(help="Folder of the packed store.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+) -> None:
+    """Copy packed data back to one folder an item, byte for byte."""
+    from onet.data.packed.copying import unpack
+
+    _tell(unpack(packed, out))
+
+
+@data_app.command()
+def merge(
+    stores: Annotated[list[Path], typer.Argument(help="Stores, packed or not.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the packed store.")],
+    shard_size: ShardSize = 1024,
+) -> None:
+    """Copy several stores to a packed one; items of one name have to be the same."""
+    from onet.data.packed.copying import merge
+
+    _tell(merge(stores, out, shard_bytes=shard_size << 20))
+
+
+@data_app.command()
+def subset(
+    store: Annotated[Path, typer.Argument(help="A store, packed or not.")],
+    packed: Packed,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Take this category only; may be repeated.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Take this list only; may be repeated.")
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="Text file with lines CATEGORY/MODEL: take these only.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many of what the others leave.")
+    ] = None,
+    seed: Seed = 0,
+    shard_size: ShardSize = 1024,
+) -> None:
+    """Copy some of the listed items of a store to a packed one, with their lists."""
+    from onet.data.lists import read_list
+    from onet.data.packed.copying import subset
+
+    if names is not None and not names.is_file():
+        raise typer.BadParameter(f"{names}: no such file")
+    _tell(
+        subset(
+            store, packed, categories=category, splits=split,
+            names=None if names is None else read_list(names), count=count, seed=seed,
+            shard_bytes=shard_size << 20,
+        )
+    )  # fmt: skip
+
+
+@data_app.command()
+def verify(
+    packed: Annotated[Path, typer.Argument(help="Folder of the packed store.")],
+) -> None:
+    """Compare every byte of packed data with its hash, and name what is damaged or missing."""
+    from onet.data.packed.verify import verify
+
+    _show(verify(packed), packed)
+
+
+def _tell(report: CopyReport) -> None:
+    typer.echo(
+        f"{report.out}: {report.copied} items copied ({report.size / 2**20:.1f} MiB), "
+        f"{report.kept} kept from before, {len(report.failures)} failed"
+    )
+    for name, reason in report.failures.items():
+        typer.echo(f"failed: {name}: {printable(reason)}", err=True)
+    if report.failures:
+        raise typer.Exit(1)
+
+
 @data_app.command()
 def check(root: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")]) -> None:
     """Name every file of prepared data that cannot be used, and its remedy."""
     from onet.data.check import check_store
 
-    problems = check_store(root)
+    _show(check_store(root), root)
+
+
+def _show(problems: list[Problem], root: Path) -> None:
     for problem in problems:
         where = printable(f"{problem.file}: {problem.field}")
         typer.echo(f"{where}: {printable(problem.message)}; {problem.remedy}")

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.archives import read_member
 from onet.data.lists import read_list
+from onet.data.packed.path import opened
+from onet.data.packed.reading import Pack, pack_at
 from onet.data.store_folder import (
     CAMERAS,
     MESH,
@@ -53,7 +55,7 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
         DataError: the file is missing or corrupt, or has no such array.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if key not in archive:
                 raise DataError(
                     f"{path}: has no array {key!r} (found: {', '.join(archive.files) or 'none'}); "
@@ -89,6 +91,7 @@ class Item:
         path: its folder.
         cached: keep the arrays read, as stored (half precision, packed bits), in memory.
         index: its place in the list that it was taken from.
+        pack: the packed store that it is in.
     """
 
     category: str
@@ -96,6 +99,7 @@ class Item:
     path: Path
     cached: bool = False
     index: int = 0
+    pack: Pack | None = None
     _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
     _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
     _cameras: dict[str, list[Camera]] = field(default_factory=dict, repr=False)
@@ -122,6 +126,10 @@ class Item:
         """Return the array `key` of the npz `file` of this item, as stored; see `read_array`."""
         if (file, key) in self._arrays:
             return self._arrays[file, key]
+        if self.pack is not None:
+            mapped = self.pack.array(self.category, self.model, file, key)
+            if mapped is not None:  # nothing to keep: the system does
+                return mapped
         array = read_array(self.file(file), key)
         if self.cached:
             self._arrays[file, key] = array
@@ -312,7 +320,8 @@ class Store:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+        self.root = opened(Path(root))
+        self.pack = None if self.root == Path(root) else pack_at(Path(root))
         if not self.root.is_dir():
             raise DataError(
                 f"{self.root}: no such folder; make one with `onet prepare MESHES {self.root}` "
@@ -360,14 +369,15 @@ class Store:
         Raises:
             DataError: an unknown category, a missing list, or lists naming absent folders.
         """
-        chosen = self.categories if categories is None else [self._folder(c) for c in categories]
+        chosen = self.categories if categories is None else [self.folder(c) for c in categories]
         found: list[Item] = []
         absent: list[str] = []
         for category in chosen:
+            packed = None if self.pack is None else {*self.pack.index.models(category)}
             for model in self.names(category, split):
                 path = self.root / category / model
-                if path.is_dir():
-                    found.append(Item(category, model, path, index=len(found)))
+                if path.is_dir() if packed is None else model in packed:
+                    found.append(Item(category, model, path, index=len(found), pack=self.pack))
                 else:
                     absent.append(f"{category}/{model}")
         if absent:
@@ -383,7 +393,12 @@ class Store:
             )
         return found
 
-    def _folder(self, category: str) -> str:
+    def folder(self, category: str) -> str:
+        """Return the folder of a category, of its folder or display name.
+
+        Raises:
+            DataError: there is none; names those that there are.
+        """
         for folder, label in self.labels.items():
             if category in (folder, label):
                 return folder
