@@ -13,7 +13,7 @@ import numpy as np
 from onet.data.lists import read_list
 from onet.data.packed.lists import copy_loose
 from onet.data.packed.reading import is_packed
-from onet.data.packed.sources import FolderSource, PackSource, Source, source
+from onet.data.packed.sources import FolderSource, PackSource, Source, Stamp, source
 from onet.data.packed.writing import SHARD_BYTES, PackWriter
 from onet.data.store import Store
 from onet.errors import DataError
@@ -228,11 +228,10 @@ def _into_pack(
             origin, category, model = task
             stamps = origin.stamps(category, model)
             known = pack.index.entry(category, model)
-            if known is not None:
-                if {n: (s.size, s.modified) for n, s in stamps.items()} == {
-                    n: (f.size, f.modified) for n, f in known.files.items()
-                }:
-                    return False
+            if known is not None and stamps == {
+                name: Stamp(file.size, file.modified) for name, file in known.files.items()
+            }:
+                return False
             files = {
                 name: (stamp, b"" if name.endswith("/") else origin.read(category, model, name))
                 for name, stamp in stamps.items()

@@ -1,0 +1,199 @@
+"""Samples a second that training gets from a store: one folder an item, and packed.
+
+Synthetic stores of each size are written to `--out`, measured and removed again, one after the
+other. A sample is what `onet train` draws of an item: points of its surface with noise, and query
+points with occupancies; nothing is kept in memory (`data.cache=false`). Each number is that of a
+process of its own over the same `--samples` items drawn of the whole store: cold after the system
+was told to drop the files from its cache (`posix_fadvise`; of the one kind the folders stay known),
+warm when it has just read them. "draws" is the time of the same random numbers without any data.
+`--step` also trains some steps and tells the share of loading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._loading_store import files_below, write_packed, write_store
+from onet.report.tables import print_table
+
+STEPS = 5
+WRITERS: dict[str, Callable[[Path, int, int], None]] = {"npz": write_store, "packed": write_packed}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="folder for the stores")
+    parser.add_argument("--items", type=int, nargs="+", default=[100, 1000, 10000])
+    parser.add_argument("--counts", type=int, nargs="+", default=[300, 3000], help="input points")
+    parser.add_argument("--queries", type=int, default=2048, help="query points")
+    parser.add_argument("--points", type=int, default=100_000, help="stored points of each kind")
+    parser.add_argument("--samples", type=int, default=500, help="drawn for each number")
+    parser.add_argument("--repeat", type=int, default=3, help="warm passes; the best counts")
+    parser.add_argument("--step", help="configuration of which steps are compared with loading")
+    parser.add_argument("--keep", action="store_true", help="leave the stores there")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    rows = []
+    for items in arguments.items:
+        for kind, write in WRITERS.items():
+            root = arguments.out / f"{kind}-{items}"
+            start = time.perf_counter()
+            if not root.exists():
+                write(root, items, arguments.points)
+            seconds = time.perf_counter() - start
+            size = sum(path.stat().st_size for path in files_below(root))
+            for count in arguments.counts:
+                row = {"items": items, "store": kind, "points": count}
+                found = [_apart(_measure, root, count, arguments, cold) for cold in (True, False)]
+                row |= {"cold /s": round(found[0]["rate"]), "warm /s": round(found[1]["rate"])}
+                row |= {"warm cpu ms": round(found[1]["cpu"] * 1e3, 3)}
+                row |= {"draws ms": round(found[1]["draws"] * 1e3, 3)}
+                row |= {"open s": round(found[1]["open"], 2), "MiB": round(found[1]["anon"])}
+                row |= {"bytes an item": size // items, "written s": round(seconds)}
+                rows.append(row)
+            if not arguments.keep:
+                shutil.rmtree(root)
+    _add_ratios(rows)
+    print_table(rows, "samples a second")
+    if arguments.step:
+        _show_step(arguments)
+
+
+def _add_ratios(rows: list[dict[str, Any]]) -> None:
+    plain = {(r["items"], r["points"]): r for r in rows if r["store"] == "npz"}
+    for row in rows:
+        other = plain[row["items"], row["points"]]
+        row["cold x"] = round(row["cold /s"] / other["cold /s"], 1)
+        row["warm x"] = round(row["warm /s"] / other["warm /s"], 1)
+
+
+def _apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a new process, which has nothing mapped or cached."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _measure(root: Path, count: int, arguments: argparse.Namespace, cold: bool) -> dict[str, float]:
+    import torch
+
+    from onet.data.dataset import ShapeDataset
+    from onet.data.inputs import PointCloudInput
+    from onet.data.store import Store
+
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    dataset = ShapeDataset(
+        Store(root), "train", PointCloudInput(count), arguments.queries, cache=False
+    )
+    opened = time.perf_counter() - start
+    # of a small store an item is drawn several times, if at all after all others
+    order = np.concatenate([
+        np.random.default_rng([0, epoch]).permutation(len(dataset))
+        for epoch in range(-(-arguments.samples // len(dataset)))
+    ])[: arguments.samples]  # fmt: skip
+    if cold:
+        order = order[: len(dataset)]
+        drop(root)
+        found = _pass(dataset, order)
+    else:
+        _pass(dataset, order)
+        found = min(_pass(dataset, order) for _ in range(arguments.repeat))
+    draws = min(_draws(count, arguments, len(order)) for _ in range(arguments.repeat))
+    wall, cpu = found
+    return {
+        "rate": len(order) / wall, "cpu": cpu / len(order), "open": opened,
+        "draws": draws / len(order), "anon": _anonymous_mib(),
+    }  # fmt: skip
+
+
+def _pass(dataset: Any, order: Any) -> tuple[float, float]:
+    """Seconds of wall clock and processor for samples of items."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for index in order:
+        dataset[int(index)]
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _draws(count: int, arguments: argparse.Namespace, samples: int) -> float:
+    """Processor seconds for the random numbers alone."""
+    start = time.process_time()
+    for index in range(samples):
+        rng = np.random.default_rng([0, 0, index])
+        rng.integers(arguments.points, size=arguments.queries)
+        rng.integers(arguments.points, size=count)
+        rng.standard_normal((count, 3), dtype=np.float32)
+    return time.process_time() - start
+
+
+def drop(root: Path) -> None:
+    """Tell the system to drop the files of a folder from its cache."""
+    for path in files_below(root):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(file)
+
+
+def _anonymous_mib() -> float:
+    """Resident memory that is not that of mapped files."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+def _show_step(arguments: argparse.Namespace) -> None:
+    rows = []
+    for kind, write in WRITERS.items():
+        root = arguments.out / f"{kind}-step"
+        write(root, 64, arguments.points)
+        rows.append({"store": kind, **_apart(_step, root, arguments.step)})
+        shutil.rmtree(root)
+    print_table(rows, f"{arguments.step}: loading in the process that trains, seconds a step")
+
+
+def _step(root: Path, name: str) -> dict[str, Any]:
+    import torch
+
+    from onet.config import load_config
+    from onet.data.build import build_datasets
+    from onet.models import build_model, fit_to_data
+    from onet.training.fabric import build_fabric
+    from onet.training.stream import training_batches
+    from onet.training.update import build_update
+
+    changes = {"data.path": str(root), "data.val_split": "train", "data.cache": False}
+    config = load_config(name, changes)
+    dataset, settings = build_datasets(config)["train"], config.training
+    fabric, _ = build_fabric(settings)
+    update = build_update(fabric, build_model(fit_to_data(config.model, len(dataset))), settings)
+    stream = iter(training_batches(dataset, settings.batch_size, 0, 0))
+    loading, whole = [], []
+    for number in range(1 + STEPS):
+        start = time.perf_counter()
+        batch = next(stream)
+        loading.append(time.perf_counter() - start)
+        update(fabric.to_device(batch), number, settings.learning_rate)["loss"].item()
+        whole.append(time.perf_counter() - start)
+    loading, whole = loading[1:], whole[1:]  # the first one warms up
+    return {
+        "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else "cpu",
+        "batch": settings.batch_size,
+        "loading s": round(statistics.median(loading), 4),
+        "step s": round(statistics.median(whole), 4),
+        "share %": round(100 * sum(loading) / sum(whole), 2),
+    }
