@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.archives import read_member
 from onet.data.lists import read_list
-from onet.data.packed.path import opened
+from onet.data.packed.path import PackedPath, opened
 from onet.data.packed.reading import Pack, pack_at
 from onet.data.store_folder import (
     CAMERAS,
@@ -321,7 +321,7 @@ class Store:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = opened(Path(root))
-        self.pack = None if self.root == Path(root) else pack_at(Path(root))
+        self.pack = pack_at(Path(root)) if isinstance(self.root, PackedPath) else None
         if not self.root.is_dir():
             raise DataError(
                 f"{self.root}: no such folder; make one with `onet prepare MESHES {self.root}` "
