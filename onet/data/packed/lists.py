@@ -33,17 +33,18 @@ def copy_loose(
         out: the store to write to.
         own: of each category the models that `roots` have.
         chosen: of each category the models to list; None means all.
-        lists: names of the lists to write, without suffix; None means all.
+        lists: names of the lists to take models from, without suffix; None means all. Others get
+            none.
     """
     names = dict.fromkeys(name for root in roots for name in loose_files(root))
     listed = [name for name in loose_files(out) if name.endswith(LIST)] if out.is_dir() else []
     for name in dict.fromkeys([*names, *listed]):
         category, _, file = name.rpartition("/")
         if category and file.endswith(LIST):
-            if lists is None or file.removesuffix(LIST) in lists:
-                wanted = None if chosen is None else chosen.get(category, ())
-                if wanted is None or wanted:
-                    _join_lists(roots, out, name, own.get(category, ()), wanted)
+            wanted = None if chosen is None else chosen.get(category, ())
+            if wanted is None or wanted:  # a category that is taken has all lists, if empty ones
+                taken = wanted if lists is None or file.removesuffix(LIST) in lists else ()
+                _join_lists(roots, out, name, own.get(category, ()), taken)
         elif name == METADATA:
             _join_metadata(roots, out, chosen)
         elif category == "" or chosen is None or category in chosen:
