@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.data.packed.copying import pack
+from onet.data.packed.index import Index
 from onet.data.splits import write_splits
 from onet.data.store_folder import POINTCLOUD, POINTS
 
@@ -62,6 +63,19 @@ def write_packed(root: Path, items: int, points: int) -> None:
         write_store(part, min(items, first + _CHUNK), points, first)
         pack(part, root)
         shutil.rmtree(part)
+
+
+def write_many(root: Path, items: int, points: int, real: int = 100) -> None:
+    """Write an index and a list of many items, which share the shards of the first ones."""
+    write_packed(root, real, points)
+    index = Index(root, write=True)
+    first = [entry for _, _, entry in index.entries()]
+    number, size = 0, index.shards()[0]
+    for start in range(0, items, 100_000):
+        names = range(start, min(items, start + 100_000))
+        index.commit(number, size, ((CATEGORY, name_of(k), first[k % real]) for k in names))
+    index.close()
+    _write_lists(root, range(items))
 
 
 def _write_lists(root: Path, numbers: range) -> None:

@@ -7,7 +7,8 @@ same `--samples` items drawn of the whole store: "cold" after the system was tol
 from its cache (`posix_fadvise`; the folders of the one kind stay known), "warm" the best of some
 passes over what was just read; "cpu ms" is the processor's time of a warm sample, less disturbed by
 other programs. "draws ms" is that of the same random numbers without any data, which no store can
-be faster than. "MiB" is the memory for opening a store. `--step` also trains some steps, and tells
+be faster than. "MiB" is the memory for opening a store. `--index` simulates packed stores whose many items share one
+shard: until the store is open, until its items are listed, and the arrays found a second. `--step` also trains some steps, and tells
 the share of loading in the process that trains.
 """
 
@@ -32,7 +33,9 @@ from onet.data.build import build_datasets
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import PointCloudInput
 from onet.data.packed import reading
+from onet.data.packed.index import INDEX
 from onet.data.store import Store
+from onet.data.store_folder import POINTS
 from onet.models import build_model, fit_to_data
 from onet.report.tables import print_table
 from onet.training.fabric import build_fabric
@@ -51,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--points", type=int, default=100_000, help="stored points of each kind")
     parser.add_argument("--samples", type=int, default=500, help="drawn for each number")
     parser.add_argument("--repeat", type=int, default=3, help="warm passes; the best counts")
+    parser.add_argument(
+        "--index", type=int, nargs="+", default=[], help="simulate packed stores of so many items"
+    )
     parser.add_argument("--step", help="configuration of which steps are compared with loading")
     parser.add_argument("--keep", action="store_true", help="leave the stores there")
 
@@ -75,6 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
                 shutil.rmtree(root)
     _add_ratios(rows)
     print_table(rows, "samples a second")
+    if arguments.index:
+        print_table([_index(items, arguments) for items in arguments.index], "indexes")
     if arguments.step:
         _show_step(arguments)
 
@@ -110,6 +118,41 @@ def _measure(root: Path, count: int, arguments: argparse.Namespace) -> dict[str,
         "cpu ms": round(1e3 * min(cpu for _, cpu in passes) / len(order), 3),
         "draws ms": round(1e3 * draws / len(order), 3),
     }
+
+
+def _index(items: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Open a packed store of many items, which share what is in its shard, and read some."""
+    root = arguments.out / f"index-{items}"
+    if not root.exists():
+        write_many(root, items, points=1000)
+    forget_packs()
+    drop(root)
+    before, start = _anonymous_mib(), time.perf_counter()
+    store = Store(root)
+    opened = time.perf_counter() - start
+    found = store.listed("train")
+    listed = time.perf_counter() - start
+    order = np.random.default_rng(0).permutation(items)[: 10 * arguments.samples]
+    seconds = []
+    for _ in range(2):
+        assert store.pack is not None
+        store.pack._entry.cache_clear()
+        start = time.perf_counter()
+        for index in order:
+            found[int(index)].array(POINTS, "points")
+        seconds.append(time.perf_counter() - start)
+    row = {
+        "items": items,
+        "open s": round(opened, 3),
+        "list s": round(listed, 2),
+        "MiB": round(_anonymous_mib() - before),
+        "reads /s cold": round(len(order) / seconds[0]),
+        "warm": round(len(order) / seconds[1]),
+        "index bytes an item": round((root / INDEX).stat().st_size / items),
+    }
+    if not arguments.keep:
+        shutil.rmtree(root)
+    return row
 
 
 def _pass(dataset: Any, order: Any) -> tuple[float, float]:

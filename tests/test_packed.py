@@ -62,7 +62,9 @@ def write_item(folder: Path, number: int) -> None:
     for view in range(3):
         picture = rng.integers(0, 255, (20, 20, 3)).astype(np.uint8)
         Image.fromarray(picture).save(pictures / f"{view:03d}.jpg")
-    write_cameras(pictures / "cameras.npz", [published_camera(90 * k, 25, 0.9, 20) for k in range(3)])
+    write_cameras(
+        pictures / "cameras.npz", [published_camera(90 * k, 25, 0.9, 20) for k in range(3)]
+    )
     write_binvox(folder / VOXELS, VoxelGrid(rng.random((8, 8, 8)) > 0.5, FRAME))
     (folder / "item.json").write_text('{"note": "é"}\r\n', encoding="utf-8")
 
@@ -251,8 +253,12 @@ def test_damaged_arrays_are_not_mapped(plain: Path, tmp_path: Path) -> None:
     assert pack(tmp_path / "plain", tmp_path / "packed").failures == {}
     packed = Store(tmp_path / "packed").items("train")[0]
     assert packed.array("objects.npz", "n").tolist() == [0, 1, 2]
-    for file, key, what in ((POINTS, "points", "damaged"), ("objects.npz", "o", "objects"),
-                            ("text.npz", "x", "LFS"), ("none.npz", "x", "no such file")):  # fmt: skip
+    for file, key, what in (
+        (POINTS, "points", "damaged"),
+        ("objects.npz", "o", "objects"),
+        ("text.npz", "x", "LFS"),
+        ("none.npz", "x", "no such file"),
+    ):
         with pytest.raises(DataError, match=what) as error:
             packed.array(file, key)
         assert f"packed/ball/m/{file}" in error.value.args[0]
@@ -324,7 +330,7 @@ def test_subset_draws_and_names(packed: Path, tmp_path: Path) -> None:
 def test_merge_refuses_different_items_of_one_name(packed: Path, tmp_path: Path) -> None:
     write_item(tmp_path / "other" / "ball" / "m 1", 77)
     (tmp_path / "other" / "ball" / "train.lst").write_text("m 1\n")
-    with pytest.raises(DataError, match="ball/m 1 of .*packed and .*other"):
+    with pytest.raises(DataError, match=r"ball/m 1 of .*packed and .*other"):
         merge([packed, tmp_path / "other"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -364,7 +370,7 @@ def test_damaged_picture_is_refused_when_it_is_read(copy: Path) -> None:
     raw[place.offset + place.size - 9] ^= 1
     path.write_bytes(raw)
     item = next(i for i in Store(copy).items("train") if i.model == "m 2")
-    with pytest.raises(DataError, match="m 2/img_choy2016/000.jpg is not what was packed.*verify"):
+    with pytest.raises(DataError, match=r"m 2/img_choy2016/000.jpg is not what was.*verify"):
         INPUTS["picture"].sample(item, np.random.default_rng(0), training=False)
 
 
