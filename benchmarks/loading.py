@@ -7,9 +7,10 @@ same `--samples` items drawn of the whole store: "cold" after the system was tol
 from its cache (`posix_fadvise`; the folders of the one kind stay known), "warm" the best of some
 passes over what was just read; "cpu ms" is the processor's time of a warm sample, less disturbed by
 other programs. "draws ms" is that of the same random numbers without any data, which no store can
-be faster than. "MiB" is the memory for opening a store. `--index` simulates packed stores whose many items share one
-shard: until the store is open, until its items are listed, and the arrays found a second. `--step` also trains some steps, and tells
-the share of loading in the process that trains.
+be faster than. "MiB" is the memory for opening a store. `--index` simulates packed stores of many
+items, which share one shard: seconds until the store is open and until its items are listed, and
+how many arrays are found a second. `--step` also trains some steps, and tells the share of loading
+in the process that trains.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks._loading_store import files_below, write_packed, write_store
+from benchmarks._loading_store import files_below, write_many, write_packed, write_store
 from onet.config import load_config
 from onet.data.build import build_datasets
 from onet.data.dataset import ShapeDataset
@@ -48,7 +49,7 @@ WRITERS: dict[str, Callable[[Path, int, int], None]] = {"npz": write_store, "pac
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the stores")
-    parser.add_argument("--items", type=int, nargs="+", default=[100, 1000, 10000])
+    parser.add_argument("--items", type=int, nargs="*", default=[100, 1000, 10000])
     parser.add_argument("--counts", type=int, nargs="+", default=[300, 3000], help="input points")
     parser.add_argument("--queries", type=int, default=2048, help="query points")
     parser.add_argument("--points", type=int, default=100_000, help="stored points of each kind")
@@ -79,8 +80,9 @@ def run(arguments: argparse.Namespace) -> None:
                 print(rows[-1], flush=True)
             if not arguments.keep:
                 shutil.rmtree(root)
-    _add_ratios(rows)
-    print_table(rows, "samples a second")
+    if rows:
+        _add_ratios(rows)
+        print_table(rows, "samples a second")
     if arguments.index:
         print_table([_index(items, arguments) for items in arguments.index], "indexes")
     if arguments.step:
