@@ -130,26 +130,30 @@ def _index(items: int, arguments: argparse.Namespace) -> dict[str, float]:
     forget_packs()
     drop(root)
     before, start = _anonymous_mib(), time.perf_counter()
+    used = time.process_time()
     store = Store(root)
     opened = time.perf_counter() - start
     found = store.listed("train")
-    listed = time.perf_counter() - start
+    listed, used = time.perf_counter() - start, time.process_time() - used
     order = np.random.default_rng(0).permutation(items)[: 10 * arguments.samples]
-    seconds = []
+    seconds, processor = [], 0.0
     for _ in range(2):
         assert store.pack is not None
         store.pack._entry.cache_clear()
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         for index in order:
             found[int(index)].array(POINTS, "points")
         seconds.append(time.perf_counter() - start)
+        processor = time.process_time() - processor
     row = {
         "items": items,
         "open s": round(opened, 3),
         "list s": round(listed, 2),
+        "cpu s": round(used, 2),
         "MiB": round(_anonymous_mib() - before),
         "reads /s cold": round(len(order) / seconds[0]),
         "warm": round(len(order) / seconds[1]),
+        "cpu us": round(1e6 * processor / len(order), 1),
         "index bytes an item": round((root / INDEX).stat().st_size / items),
     }
     if not arguments.keep:
