@@ -224,6 +224,10 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
     if not path.exists():
         raise no_such_run(path)
     if not path.is_dir():
+        from onet.checkpoints.kinds_of_files import not_a_network  # only where a file is named
+
+        if problem := not_a_network(path):
+            raise CheckpointError(problem)
         return path
     for candidate in (best_checkpoint(path), last_checkpoint(path)):
         if candidate.is_file():

@@ -8,8 +8,11 @@ the one it is laid over replaces it, since the old options belong to the old typ
 from __future__ import annotations
 
 import os
+import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,21 +55,89 @@ def load_config(
         ConfigError: missing or unreadable file, circular inheritance, unknown key, wrong type of
             value. The message names the file, the dotted key and the nearest valid key.
     """
-    tree = Config().model_dump()
-    if isinstance(config, Config):
-        layers = [("configuration", config.model_dump())]
-    else:
-        layers = _chain(_find(config), (), {})
     result = Config()
+    for _, result in _laid(_layers(config), overrides):
+        pass
+    return result
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A configuration, and where its values come from.
+
+    Attributes:
+        config: all of it.
+        values: each value as JSON has it, by its dotted key; sections are taken apart as far as
+            they have keys.
+        origins: of each, `DEFAULT`, the file that says it, or the change, as errors name it.
+    """
+
+    config: Config
+    values: dict[str, Any]
+    origins: dict[str, str]
+
+
+DEFAULT = "default"
+
+
+def explain_config(
+    config: str | os.PathLike[str] | Config, overrides: Sequence[str] | Mapping[str, Any] = ()
+) -> Explained:
+    """Read a configuration as `load_config` does, and say where each value comes from.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    result, said = Config(), dict[str, str]()
+    for (source, layer), result in _laid(_layers(config), overrides):
+        said |= dict.fromkeys(_leaves(layer), source)
+    values = _leaves(result.model_dump(mode="json"))
+    return Explained(result, values, {key: said.get(key, DEFAULT) for key in values})
+
+
+def packaged_configs() -> dict[str, str]:
+    """Return what each packaged configuration is, the first sentence of its file, by name."""
+    from onet.resources import configs_dir
+
+    return {name: _described(configs_dir() / f"{name}.yaml") for name in _names()}
+
+
+def _described(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = " ".join(line[1:].strip() for line in takewhile(lambda x: x.startswith("#"), lines))
+    return re.split(r"(?<=[.:]) (?=[A-Z`])", comment)[0].rstrip(".:")
+
+
+def _leaves(tree: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """Return the values of a tree by dotted keys; an empty section is a value."""
+    found = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            found |= _leaves(value, f"{where}{key}.")
+        else:
+            found[f"{where}{key}"] = value
+    return found
+
+
+def _layers(config: str | os.PathLike[str] | Config) -> list[tuple[str, dict[str, Any]]]:
+    if isinstance(config, Config):
+        return [("configuration", config.model_dump())]
+    return _chain(_find(config), (), {})
+
+
+def _laid(
+    layers: list[tuple[str, dict[str, Any]]], overrides: Sequence[str] | Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, dict[str, Any]], Config]]:
+    """Yield each layer, and what there is with it laid over those before."""
+    tree = Config().model_dump()
     for source, given in [*layers, *_overrides(overrides)]:
         layer = with_present_names(given, source)
         _check_keys(layer, source)
         tree = _merge(tree, layer)
         try:
-            result = Config.model_validate(tree)
+            yield (source, layer), Config.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(_explain(error, source)) from None
-    return result
 
 
 def parse_config(text: str, source: str) -> Config:
@@ -141,11 +212,11 @@ def _parent(name: str, heir: Path) -> Path:
     return packaged
 
 
-_Layers = dict[str, dict[str, Any]]
+_Chain = dict[str, dict[str, Any]]
 
 
 def _chain(
-    path: Path, seen: tuple[Path, ...], done: dict[Path, _Layers]
+    path: Path, seen: tuple[Path, ...], done: dict[Path, _Chain]
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the layers of `path` and of what it inherits from, the most basic first.
 
@@ -174,7 +245,7 @@ def _chain(
             f"{path}: {_INHERIT} must be the name of a YAML file, or a list of names, not "
             f"{_short(parents)}"
         )
-    layers: _Layers = {}
+    layers: _Chain = {}
     for parent in parents:
         for source, below in _chain(_parent(parent, path), (*seen, path), done):
             layers.setdefault(source, below)  # what two parents build on is laid down once
