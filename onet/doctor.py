@@ -20,14 +20,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onet
 from onet import machine
+from onet._version import __version__
 from onet.errors import OnetError
 from onet.resources import assets_dir, configs_dir
 
 OK, NOTE, BROKEN = "ok", "note", "broken"
 """It is there; something more could be had; nothing works right without it."""
 
+FOLDER = Path(__file__).parent
 OLDEST_PYTHON = (3, 11)
 DISK = 2e9  # bytes that a small run and its meshes take
 MEMORY = 2e9  # bytes that one process with torch and a mesh takes
@@ -86,8 +87,7 @@ def as_dicts(findings: list[Finding]) -> list[dict[str, Any]]:
 
 
 def _versions() -> Iterator[Finding]:
-    here = Path(onet.__file__).parent
-    yield Finding("onet", OK, f"{onet.__version__} in {here}")
+    yield Finding("onet", OK, f"{__version__} in {FOLDER}")
     version, wanted = platform.python_version(), ".".join(map(str, OLDEST_PYTHON))
     found = f"{version} ({sys.executable}), {platform.platform(terse=True)}"
     if sys.version_info < OLDEST_PYTHON:
@@ -109,13 +109,12 @@ def _versions() -> Iterator[Finding]:
 
 def _compiled() -> Iterator[Finding]:
     name = "compiled part (onet._C)"
-    folder = Path(onet.__file__).parent
     try:
         module = importlib.import_module("onet._C")
         yield Finding(name, OK, Path(str(module.__file__)).name)
     except (ImportError, OnetError) as error:
-        built = sorted(path.name for path in folder.glob("_C*.so")) + sorted(
-            path.name for path in folder.glob("_C*.pyd")
+        built = sorted(path.name for path in FOLDER.glob("_C*.so")) + sorted(
+            path.name for path in FOLDER.glob("_C*.pyd")
         )
         wanted = f"needs _C{sysconfig.get_config_var('EXT_SUFFIX')}"
         found = f"there is {', '.join(built)}; this Python {wanted}" if built else str(error)
@@ -222,7 +221,7 @@ def _room() -> Iterator[Finding]:
 
 def _same_package() -> Finding:
     """Whether the command `onet` is this package."""
-    name, here = "command onet", Path(onet.__file__).resolve()
+    name, here = "command onet", (FOLDER / "__init__.py").resolve()
     script = shutil.which("onet")
     same_remedy = f"use {sys.executable} -m onet, or put its folder first in PATH"
     if script is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,17 @@ def no_scan(path: Path) -> str | None:
     return f"{path}: is a {kind}, not a scan; {_who_takes(str(kind), path)}"
 
 
+def no_mesh(path: Path) -> str | None:
+    """Return why a file is no mesh, and what takes it; None if it may be one."""
+    kind = kind_of(path)
+    if kind in (None, MESH) or not path.is_file():
+        return None
+    if kind == CLOUD:
+        line = f"onet scan {shlex.quote(str(path))} -o out.ply"
+        return f"{path}: is a point cloud, not a mesh; make one first: `{line}`"
+    return f"{path}: is a {kind}, not a mesh; {_who_takes(str(kind), path)}"
+
+
 def _who_takes(kind: str, path: Path) -> str:
     """Return which packaged networks take a kind of file, or how to get one that does."""
     observed = _OBSERVED.get(kind)
@@ -84,7 +96,8 @@ def _who_takes(kind: str, path: Path) -> str:
         )
     names = ", ".join(model.name for model in takers)
     scan = next((model for model in takers if model.kind == SCAN), None)
-    line = f"onet scan {path} -o mesh.ply" if scan else f"onet generate {takers[0].name} {path}"
+    name = shlex.quote(str(path))
+    line = f"onet scan {name} -o out.ply" if scan else f"onet generate {takers[0].name} {name}"
     return f"packaged models that take {_PLURAL[observed]}: {names}; try `{line}`"
 
 

@@ -2,7 +2,7 @@
 
 A command is a function decorated with `@command(PANEL, EXAMPLES...)` in a module of this folder
 that is imported below. What it calls is imported within it, so that `onet --help` stays quick.
-docs/commands.md is written by `python -m tools.commands`.
+docs/commands.md is written by `python tools/commands.py`.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def _refuse(error: Any) -> NoReturn:
         sys.exit(error.exit_code)
     path = error.ctx.command_path if error.ctx else "onet"
     message = error.format_message().rstrip(".").removeprefix("Invalid value: ")
+    message = message.replace("Value error, ", "")  # of pydantic, in some versions of typer
     _fail(f"{message}; see `{path} --help`", error, REFUSED)
 
 

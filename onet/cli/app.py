@@ -19,7 +19,10 @@ DATA, TRAIN, RECONSTRUCT = "Data", "Train", "Reconstruct"
 SCORE, THEORY, INSTALLATION = "Score", "Theory", "This installation"
 PANELS = (DATA, TRAIN, RECONSTRUCT, SCORE, THEORY, INSTALLATION)
 """What commands are for, in the order of `onet --help`."""
-FIRST = ("prepare", "data", "train", "demo", "scan", "generate", "eval", "models")
+FIRST = (
+    *("prepare", "data", "solid", "check", "train", "configs"),
+    *("demo", "scan", "generate", "scene", "eval", "models"),
+)
 """Commands that come first in their panels."""
 
 FORMER = {"--probability": "--threshold"}

@@ -59,6 +59,7 @@ def prepare(
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    json: Json = False,
 ) -> None:
     """Turn a folder of meshes, in any condition, or of moving ones, into training data.
 
@@ -81,6 +82,12 @@ def prepare(
         raise typer.BadParameter("--frames and --fps are of sequences; add --sequences")
     else:
         report = prepare(meshes, folder, settings, **how)
+    if json:
+        counts = {"prepared": report.prepared, "kept": report.kept, "seconds": report.seconds}
+        failures = [asdict(failure) for failure in report.failures]
+        told = {"folder": report.out, "splits": report.splits, **counts, "failures": failures}
+        echo_json({**told, "skipped": [asdict(file) for file in report.skipped]})
+        raise typer.Exit(0 if report.ok else 1)
     rows = [{"category": name, **counts} for name, counts in sorted(report.splits.items())]
     print_table(rows, f"{report.out}: shapes per split")
     typer.echo(

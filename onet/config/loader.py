@@ -56,8 +56,8 @@ def load_config(
             value. The message names the file, the dotted key and the nearest valid key.
     """
     result = Config()
-    for _, result in _laid(_layers(config), overrides):
-        pass
+    for _, laid in _laid(_layers(config), overrides):
+        result = laid
     return result
 
 
@@ -89,8 +89,9 @@ def explain_config(
         ConfigError: see `load_config`.
     """
     result, said = Config(), dict[str, str]()
-    for (source, layer), result in _laid(_layers(config), overrides):
+    for (source, layer), laid in _laid(_layers(config), overrides):
         said |= dict.fromkeys(_leaves(layer), source)
+        result = laid
     values = _leaves(result.model_dump(mode="json"))
     return Explained(result, values, {key: said.get(key, DEFAULT) for key in values})
 
@@ -171,10 +172,11 @@ def _find(path: str | os.PathLike[str]) -> Path:
     if packaged is not None:
         return packaged
     if path.suffix or len(path.parts) > 1:
-        raise ConfigError(
-            f"{path}: no such configuration file; give a YAML file or one of the packaged "
-            f"configurations {', '.join(_names())}"
-        )
+        beside = sorted(one.name for one in path.parent.glob("*.y*ml"))
+        remedy = nearest(path.name, [*beside, *(f"{name}.yaml" for name in _names())])
+        if "did you mean" not in remedy:
+            remedy = f"give a YAML file, or one of the packaged {', '.join(_names())}"
+        raise ConfigError(f"{path}: no such configuration file; {remedy}")
     raise ConfigError(
         f"{path}: neither a file nor a packaged configuration; {nearest(path.name, _names())}"
     )
@@ -259,7 +261,8 @@ def _read(path: Path) -> dict[str, Any]:
         tree = read_yaml_file(path)
     except ValueError as error:
         what = mistaken_for(path)
-        raise ConfigError(f"{path}: {what or error}") from None
+        remedy = "" if path.suffix in (".yaml", ".yml") else "; give a YAML file"
+        raise ConfigError(f"{path}: {what or error}{remedy}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
     return _checked(tree, str(path))

@@ -64,6 +64,8 @@ def find_scans(given: Iterable[str | os.PathLike[str]]) -> list[ScanFile]:
     problems = [no_scan(path) for path in paths]
     if problems[0] and all(problems):
         raise DataError(problems[0])
+    if all(path.is_file() and path.suffix.lower() not in POINT_SUFFIXES for path in paths):
+        load_cloud(paths[0])  # which says so
     short = [path.relative_to(base).with_suffix("").as_posix() for path, base in found.values()]
     long = [path.relative_to(base).as_posix() for path, base in found.values()]
     names = told_apart(short, long, [str(path) for path in found])

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from onet.checkpoints.kinds_of_files import no_mesh
 from onet.data.integrity import sha256
 from onet.data.prepare import memory_needed
 from onet.errors import ConfigError, DataError, StorageError
@@ -203,6 +204,9 @@ def find_meshes(
             found.setdefault(real, file)
     if not found:
         raise DataError(f"{', '.join(map(str, given))}: no meshes; see docs/data.md for formats")
+    problems = [no_mesh(path) for path in found.values()]
+    if problems[0] and all(problems):
+        raise DataError(problems[0])
     return list(found.values())
 
 
