@@ -41,6 +41,7 @@ EXTRAS = {
     "flow": (("torchdiffeq",), "models of shapes that move"),
     "las": (("laspy", "lazrs"), "scans in LAS and LAZ"),
     "meshlab": (("pymeshlab",), "meshes of the models of point sets"),
+    "onnx": (("onnx", "onnxscript"), "`onet export` as ONNX"),
     "open3d": (("open3d",), "`onet classical`, clouds and meshes of Open3D"),
     "pcd": (("lzf",), "compressed scans in PCD"),
     "solids": (("manifold3d",), "solids by exact booleans"),

@@ -42,8 +42,7 @@ def commands(group: Any, path: str = "onet") -> Iterator[tuple[str, Any, str]]:
 
 def examples(command: Any) -> list[str]:
     """Return the examples that the help of a command ends with."""
-    text = (command.epilog or "").replace("\\[", "[")
-    return [line.strip() for line in text.splitlines() if line.strip().startswith("onet ")]
+    return [line for line in (command.epilog or "").splitlines() if line.startswith("onet ")]
 
 
 def page() -> str:

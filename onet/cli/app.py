@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -28,11 +29,31 @@ FIRST = (
 FORMER = {"--probability": "--threshold"}
 """Names of options, present: former."""
 
+_TAKEN: dict[Any, str] = {
+    **{int: "N", float: "X", str: "TEXT", Path: "PATH"},
+    **{list[float]: "X", list[str]: "TEXT", list[Path]: "PATH"},
+}
+"""What help says that an option takes, by its type."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Command(TyperCommand):
-    """A command; options that had other names formerly take those too, which no help lists."""
+    """A command; options that had other names formerly take those too, which no help lists.
+
+    So do switches that are off by default: `--no-NAME` leaves them off. Help has short words for
+    what options take, so that it fits 80 columns.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        options: list[Any] = self.params
+        for option in (option for option in options if option.metavar is None):
+            kind = getattr(getattr(option, "type_descriptor", None), "annotation", None)
+            if option.param_type_name == "argument":
+                option.metavar = option.name.upper()
+            elif kind in _TAKEN:
+                option.metavar = _TAKEN[kind]
 
     def make_parser(self, ctx: Any) -> Any:  # the context and parser of click, or of typer's own
         """Return the parser of the command line, with the former names."""
@@ -41,11 +62,35 @@ class Command(TyperCommand):
         for option in options:
             for old in (FORMER[name] for name in option.opts if name in FORMER):
                 parser.add_option(option, opts=[old], dest=option.name)
+            if getattr(option, "is_flag", False) and not option.secondary_opts:
+                for name in (name for name in option.opts if name.startswith("--")):
+                    off = {"action": "store_const", "const": False}
+                    parser.add_option(option, opts=[f"--no-{name[2:]}"], dest=option.name, **off)
         return parser
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples, one a line."""
+        with formatter.section("Examples"):
+            for line in (self.epilog or "").splitlines():
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 
 class Group(TyperGroup):
     """The commands, by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each panel, with the first sentence of each command's help."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command: Any = self.commands[name]
+            if not command.hidden:
+                first = (command.help or "").partition("\n\n")[0]
+                panel = getattr(command, "rich_help_panel", None) or "Commands"
+                sections.setdefault(panel, []).append((name, " ".join(first.split())))
+        width = max(len(name) for rows in sections.values() for name, _ in rows)
+        for panel, rows in sections.items():
+            with formatter.section(panel):
+                formatter.write_dl([(name.ljust(width), text) for name, text in rows])
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of `PANELS`; those of other panels come last."""
@@ -64,7 +109,8 @@ app = typer.Typer(
     cls=Group,
     help="Learned 3D reconstruction with implicit functions: from a folder of meshes to a trained "
     "network, and from an observation to a closed mesh.",
-    epilog="\n" + "Try `onet demo`, then `onet COMMAND --help`: each has examples.",
+    epilog="Try `onet demo`, then `onet COMMAND --help`: each has examples.",
+    rich_markup_mode=None,  # plain text: whole names at 80 columns, and quick
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -82,14 +128,13 @@ def command(
         name: of the command, where not that of the function.
         parent: the group that it belongs to.
     """
-    shown = "\n".join(["", "Examples:", *(f"  {line}" for line in examples)]).replace("[", r"\[")
     shelf = panel if parent is app else None
-    return parent.command(name, cls=Command, epilog=shown, rich_help_panel=shelf)
+    return parent.command(name, cls=Command, epilog="\n".join(examples), rich_help_panel=shelf)
 
 
 def group(panel: str, name: str, help: str) -> typer.Typer:
     """Return a new group of commands, of `onet NAME COMMAND`."""
-    made = typer.Typer(help=help, no_args_is_help=True)
+    made = typer.Typer(cls=Group, help=help, no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(made, name=name, rich_help_panel=panel)
     return made
 

@@ -41,14 +41,15 @@ def prepare(
     meshes: Annotated[Path, typer.Argument(help="Folder of meshes; subfolders are categories.")],
     settings: PrepareSettings,
     place: Annotated[
-        Path | None, typer.Argument(metavar="[OUT]", help="Folder of the prepared data.")
+        Path | None, typer.Argument(metavar="OUT", help="Folder of the prepared data.")
     ] = None,
     out: Annotated[Path | None, out_option("The same as an option.")] = None,
     sequences: Annotated[
         bool,
         typer.Option(
+            "--sequences",
             help="Moving shapes: folders of meshes (a frame each), npz files with vertices "
-            "(T, V, 3) and faces, animated glTF files."
+            "(T, V, 3) and faces, animated glTF files.",
         ),
     ] = False,
     frames: Annotated[

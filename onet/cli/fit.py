@@ -41,7 +41,9 @@ def fit(
         str, typer.Option(help="YAML file or packaged name, of the shape's own network.")
     ] = "fit",
     out: Annotated[Path | None, out_option("Folder of the results; default fits/NAME.")] = None,
-    closed: Annotated[bool, typer.Option(help="The mesh is watertight: take it as it is.")] = False,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="The mesh is watertight: take it as it is.")
+    ] = False,
     watertight_resolution: Annotated[
         int, typer.Option(help="Grid that makes the mesh watertight.")
     ] = 256,

@@ -95,7 +95,9 @@ def generate(
     threads: Threads = None,
     json: Json = False,
     seed: Seed = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results that are there.")
+    ] = False,
 ) -> None:
     """Reconstruct closed meshes, or moving ones, in the frame of what was observed.
 

@@ -24,7 +24,7 @@ from onet.cli.app import (
 from onet.cli.surface import Probability, Resolution, Run
 
 Size = Annotated[int, typer.Option(min=16, help="Pixels along the edge of a mesh's picture.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace the results that are there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results that are there.")]
 
 
 class Kind(StrEnum):
@@ -165,7 +165,8 @@ def diversity(
         int, typer.Option(min=0, help="Of these for the earth mover's distance; 0 leaves it out.")
     ] = 512,
     normalize: Annotated[
-        bool, typer.Option(help="Bring each mesh to the unit frame by its bounding box.")
+        bool,
+        typer.Option("--normalize", help="Bring each mesh to the unit frame by its bounding box."),
     ] = False,
     pictures: Annotated[int, typer.Option(min=1, help="Pairs in nearest.png.")] = 12,
     out: Annotated[Path | None, out_option("Folder of the results; default GENERATED.")] = None,

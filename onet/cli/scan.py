@@ -65,7 +65,9 @@ def scan(
         bool, typer.Option("--report", help="Write dimensions, area and volume as JSON, too.")
     ] = False,
     json: Json = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results that are there.")
+    ] = False,
     seed: Seed = 0,
 ) -> None:
     """Reconstruct the surface of anything that was scanned, in the frame of its file.

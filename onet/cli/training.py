@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from onet.cli.app import TRAIN, Device, Threads, command, out_option
+from onet.cli.surface import Run
 
 
 @command(
     TRAIN,
     "onet train pointcloud data.path=prepared --run runs/mine",
-    "onet train img_small data.path=prepared training.max_minutes=60 --device cuda",
+    "onet train img_small data.path=prepared training.max_minutes=60 -o runs/b",
 )
 def train(
     config: Annotated[str, typer.Argument(help="YAML file, or the name of a packaged one.")],
@@ -49,6 +50,28 @@ def train(
     typer.echo(result.summary())
     if result.stopped == "interrupted":
         pass_on(result.signal)
+
+
+@command(
+    TRAIN,
+    "onet export runs/mine -o exported",
+    "onet export demo -o exported --no-onnx",
+)
+def export(
+    model: Run,
+    out: Annotated[Path, out_option("Folder of the results.")],
+    onnx: Annotated[
+        bool | None,
+        typer.Option(help="ONNX, too (extra: onnx); default where its packages are installed."),
+    ] = None,
+) -> None:
+    """Write encoder and decoder for other programs: torch.export, ONNX, safetensors.
+
+    The folder also loads as a checkpoint: config.json and model.safetensors.
+    """
+    from onet.inference.export import export
+
+    typer.echo(export(model, out, onnx=onnx).summary())
 
 
 @command(

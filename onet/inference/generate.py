@@ -22,6 +22,7 @@ from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
 from onet.errors import ConfigError, DataError
 from onet.files import matching
+from onet.geometry.mesh_io import MESH_SUFFIXES
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Key
 from onet.inference.observing import observe, reconstruct
@@ -164,6 +165,11 @@ def generate(
     settings |= origin
     base = Path(source) if Path(source).is_dir() else Path.cwd()
     out = folder.default_folder(base, wanted.named) if out is None else Path(out)
+    if out.suffix.lower() in MESH_SUFFIXES and not out.is_dir():
+        raise ConfigError(
+            f"{out}: looks like a file, and results are a folder; name a folder, such as "
+            f"{out.stem}, and the format {out.suffix[1:].lower()}"
+        )
     hold(out)
     if overwrite:
         folder.clear(out)

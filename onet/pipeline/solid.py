@@ -20,7 +20,7 @@ from onet.geometry.color.baking import MOST_FACES, bake, check_size
 from onet.geometry.color.textured import SurfaceColors
 from onet.geometry.color.textured_files import load_textured
 from onet.geometry.lengths import METRES, UNITS_OF_FORMATS, relative_length, split_length
-from onet.geometry.mesh_io import load_mesh, readable_suffixes, save_mesh
+from onet.geometry.mesh_io import MESH_SUFFIXES, load_mesh, readable_suffixes, save_mesh
 from onet.geometry.solid.colours import seen_from_outside
 from onet.geometry.solid.make import Cavities, make_solid
 from onet.geometry.solid.report import solid_report
@@ -142,6 +142,11 @@ def make_solids(
     start = time.monotonic()
     settings = settings or SolidSettings()
     folder = Path(out)
+    if folder.suffix.lower() in MESH_SUFFIXES and not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: looks like a file, and results are a folder; name a folder, such as "
+            f"{folder.stem}, and the format {folder.suffix[1:].lower()}"
+        )
     sources = find_meshes(files, folder)
     hold(folder)
     tasks = [_Task(path, folder / name, settings) for path, name in _names(sources, settings)]
