@@ -291,7 +291,7 @@ def test_meshes_are_checked_and_baked_many_at_a_time(meshes: Path) -> None:
 def test_weights_are_converted_many_at_a_time(meshes: Path) -> None:
     assert onet("convert", "demo", "one.pt").exit_code == 0
     (meshes / "two.pt").write_bytes(b"nothing")
-    result = onet("convert", "*.pt", "-o", "converted")
+    result = onet("convert", "*.pt", "-o", "converted", "--config", "demo")
     assert result.exit_code == 1 and "failed: two.pt" in result.output
     assert [path.name for path in (meshes / "converted").iterdir()] == ["one.safetensors"]
 
