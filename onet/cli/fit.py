@@ -70,10 +70,11 @@ def fit(
 
     if model is not None and (overrides or config != "fit"):
         raise ConfigError("--config and its changes are for a network of its own, not with --model")
+    place = [] if device is Device.auto else [f"training.device={device.value}"]
     result = fit(
         mesh,
         model,
-        config=load_config(config, overrides or []),
+        config=load_config(config, [*(overrides or []), *place]),
         out=out or Path("fits") / mesh.stem,
         closed=closed,
         watertight_resolution=watertight_resolution,

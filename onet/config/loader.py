@@ -12,6 +12,7 @@ import re
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -172,10 +173,12 @@ def _find(path: str | os.PathLike[str]) -> Path:
     if packaged is not None:
         return packaged
     if path.suffix or len(path.parts) > 1:
-        beside = sorted(one.name for one in path.parent.glob("*.y*ml"))
-        remedy = nearest(path.name, [*beside, *(f"{name}.yaml" for name in _names())])
-        if "did you mean" not in remedy:
-            remedy = f"give a YAML file, or one of the packaged {', '.join(_names())}"
+        known = {name: f"{name}.yaml" for name in _names()}
+        known |= {one.stem: one.name for one in sorted(path.parent.glob("*.y*ml"))}
+        near = get_close_matches(path.stem, known, 1, 0.8)
+        remedy = f"give a YAML file, or one of the packaged {', '.join(_names())}"
+        if near:
+            remedy = f"did you mean {known[near[0]]!r}?"
         raise ConfigError(f"{path}: no such configuration file; {remedy}")
     raise ConfigError(
         f"{path}: neither a file nor a packaged configuration; {nearest(path.name, _names())}"
