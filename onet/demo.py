@@ -57,7 +57,7 @@ class DemoReport:
 
 
 @writer
-def run_demo(out: Path, seed: int = 0) -> DemoReport:
+def run_demo(out: Path, seed: int = 0, device: str = "auto") -> DemoReport:
     """Reconstruct the embedded scans with the network for scans and compare with the truth.
 
     Beside it stands a network of the published kind, with one code for an object, trained on
@@ -71,7 +71,8 @@ def run_demo(out: Path, seed: int = 0) -> DemoReport:
     start = time.perf_counter()
     assets = assets_dir()
     networks = _Networks(
-        ScanReconstructor.load(assets / "scan.safetensors"), load(assets / "demo.safetensors")
+        ScanReconstructor.load(assets / "scan.safetensors", device),
+        load(assets / "demo.safetensors", device),
     )
     results = [
         _reconstruct(networks, scan, assets, out, seed)

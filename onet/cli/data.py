@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from onet.cli.app import Scheduler, Seed, Workers, app
+from onet.cli.app import (
+    DATA,
+    Json,
+    Scheduler,
+    Seed,
+    Workers,
+    command,
+    echo_json,
+    group,
+    out_option,
+)
 from onet.cli.settings import with_options
 from onet.data.settings import PrepareSettings
 from onet.names import printable
 
-data_app = typer.Typer(help="Look after prepared data.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+data_app = group(DATA, "data", help="Look after prepared data.")
 
 
-@app.command()
+@command(
+    DATA,
+    "onet prepare meshes prepared",
+    "onet prepare meshes -o prepared --render 24 --voxels 32 --workers 4",
+)
 @with_options(
     PrepareSettings,
     names={"categories": "--category"},
@@ -25,13 +39,17 @@ app.add_typer(data_app, name="data")
 )
 def prepare(
     meshes: Annotated[Path, typer.Argument(help="Folder of meshes; subfolders are categories.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the prepared data.")],
     settings: PrepareSettings,
+    place: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="Folder of the prepared data.")
+    ] = None,
+    out: Annotated[Path | None, out_option("The same as an option.")] = None,
     sequences: Annotated[
         bool,
         typer.Option(
+            "--sequences",
             help="Moving shapes: folders of meshes (a frame each), npz files with vertices "
-            "(T, V, 3) and faces, animated glTF files."
+            "(T, V, 3) and faces, animated glTF files.",
         ),
     ] = False,
     frames: Annotated[
@@ -42,12 +60,17 @@ def prepare(
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    json: Json = False,
 ) -> None:
     """Turn a folder of meshes, in any condition, or of moving ones, into training data.
 
     Each mesh is made watertight and sampled. Finished shapes are kept when the command is repeated.
     Exits with 1 when a mesh failed, or a file has a format that is not read; the others are there.
     """
+    if (place is None) == (out is None):
+        raise typer.BadParameter("name one folder for the prepared data: onet prepare MESHES OUT")
+    folder = out or place
+    assert folder is not None
     from onet.data.mesh_files import summary
     from onet.data.prepare import prepare
     from onet.data.sequences import prepare_sequences
@@ -55,11 +78,17 @@ def prepare(
 
     how: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
     if sequences:
-        report = prepare_sequences(meshes, out, settings, frames=frames, fps=fps, **how)
+        report = prepare_sequences(meshes, folder, settings, frames=frames, fps=fps, **how)
     elif frames is not None or fps is not None:
         raise typer.BadParameter("--frames and --fps are of sequences; add --sequences")
     else:
-        report = prepare(meshes, out, settings, **how)
+        report = prepare(meshes, folder, settings, **how)
+    if json:
+        counts = {"prepared": report.prepared, "kept": report.kept, "seconds": report.seconds}
+        failures = [asdict(failure) for failure in report.failures]
+        told = {"folder": report.out, "splits": report.splits, **counts, "failures": failures}
+        echo_json({**told, "skipped": [asdict(file) for file in report.skipped]})
+        raise typer.Exit(0 if report.ok else 1)
     rows = [{"category": name, **counts} for name, counts in sorted(report.splits.items())]
     print_table(rows, f"{report.out}: shapes per split")
     typer.echo(
@@ -75,12 +104,21 @@ def prepare(
         raise typer.Exit(1)
 
 
-@data_app.command()
-def check(root: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")]) -> None:
-    """Name every file of prepared data that cannot be used, and its remedy."""
+@command(DATA, "onet data check prepared", "onet data check prepared --json", parent=data_app)
+def check(
+    root: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")],
+    json: Json = False,
+) -> None:
+    """Name every file of prepared data that cannot be used, and its remedy.
+
+    Exits with 1 where there is one.
+    """
     from onet.data.check import check_store
 
     problems = check_store(root)
+    if json:
+        echo_json([asdict(problem) for problem in problems])
+        raise typer.Exit(1 if problems else 0)
     for problem in problems:
         where = printable(f"{problem.file}: {problem.field}")
         typer.echo(f"{where}: {printable(problem.message)}; {problem.remedy}")

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from onet.checkpoints.kinds_of_files import not_observed
 from onet.data.inputs import Collected, Input
 from onet.data.inputs.views import evenly
 from onet.data.store import Item
+from onet.errors import DataError
 from onet.geometry.normalization import UnitFrame
 from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions
@@ -94,4 +96,7 @@ def _read(
         return [origin.read()], origin.origin
     chosen = origin if views is None else evenly(origin, min(views, len(origin)))
     name = str(origin[0] if views is None else origin[0].parent)
+    for path in chosen:
+        if problem := not_observed(path, input):
+            raise DataError(problem)
     return [input.read(path) for path in chosen], name
