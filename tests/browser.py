@@ -50,7 +50,8 @@ class Tab:
     def _note(self, message: dict[str, Any]) -> None:
         told = message.get("params", {})
         if message.get("method") == "Runtime.exceptionThrown":
-            self.errors.append(json.dumps(told["exceptionDetails"])[:500])
+            details = told["exceptionDetails"]
+            self.errors.append(details.get("exception", {}).get("description", details["text"]))
         if message.get("method") == "Log.entryAdded" and told["entry"]["level"] == "error":
             self.errors.append(told["entry"]["text"])
         if message.get("method") == "Network.requestWillBeSent":

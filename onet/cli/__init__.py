@@ -31,6 +31,7 @@ from onet.cli import (  # noqa: F401
     texture,
     threshold,
     training,
+    view,
 )
 from onet.cli.app import app
 from onet.errors import OnetError

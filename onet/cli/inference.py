@@ -34,7 +34,12 @@ def generate(
         ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="So many samples of an unconditional model; with --input so many hypotheses of "
+            "each observation, by a model with a latent code.",
+        ),
     ] = None,
     views: Annotated[
         int | None,

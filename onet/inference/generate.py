@@ -126,7 +126,9 @@ def generate(
         data: root of that store; default from the model's configuration.
         split: of the store; default the test split of the configuration.
         categories: of the store; default those of the configuration.
-        samples: so many shapes of an unconditional model, in the unit frame, and no store.
+        samples: so many shapes of an unconditional model, in the unit frame, and no store. With
+            `input` so many hypotheses of each observation, `NAME-00` and so on: the model has a
+            latent code beside that of the observation, which is drawn for each.
         views: average the codes of so many observations of each object. Of a store: so many
             pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
             input folder: the files of each folder show one object, at most `views` of them are
@@ -255,7 +257,7 @@ def _make(
         return failed(target, f"its name {shown} is not valid UTF-8; rename it")
     rng = np.random.default_rng([settings["seed"], zlib.crc32(name)])
     observed = observe(model.input, target, rng, settings["views"])
-    mesh = reconstruct(model, observed, rng, options)
+    mesh = reconstruct(model, observed, rng, options, target.sampled)
     seconds = round(time.perf_counter() - start, 4)
     return write(out, target, model.input, observed, mesh, settings) | {"seconds": seconds}
 

@@ -27,11 +27,13 @@ class Target:
         category, model: its name; the category may be empty.
         origin: an item of a store, the files of observations, one of a collection, or None for a
             sample.
+        sampled: whether the latent code is drawn though the model observes something.
     """
 
     category: str
     model: str
     origin: Item | tuple[Path, ...] | Collected | None
+    sampled: bool = False
 
     @property
     def name(self) -> str:
@@ -61,15 +63,15 @@ class Wanted:
             if number is not None and number < 1:
                 raise ConfigError(f"{key}: {number}; give at least 1")
         of_store = self.data is not None or self.categories
-        if self.samples is not None and (self.input is not None or of_store):
-            raise ConfigError("samples excludes input, data and categories; give one or the other")
+        if self.samples is not None and of_store:
+            raise ConfigError("samples excludes data and categories; give one or the other")
         if self.input is not None and of_store:
             raise ConfigError("input excludes data and categories; give one or the other")
 
     @property
     def named(self) -> Path | None:
         """What a generation folder is called after; None for items of a store."""
-        return Path(SAMPLES) if self.samples is not None else self.input
+        return Path(SAMPLES) if self.samples is not None and self.input is None else self.input
 
 
 def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
@@ -82,7 +84,7 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
     if wanted.views is not None:
         check_multiview(model.input)
     origin: dict[str, Any]
-    if wanted.samples is not None:
+    if wanted.samples is not None and wanted.input is None:
         targets, origin = _samples(model, wanted.samples), {"input": SAMPLES}
     elif wanted.input is None:
         targets, origin = _items(model, wanted)
@@ -90,13 +92,33 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
         of_input = _files if wanted.views is None else _objects
         targets = of_input(wanted.input, model.input)
         origin = {"input": str(wanted.input.resolve())}
+        if wanted.samples is not None:
+            targets = _hypotheses(model, targets, wanted.samples)
+            origin["samples"] = wanted.samples
     return folder.take_in_turn(targets, wanted.limit, lambda target: target.category), origin
 
 
 def _samples(model: Reconstructor, count: int) -> list[Target]:
     if model.input.conditions:
-        raise ConfigError("samples: the model observes something; give input or data instead")
+        raise ConfigError(
+            "samples: the model observes something; give it as input, and a model with a latent "
+            "code makes so many hypotheses of each"
+        )
     return [Target("", f"{number:04d}", None) for number in range(count)]
+
+
+def _hypotheses(model: Reconstructor, targets: Sequence[Target], count: int) -> list[Target]:
+    """Return `count` targets in place of each: the same observation with other latent codes."""
+    if not model.model.z_dim:
+        raise ConfigError(
+            "samples: the model makes one shape of an observation, since it has no latent code "
+            "(model.z_dim is 0); leave samples out, or train one like configs/img_latent_small.yaml"
+        )
+    return [
+        replace(target, model=f"{target.model}-{number:02d}", sampled=True)
+        for target in targets
+        for number in range(count)
+    ]
 
 
 def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:

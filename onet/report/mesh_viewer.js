@@ -54,7 +54,8 @@
   for (const name of ["turn", "zoom", "size", "colored", "points"])
     uniform[name] = gl.getUniformLocation(program, name);
 
-  const packed = JSON.parse(document.getElementById("meshes").textContent);
+  const stored = document.getElementById("meshes"), UP = stored.dataset.up;
+  const packed = JSON.parse(stored.textContent);
   const ready = {};
   const buffer = data => {
     const made = gl.createBuffer();
@@ -111,8 +112,10 @@
     gl.viewport(0, 0, side, side);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    gl.uniformMatrix3fv(uniform.turn, false,
-      [ca, sa * sb, -sa * cb, 0, cb, sb, sa, -ca * sb, ca * cb]);
+    const [x, y, z] = [[ca, sa * sb, -sa * cb], [0, cb, sb], [sa, -ca * sb, ca * cb]];
+    const less = column => column.map(value => -value);
+    const axes = {x: [y, less(x), z], y: [x, y, z], z: [x, less(z), y]}[UP];
+    gl.uniformMatrix3fv(uniform.turn, false, axes.flat());
     gl.uniform2f(uniform.zoom, zoom, 0.2);
     gl.uniform1f(uniform.size, Math.max(2, side / (one.count > 4000 ? 220 : 110)));
     gl.uniform1i(uniform.colored, kind);

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.geometry.normalization import UnitFrame
-from onet.report.shape import Shape, for_display, frame_of
+from onet.report.shape import FACES, Shape, for_display, frame_of, limit_of
 
 COLORS = "colours"
 """Choice that shows the colours of the file."""
@@ -38,6 +38,7 @@ STYLE = """
 .controls output { min-width: 4em; font-variant-numeric: tabular-nums }
 .ramp { display: inline-block; width: 120px; height: 10px; border-radius: 5px;
   background: linear-gradient(90deg, #8cadda, #f7d973, #cc261f) }
+.ramp[hidden] { display: none }
 """
 
 HOW = (
@@ -51,9 +52,13 @@ class MeshViews:
 
     Attributes:
         shapes: what was collected, as the page holds it.
+        up: axis that points upward: x, y or z.
+        faces: of a mesh at most; larger ones are drawn coarser.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, up: str = "y", faces: int = FACES) -> None:
+        self.up = up
+        self.faces = faces
         self.shapes: list[dict[str, Any]] = []
         self._groups = 0
 
@@ -86,7 +91,7 @@ class MeshViews:
             frame = frame_of(np.stack([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)]))
         first = len(self.shapes)
         for shape in frames:
-            self.shapes.append(_packed(for_display(shape), frame, limits or {}))
+            self.shapes.append(_packed(for_display(shape, self.faces), frame, limits or {}))
         numbers = ",".join(str(first + k) for k in range(len(frames)))
         return (
             f'<canvas class="view" width="360" height="360" data-meshes="{numbers}" tabindex="0" '
@@ -99,7 +104,10 @@ class MeshViews:
             return ""
         code = files("onet.report").joinpath("mesh_viewer.js").read_text(encoding="utf-8")
         data = json.dumps(self.shapes).replace("<", "\\u003c")
-        return f'<script type="application/json" id="meshes">{data}</script><script>{code}</script>'
+        return (
+            f'<script type="application/json" id="meshes" data-up="{self.up}">{data}</script>'
+            f"<script>{code}</script>"
+        )
 
 
 def figure(shown: str, words: str) -> str:
@@ -139,8 +147,7 @@ def _packed(shape: Shape, frame: UnitFrame, limits: dict[str, float]) -> dict[st
     wide = len(shape.vertices) > 65535
     shades = {}
     for name, values in shape.shades.items():
-        known = values[np.isfinite(values)]
-        limit = limits.get(name, float(known.max()) if len(known) else 1.0) or 1.0
+        limit = limits.get(name) or limit_of(values)
         scaled = np.rint(255 * np.clip(np.nan_to_num(values, nan=limit) / limit, 0, 1))
         shades[name] = {"values": _text(scaled.astype(np.uint8)), "limit": limit}
     return {

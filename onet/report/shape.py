@@ -19,6 +19,7 @@ FACES = 12_000
 POINTS = 20_000
 """Of a cloud on a page; of larger ones some are drawn."""
 
+_NEARLY_ALL = 0.99
 _CELLS = 192  # along the longest edge, at first
 _COARSER = 0.8
 
@@ -62,6 +63,17 @@ class Shape:
     def to_unit(self, frame: UnitFrame) -> Shape:
         """Return the same in a unit frame."""
         return replace(self, vertices=frame.to_unit(self.vertices))
+
+
+def limit_of(
+    values: NDArray[np.floating],  # (V,), NaN where not known
+) -> float:
+    """Return the number that gets the last colour: nearly all others are below."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 1.0
+    limit = float(np.quantile(known, _NEARLY_ALL))
+    return limit if limit > 0 else max(float(known.max()), 0.0) or 1.0
 
 
 def frame_of(
@@ -114,8 +126,10 @@ def _in_cells(
     def means(columns: NDArray[np.generic]) -> NDArray[np.float64]:
         return np.stack([mean(columns[:, k]) for k in range(3)], axis=1)
 
-    triangles = np.sort(cell[shape.faces], axis=1)
-    kept = (triangles[:, 0] < triangles[:, 1]) & (triangles[:, 1] < triangles[:, 2])
+    corners = cell[shape.faces]
+    ordered = np.sort(corners, axis=1)
+    kept = (ordered[:, 0] < ordered[:, 1]) & (ordered[:, 1] < ordered[:, 2])
+    _, first = np.unique(ordered[kept], axis=0, return_index=True)  # each once, as it was turned
     colors = None if shape.colors is None else means(shape.colors).round().astype(np.uint8)
     shades = {name: mean(values) for name, values in shape.shades.items()}
-    return Shape(means(shape.vertices), np.unique(triangles[kept], axis=0), colors, shades)
+    return Shape(means(shape.vertices), corners[kept][first], colors, shades)
