@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from onet.errors import MissingDependency, OnetError
+from onet.geometry.color.srgb import LINEAR_OF_BYTE
 from onet.geometry.mesh_writing import points_ply, save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.report.mesh_viewer import COLORS
@@ -31,7 +33,9 @@ GAP = 1.25
 """From the middle of a panel to the next, where the longest edge is 1."""
 
 FRAMES_A_SECOND = 15
-GREY, ORANGE = (178, 190, 214), (217, 84, 26)
+GREY, ORANGE = (140, 155, 188), (217, 84, 26)
+ANGLE = 0.7
+"""Of the camera, from its lower to its upper edge, in radians."""
 RAMP = np.array([[140, 173, 219], [247, 217, 115], [204, 38, 31]], np.float64)
 """Colours of the least, the middle and the largest number, as on pages."""
 
@@ -73,7 +77,9 @@ class Viewer:
         up: Literal["x", "y", "z"] = "y",
     ) -> None:
         self.entries = list(entries)
-        self.server = check_library().ViserServer(host=host, port=port, label="onet", verbose=False)
+        library = check_library()
+        with redirect_stdout(io.StringIO()):  # which tells a URL, but not how to come there
+            self.server = library.ViserServer(host=host, port=port, label="onet", verbose=False)
         self.message = ""
         self._up: Any = up
         self._panels: list[Panel] = []
@@ -83,7 +89,8 @@ class Viewer:
         self._wanted = threading.Event()
         self._busy = threading.Event()
         self._end = threading.Event()
-        self._playing = False
+        self._offering = False
+        self._made: Any = None
         self._controls()
         self._choose()
         self._threads = [
@@ -114,7 +121,8 @@ class Viewer:
         """End the server."""
         self._end.set()
         self._wanted.set()
-        self.server.stop()
+        with redirect_stdout(io.StringIO()):
+            self.server.stop()
 
     @property
     def settled(self) -> bool:
@@ -125,7 +133,8 @@ class Viewer:
 
     def _controls(self) -> None:
         gui = self.server.gui
-        gui.configure_theme(control_layout="fixed", show_share_button=False)
+        gui.configure_theme(show_logo=False, show_share_button=False)
+        gui.main_panel.dock_right()
         names = _numbered([entry.name for entry in self.entries])
         self._numbers = {name: number for number, name in enumerate(names)}
         self.item = gui.add_dropdown("item", names, initial_value=names[0])
@@ -136,8 +145,8 @@ class Viewer:
         with gui.add_folder("surface") as self.surface:
             self.probability = gui.add_slider("probability", 0.01, 0.99, 0.01, 0.5)
             self.resolution = gui.add_slider("resolution", *_RESOLUTIONS, 8, 32)
-            self.toward = gui.add_dropdown("toward", (NONE,), initial_value=NONE)
-            self.share = gui.add_slider("share", 0.0, 1.0, 0.02, 0.0)
+            self.toward = gui.add_dropdown("blend with", (NONE,), initial_value=NONE)
+            self.share = gui.add_slider("share of it", 0.0, 1.0, 0.02, 0.0)
         self.upward = gui.add_dropdown("up", ("x", "y", "z"), initial_value=self._up)
         self.told = gui.add_markdown("")
         self.picture = gui.add_button("Save picture")
@@ -158,11 +167,12 @@ class Viewer:
         self.server.scene.set_up_direction(f"+{self._up}")
         with self._shown:
             count = max(1, len(self._panels))
-        away = 1.1 + 0.75 * count
+        away = max(1.15, 0.8 * count) / (1.3 * np.tan(ANGLE / 2))
         middle = self._right() * GAP * (count - 1) / 2
         seen_from = middle + self._toward_viewer() * away + self._upward() * 0.35 * away
         self.server.initial_camera.position = tuple(seen_from)
         self.server.initial_camera.look_at = tuple(middle)
+        self.server.initial_camera.fov = ANGLE
         for client in self.server.get_clients().values():
             with client.atomic():
                 client.camera.position = tuple(seen_from)
@@ -200,6 +210,7 @@ class Viewer:
         before = self.colors.value
         self.colors.options = tuple(found)
         self.colors.value = before if before in found and before != NONE else found[0]
+        self.colors.visible = len(found) > 1
         self._offer(entry)
         self.message = ""
         if len(panels) != count:
@@ -213,12 +224,19 @@ class Viewer:
         if live is None:
             return
         others = [name for name, k in self._numbers.items() if self.entries[k].live is live]
+        self._offering = True
         self.toward.options = (NONE, *others)
         self.toward.value, self.share.value = NONE, 0.0
         self.resolution.max = max(_RESOLUTIONS[1], live.resolution)
         self.probability.value = round(live.probability, 2)
         self.resolution.value = live.resolution
-        self._wanted.clear()
+        self._made = self._asked()
+        self._offering = False
+
+    def _asked(self) -> tuple[Any, ...]:
+        """Return what the sliders ask for."""
+        sliders = (self.probability, self.resolution, self.toward, self.share)
+        return (self.item.value, *(slider.value for slider in sliders))
 
     # -- what is drawn --------------------------------------------------------------------------
 
@@ -276,7 +294,8 @@ class Viewer:
                 color=GREY, side="double", position=tuple(where), cast_shadow=False,
             )  # fmt: skip
         mesh = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
-        mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=colors)
+        light = np.rint(255 * LINEAR_OF_BYTE[colors]).astype(np.uint8)  # as glTF means them
+        mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=light)
         return self.server.scene.add_mesh_trimesh(
             f"{name}/mesh", mesh, position=tuple(where), cast_shadow=False
         )
@@ -288,9 +307,13 @@ class Viewer:
             if panel.frames:
                 number = min(int(self.time.value), len(panel.frames) - 1)
                 shape = panel.frames[number]
-                what = f"{len(shape.faces):,} faces" if len(shape.faces) else "points"
+                count = f"{len(shape.vertices):,}"
+                if len(shape.faces):
+                    what = f"{count} vertices, {len(shape.faces):,} faces"
+                else:
+                    what = f"{count} points"
                 at = f", {panel.axis} {panel.labels[number]}" if len(panel.frames) > 1 else ""
-                lines.append(f"**{panel.title}**: {len(shape.vertices):,} vertices, {what}{at}")
+                lines.append(f"**{panel.title}**: {what}{at}")
             elif panel.reason:
                 lines.append(f"**{panel.title}**: {panel.reason}")
         if self.colors.value not in (NONE, COLORS):
@@ -306,8 +329,7 @@ class Viewer:
 
     def _ask(self) -> None:
         """Ask for another surface, unless that of the sliders is there."""
-        live = self.entry.live
-        if live is not None:
+        if self.entry.live is not None and not self._offering and self._asked() != self._made:
             self._wanted.set()
 
     def _extracting(self) -> None:
@@ -327,6 +349,7 @@ class Viewer:
         entry, start = self.entry, time.monotonic()
         if entry.live is None:
             return
+        self._made = self._asked()
         toward = self.toward.value
         other = "" if toward == NONE else self.entries[self._numbers[toward]].key
         self.message = "extracting ..."
