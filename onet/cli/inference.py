@@ -49,6 +49,13 @@ def generate(
             "of each folder show one object.",
         ),
     ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Mask of the --input, white on the object; or a folder of such masks."),
+    ] = None,
+    remove_background: Annotated[
+        bool, typer.Option(help="Find the object in pictures without a mask (extra: segment).")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Split of the data; default the configured test split.")
@@ -99,6 +106,8 @@ def generate(
     several: dict[str, Any] = {
         "samples": samples,
         "views": views,
+        "mask": mask,
+        "remove_background": remove_background or None,
         "data": data,
         "split": split,
         "format": format.value if format else None,
@@ -111,9 +120,8 @@ def generate(
         return
     from onet.pipeline.generate import generate
 
-    report = generate(
-        model, input=input, out=out, seed=seed, overwrite=overwrite, **several, **surface, **times
-    )
+    chosen = _given(**several) | surface | times
+    report = generate(model, input=input, out=out, seed=seed, overwrite=overwrite, **chosen)
     typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:
         raise typer.Exit(1)

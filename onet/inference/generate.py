@@ -20,6 +20,7 @@ import numpy as np
 
 from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
+from onet.data.segmentation import Segmenter
 from onet.errors import ConfigError
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Key
@@ -103,6 +104,8 @@ def generate(
     categories: Sequence[str] | None = None,
     samples: int | None = None,
     views: int | None = None,
+    mask: str | os.PathLike[str] | None = None,
+    remove_background: bool | Segmenter = False,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
     limit: int | None = None,
@@ -133,6 +136,11 @@ def generate(
             pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
             input folder: the files of each folder show one object, at most `views` of them are
             used, evenly spaced by name; scans of an object are in the same coordinates.
+        mask: of the picture that is `input`, white on the object; or of a folder of pictures a
+            folder of masks with their names. Without it `NAME.mask.png` beside a picture, or its
+            transparency, says what is the object.
+        remove_background: find the object in pictures that have no mask, by the package rembg, or
+            by a function from a picture to its mask.
         out: the generation folder; default `generation`, with an input `generation-NAME`, with
             samples `generation-samples`, in the run folder, or in the working directory where
             `source` is a file.
@@ -157,6 +165,8 @@ def generate(
         samples,
         views,
         limit,
+        None if mask is None else Path(mask),
+        remove_background,
     )
     model = load(source, device)
     settings = _settings(model, resolve_checkpoint(source), seed, wanted, format, options)

@@ -6,15 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onet.data.inputs import INPUTS, Collected, Input
 from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder
+from onet.inference.backgrounds import Background
 from onet.inference.reconstructor import Reconstructor, check_multiview
 from onet.names import told_apart
+
+if TYPE_CHECKING:
+    from onet.data.segmentation import Segmenter
 
 SAMPLES = "samples"
 
@@ -56,6 +60,8 @@ class Wanted:
     samples: int | None = None
     views: int | None = None
     limit: int | None = None
+    mask: Path | None = None
+    remove_background: bool | Segmenter = False
 
     def __post_init__(self) -> None:
         for key in ("limit", "samples", "views"):
@@ -67,6 +73,14 @@ class Wanted:
             raise ConfigError("samples excludes data and categories; give one or the other")
         if self.input is not None and of_store:
             raise ConfigError("input excludes data and categories; give one or the other")
+        if self.mask is not None or self.remove_background:
+            if self.input is None:
+                raise ConfigError("mask and remove_background are of pictures given as input")
+            if self.views is not None:
+                raise ConfigError(
+                    "views: not with mask or remove_background; put NAME.mask.png "
+                    "beside the pictures"
+                )
 
     @property
     def named(self) -> Path | None:
@@ -92,6 +106,11 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
         of_input = _files if wanted.views is None else _objects
         targets = of_input(wanted.input, model.input)
         origin = {"input": str(wanted.input.resolve())}
+        background = Background(wanted.mask, wanted.remove_background)
+        if background:
+            background.check(wanted.input, model.input)
+            targets = [_masked(t, background, wanted.input, model.input) for t in targets]
+            origin |= background.settings
         if wanted.samples is not None:
             targets = _hypotheses(model, targets, wanted.samples)
             origin["samples"] = wanted.samples
@@ -105,6 +124,15 @@ def _samples(model: Reconstructor, count: int) -> list[Target]:
             "code makes so many hypotheses of each"
         )
     return [Target("", f"{number:04d}", None) for number in range(count)]
+
+
+def _masked(target: Target, background: Background, root: Path, input: Input) -> Target:
+    """Return a target whose picture is read without its background."""
+    if not isinstance(target.origin, tuple):
+        raise ConfigError(f"{root}: mask: this collection of pictures has its own masks")
+    (path,) = target.origin
+    read = background.reader(path, root, input)
+    return replace(target, origin=Collected(target.category, target.model, str(path), read))
 
 
 def _hypotheses(model: Reconstructor, targets: Sequence[Target], count: int) -> list[Target]:

@@ -112,8 +112,14 @@ class Live:
             wanted = Wanted(None, Path(told["data"]), told["split"], categories, None,
                             told.get("views"))  # fmt: skip
         else:
-            samples, views = told.get("samples"), told.get("views")
-            wanted = Wanted(Path(told["input"]), samples=samples, views=views)
+            mask = told.get("mask")
+            wanted = Wanted(
+                Path(told["input"]),
+                samples=told.get("samples"),
+                views=told.get("views"),
+                mask=None if mask is None else Path(mask),
+                remove_background=bool(told.get("remove_background")),
+            )
         return {target.name: target for target in find(self.model, wanted)[0]}
 
     @property
