@@ -68,9 +68,11 @@ def test_the_page_of_a_generation(tab: Tab, results: Path) -> None:  # noqa: F81
         tab.click(".items th:nth-child(3) button")
         numbers = [float(text) for text in tab.value(COLUMN.format(2))]
         assert numbers == sorted(numbers)[::ways] and len(numbers) == 4
-    before = tab.value(PIXELS.format("figure:nth-child(3) canvas"))
-    tab.drag("figure canvas.view", 80, 30)
-    assert tab.value(PIXELS.format("figure:nth-child(3) canvas")) != before  # they turn together
+    one = "canvas[data-group='2']"
+    other = f"figure + figure {one}"
+    before = tab.value(PIXELS.format(other).replace("'2'", '"2"'))
+    tab.drag(one, 80, 30)
+    assert tab.value(PIXELS.format(other).replace("'2'", '"2"')) != before  # they turn together
 
 
 def test_the_page_of_a_comparison(tab: Tab, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_a_run_without_results_says_what_to_do(make_run: MakeRun) -> None:
 
 def test_an_animation_has_a_slider(tmp_path: Path) -> None:
     mesh = ball()
-    moved = np.stack([mesh.vertices + [0.1 * k, 0, 0] for k in range(4)])
+    moved = np.stack([mesh.vertices + np.array([0.1 * k, 0, 0]) for k in range(4)])
     np.savez(tmp_path / "a.npz", vertices=moved, faces=mesh.faces, times=np.arange(4.0))
     panel = read_panel(tmp_path / "a.npz")
     assert len(panel.frames) == 4 and panel.axis == "time" and list(panel.labels) == list("0123")
@@ -232,6 +232,8 @@ def test_a_page_needs_nothing_else(tmp_path: Path) -> None:
     assert text.count("<section") == 3 and "The first 3 of 4" in text and "a &lt;b&gt;.ply" in text
     with_bad = export([tmp_path / "in"], tmp_path / "q.html").read_text()
     assert with_bad.count("<section") == 4 and "d.ply" in with_bad
+    with pytest.raises(DataError, match=r"d\.ply"):
+        export([tmp_path / "in" / "d.ply"], tmp_path / "r.html")
     bad = CliRunner().invoke(app, ["view", str(tmp_path / "in"), "--export", "page.txt"])
     assert bad.exit_code != 0 and "html" in str(bad.exception)
 
@@ -289,7 +291,7 @@ def test_a_viewer_extracts_what_its_sliders_ask_for(viewer) -> None:  # type: ig
     viewer.item.value = "ball.ply"
     settle(viewer)
     assert not viewer.surface.visible and "320 faces" in viewer.told.content
-    name, content = viewer.kept()
+    _, content = viewer.kept()
     np.testing.assert_allclose(
         trimesh.load(io.BytesIO(content), file_type="glb", force="mesh").bounds[:, 0], [8, 12]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import io
+import logging
 import os
 import socket
 import threading
@@ -78,6 +79,7 @@ class Viewer:
     ) -> None:
         self.entries = list(entries)
         library = check_library()
+        logging.getLogger("websockets").setLevel(logging.WARNING)  # tells of every connection
         with redirect_stdout(io.StringIO()):  # which tells a URL, but not how to come there
             self.server = library.ViserServer(host=host, port=port, label="onet", verbose=False)
         self.message = ""
@@ -104,8 +106,10 @@ class Viewer:
     def where(self) -> str:
         """Return what to open, and how through SSH."""
         port, host = self.server.get_port(), self.server.get_host()
-        lines = f"open http://localhost:{port} in a browser; Ctrl-C ends"
-        if host in ("127.0.0.1", "localhost"):
+        own = host in ("127.0.0.1", "localhost")
+        name = "localhost" if own else socket.gethostname()
+        lines = f"open http://{name}:{port} in a browser; Ctrl-C ends"
+        if own:
             name = f"{getpass.getuser()}@{socket.gethostname()}"
             lines += f"\nfrom another machine: ssh -L {port}:localhost:{port} {name}"
             if os.environ.get("SSH_CONNECTION"):
@@ -167,7 +171,7 @@ class Viewer:
         self.server.scene.set_up_direction(f"+{self._up}")
         with self._shown:
             count = max(1, len(self._panels))
-        away = max(1.15, 0.8 * count) / (1.3 * np.tan(ANGLE / 2))
+        away = max(1.15, 0.66 * count) / (1.3 * np.tan(ANGLE / 2))
         middle = self._right() * GAP * (count - 1) / 2
         seen_from = middle + self._toward_viewer() * away + self._upward() * 0.35 * away
         self.server.initial_camera.position = tuple(seen_from)
@@ -205,7 +209,8 @@ class Viewer:
         self.time.visible = self.play.visible = steps > 1
         if steps > 1:
             moving = max(panels, key=lambda panel: len(panel.frames))
-            self.time.label, self.time.max, self.time.value = moving.axis, steps - 1, 0
+            self.time.value = 0
+            self.time.label, self.time.max = moving.axis, steps - 1
         found = [*dict.fromkeys(colors_of(panels)), NONE]
         before = self.colors.value
         self.colors.options = tuple(found)

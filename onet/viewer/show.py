@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
+from onet.viewer.entry import Entry
 from onet.viewer.export import write_viewer_page
 from onet.viewer.finding import find_entries
 
@@ -42,7 +44,7 @@ def view(
     from onet.viewer.server import Viewer, check_library
 
     check_library()
-    viewer = Viewer(find_entries([Path(path) for path in paths]), port=port, host=host, up=up)
+    viewer = Viewer(_entries(paths), port=port, host=host, up=up)
     try:
         started(viewer.where())
         viewer.wait()
@@ -79,5 +81,15 @@ def export(
     if limit < 1:
         raise ConfigError(f"limit: {limit}; give at least 1")
     names = ", ".join(Path(source).name or str(source) for source in paths)
-    entries = find_entries([Path(source) for source in paths])
-    return write_viewer_page(entries, path, names, limit, up)
+    return write_viewer_page(_entries(paths), path, names, limit, up)
+
+
+def _entries(paths: Sequence[str | os.PathLike[str]]) -> list[Entry]:
+    """Return what there is to see; a single thing that cannot be read is an error."""
+    entries = find_entries([Path(path) for path in paths])
+    if len(entries) == 1:
+        panels = entries[0].load()
+        if not any(panel.frames or panel.picture for panel in panels):
+            raise DataError(panels[0].reason)
+        entries = [replace(entries[0], load=lambda: panels)]
+    return entries
