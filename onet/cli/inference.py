@@ -107,7 +107,7 @@ def generate(
         "samples": samples,
         "views": views,
         "mask": mask,
-        "remove_background": remove_background or None,
+        "remove_background": remove_background or None,  # None is not asked for
         "data": data,
         "split": split,
         "format": format.value if format else None,
@@ -120,8 +120,9 @@ def generate(
         return
     from onet.pipeline.generate import generate
 
-    chosen = _given(**several) | surface | times
-    report = generate(model, input=input, out=out, seed=seed, overwrite=overwrite, **chosen)
+    report = generate(
+        model, input=input, out=out, seed=seed, overwrite=overwrite, **several, **surface, **times
+    )
     typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:
         raise typer.Exit(1)

@@ -105,7 +105,7 @@ def generate(
     samples: int | None = None,
     views: int | None = None,
     mask: str | os.PathLike[str] | None = None,
-    remove_background: bool | Segmenter = False,
+    remove_background: bool | Segmenter | None = None,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
     limit: int | None = None,
@@ -166,7 +166,7 @@ def generate(
         views,
         limit,
         None if mask is None else Path(mask),
-        remove_background,
+        remove_background or False,
     )
     model = load(source, device)
     settings = _settings(model, resolve_checkpoint(source), seed, wanted, format, options)

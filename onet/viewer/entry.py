@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
 from onet.report.shape import Shape
 
 if TYPE_CHECKING:
-    from onet.viewer.live import Live
+    import trimesh
 
 NEAR = 3.0
 """Boxes of panels that differ by more than that factor, or lie that far apart, in longest edges,
 are not in one frame."""
+
+
+class Maker(Protocol):
+    """What makes a surface again, with other settings.
+
+    Attributes:
+        probability, resolution: those that it was made with.
+    """
+
+    probability: float
+    resolution: int
+
+    def mesh(
+        self, key: str, probability: float, resolution: int, toward: str = "", share: float = 0.0
+    ) -> trimesh.Trimesh:
+        """Return the mesh of an item; see `onet.viewer.live.Live`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,5 +69,5 @@ class Entry:
 
     name: str
     load: Callable[[], list[Panel]] = field(repr=False)
-    live: Live | None = None
+    live: Maker | None = None
     key: str = ""
