@@ -83,11 +83,12 @@ def test_the_page_of_a_comparison(tab: Tab, tmp_path: Path) -> None:
             mesh.vertices += noise * rng.standard_normal(mesh.vertices.shape)
             save_mesh(mesh, tmp_path / name / f"{number}.ply")
     methods = [tmp_path / "fine", tmp_path / "rough"]
-    evaluate_folders(methods, tmp_path / "truth", tmp_path / "out", samples=300, solids=False)
+    evaluate_folders(methods, tmp_path / "truth", tmp_path / "out", samples=300)
     for width in (1200, 400):
         look(tab, tmp_path / "out" / "report.html", width)
         assert tab.value(FITS)
     look(tab, tmp_path / "out" / "report.html")
+    assert tab.value(CARDS)
     tab.click(".items th:nth-child(3) button")
     assert tab.value(COLUMN.format(2)) == ["fine"] * 3 + ["rough"] * 3
     tab.click(".items th:nth-child(5) button")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +14,8 @@ from onet.records import Row
 from onet.report import mesh_viewer
 from onet.report.mesh_viewer import MeshViews
 from onet.report.tables import MISSING, format_cell
+
+_INTERVAL = re.compile(r"\[-?[\d.]+, -?[\d.]+\]")
 
 ROWS = 4000
 """Of a table on a page; more are in the CSV file beside it."""
@@ -50,9 +53,12 @@ td { overflow-wrap: break-word } td:first-child { min-width: 8em; max-width: 22e
 .total td { font-weight: 600; background: color-mix(in srgb, var(--accent) 8%, transparent) }
 td.key { color: var(--soft); width: 12em; min-width: 7em } td.value { overflow-wrap: anywhere }
 .items { max-height: 520px; overflow: auto }
+.items td { font-size: 13px; padding: 5px 6px } .items th { font-size: 12px }
+.items td:first-child, .items td:last-child { overflow-wrap: anywhere; min-width: 8em }
+.items td.number:last-child { min-width: 0 }
 .items th { position: sticky; top: 0; z-index: 1; background: var(--card); padding: 0 }
 .items th button { all: unset; box-sizing: border-box; cursor: pointer; width: 100%;
-  padding: 6px 9px; text-align: inherit }
+  padding: 5px 6px; text-align: inherit }
 .items th button:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px }
 .items th[aria-sort=ascending] button::after { content: " ↑" }
 .items th[aria-sort=descending] button::after { content: " ↓" }
@@ -186,6 +192,8 @@ def _cell(value: Any, number: bool) -> str:
     text = escape(format_cell(value))
     if _is_number(value) and text != MISSING:
         return f'<td class="number" data-value="{float(value)!r}">{text}</td>'
+    if _INTERVAL.search(text):
+        text = text.replace(", ", ",\u00a0")  # brackets are not broken
     return f'<td class="number">{text}</td>' if number else f"<td>{text}</td>"
 
 
