@@ -169,7 +169,7 @@ setup(
     packages=[*find_packages(include=["onet", "onet.*"]), "onet.configs", "onet.assets"],
     package_dir={"onet.configs": "configs", "onet.assets": "data"},
     package_data={
-        "onet": ["py.typed", "*.pyi"],
+        "onet": ["py.typed", "*.pyi", "report/*.js"],
         "onet.configs": ["*.yaml"],
         "onet.assets": ["**/*"],
     },

@@ -66,14 +66,16 @@ def reconstruct(
     observed: Observed,
     rng: np.random.Generator,
     options: SurfaceOptions,
+    sampled: bool = False,
 ) -> trimesh.Trimesh:
     """Return the mesh, in the unit frame, of what was observed; empty if there is no surface.
 
     Args:
         model: that observes.
         observed: by `observe`.
-        rng: of what an unconditional model generates.
+        rng: of the latent code.
         options: see `SurfaceOptions`.
+        sampled: draw the latent code of a model that observes something, too.
     """
     observations = observed.observations
     code = (
@@ -83,7 +85,9 @@ def reconstruct(
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no surface")  # the caller says so
-        return model.surface(code, seed=int(rng.integers(2**63)), **options)
+        seed = int(rng.integers(2**63))
+        latent = model.latent(seed, sampled=True) if sampled else None
+        return model.surface(code, latent=latent, seed=seed, **options)
 
 
 def _read(

@@ -265,14 +265,17 @@ class Reconstructor:
     def latent(
         self,
         seed: int,
+        *,
+        sampled: bool = False,
     ) -> Tensor | None:  # (Z,)
         """Return a latent code from the prior, where the model has one.
 
-        Unconditional models draw it by `seed`; with an observation it is the mean, as published.
+        Unconditional models draw it by `seed`; with an observation it is the mean, as published,
+        or with `sampled` drawn too, which gives another hypothesis for each seed.
         """
         if not self.model.z_dim:
             return None
-        if self.input.conditions:
+        if self.input.conditions and not sampled:
             return torch.zeros(self.model.z_dim, device=self.device)
         generator = torch.Generator().manual_seed(seed)
         drawn: Tensor = self.model.sample_prior(1, generator)[0]

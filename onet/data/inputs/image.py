@@ -58,6 +58,7 @@ class ImageInput(Input):
     """
 
     kind: ClassVar[InputKind] = "image"
+    masks: ClassVar[bool] = True
     suffixes: ClassVar[tuple[str, ...]] = IMAGE_SUFFIXES
     defines_frame: ClassVar[bool] = False
 
@@ -162,11 +163,13 @@ class ImageInput(Input):
             )
         return {"image": picture, "camera": camera.projection.astype(np.float32)}
 
-    def read(self, path: str | Path, mask: Path | None = None) -> NDArray[np.float32]:
+    def read(self, path: str | Path, mask: Path | Image.Image | None = None) -> NDArray[np.float32]:
         """Read a photograph; see `onet.data.images.read_image`.
 
         A file `NAME.mask.png` beside it, where there is one, is its mask if none is given.
         """
+        if isinstance(mask, Image.Image):
+            return fit_image(open_image(path), mask, self.size, str(path))
         beside = Path(path).with_suffix(MASK_SUFFIX)
         if mask is None and beside.is_file():
             mask = beside
