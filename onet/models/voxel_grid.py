@@ -60,8 +60,6 @@ class VoxelGridNetwork(nn.Module):
         super().__init__()
         self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim)
         check_global(encoder, "r2n2")
-        if fusion not in ("mean", "lstm"):
-            raise ConfigError(f"model.fusion: {fusion!r}; give mean or lstm")
         if fusion == "lstm" and self.encoder.observes != "image":
             raise ConfigError(
                 f"model.fusion: lstm fuses pictures, and model.encoder.type {encoder['type']!r} "
