@@ -104,7 +104,7 @@ def test_what_does_not_go_together_is_refused() -> None:
             check_config(load_config(name, [change]))
     with pytest.raises(ConfigError, match="observes points"):
         check_config(load_config("r2n2_pointcloud", ["model.fusion=lstm"]))
-    with pytest.raises(ConfigError, match="mean. or .lstm"):
+    with pytest.raises(ConfigError, match=r"mean. or .lstm"):
         check_config(load_config("r2n2_img", ["model.fusion=sum"]))
 
 
