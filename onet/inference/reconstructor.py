@@ -409,8 +409,9 @@ class Reconstructor:
         frame: UnitFrame | None = None,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """Reconstruct a closed mesh from several observations of one object: their mean code.
+        """Reconstruct a closed mesh from several observations of one object.
 
+        By the mean of their codes, or as the model fuses them in their order (3D-R2N2's LSTM);
         docs/networks.md says when this helps. All else as in `reconstruct`.
 
         Args:
