@@ -109,8 +109,8 @@ def seen_features(
     return torch.cat([points, *found], -1)
 
 
-HIDDEN, MOVES = 2**0.5, 0.25
-"""Gains of weights: half of what is around 0 passes an activation; what is made begins small."""
+HIDDEN, MOVES = 2**0.5, 0.1
+"""Gains of weights: half of what is around 0 passes an activation; moves begin small."""
 
 
 @torch.no_grad()
@@ -184,8 +184,11 @@ class GraphDecoder(nn.Module):
 
     Args:
         templates: an ellipsoid and twice its subdivision.
-        hidden_dim: features of a vertex. Published: 192.
+        hidden_dim: features of a vertex, at least 6. Published: 192.
         feat_dim: coordinates and features of the picture. Published: 963.
+
+    Raises:
+        ConfigError: too few features.
     """
 
     COUNTS = (12, 12, 13)
@@ -193,6 +196,8 @@ class GraphDecoder(nn.Module):
 
     def __init__(self, templates: list[Template], hidden_dim: int, feat_dim: int) -> None:
         super().__init__()
+        if hidden_dim < 6:
+            raise ConfigError(f"model.hidden_dim: {hidden_dim}; give at least 6")
         self.templates = templates
         self.supports = [normalised_adjacency(t.edges, len(t.vertices)) for t in templates]
         for number, (keys, count) in enumerate(zip(self.KEYS, self.COUNTS, strict=True)):
@@ -201,23 +206,32 @@ class GraphDecoder(nn.Module):
             blocks = nn.ModuleList(_Wrapped(hidden_dim, hidden_dim) for _ in range(count))
             self.add_module(keys[1], blocks)
             self.add_module(keys[2], GraphConvolution(hidden_dim, 3))
-            last = self.get_submodule(keys[2])
-            for linear in (last.lin, last.lin2):
-                _draw_centred(linear.weight, MOVES)
-            self._share(self.get_submodule(keys[0]).get_submodule("0"), feat_dim)
+            self._begin(*(self.get_submodule(key) for key in keys), feat_dim)
 
     @torch.no_grad()
-    def _share(self, first: nn.Module, feat_dim: int) -> None:
-        """Draw weights of a first layer with which places count as much as what is seen there.
+    def _begin(self, first: nn.Module, middle: nn.Module, last: nn.Module, feat_dim: int) -> None:
+        """Draw weights with which a block moves the vertices little.
 
-        With equal ones three coordinates are lost among hundreds of features, and vertices that are
-        seen in one place go to one place.
+        Six features are the coordinates, those above 0 and those below, and go through unchanged:
+        from places drawn at random a surface would unfold only with folds. In all others places
+        count as much as what is seen there; with equal weights three coordinates are lost among
+        hundreds of features, and vertices that are seen in one place go to one place.
         """
         size = float(np.square(self.templates[0].vertices).sum(axis=1).mean()) ** 0.5
-        assert isinstance(first, GraphConvolution)
-        for linear in (first.lin, first.lin2):
+        layers = [m for m in (first, *middle.children(), last) for m in m.modules()]
+        begin, *between, end = (m for m in layers if isinstance(m, GraphConvolution))
+        for linear in (begin.lin, begin.lin2):
             nn.init.normal_(linear.weight[:, :3], std=0.5**0.5 / size)
             _draw_centred(linear.weight[:, 3:feat_dim], 1.0)
+        for layer in (begin, *between):
+            layer.lin.weight[:6], layer.lin2.weight[:6] = 0, 0
+        for layer in between:
+            layer.lin.weight[:6, :6] = torch.eye(6)
+        for linear in (end.lin, end.lin2):
+            _draw_centred(linear.weight, MOVES)
+            linear.weight[:, :6] = 0
+        both = torch.cat([torch.eye(3), -torch.eye(3)])
+        begin.lin.weight[:6, :3], end.lin.weight[:, :6] = both, both.T
 
     def forward(
         self,
