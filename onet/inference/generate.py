@@ -128,9 +128,10 @@ def generate(
         categories: of the store; default those of the configuration.
         samples: so many shapes of an unconditional model, in the unit frame, and no store.
         views: fuse so many observations of each object, by the mean of their codes or as the model
-            does. Of a store: so many pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
-            input folder: the files of each folder show one object, at most `views` of them are
-            used, evenly spaced by name; scans of an object are in the same coordinates.
+            does. Of a store: so many pictures, evenly spaced from the configured one on, or so many
+            noisy point clouds. Of an input folder: the files of each folder show one object, at
+            most `views` of them are used, evenly spaced by name; scans of an object are in the same
+            coordinates.
         out: the generation folder; default `generation`, with an input `generation-NAME`, with
             samples `generation-samples`, in the run folder, or in the working directory where
             `source` is a file.
