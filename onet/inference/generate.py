@@ -134,10 +134,11 @@ def generate(
         samples: so many shapes of an unconditional model, in the unit frame, and no store. With
             `input` so many hypotheses of each observation, `NAME-00` and so on: the model has a
             latent code beside that of the observation, which is drawn for each.
-        views: average the codes of so many observations of each object. Of a store: so many
-            pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
-            input folder: the files of each folder show one object, at most `views` of them are
-            used, evenly spaced by name; scans of an object are in the same coordinates.
+        views: fuse so many observations of each object, by the mean of their codes or as the model
+            does. Of a store: so many pictures, evenly spaced from the configured one on, or so many
+            noisy point clouds. Of an input folder: the files of each folder show one object, at
+            most `views` of them are used, evenly spaced by name; scans of an object are in the same
+            coordinates.
         mask: of the picture that is `input`, white on the object; or of a folder of pictures a
             folder of masks with their names. Without it `NAME.mask.png` beside a picture, or its
             transparency, says what is the object.
