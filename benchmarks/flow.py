@@ -36,7 +36,7 @@ METHODS = (
 )  # fmt: skip
 BASE = (
     f"data.train_split={TRAIN}", f"data.val_split={VAL}", f"data.test_split={MOTION}",
-    "data.sequence.length=null", "training.validate_every=400", "training.validation_points=1000",
+    "data.sequence.length=null", "training.validate_every=1000", "training.validation_points=1000",
 )  # fmt: skip
 HELD_OUT = {"motion": MOTION, "individual": INDIVIDUAL}
 SCORES = ("iou", "chamfer", "chamfer_squared", "correspondence", "still", "cycle")
