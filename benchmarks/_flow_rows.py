@@ -40,7 +40,7 @@ def made(run: Path, split: str, resolution: int, samples: int) -> list[Row]:
 class TrueMotions:
     """The source meshes of a split of a store."""
 
-    def __init__(self, store: Path, meshes: Path, split: str, samples: int) -> None:
+    def __init__(self, store: Path, meshes: Path | None, split: str, samples: int) -> None:
         self.meshes, self.samples = meshes, samples
         self.sequences = [Sequence.of(item) for item in Store(store).items(split)]
 
@@ -51,7 +51,8 @@ class TrueMotions:
         Raises:
             SystemExit: a sequence has no source below the folder.
         """
-        paths = {}
+        paths: dict[tuple[str, str], Path] = {}
+        assert self.meshes is not None
         for path in self.meshes.rglob("*"):
             if is_sequence(path):
                 category, *rest = path.relative_to(self.meshes).with_suffix("").parts

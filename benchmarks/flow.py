@@ -21,13 +21,14 @@ scores.csv, sequences.csv. What is finished is not made again.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Sequence as Items
 from pathlib import Path
 from typing import Any
 
 from benchmarks import _flow_rows, _training
 from benchmarks._flow_splits import INDIVIDUAL, MOTION, TRAIN, VAL, write_lists
-from benchmarks._runs import keep
+from benchmarks._runs import finished, keep
 from benchmarks._training import Row
 
 METHODS = (
@@ -113,21 +114,35 @@ def _measure(arguments: argparse.Namespace) -> None:
 def _split_scores(arguments: argparse.Namespace, split: str) -> list[Row]:
     """Scores of each sequence of a split, by every method and the trivial ones."""
     rows: list[Row] = []
-    for config in arguments.configs:
-        for seed in arguments.seeds:
-            folder = _training.folder_of(arguments, config, seed)
-            own = _flow_rows.made(folder, split, arguments.resolution, arguments.samples)
-            rows += [{"method": _training.name_of(config), "seed": seed} | row for row in own]
+    resolution, samples = arguments.resolution, arguments.samples
+    how = {"samples": samples, "share": arguments.share}
+    truth = _flow_rows.TrueMotions(arguments.data, arguments.meshes, split, samples)
+    runs = [(c, s) for c in arguments.configs for s in arguments.seeds]
+    for config, seed in runs:
+        folder = _training.folder_of(arguments, config, seed)
+        own = _kept(
+            folder / f"{split}.json",
+            how | {"resolution": resolution},
+            lambda f=folder: _flow_rows.made(f, split, resolution, samples),
+        )
+        rows += [{"method": _training.name_of(config), "seed": seed} | row for row in own]
     if arguments.meshes:
-        truth = _flow_rows.TrueMotions(arguments.data, arguments.meshes, split, arguments.samples)
-        rows += [{"method": "still", "seed": ""} | row for row in truth.still()]
-        for config in arguments.configs:
-            for seed in arguments.seeds:
-                own = truth.carried(_training.folder_of(arguments, config, seed))
-                name = f"true frame, {_training.name_of(config)}"
-                rows += [{"method": name, "seed": seed} | row for row in own]
+        own = _kept(arguments.out / f"still_{split}.json", how, truth.still)
+        rows += [{"method": "still", "seed": ""} | row for row in own]
+        for config, seed in runs:
+            folder = _training.folder_of(arguments, config, seed)
+            own = _kept(folder / f"carried_{split}.json", how, lambda f=folder: truth.carried(f))
+            name = f"true frame, {_training.name_of(config)}"
+            rows += [{"method": name, "seed": seed} | row for row in own]
     mean = _flow_rows.mean_occupancy(arguments.data, TRAIN, VAL, split)
     return rows + [{"method": "mean", "seed": ""} | row for row in mean]
+
+
+def _kept(path: Path, settings: Row, make: Callable[[], list[Row]]) -> list[Row]:
+    """Rows that were measured before, or are now."""
+    result = finished(path, settings) or keep(path, settings, {"rows": make()})
+    rows: list[Row] = result["rows"]
+    return rows
 
 
 def _means(rows: Items[Row]) -> list[Row]:

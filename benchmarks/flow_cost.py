@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", metavar="RUN", type=Path, help="trained run")
     parser.add_argument("--store", type=Path, help="default: that of the run")
     parser.add_argument("--split", help="default: the test split of the run")
+    parser.add_argument("--only", choices=("solvers", "parts"), help="the first, or the others")
     parser.add_argument("--sequences", type=int, default=4, help="for the solvers")
     parser.add_argument("--points", type=int, default=1000, help="of each, for the solvers")
     parser.add_argument("--frames", type=int, nargs="+", default=[5, 9, 17, 33])
@@ -54,14 +55,18 @@ def run(arguments: argparse.Namespace) -> None:
         if not hasattr(model.model, "flow"):
             raise SystemExit(f"{arguments.network}: knows no velocities; give a model of type flow")
         targets = _observed(model, arguments)
-        frames = arguments.frames[-2] if len(arguments.frames) > 1 else arguments.frames[0]
-        for count in (frames, 2):
-            rows = _solvers(model, targets, count)
-            what = f"{count} times" if count > 2 else "the end alone"
-            print_table(_shown(rows), f"{what}, {len(targets)} sequences of {arguments.points}")
-        parts = _parts(model, targets[0], arguments)
-        print_table(_shown(parts), "seconds (processor) of one sequence, per part")
-        print_table(_shown(_exponents(parts)), "growth of the seconds of integration")
+        if arguments.only != "parts":
+            for count in (17, 2):
+                rows = _solvers(model, targets, count)
+                what = "17 times" if count > 2 else "the end alone"
+                print_table(
+                    _shown(rows),
+                    f"{what}; {len(targets)} sequences, {arguments.points} points of each",
+                )
+        if arguments.only != "solvers":
+            parts = _parts(model, targets[0], arguments)
+            print_table(_shown(parts), "seconds (processor) of one sequence, per part")
+            print_table(_shown(_exponents(parts)), "growth of the seconds of integration")
 
 
 def _shown(rows: list[Row]) -> list[Row]:

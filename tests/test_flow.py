@@ -148,6 +148,18 @@ def test_points_that_move_as_told_cost_nothing(how: Any) -> None:
     assert float(model.loss(data)["loss"].detach()) == pytest.approx(0, abs=1e-5)
 
 
+def test_velocities_and_the_shape_at_the_start_need_no_integration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr("onet.models.flow.carry")
+    model = small(reconstruction="start", correspondence="velocities")
+    losses = model.loss(batch())
+    losses["loss"].backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+    with pytest.raises(NameError):
+        small(reconstruction=True, correspondence="velocities").loss(batch())
+
+
 def test_training_can_start_at_rest() -> None:
     torch.manual_seed(0)
     for rest in (True, False):
@@ -316,6 +328,7 @@ def test_frames_at_other_times_lie_on_straight_lines() -> None:
         ({"c_dim": 0}, "model.c_dim"),
         ({"z_dim": 4}, "model.z_dim"),
         ({"reconstruction": False, "correspondence": "none"}, "model.correspondence"),
+        ({"reconstruction": "start", "correspondence": "none"}, "model.correspondence"),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], named: str) -> None:

@@ -259,7 +259,8 @@ def _iou(
 ) -> float | str:
     if not (truth.item.path / POINTS_SEQ).is_dir():
         return ""
-    points, inside = truth.labelled(number, QUERIES, rng, frame)
+    stored = len(truth.item.array(f"{POINTS_SEQ}/{truth.frames[number]}", "points"))
+    points, inside = truth.labelled(number, QUERIES if stored > QUERIES else None, rng, frame)
     tree = WindingTree(trimesh.Trimesh(vertices, faces, process=False))
     made = tree.winding_number(points.astype(np.float64), threads=1) > 0.5
     either = (made | (inside > 0.5)).sum()

@@ -57,7 +57,8 @@ class OccupancyFlow(nn.Module):
         c_dim: size of both codes; 0 without encoders.
         z_dim: size of both latent codes; 0 without latent encoders.
         kl_weight: factor of the mean divergence of a number of the latent codes from their prior.
-        reconstruction: learn from occupancies.
+        reconstruction: learn from occupancies; `start` from those at time 0 alone, which with
+            `velocities` is training without integration.
         correspondence: learn from points that correspond: carried `forward` from the first frame,
             in `both` directions, also backward from the last one, or from their `velocities`
             between frames, which needs no integration.
@@ -81,7 +82,7 @@ class OccupancyFlow(nn.Module):
         c_dim: int = 512,
         z_dim: int = 0,
         kl_weight: float = 1e-4,
-        reconstruction: bool = True,
+        reconstruction: bool | Literal["start"] = True,
         correspondence: Literal["none", "forward", "both", "velocities"] = "none",
         correspondence_weight: float = 1.0,
     ) -> None:
@@ -92,6 +93,11 @@ class OccupancyFlow(nn.Module):
         if not reconstruction and correspondence == "none":
             raise ConfigError(
                 "model.correspondence: none, without reconstruction: nothing to learn"
+            )
+        if reconstruction == "start" and correspondence == "none":
+            raise ConfigError(
+                "model.correspondence: none, with reconstruction at the start: nothing tells how "
+                "shapes move; set reconstruction to true, or a correspondence"
             )
         for name, factor in (("kl", kl_weight), ("correspondence", correspondence_weight)):
             if not (factor >= 0 and math.isfinite(factor)):
@@ -247,7 +253,7 @@ class OccupancyFlow(nn.Module):
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """What is minimised: the sum of the parts that the model learns from.
 
-        `reconstruction` is the mean cross-entropy at time 0 plus that at a random time,
+        `reconstruction` is the mean cross-entropy at time 0 plus, if wanted, that at a random time,
         `correspondence` the mean distance between points carried along and where they are, over the
         frames after the first (`backward` that of points carried back from the last one), or the
         mean error of velocities, `kl` the divergence of the latent codes, each once.
@@ -262,10 +268,11 @@ class OccupancyFlow(nn.Module):
             code = self.with_latent(code, [q.rsample() for q in posteriors])
             parts["kl"] = torch.stack([divergence(q) for q in posteriors]).sum(0).mean()
         if self.reconstruction:
-            now = cross_entropy(self.decode(batch["points"], code), batch["occupancies"])
-            logits = self.occupancy(batch["later_points"], batch["later_time"], code)
-            later = cross_entropy(logits, batch["later_occupancies"])
-            parts["reconstruction"] = (now + later).mean()
+            found = cross_entropy(self.decode(batch["points"], code), batch["occupancies"])
+            if self.reconstruction != "start":
+                logits = self.occupancy(batch["later_points"], batch["later_time"], code)
+                found = found + cross_entropy(logits, batch["later_occupancies"])
+            parts["reconstruction"] = found.mean()
         if self.correspondence == "velocities":
             parts["correspondence"] = self._wrong_velocity(batch, code).mean()
         elif self.correspondence != "none":
