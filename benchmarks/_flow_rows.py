@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from benchmarks._training import Row
 from onet.data.sequence_folder import PCL_SEQ, Sequence, read_sequence_record
-from onet.data.store import Store
+from onet.data.store import Item, Store
 from onet.evaluation.motion import QUERIES, evaluate_motion, over_time, score_motion
 from onet.geometry.sequences.moving_mesh import MovingMesh
 from onet.geometry.sequences.reading import is_sequence, read_sequence
 from onet.inference.generate_motion import generate_motion
+from onet.inference.generation_folder import RESULTS
 from onet.inference.motion import MotionReconstructor
+from onet.inference.read_motion import read_motion
+from onet.records import read_csv
 
 CELLS = 24  # of the grid of mean occupancies, along an edge of
 EDGE = 1.5  # the cube that it fills
@@ -35,6 +38,14 @@ def made(run: Path, split: str, resolution: int, samples: int) -> list[Row]:
     if failed:
         raise SystemExit(f"{out}: nothing was made of {', '.join(failed)}; see results.csv")
     return [{"sequence": f"{row['category']}/{row['model']}"} | row for row in report.items]
+
+
+def read_made(out: Path, item: Item) -> MovingMesh:
+    """What a run made of a sequence."""
+    for _, row in read_csv(out / RESULTS, ("category", "model", "mesh")):
+        if (row["category"], row["model"]) == (item.category, item.model):
+            return read_motion(out, row["mesh"])
+    raise SystemExit(f"{out}: nothing was made of {item.name}")
 
 
 class TrueMotions:

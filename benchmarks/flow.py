@@ -26,6 +26,8 @@ from collections.abc import Sequence as Items
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks import _flow_rows, _training
 from benchmarks._flow_splits import INDIVIDUAL, MOTION, TRAIN, VAL, write_lists
 from benchmarks._runs import finished, keep
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--resolution", type=int, default=64, help="of the surfaces")
     parser.add_argument("--samples", type=int, default=5000, help="surface points of a frame")
+    parser.add_argument("--pictures", type=int, default=2, help="sequences of a split to draw")
     parser.add_argument("--train-only", action="store_true", help="no meshes and scores yet")
     parser.add_argument("--out", type=Path, default=Path("out/flow"))
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="to every one")
@@ -127,6 +130,7 @@ def _split_scores(arguments: argparse.Namespace, split: str) -> list[Row]:
         )
         rows += [{"method": _training.name_of(config), "seed": seed} | row for row in own]
     if arguments.meshes:
+        _draw(arguments, truth, split)
         own = _kept(arguments.out / f"still_{split}.json", how, truth.still)
         rows += [{"method": "still", "seed": ""} | row for row in own]
         for config, seed in runs:
@@ -138,6 +142,23 @@ def _split_scores(arguments: argparse.Namespace, split: str) -> list[Row]:
     return rows + [{"method": "mean", "seed": ""} | row for row in mean]
 
 
+def _draw(arguments: argparse.Namespace, truth: Any, split: str) -> None:
+    """Some sequences of a split over time: the truth, and below it what each method made."""
+    from onet.report.motion_sheet import motion_sheet
+
+    chosen = np.linspace(0, len(truth.sequences) - 1, arguments.pictures).round().astype(int)
+    meshes, names = [], []
+    for number in dict.fromkeys(chosen.tolist()):
+        item = truth.sequences[number].item
+        meshes.append(truth.moving[number])
+        names.append(item.model)
+        for config in arguments.configs:
+            folder = _training.folder_of(arguments, config, arguments.seeds[0]) / split
+            meshes.append(_flow_rows.read_made(folder, item))
+            names.append(_training.name_of(config))
+    motion_sheet(meshes, names, arguments.out / f"{split}.png", 128)
+
+
 def _kept(path: Path, settings: Row, make: Callable[[], list[Row]]) -> list[Row]:
     """Rows that were measured before, or are now."""
     result = finished(path, settings) or keep(path, settings, {"rows": make()})
@@ -147,8 +168,6 @@ def _kept(path: Path, settings: Row, make: Callable[[], list[Row]]) -> list[Row]
 
 def _means(rows: Items[Row]) -> list[Row]:
     """Means over sequences, and seeds, of what there is of each method."""
-    import numpy as np
-
     result: list[Row] = []
     for key in dict.fromkeys((row["held out"], row["method"]) for row in rows):
         own = [row for row in rows if (row["held out"], row["method"]) == key]

@@ -94,4 +94,5 @@ def test_the_benchmark(store: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     flow.run(arguments)
     shown = capsys.readouterr().out
     assert "individual held out, 4 sequences" in shown and "still" in shown
-    assert (tmp_path / "scores.csv").is_file() and (tmp_path / "sequences.csv").is_file()
+    written = ("scores.csv", "sequences.csv", f"{MOTION}.png", f"{INDIVIDUAL}.png")
+    assert all((tmp_path / name).is_file() for name in written)
