@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onet.errors import ConfigError
+from onet.adversarial.penalties import consensus
+from onet.errors import ConfigError, DataError
 from onet.gan_theory.dynamics import distances, trajectory
 from onet.gan_theory.games.dirac import DiracGan
 from onet.gan_theory.games.game import complex_step
@@ -117,6 +118,42 @@ def test_consensus_of_the_discriminator_alone_is_r1() -> None:
     for kind, close in ((DiscriminatorConsensus, True), (Consensus, False)):
         states = trajectory(kind(DiracGan("js"), 1.0), start, 500, "alternating", h_g=0.2, n_d=5)
         assert (distances(states, np.zeros(2))[-1] < 1e-10) == close
+
+
+def test_consensus_on_two_batches_is_that_of_the_mean_field() -> None:
+    """Noisy data x0 of the Dirac-GAN with D = psi x: v_psi has the variance of x0 in it.
+
+    On one batch the mean cost is that of the mean field and gamma/2 Var v, whose slope pulls psi to
+    0 by itself; on two it is that of the mean field.
+    """
+    generator = torch.Generator().manual_seed(0)
+    theta, psi = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (0.4, 0.7))
+    data = torch.randn(2, 60_000, 1, generator=generator, dtype=torch.float64)
+
+    def field(x: Any) -> list[Any]:
+        of_d = (F.softplus(-psi * x) + F.softplus(psi * theta)).mean()
+        of_g = F.softplus(-psi * theta)
+        return [
+            torch.autograd.grad(loss, p, create_graph=True)[0]
+            for loss, p in ((of_g, theta), (of_d, psi))
+        ]
+
+    def slope(cost: Any) -> float:
+        return float(torch.autograd.grad(cost, psi, retain_graph=True)[0])
+
+    exact = slope(consensus(field(data.reshape(-1, 1)), 1.0))
+    pairs = [(field(a), field(b)) for a, b in zip(data[0, :1500], data[1, :1500], strict=True)]
+    one = np.array([slope(consensus(a, 1.0)) for a, _ in pairs])
+    two = np.array([slope(consensus(a, 1.0, b)) for a, b in pairs])
+    deviations = [s.std() / np.sqrt(len(s)) for s in (one, two)]
+    assert abs(two.mean() - exact) < 3 * deviations[1]
+    assert abs(one.mean() - exact) > 3.5 * deviations[0]
+    same = field(data[0])
+    assert consensus(same, 2.0, same) == consensus(same, 2.0)
+    with pytest.raises(DataError, match="2 and 1 gradients"):
+        consensus(same, 1.0, same[:1])
+    with pytest.raises(DataError, match="no parameter"):
+        consensus(same, 1.0, [None, None])
 
 
 def test_falling_step_sizes() -> None:

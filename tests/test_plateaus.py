@@ -138,6 +138,17 @@ def test_the_watch_names_what_is_generated(name: str) -> None:
         assert len(found) == 2 and found[0].startswith("plateau") and words in found[0]
 
 
+def test_an_accuracy_that_no_collapse_has_is_told() -> None:
+    """At 5 : 1 nobody is right on more than 7/12, but a generator that is off makes it so."""
+    for accuracy, told in ((7 / 12, False), (0.7, True)):
+        watch = CollapseWatch("non_saturating", 10)
+        report = {**USUAL, "loss_d": 2 * 0.6316, "d_accuracy": accuracy}
+        messages = [a.message for k in range(10) for a in watch.observe(report, k)]
+        assert len(messages) == 1 and ("58% is the most there" in messages[0]) == told
+    halves = resting_levels("hinge")[-1]
+    assert halves.accuracy == pytest.approx(1 - 1 / 12)  # 1 of 6
+
+
 def test_rest_is_more_than_narrow_bounds() -> None:
     """A loss that learning moves past a level within the bounds of a plateau is no rest."""
     rng = np.random.default_rng(0)

@@ -24,6 +24,7 @@ from onet.errors import ConfigError
 WATCHED = ("loss_d", "d_accuracy", "d_real", "d_fake", "gradient_g")
 BLOCKS = 10  # of a window, whose means are compared
 STILL = 0.01  # part of the equilibrium's value: blocks that differ less have not moved at all
+MARGIN = 0.05  # of the accuracy, over that of a collapse
 NOISE = 3.0  # most that means of blocks may vary, in variances of means of as many unrelated steps
 
 
@@ -126,10 +127,16 @@ class CollapseWatch:
         unit = abs(goal) or goal - nearest.level
         if abs(level - nearest.level) > self.near * unit or not self._rests(losses, unit):
             return ""
+        accuracy, hedge = float(self._column("d_accuracy").mean()), ""
+        if nearest.accuracy is not None and accuracy > nearest.accuracy + MARGIN:
+            hedge = (
+                f". It is right on {accuracy:.0%}, where {nearest.accuracy:.0%} is the most there: "
+                "the generator may as well make all of the data, not well"
+            )
         return (
             f"the discriminator's loss rests at {level:.4g}; in the equilibrium it is {goal:.4g}, "
             f"and {nearest.level:.4g} where {nearest.state}; look at samples, and take a "
-            "relativistic loss or a larger batch"
+            f"relativistic loss or a larger batch{hedge}"
         )
 
     def _rests(self, losses: NDArray[np.float64], unit: float) -> bool:

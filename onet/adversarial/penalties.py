@@ -243,16 +243,37 @@ def input_gradients(
 def consensus(
     gradients: Sequence[Tensor | None],  # of each player's loss by its own parameters
     gamma: float,
+    others: Sequence[Tensor | None] | None = None,  # the same on a second batch
 ) -> Tensor:
     """gamma/2 * ||v||^2 of the joint field v, which both players minimise as well ([M] 2.4).
 
     The gradients must have been computed with `create_graph`. At large values it has attractors of
     its own, and it does not go with batch normalisation in the generator either.
 
+    On a batch ||v||^2 is on average that of the mean field and the variance of v, which the players
+    then minimise too. With `others`, from a batch drawn independently, it is gamma/2 * v . v', on
+    average that of the mean field alone.
+
     Raises:
         ConfigError: gamma below 0.
+        DataError: `others` are of other parameters.
     """
-    return require_non_negative("gamma", gamma) / 2 * _sum_of_squares(gradients)
+    factor = require_non_negative("gamma", gamma) / 2
+    if others is None:
+        return factor * _sum_of_squares(gradients)
+    if len(gradients) != len(others):
+        raise DataError(
+            f"consensus: {len(gradients)} and {len(others)} gradients; give those of the same "
+            "parameters on two batches"
+        )
+    both = [
+        (a * b).sum()
+        for a, b in zip(gradients, others, strict=True)
+        if a is not None and b is not None
+    ]
+    if not both:
+        raise DataError("consensus: no parameter has a gradient on both batches")
+    return factor * torch.stack(both).sum()
 
 
 def nagarajan_kolter(

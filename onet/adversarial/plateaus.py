@@ -43,10 +43,18 @@ WITHOUT = {
 
 @dataclass(frozen=True)
 class RestingLevel:
-    """A value of the discriminator's loss, and what is generated there."""
+    """A value of the discriminator's loss, and what is generated there.
+
+    Attributes:
+        level: of the loss.
+        state: in words.
+        accuracy: on real and generated samples there, at most; a generator that makes everything,
+            though not well, has more at the same loss. None for paired losses.
+    """
 
     level: float
     state: str
+    accuracy: float | None
 
 
 def discriminator_loss(
@@ -69,30 +77,35 @@ def discriminator_loss(
 def resting_levels(loss: str) -> tuple[RestingLevel, ...]:
     """Return the levels below the equilibrium, highest first; none for losses of `WITHOUT`."""
     goal = find_loss(loss).equilibrium
-    found: dict[float, str] = {}
-    for level, state in _levels(loss, goal):
-        found.setdefault(round(level, 9), state)
-    return tuple(
-        RestingLevel(level, found[level]) for level in sorted(found, reverse=True) if level < goal
-    )
+    found: dict[float, RestingLevel] = {}
+    for one in _levels(loss, goal):
+        found.setdefault(round(one.level, 9), one)
+    return tuple(found[level] for level in sorted(found, reverse=True) if level < goal)
 
 
-def _levels(loss: str, goal: float) -> Iterator[tuple[float, str]]:
+def _levels(loss: str, goal: float) -> Iterator[RestingLevel]:
     for n in range(2, ATOMS + 1):
         for k in range(1, n):
             state = f"{k}/{n} of the data is generated ({k} of {n} equal modes"
             state += f", or the larger of {k} : {n - k})" if 2 * k > n else ")"
             if loss in PAIRED:
-                yield goal * k / n, state
+                yield RestingLevel(goal * k / n, state, None)
             elif loss in FAMILIES:
-                yield discriminator_loss([1 / n] * n, [1 / k] * k + [0.0] * (n - k), loss), state
+                yield _resting([1 / k] * k + [0.0] * (n - k), loss, state)
     if loss in FAMILIES:
         for n in range(3, LOPSIDED + 1):
             for parts in partitions(n):
                 if len(parts) < n and len(set(parts)) > 1:
                     shares = [*parts, *[0] * (n - len(parts))]
                     state = f"{n} equal modes are generated as {' : '.join(map(str, shares))}"
-                    yield discriminator_loss([1 / n] * n, [s / n for s in shares], loss), state
+                    yield _resting([s / n for s in shares], loss, state)
+
+
+def _resting(fake: Sequence[float], loss: str, state: str) -> RestingLevel:
+    """Of shares of the generated points on equal atoms."""
+    real = [1 / len(fake)] * len(fake)
+    accuracy = sum(max(pair) for pair in zip(real, fake, strict=True)) / 2
+    return RestingLevel(discriminator_loss(real, fake, loss), state, accuracy)
 
 
 def partitions(n: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
