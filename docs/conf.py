@@ -28,6 +28,8 @@ exclude_patterns = ["conf.py"]
 html_theme = "furo"
 html_title = f"onet {__version__}"
 html_copy_source = html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 myst_heading_anchors = 4
 default_role = "code"  # docstrings write `names` as Markdown does
 autodoc_typehints = "none"  # the signature has them
@@ -65,6 +67,23 @@ def read_source(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = relinked(origin.read_text(encoding="utf-8"), origin, page)
 
 
+def mark_code(
+    app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
+    """Call indented paragraphs outside of sections such as `Args:` code, as they are meant."""
+    marked: list[str] = []
+    section, above = False, ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            section = bool(re.fullmatch(r"[A-Z]\w+:", line))
+        code = line.startswith("    ") and not above.startswith(" ")
+        if code and not section and marked and not marked[-1]:
+            marked += [".. code-block:: python", ""]
+        marked.append(line)
+        above = line or above
+    lines[:] = marked
+
+
 class ConfigurationReference(SphinxDirective):
     """Every key of a configuration, from the code that checks it."""
 
@@ -74,4 +93,5 @@ class ConfigurationReference(SphinxDirective):
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", read_source)
+    app.connect("autodoc-process-docstring", mark_code, priority=400)  # before napoleon
     app.add_directive("configuration-reference", ConfigurationReference)

@@ -17,7 +17,7 @@ from onet.report.contact_sheet import draw_grid
 Picture = NDArray[np.uint8]
 
 SIZE = 280  # pixels
-ZOOM = 0.72  # of the box that fills a picture; a whole box leaves wide margins around most things
+ZOOM = 0.92  # of the box that fills a picture; a whole box leaves wide margins around most things
 TRUTH = (0.76, 0.82, 0.72)
 MOST = 200_000  # bytes of a picture in the repository
 
@@ -35,12 +35,17 @@ def folder(description: str | None) -> Path:
 def save(
     path: Path, titles: Sequence[str], rows: Sequence[Sequence[Picture]], labels: Sequence[str] = ()
 ) -> None:
-    """Draw rows of pictures below titles, in 128 colours."""
+    """Draw rows of pictures below titles, beside labels where there are any."""
     names = [[label] for label in labels] or [[""] for _ in rows]
     sheet = draw_grid([list(row) for row in rows], names, list(titles), SIZE)
     if not labels:  # nor the room for them
         sheet = sheet.crop((sheet.width - len(titles) * (SIZE + SIZE // 32), 0, *sheet.size))
-    sheet.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    keep(sheet, path)
+
+
+def keep(sheet: Image.Image, path: Path) -> None:
+    """Write a picture in 96 colours, and refuse one that is too large for the repository."""
+    sheet.quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size
     if size > MOST:
         raise SystemExit(f"{path}: {size} bytes, more than {MOST}; draw less or smaller")

@@ -20,8 +20,8 @@ SEEN, COMPLETED = (0.45, 0.62, 0.85), (0.95, 0.6, 0.25)
 def main() -> None:
     out = folder(__doc__)
     model = onet.load("scan")
-    points = load_points(assets_dir() / "scans/chair_winchesterArmchair.ply")
-    truth = trimesh.load(assets_dir() / "truth/chair_winchesterArmchair.ply")
+    points = load_points(assets_dir() / "scans/chair_chair.ply")
+    truth = trimesh.load(assets_dir() / "truth/chair_chair.ply")
     front, faces = trimesh.sample.sample_surface(truth, 4000, seed=0)
     front = front[truth.face_normals[faces] @ [0.5, 0.5, 0.7] > 0]
     whole, completed = model.reconstruct(points), model.reconstruct(front)

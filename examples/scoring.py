@@ -24,8 +24,9 @@ def by_distance(
     mesh: trimesh.Trimesh, truth: trimesh.Trimesh, box: NDArray[np.float64]
 ) -> Picture:
     """Return the picture of a mesh whose faces have the colour of their distance to the truth."""
+    mesh = mesh.subdivide_to_size(np.ptp(box, axis=0).max() / 30, max_iter=20)
     distance = TriangleTree(truth).closest(mesh.triangles_center)[1] / np.ptp(box, axis=0).max()
-    colors = colormaps["viridis"](np.clip(distance / FAR, 0, 1))[:, :3]
+    colors = colormaps["RdYlBu_r"](np.clip(distance / FAR, 0, 1))[:, :3]
     return shape(mesh, box, color=colors)
 
 
