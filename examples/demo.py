@@ -1,6 +1,6 @@
 """The picture of the demonstration, with fewer colours than `onet demo` gives it.
 
-    python examples/demo.py
+python examples/demo.py
 """
 
 from __future__ import annotations

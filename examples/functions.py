@@ -1,6 +1,6 @@
 """The picture of functions as meshes: a formula, its sharp edges, and a network in torch.
 
-    python examples/functions.py
+python examples/functions.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The picture of a network that was trained for two minutes on twenty tables.
 
-    python examples/network.py
+python examples/network.py
 """
 
 from __future__ import annotations

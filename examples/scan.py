@@ -1,6 +1,6 @@
 """The picture of a whole scan, of one from one side, and of what that shows.
 
-    python examples/scan.py
+python examples/scan.py
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SEEN, COMPLETED = (0.45, 0.62, 0.85), (0.95, 0.6, 0.25)
 def main() -> None:
     out = folder(__doc__)
     model = onet.load("scan")
-    points = load_points(assets_dir() / "scans/chair_chair.ply")
-    truth = trimesh.load(assets_dir() / "truth/chair_chair.ply")
+    points = load_points(assets_dir() / "scans/sofa_sofa2.ply")
+    truth = trimesh.load(assets_dir() / "truth/sofa_sofa2.ply")
     front, faces = trimesh.sample.sample_surface(truth, 4000, seed=0)
     front = front[truth.face_normals[faces] @ [0.5, 0.5, 0.7] > 0]
     whole, completed = model.reconstruct(points), model.reconstruct(front)

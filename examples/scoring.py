@@ -1,6 +1,6 @@
 """The picture of two methods beside the truth, coloured by their distance to it.
 
-    python examples/scoring.py
+python examples/scoring.py
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from onet.resources import assets_dir
 FAR = 0.1  # of the longest edge: the end of the scale
 
 
-def by_distance(
-    mesh: trimesh.Trimesh, truth: trimesh.Trimesh, box: NDArray[np.float64]
-) -> Picture:
+def by_distance(mesh: trimesh.Trimesh, truth: trimesh.Trimesh, box: NDArray[np.float64]) -> Picture:
     """Return the picture of a mesh whose faces have the colour of their distance to the truth."""
     mesh = mesh.subdivide_to_size(np.ptp(box, axis=0).max() / 30, max_iter=20)
     distance = TriangleTree(truth).closest(mesh.triangles_center)[1] / np.ptp(box, axis=0).max()

@@ -1,6 +1,6 @@
 """The picture of a broken mesh, what is inside of it, and its solid.
 
-    python examples/solid.py
+python examples/solid.py
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted((DOCS / "tutorials").glob("*.md"))]
 QUICK = {"solid", "functions"}
 MARKS = {"not run", "needs", "exits"}
-BLOCK = re.compile(r"(?:^<!-- ([\w ]+): ([^\n]+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"(?:^<!-- ([\w ]+): ([^\n]+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 SHORT = ["training.max_iterations=2", "training.validate_every=2", "training.threads=1"]
 
 
