@@ -2,8 +2,8 @@
 
 A page is a session: its Python blocks share their names, its shell blocks run in the same folder.
 `<!-- not run: REASON -->` before a block leaves it out, `<!-- needs: PACKAGE -->` where that is
-not installed, `<!-- exits: 1 -->` says how its last command ends. Networks are trained for an
-iteration in place of minutes.
+not installed, `<!-- exits: 1 -->` says how its last command ends. Commands are told to do less: two
+iterations of training, coarse meshes, few samples.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ import trimesh
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted((DOCS / "tutorials").glob("*.md"))]
-QUICK = {"solid", "functions"}
+QUICK = {"functions"}
 MARKS = {"not run", "needs", "exits"}
 BLOCK = re.compile(
     r"(?:^<!-- ([\w ]+): ([^\n]+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
-SHORT = ["training.max_iterations=2", "training.validate_every=2", "training.threads=1"]
+LESS = {
+    "prepare": "--resolution 32 --points 2000 --surface 2000 --workers 1",
+    "train": "training.max_iterations=2 training.validate_every=2 training.threads=1",
+    "generate": "--resolution 32",
+    "eval": "--samples 2000",
+    "scan": "--resolution 48",
+    "solid": "--resolution 64 --workers 1",
+}
 
 
 @dataclass(frozen=True)
@@ -55,10 +62,10 @@ class Session:
         self.names: dict[str, object] = {"__name__": "page"}
         programs = folder / ".programs"
         programs.mkdir()
-        words = " ".join(SHORT)
+        less = "\n".join(f'  {command}) less="{words}" ;;' for command, words in LESS.items())
         (programs / "onet").write_text(
-            f'#!/bin/bash\nmore=""; if [ "$1" = train ]; then more="{words}"; fi\n'
-            f'exec "{sys.executable}" -m onet.cli "$@" $more\n'
+            f'#!/bin/bash\nless=""\ncase "$1" in\n{less}\nesac\n'
+            f'exec "{sys.executable}" -m onet.cli "$@" $less\n'
         )
         (programs / "onet").chmod(0o755)
         self.environment = os.environ | {
@@ -118,7 +125,7 @@ def own_files(folder: Path) -> None:
         trimesh.load(ROOT / "data/scans" / name).convex_hull.export(folder / "theirs" / name)
     shutil.copyfile(folder / "scans/chair_chair.ply", folder / "scan.ply")
     (folder / "meshes/box").mkdir(parents=True)
-    for number in range(6):
+    for number in range(10):
         trimesh.creation.box((1, 1 + 0.1 * number, 0.7)).export(folder / f"meshes/box/{number}.ply")
     mesh = trimesh.creation.icosphere(3)
     mesh.update_faces(mesh.triangles_center[:, 1] < 0.9)
