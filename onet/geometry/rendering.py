@@ -30,7 +30,7 @@ def render_mesh(
     size: int = 256,
     azimuth: float = -35.0,
     elevation: float = 25.0,
-    color: Color = (0.70, 0.76, 0.86),
+    color: Color | NDArray[np.floating] = (0.70, 0.76, 0.86),
     bounds: ArrayLike | None = None,  # (2, 3)
 ) -> NDArray[np.uint8]:
     """Orthographic picture of a mesh on white, y up, both sides of its faces lit.
@@ -39,7 +39,7 @@ def render_mesh(
         mesh: any frame; an empty mesh gives a white picture.
         size: pixels along an edge of the square picture.
         azimuth, elevation: position of the observer in degrees; azimuth 0 looks along -z.
-        color: RGB in [0, 1].
+        color: RGB in [0, 1], or one for each face (F, 3).
         bounds: box that fills the picture, so that several pictures share one scale; default the
             bounds of the mesh.
 
@@ -62,7 +62,8 @@ def render_mesh(
     shade = _AMBIENT + (1 - _AMBIENT) * np.clip(facing @ light, 0, 1)
     image = np.ones((pixels, pixels, 3))
     hit = face >= 0
-    image[hit] = np.clip(shade[face[hit], None] * np.asarray(color) * 1.15, 0, 1)
+    colors = np.broadcast_to(np.asarray(color), (len(mesh.faces), 3))
+    image[hit] = np.clip(shade[face[hit], None] * colors[face[hit]] * 1.15, 0, 1)
     far = np.where(hit, depth, 2.0 * pixels)
     image[hit & _jumps(far, _JUMP * pixels)] *= _OUTLINE
     return _downsample(image, size)
