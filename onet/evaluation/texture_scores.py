@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,7 @@ from onet.records import Row, write_csv
 
 TABLE, ITEMS = "texture_scores.csv", "texture_scores_items.csv"
 Protocol = Literal["masked", "texturefields"]
+Make = Callable[[dict[str, Any], int, int], Any]
 _KEYS = ("ssim", "l1", "psnr")
 
 
@@ -54,6 +56,8 @@ def score_textures(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_first: bool = False,
+    known_camera: bool = True,
 ) -> TextureScores:
     """Compare each picture of a split with what the network makes of the same view.
 
@@ -70,6 +74,9 @@ def score_textures(
         out: folder of the tables; default the run, if it is a folder.
         seed: of samples and points.
         device: where the network works.
+        from_first: an autoencoder infers the appearance from the item's first picture, for all.
+        known_camera: local features of a picture know its camera; else it is estimated, as that of
+            a photograph.
 
     Raises:
         ConfigError: no place for the tables, or weights that are not there.
@@ -86,13 +93,43 @@ def score_textures(
     dataset = build_views(
         config, Store(config.data.path), painter.input, split or config.data.test_split
     )
+    make = ViewMaker(painter, dataset, seed, from_first=from_first, known_camera=known_camera)
+    return score_views(dataset, make, folder, protocol=protocol, network=network, seed=seed)
+
+
+def score_views(
+    dataset: ViewDataset,
+    make: Make,
+    folder: Path,
+    *,
+    protocol: Protocol = "masked",
+    network: PictureFeatures | None = None,
+    seed: int = 0,
+) -> TextureScores:
+    """Compare each picture of a split with what is made of the same view.
+
+    Args:
+        dataset: of the pictures.
+        make: item of the dataset, its index and the number of the picture -> pixels (P, 3), those
+            of the background too.
+        folder: of the tables.
+        protocol: see `score_textures`.
+        network: of `feature_l1` and `fid`.
+        seed: of the points of the geometry.
+
+    Raises:
+        DataError: data that is missing or damaged.
+    """
+    shape = (dataset.settings.size,) * 2
     items: list[Row] = []
     made: dict[str, list[NDArray[Any]]] = {}
     true: dict[str, list[NDArray[Any]]] = {}
     for index, item in enumerate(dataset.items):
         for view in range(len(view_pictures(item.path))):
-            picture, truth, mask = _compared(painter, dataset, index, view, seed)
-            scores = _scores(picture, truth, mask, protocol)
+            seen = dataset.view_of(index, view, np.random.default_rng([seed, index, view]))
+            picture = np.asarray(make(seen, index, view)).reshape(*shape, 3)
+            truth, mask = (seen[key].numpy().reshape(*shape, -1) for key in ("colors", "mask"))
+            scores = _scores(picture, truth, mask[..., 0], protocol)
             items.append({"category": item.category, "model": item.model, "view": view, **scores})
             made.setdefault(item.category, []).append(picture)
             true.setdefault(item.category, []).append(truth)
@@ -103,29 +140,44 @@ def score_textures(
     return TextureScores(rows, folder, None if network is None else network.name, made)
 
 
-@torch.no_grad()
-def _compared(
-    painter: Painter, dataset: ViewDataset, index: int, view: int, seed: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Return what the network makes of a view, the truth, and where the object is."""
-    item = dataset.view_of(index, view, np.random.default_rng([seed, index, view]))
-    batch = default_collate([item])
-    batch = {k: _to(v, painter.device) for k, v in batch.items()}
-    model = painter.model
-    geometry = model.geometry_code(batch["surface"], batch["normals"])
-    z, local = model.observe(batch["inputs"])
-    if model.encoder is None and model.encoder_latent is not None:
-        z = model.infer(batch, geometry).mean
-    elif model.encoder is None:
-        z = painter.sample(seed + index).z
-    pixels = model.render(batch["points"], batch["mask"], geometry, z, local)
-    size = dataset.settings.size
-    shape = (size, size, 3)
-    return (
-        pixels[0].cpu().numpy().reshape(shape),
-        item["colors"].numpy().reshape(shape),
-        item["mask"].numpy().reshape(size, size),
-    )
+class ViewMaker:
+    """What a network makes of the views of a dataset, see `Make`."""
+
+    def __init__(
+        self,
+        painter: Painter,
+        dataset: ViewDataset,
+        seed: int,
+        *,
+        from_first: bool,
+        known_camera: bool,
+    ) -> None:
+        self.painter, self.dataset, self.seed = painter, dataset, seed
+        self.from_first, self.known_camera = from_first, known_camera
+
+    @torch.no_grad()
+    def __call__(self, item: dict[str, Any], index: int, view: int) -> NDArray[Any]:
+        painter, model = self.painter, self.painter.model
+        batch = self._batch(item)
+        geometry = model.geometry_code(batch["surface"], batch["normals"])
+        inputs = batch["inputs"]
+        if isinstance(inputs, dict) and not self.known_camera:
+            inputs = inputs["image"]
+        z, local = model.observe(inputs)
+        local = model.placed(local, batch["surface"])
+        if model.encoder is None and model.encoder_latent is not None:
+            seen = batch
+            if self.from_first and view:
+                rng = np.random.default_rng([self.seed, index, 0])
+                seen = self._batch(self.dataset.view_of(index, 0, rng))
+            z = model.infer(seen, geometry).mean
+        elif model.encoder is None:
+            z = painter.sample(self.seed + index).z
+        pixels = model.render(batch["points"], batch["mask"], geometry, z, local)
+        return np.asarray(pixels[0].cpu().numpy())
+
+    def _batch(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {k: _to(v, self.painter.device) for k, v in default_collate([item]).items()}
 
 
 def _to(value: Any, device: torch.device) -> Any:

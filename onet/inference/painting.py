@@ -102,15 +102,16 @@ class Painter:
         Raises:
             DataError: the mesh has no area.
         """
-        frame = UnitFrame.of_mesh(mesh)
-        points, normals, _ = sample_surface(mesh, SURFACE_POINTS, np.random.default_rng(seed))
-        arrays = (frame.to_unit(points), normals)
-        return frame, self.model.geometry_code(*(self._batch(a) for a in arrays))
+        frame, surface, normals = self._surface(mesh, seed)
+        return frame, self.model.geometry_code(surface, normals)
 
     def field(self, mesh: trimesh.Trimesh, appearance: Appearance, seed: int = 0) -> ColorField:
         """Return the field of colour of a mesh: points (N, 3) in its frame -> (N, 3) in [0, 1]."""
-        frame, code = self.geometry(mesh, seed)
-        colors = self.model.field(code, appearance.z, appearance.local)
+        frame, surface, normals = self._surface(mesh, seed)
+        with torch.no_grad():
+            code = self.model.geometry_code(surface, normals)
+            local = self.model.placed(appearance.local, surface)
+        colors = self.model.field(code, appearance.z, local)
         return lambda points: colors(frame.to_unit(points).astype(np.float32))
 
     # -- appearances -------------------------------------------------------------------------------
@@ -192,6 +193,12 @@ class Painter:
         ground = round(255 * self.model.background)
         picture, _ = picture_of(mesh, color_field, camera, size, ground)
         return picture.astype(np.float32) / np.float32(255)
+
+    def _surface(self, mesh: trimesh.Trimesh, seed: int) -> tuple[UnitFrame, Tensor, Tensor]:
+        """Return the unit frame of a mesh, and points (1, T, 3) there with normals."""
+        frame = UnitFrame.of_mesh(mesh)
+        points, normals, _ = sample_surface(mesh, SURFACE_POINTS, np.random.default_rng(seed))
+        return frame, self._batch(frame.to_unit(points)), self._batch(normals)
 
     def _batch(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)[None]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, CodeKind
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, PIXELS, Code, CodeKind
 from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Features
 from onet.nn.projection import published_projection
@@ -61,8 +61,9 @@ class Resnet18PixelEncoder(Resnet18Features):
     ) -> dict[str, Tensor]:
         """Return the code.
 
-        `image` (B, c_dim, R, R), `global` (B, c_dim), and cameras (B, 3, 4) for places in the
-        picture from 0 to 1: `estimated_camera`, and `camera`, the known one or else the estimated.
+        `image` (B, c_dim, R, R), `global` (B, c_dim), `pixels`, the picture itself, and cameras
+        (B, 3, 4) for places in the picture from 0 to 1: `estimated_camera`, and `camera`, the known
+        one or else the estimated.
         """
         given = {"image": inputs} if isinstance(inputs, Tensor) else inputs
         pyramid = self.pyramid(given["image"])
@@ -81,6 +82,7 @@ class Resnet18PixelEncoder(Resnet18Features):
         return {
             "image": self.conv_out(F.relu(torch.stack(levels).sum(0))),
             "global": self.fc(whole),
+            PIXELS: given["image"],
             CAMERA: camera,
             ESTIMATED_CAMERA: estimated,
         }
