@@ -42,6 +42,10 @@ def texture(
         tuple[Path, Path] | None,
         typer.Option(help="Two pictures or textured meshes, with steps from one to the other."),
     ] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(help="Points with colours in the meshes' frame, for texture_points."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Of --between, with both ends.")] = 6,
     size: Annotated[int, typer.Option(help="Texels along the edge of a texture.")] = 1024,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("textured"),
@@ -57,6 +61,7 @@ def texture(
         samples=samples,
         like=like or (),
         between=between,
+        scan=scan,
         steps=steps,
         size=size,
         out=out,

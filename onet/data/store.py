@@ -21,6 +21,7 @@ from onet.data.store_folder import (
     CAMERAS,
     MESH,
     NEAR_SURFACE,
+    POINT_COLORS,
     POINTCLOUD,
     POINTS,
     RECORD,
@@ -230,6 +231,21 @@ class Item:
                 f"{points.shape}; prepare the item again with `onet prepare`"
             )
         return points.astype(np.float32), normals.astype(np.float32)
+
+    def load_colors(self) -> NDArray[np.uint8]:
+        """Return the colours (M, 3) uint8 RGB of the surface points.
+
+        Raises:
+            DataError: missing, damaged, or not one for each point.
+        """
+        colors = self.array(POINT_COLORS, "colors")
+        if colors.shape != self.points(POINTCLOUD).shape or colors.dtype != np.uint8:
+            raise DataError(
+                f"{self.path / POINT_COLORS}: 'colors' has shape {colors.shape} and type "
+                f"{colors.dtype}, expected uint8 RGB for each point of {POINTCLOUD}; prepare the "
+                "item again with `onet prepare --render 12 --colours`"
+            )
+        return colors
 
     def pictures(self, folder: str = RENDERINGS) -> list[Path]:
         """Return the picture files of `folder`, by name.

@@ -16,7 +16,7 @@ from onet.checkpoints.published_weights import read_checkpoint
 from onet.config import Config
 from onet.data.build import build_input
 from onet.data.inputs.tensors import to_tensors
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import published_camera
 from onet.geometry.color.baking import ColorField
 from onet.geometry.color.field_pictures import picture_of
@@ -24,7 +24,7 @@ from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
 from onet.inference.reconstructor import choose_device
 from onet.models import TextureNetwork, build_model
-from onet.nn.code import Code, as_batch
+from onet.nn.code import COLORS, Code, as_batch
 
 if TYPE_CHECKING:
     import trimesh
@@ -133,6 +133,10 @@ class Painter:
                 "image: the network does not look at pictures; use samples, or like with a "
                 "textured mesh"
             )
+        if self.input.kind != "image":
+            raise ConfigError(
+                f"image: the network looks at {self.input.kind}, not at pictures; use scan"
+            )
         file = isinstance(picture, str | os.PathLike)
         raw = self.input.read(picture) if file else self.input.take(picture)
         arrays = self.input.observe(raw, np.random.default_rng(seed))
@@ -140,6 +144,30 @@ class Painter:
         if isinstance(inputs, dict) and len(inputs) == 1:
             inputs = inputs["image"]  # the camera is estimated
         return Appearance(*self.model.observe(inputs))
+
+    @torch.no_grad()
+    def of_scan(self, scan: Any, mesh: trimesh.Trimesh, seed: int = 0) -> Appearance:
+        """Return the appearance of a mesh that a network of coloured points observes.
+
+        Args:
+            scan: a file, or whatever `onet.geometry.point_cloud_io.take_cloud` takes.
+            mesh: in the same frame.
+            seed: of the points that are used, where there are more than enough.
+
+        Raises:
+            ConfigError: the network observes something else.
+            DataError: the points cannot be read, have no colours, or are far from the mesh.
+        """
+        if COLORS not in self.input.parts:
+            raise ConfigError(
+                "scan: the network does not look at coloured points; take a run of texture_points"
+            )
+        file = isinstance(scan, str | os.PathLike)
+        raw = self.input.read(scan) if file else self.input.take(scan)
+        frame = UnitFrame.of_mesh(mesh)
+        _check_near(raw.points, mesh, os.fspath(scan) if file else "scan")
+        arrays = self.input.observe(raw, np.random.default_rng(seed), frame)
+        return Appearance(*self.model.observe(as_batch(to_tensors(arrays, self.device))))
 
     def sample(self, seed: int = 0) -> Appearance:
         """Return an appearance drawn from the prior of a generative network.
@@ -202,3 +230,19 @@ class Painter:
 
     def _batch(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)[None]
+
+
+def _check_near(points: NDArray[np.float64], mesh: trimesh.Trimesh, name: str) -> None:
+    """Refuse points (N, 3) of which most are outside the box of the mesh, with a margin.
+
+    Raises:
+        DataError: they belong to another object, or to another frame.
+    """
+    low, high = np.asarray(mesh.bounds)
+    margin = 0.1 * float((high - low).max())
+    inside = ((points >= low - margin) & (points <= high + margin)).all(axis=1)
+    if inside.mean() < 0.5:
+        raise DataError(
+            f"{name}: {int((~inside).sum())} of {len(points)} points are outside the box of the "
+            "mesh; both have to be in one frame"
+        )

@@ -26,6 +26,9 @@ CAMERA = "camera"
 ESTIMATED_CAMERA = "estimated_camera"
 """Of a code: what the encoder takes for the camera, from the picture alone."""
 
+COLORS = "colors"
+"""Of a dictionary: the colours (B, N, 3) in [0, 1] of an observed cloud's points."""
+
 PIXELS = "pixels"
 """Of a code of a picture: the picture itself, (B, 3, S, S) RGB in [0, 1]."""
 
