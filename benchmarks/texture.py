@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=30.0, help="of processor time a network")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--size", type=int, default=64, help="pixels along an edge, for scores")
-    parser.add_argument("--features", type=Path, help="torchvision's ResNet-18, for feature_l1")
+    parser.add_argument("--features", help="for feature_l1, as of `onet texture-eval`")
     parser.add_argument("--pictures", type=int, default=8, help="objects on the sheet")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of all networks")
     parser.add_argument("--out", type=Path, default=Path("out/texture"))

@@ -86,8 +86,10 @@ def texture_eval(
         typer.Option(help="texturefields: whole pictures and the published, larger SSIM."),
     ] = TextureProtocol.masked,
     features: Annotated[
-        Path | None,
-        typer.Option(help="Weights of torchvision's ResNet-18, for feature_l1 and fid."),
+        str | None,
+        typer.Option(
+            help="A ResNet-18 of torchvision, or efficientnet-lite0, for feature_l1 and fid."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the tables; default RUN.")] = None,
     seed: Seed = 0,

@@ -70,7 +70,8 @@ def score_textures(
         split: default the configured test split.
         protocol: `masked`, scores over the object's pixels, with `full_ssim` over the whole picture
             beside them; `texturefields`, as published: whole pictures, SSIM with the range 2.
-        features: torchvision's weights of a ResNet-18, for `feature_l1` and `fid`; None for none.
+        features: torchvision's weights of a ResNet-18, or `efficientnet-lite0`, for `feature_l1`
+            and `fid`; None for none.
         out: folder of the tables; default the run, if it is a folder.
         seed: of samples and points.
         device: where the network works.
