@@ -238,6 +238,11 @@ class Item:
         Raises:
             DataError: missing, damaged, or not one for each point.
         """
+        if not self.file(POINT_COLORS).is_file():
+            raise DataError(
+                f"{self.path / POINT_COLORS}: no such file; make it from meshes with colours by "
+                "`onet prepare --render 12 --colours`"
+            )
         colors = self.array(POINT_COLORS, "colors")
         if colors.shape != self.points(POINTCLOUD).shape or colors.dtype != np.uint8:
             raise DataError(
