@@ -55,7 +55,8 @@ class TextureNetwork(nn.Module):
         difference: of pictures that the conditional network is trained with.
         kl_weight: factor of the divergence of the latent codes from their prior.
         weight: factor of the whole loss of the autoencoder; published is 10.
-        camera_weight: factor of the error of an estimated camera, as in `OccupancyNetwork`.
+        camera_weight: factor of the logarithm of 1 and the error of an estimated camera, which is
+            that of `OccupancyNetwork`.
         background: of the pictures.
 
     Raises:
@@ -211,9 +212,11 @@ class TextureNetwork(nn.Module):
         total = distance(pixels, batch["colors"])
         losses: dict[str, Tensor] = {self.difference: total.detach()}
         if isinstance(local, dict) and ESTIMATED_CAMERA in local and self._knows_camera(batch):
-            camera = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA]).mean()
-            total = total + self.camera_weight * camera
-            losses["camera"] = camera.detach()
+            apart = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA])
+            # At first one step may put the camera far away, and the square of that is a gradient
+            # that the optimizer would not forget.
+            total = total + self.camera_weight * torch.log1p(apart).mean()
+            losses["camera"] = apart.mean().detach()
         return {"loss": total, **losses}
 
     def _knows_camera(self, batch: Batch) -> bool:
