@@ -10,10 +10,11 @@ Rows without a network: the mean colour of the training pictures; the mean colou
 picture, times the factors that fit the training split best; and the pixel that shows a point, by
 the known camera, where nothing hides it, with those factors, else their mean.
 
-Local features are scored with the known camera of the picture, and with the estimated one. The
-autoencoder infers the appearance from the first true picture for all views, and once from every
-picture itself, which is what it was trained for. Of the GAN, samples of the prior are scored, which
-know nothing of the item; its alarms and the distance between its samples say whether it collapsed.
+Local features are scored with the known camera of the picture, with the one that the outline of the
+shape tells, and with the one estimated from the picture alone. The autoencoder infers the
+appearance from the first true picture for all views, and once from every picture itself, which is
+what it was trained for. Of the GAN, samples of the prior are scored, which know nothing of the
+item; its alarms and the distance between its samples say whether it collapsed.
 
 Writes texture.csv, texture.md, and sheet.png: what some held-out objects look like.
 """
@@ -185,7 +186,8 @@ def _scored(
     folder = _folder(method, arguments)
     kinds: dict[str, dict[str, Any]] = {method: {}}
     if method == "local features":
-        kinds[f"{method}, camera estimated"] = {"known_camera": False}
+        kinds[f"{method}, camera from the outline"] = {"camera": "fitted"}
+        kinds[f"{method}, camera estimated"] = {"camera": "estimated"}
     if method == "autoencoder":
         kinds = {
             f"{method}, from one picture": {"from_first": True},
@@ -315,7 +317,7 @@ def _made(
     own.settings.size = size or _SHOWN
     shown = truth.view_of(index, view, np.random.default_rng(0))
     inputs = own.view_of(index, 0, np.random.default_rng(0))["inputs"]
-    maker = ViewMaker(painter, own, seed=0, from_first=True, known_camera=True)
+    maker = ViewMaker(painter, own, seed=0, from_first=True, camera="known")
     pixels = maker({**shown, "inputs": inputs}, index, max(view, 1))
     return _bytes(np.where(shown["mask"].numpy()[:, None], pixels, 1).reshape(_SHOWN, _SHOWN, 3))
 

@@ -19,13 +19,15 @@ from onet.data.store import Store
 from onet.data.view_files import view_pictures
 from onet.data.views import ViewDataset
 from onet.errors import ConfigError
-from onet.inference.painting import Painter
+from onet.inference.painting import Painter, with_fitted_camera
 from onet.metrics.picture_features import PictureFeatures, feature_scores
 from onet.metrics.picture_scores import PUBLISHED_RANGE, picture_scores
+from onet.nn.code import CAMERA
 from onet.records import Row, write_csv
 
 TABLE, ITEMS = "texture_scores.csv", "texture_scores_items.csv"
 Protocol = Literal["masked", "texturefields"]
+CameraSource = Literal["known", "fitted", "estimated"]
 Make = Callable[[dict[str, Any], int, int], Any]
 _KEYS = ("ssim", "l1", "psnr")
 
@@ -57,7 +59,7 @@ def score_textures(
     seed: int = 0,
     device: str = "auto",
     from_first: bool = False,
-    known_camera: bool = True,
+    camera: CameraSource = "known",
 ) -> TextureScores:
     """Compare each picture of a split with what the network makes of the same view.
 
@@ -76,8 +78,8 @@ def score_textures(
         seed: of samples and points.
         device: where the network works.
         from_first: an autoencoder infers the appearance from the item's first picture, for all.
-        known_camera: local features of a picture know its camera; else it is estimated, as that of
-            a photograph.
+        camera: of local features of a picture: `known`, that of the item; `fitted` by the outline
+            of the shape, as that of a photograph; or `estimated` from the picture alone.
 
     Raises:
         ConfigError: no place for the tables, or weights that are not there.
@@ -94,7 +96,7 @@ def score_textures(
     dataset = build_views(
         config, Store(config.data.path), painter.input, split or config.data.test_split
     )
-    make = ViewMaker(painter, dataset, seed, from_first=from_first, known_camera=known_camera)
+    make = ViewMaker(painter, dataset, seed, from_first=from_first, camera=camera)
     return score_views(dataset, make, folder, protocol=protocol, network=network, seed=seed)
 
 
@@ -151,10 +153,10 @@ class ViewMaker:
         seed: int,
         *,
         from_first: bool,
-        known_camera: bool,
+        camera: CameraSource,
     ) -> None:
         self.painter, self.dataset, self.seed = painter, dataset, seed
-        self.from_first, self.known_camera = from_first, known_camera
+        self.from_first, self.camera = from_first, camera
 
     @torch.no_grad()
     def __call__(self, item: dict[str, Any], index: int, view: int) -> NDArray[Any]:
@@ -162,9 +164,11 @@ class ViewMaker:
         batch = self._batch(item)
         geometry = model.geometry_code(batch["surface"], batch["normals"])
         inputs = batch["inputs"]
-        if isinstance(inputs, dict) and not self.known_camera:
+        if self.camera != "known" and isinstance(inputs, dict) and CAMERA in inputs:
             inputs = inputs["image"]
         z, local = model.observe(inputs)
+        if self.camera == "fitted":
+            local = with_fitted_camera(local, batch["surface"])
         local = model.placed(local, batch["surface"])
         if model.encoder is None and model.encoder_latent is not None:
             seen = batch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,15 +23,21 @@ from onet.geometry.color.baking import ColorField
 from onet.geometry.color.field_pictures import picture_of
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
+from onet.inference.camera_fit import fit_camera
 from onet.inference.reconstructor import choose_device
 from onet.models import TextureNetwork, build_model
-from onet.nn.code import COLORS, Code, as_batch
+from onet.nn.code import CAMERA, COLORS, ESTIMATED_CAMERA, PIXELS, Code, as_batch
 
 if TYPE_CHECKING:
     import trimesh
 
+logger = logging.getLogger(__name__)
+
 SURFACE_POINTS = 2048
 """Points of the geometry that its code is of, as in training by default."""
+
+_ALIKE = 0.6
+"""Overlap of outlines below which a picture shows another shape, or a wrong side of it."""
 
 _VIEW = (40.0, 25.0, 0.9)  # azimuth, elevation, ratio, from which appearances are looked at
 
@@ -106,11 +113,14 @@ class Painter:
         return frame, self.model.geometry_code(surface, normals)
 
     def field(self, mesh: trimesh.Trimesh, appearance: Appearance, seed: int = 0) -> ColorField:
-        """Return the field of colour of a mesh: points (N, 3) in its frame -> (N, 3) in [0, 1]."""
+        """Return the field of colour of a mesh: points (N, 3) in its frame -> (N, 3) in [0, 1].
+
+        The unknown camera of a picture with local features is found by the outline of the mesh.
+        """
         frame, surface, normals = self._surface(mesh, seed)
         with torch.no_grad():
             code = self.model.geometry_code(surface, normals)
-            local = self.model.placed(appearance.local, surface)
+            local = self.model.placed(with_fitted_camera(appearance.local, surface), surface)
         colors = self.model.field(code, appearance.z, local)
         return lambda points: colors(frame.to_unit(points).astype(np.float32))
 
@@ -230,6 +240,31 @@ class Painter:
 
     def _batch(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)[None]
+
+
+def with_fitted_camera(local: Code | None, surface: Tensor) -> Code | None:
+    """Return a code of one picture with the camera by which a surface has the picture's outline.
+
+    Codes that know their camera, and those without any, stay as they are.
+
+    Args:
+        local: a code of a batch of one.
+        surface: points (1, T, 3) of it in the unit frame.
+    """
+    if not isinstance(local, dict) or not {CAMERA, ESTIMATED_CAMERA, PIXELS} <= set(local):
+        return local
+    if not torch.equal(local[CAMERA], local[ESTIMATED_CAMERA]):
+        return local
+    arrays = (local[PIXELS][0], surface[0], local[CAMERA][0])
+    camera, overlap = fit_camera(*(a.float().cpu() for a in arrays))
+    if overlap < _ALIKE:
+        logger.warning(
+            "the outline of the object in the picture is not that of the mesh (overlap %.2f): "
+            "colours may come from wrong places; give a picture of this object on white, or an "
+            "RGBA one without its background",
+            overlap,
+        )
+    return {**local, CAMERA: camera.to(surface.device)[None]}
 
 
 def _check_near(points: NDArray[np.float64], mesh: trimesh.Trimesh, name: str) -> None:
