@@ -26,15 +26,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks._runs import finished, keep
+
 if TYPE_CHECKING:
     from onet.data.views import ViewDataset
     from onet.evaluation.texture_scores import TextureScores
-    from onet.metrics.picture_features import PictureFeatures
 
 Row = dict[str, Any]
 
@@ -50,6 +52,7 @@ METHODS: dict[str, str] = {
 SCORES = ("ssim", "psnr", "l1", "feature_l1")
 RESULT = "benchmark.json"
 _SHOWN = 128  # pixels of a picture on the sheet
+_VIEWS_APART = 4  # of those whose features are compared
 _WHITE = 0.98  # of a picture, from where on it is background
 
 
@@ -65,10 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from onet.metrics.picture_features import PictureFeatures
     from onet.report.tables import print_table
 
-    features = PictureFeatures(arguments.features) if arguments.features else None
+    features = _Features(arguments) if arguments.features else None
+    arguments.out.mkdir(parents=True, exist_ok=True)
     rows = list(_without_network(arguments, features))
     for method in arguments.methods:
         rows += _scored(method, arguments, features)
@@ -80,13 +83,11 @@ def run(arguments: argparse.Namespace) -> None:
 # -- without a network -----------------------------------------------------------------------------
 
 
-def _without_network(
-    arguments: argparse.Namespace, features: PictureFeatures | None
-) -> Iterable[Row]:
+def _without_network(arguments: argparse.Namespace, features: _Features | None) -> Iterable[Row]:
     from onet.evaluation.texture_scores import score_views
 
-    train, test = (_views(arguments, arguments.size, split) for split in ("train", "test"))
-    mean, factors = _fit(train)
+    test = _views(arguments, arguments.size, "test")
+    mean, factors = _fit(_views(arguments, arguments.size, "train"))
 
     def mean_of_all(item: Row, index: int, view: int) -> Any:
         return _on_white(item, np.broadcast_to(mean, (len(item["mask"]), 3)))
@@ -107,7 +108,8 @@ def _without_network(
     }
     for name, make in trivial.items():
         folder = arguments.out / name.replace(" ", "_").replace("'", "")
-        yield _row(name, score_views(test, make, folder, network=features))
+        score = partial(score_views, test, make, folder)
+        yield {"method": name, **_kept(folder, arguments, score, features)}
 
 
 def _views(arguments: argparse.Namespace, size: int, split: str) -> ViewDataset:
@@ -176,9 +178,7 @@ def _folder(method: str, arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _scored(
-    method: str, arguments: argparse.Namespace, features: PictureFeatures | None
-) -> list[Row]:
+def _scored(method: str, arguments: argparse.Namespace, features: _Features | None) -> list[Row]:
     """Train and score; what an earlier call did is kept."""
     from onet.evaluation.texture_scores import score_textures
 
@@ -196,10 +196,8 @@ def _scored(
     rows = []
     for name, options in kinds.items():
         out = folder / "scores" / name.replace(" ", "_")
-        scores = score_textures(
-            folder, split="test", features=arguments.features, out=out, device="cpu", **options
-        )
-        rows.append(_row(name, scores) | trained)
+        score = partial(score_textures, folder, split="test", out=out, device="cpu", **options)
+        rows.append({"method": name, **_kept(out, arguments, score, features), **trained})
     return rows
 
 
@@ -242,9 +240,59 @@ def _trained(method: str, arguments: argparse.Namespace) -> Row:
 # -- what comes out --------------------------------------------------------------------------------
 
 
-def _row(name: str, scores: TextureScores) -> Row:
-    whole = scores.rows[-1]
-    return {"method": name, **{key: whole[key] for key in SCORES if key in whole}}
+def _kept(
+    folder: Path,
+    arguments: argparse.Namespace,
+    score: Callable[[], TextureScores],
+    features: _Features | None,
+) -> Row:
+    """Return the scores of a row, those of an earlier call if they are there."""
+    settings = {
+        "size": arguments.size,
+        "store": str(arguments.store.resolve()),
+        "features": arguments.features,
+    }
+    path = folder / f"row_{Path(arguments.features or 'none').stem}.json"
+    row = finished(path, settings)
+    if row is None:
+        scores = score()
+        row = {key: scores.rows[-1][key] for key in SCORES if key in scores.rows[-1]}
+        if features is not None:
+            row["feature_l1"] = features.difference(scores)
+        row = keep(path, settings, row)
+    return {key: value for key, value in row.items() if key != "settings"}
+
+
+class _Features:
+    """Features of some true pictures, on white, and how far those of made ones are from them."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        from onet.data.view_files import view_pictures
+        from onet.metrics.picture_features import PictureFeatures
+
+        self._network = PictureFeatures(arguments.features)
+        test = _views(arguments, arguments.size, "test")
+        shape = (arguments.size, arguments.size, -1)
+        self._numbers, self._masks, true, number = [], [], [], 0
+        for index, item in enumerate(test.items):
+            for view in range(len(view_pictures(item.path))):
+                if view % _VIEWS_APART == 0:
+                    seen = test.view_of(index, view, np.random.default_rng(0))
+                    self._masks.append(seen["mask"].numpy().reshape(shape))
+                    picture = seen["colors"].numpy().reshape(shape)
+                    true.append(np.where(self._masks[-1], picture, 1))
+                    self._numbers.append(number)
+                number += 1
+        self._true = self._network(true)
+
+    def difference(self, scores: TextureScores) -> float:
+        """Return the mean absolute difference of features."""
+        made = [picture for of_category in scores.pictures.values() for picture in of_category]
+        chosen = [
+            np.where(mask, made[number], 1)
+            for number, mask in zip(self._numbers, self._masks, strict=True)
+        ]
+        return float(np.abs(self._network(chosen) - self._true).mean())
 
 
 def _write(arguments: argparse.Namespace, rows: list[Row]) -> None:

@@ -28,6 +28,9 @@ from onet.records import Row, write_csv
 TABLE, ITEMS = "texture_scores.csv", "texture_scores_items.csv"
 Protocol = Literal["masked", "texturefields"]
 CameraSource = Literal["known", "fitted", "estimated"]
+Features = dict[str, tuple[NDArray[Any], NDArray[Any]]]
+"""Of made and of true pictures, by category."""
+
 Make = Callable[[dict[str, Any], int, int], Any]
 _KEYS = ("ssim", "l1", "psnr")
 
@@ -136,7 +139,10 @@ def score_views(
             items.append({"category": item.category, "model": item.model, "view": view, **scores})
             made.setdefault(item.category, []).append(picture)
             true.setdefault(item.category, []).append(truth)
-    rows = [_mean(items, category, made, true, network) for category in [*made, None]]
+    features: Features = {}
+    if network is not None:
+        features = {name: (network(made[name]), network(true[name])) for name in made}
+    rows = [_mean(items, category, features) for category in [*made, None]]
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / ITEMS, list(items[0]), items)
     write_csv(folder / TABLE, list(rows[0]), rows)
@@ -203,17 +209,15 @@ def _scores(
 def _mean(
     items: list[Row],
     category: str | None,
-    made: dict[str, list[NDArray[Any]]],
-    true: dict[str, list[NDArray[Any]]],
-    network: PictureFeatures | None,
+    features: Features,
 ) -> Row:
     """Return the row of a category, or of all."""
     chosen = [row for row in items if category in (None, row["category"])]
     keys = [key for key in chosen[0] if key not in ("category", "model", "view")]
     row: Row = {"category": category or "all", "pictures": len(chosen)}
     row |= {key: float(np.mean([r[key] for r in chosen])) for key in keys}
-    if network is not None:
-        names = list(made) if category is None else [category]
-        pair = [network([p for n in names for p in pictures[n]]) for pictures in (made, true)]
-        row |= {"feature_l1": None, "fid": None} | feature_scores(*pair)
+    if features:
+        pairs = [pair for name, pair in features.items() if category in (None, name)]
+        made, true = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        row |= {"feature_l1": None, "fid": None} | feature_scores(made, true)
     return row
