@@ -13,13 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from onet.nn.projection import NEAREST, camera_distances, published_projection
+from onet.nn.projection import BACKGROUND, NEAREST, camera_distances, published_projection
 
 RESOLUTION = 32
 """Cells along an edge, in which outlines are compared."""
-
-BACKGROUND = 0.98
-"""From where on, in all three colours, a pixel is background."""
 
 _AZIMUTHS, _ELEVATIONS = 48, (-10.0, 5.0, 15.0, 25.0, 35.0, 50.0)
 _ROUNDS, _TRIES = 3, 64  # of refinement: each halves the steps

@@ -55,6 +55,9 @@ def camera_distances(
     return seen.square().sum(1).mean(1)
 
 
+BACKGROUND = 0.98
+"""From where on, in all three colours, a pixel of a picture on white is background."""
+
 FRONT_RESOLUTION = 32
 """Cells along an edge of a picture in which the nearest points of a surface are looked for."""
 
