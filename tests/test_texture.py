@@ -276,8 +276,8 @@ def test_local_colors_start_from_those_of_the_picture() -> None:
     picture[:, :, 8:24, 8:24] = torch.tensor([0.2, 0.5, 0.7])[:, None, None]
     pixels = published_camera(40, 25, 0.9, 32).projection.astype(np.float32)
     points = 0.2 * (torch.rand(1, 9, 3) - 0.5)
-    for seen, color in ((picture, [0.2, 0.5, 0.7]), (white, [0.98, 0.98, 0.98])):
-        _, code = model.observe({"image": seen, "camera": torch.from_numpy(pixels)[None]})
+    for shown, color in ((picture, [0.2, 0.5, 0.7]), (white, [0.98, 0.98, 0.98])):
+        _, code = model.observe({"image": shown, "camera": torch.from_numpy(pixels)[None]})
         found = model.colors(points, torch.zeros(1, 0), local=code)
         assert torch.allclose(found, torch.tensor(color).expand_as(found), atol=1e-4)
 
@@ -289,7 +289,8 @@ def test_local_colors_know_the_pixels_and_what_hides_a_point() -> None:
     surface = torch.rand(1, 500, 3, generator=torch.Generator().manual_seed(1)) - 0.5
     far = torch.tensor([[[-0.4, -0.2, -0.4]]])
     for asked in (False, True):
-        model = awake(local_model(pixels=asked, occlusion=asked))
+        model = local_model(pixels=asked, occlusion=asked)
+        awake(model.decoder)
         _, code = model.observe(inputs)
         colors = [
             model.colors(far, torch.zeros(1, 0), local=model.placed(code, shown))
