@@ -112,7 +112,8 @@ class LocalColorDecoder(nn.Module):
         if found.shape[-1] == self.features:  # there is no depth
             found = F.pad(found, (0, 1))
         if self.occlusion:
-            behind = depths_behind(points, local[CAMERA], self._of_picture(local, FRONT))
+            front = self._of_picture(local, FRONT)
+            behind = depths_behind(points, local[CAMERA], front)
             found = torch.cat([found, torch.tanh(behind / _CLEARLY)[..., None]], -1)
         return found
 
