@@ -120,8 +120,7 @@ def render_view(
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
     away = np.einsum("ij,ij->i", normals, corners[:, 0] - camera.centre) > 0
     normals[away] *= -1
-    light = (_LIGHT * (1, -1, -1) / np.linalg.norm(_LIGHT)) @ camera.pose[:, :3]
-    shade = _AMBIENT + (1 - _AMBIENT) * np.clip(normals @ light, 0, 1)
+    shade = shades(normals, camera)
     visual: Any = mesh.visual
     own = visual.face_colors[:, :3] / 255 if visual.defined else np.asarray(color)
     table = np.full((len(faces) + 1, 4), 255, dtype=np.uint8)
@@ -136,6 +135,15 @@ def render_view(
     image = (total + hits // 2) // hits
     image[..., 3] = np.round(total[..., 3] / _SUPERSAMPLING**2)
     return image.astype(np.uint8)
+
+
+def shades(
+    normals: NDArray[np.float64],  # (N, 3) of length 1, towards the camera
+    camera: Camera,  # in the same frame
+) -> NDArray[np.float64]:  # (N,) in [0, 1]
+    """Return what the light over the camera's shoulder makes of encoded colours, as factors."""
+    light = (_LIGHT * (1, -1, -1) / np.linalg.norm(_LIGHT)) @ camera.pose[:, :3]
+    return np.asarray(_AMBIENT + (1 - _AMBIENT) * np.clip(normals @ light, 0, 1))
 
 
 def on_white(
