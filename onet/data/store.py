@@ -26,6 +26,7 @@ from onet.data.store_folder import (
     CAMERAS,
     MESH,
     NEAR_SURFACE,
+    POINT_COLORS,
     POINTCLOUD,
     POINTS,
     RECORD,
@@ -263,6 +264,26 @@ class Item:
                 f"{points.shape}; prepare the item again with `onet prepare`"
             )
         return points, normals
+
+    def load_colors(self) -> NDArray[np.uint8]:
+        """Return the colours (M, 3) uint8 RGB of the surface points.
+
+        Raises:
+            DataError: missing, damaged, or not one for each point.
+        """
+        if not self.file(POINT_COLORS).is_file():
+            raise DataError(
+                f"{self.path / POINT_COLORS}: no such file; make it from meshes with colours by "
+                "`onet prepare --render 12 --colours`"
+            )
+        colors = self.array(POINT_COLORS, "colors")
+        if colors.shape != self.points(POINTCLOUD).shape or colors.dtype != np.uint8:
+            raise DataError(
+                f"{self.path / POINT_COLORS}: 'colors' has shape {colors.shape} and type "
+                f"{colors.dtype}, expected uint8 RGB for each point of {POINTCLOUD}; prepare the "
+                "item again with `onet prepare --render 12 --colours`"
+            )
+        return colors
 
     def pictures(self, folder: str = RENDERINGS) -> list[Path]:
         """Return the picture files of `folder`, by name.

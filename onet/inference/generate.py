@@ -20,7 +20,10 @@ import numpy as np
 
 from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
-from onet.errors import ConfigError
+from onet.data.segmentation import Segmenter
+from onet.errors import ConfigError, DataError
+from onet.files import matching
+from onet.geometry.mesh_io import MESH_SUFFIXES
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Key
 from onet.inference.observing import observe, reconstruct
@@ -97,12 +100,14 @@ class GenerationReport:
 def generate(
     source: str | os.PathLike[str],
     *,
-    input: str | os.PathLike[str] | None = None,
+    input: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     data: str | os.PathLike[str] | None = None,
     split: str | None = None,
     categories: Sequence[str] | None = None,
     samples: int | None = None,
     views: int | None = None,
+    mask: str | os.PathLike[str] | None = None,
+    remove_background: bool | Segmenter | None = None,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
     limit: int | None = None,
@@ -119,19 +124,28 @@ def generate(
 
     Args:
         source: run folder or checkpoint file.
-        input: a file of what the model observes, or a folder of them, searched with its
-            subfolders; for pictures also a collection that `onet.data.photographs` knows. Without
-            it the items of a store are reconstructed. It excludes `data` and `categories`; `split`
-            has no effect.
+        input: a file of what the model observes, a pattern (`scans/*.ply`), or a folder of files,
+            searched with its subfolders; for pictures also a collection that
+            `onet.data.photographs` knows; or several of these. Without it the items of a store are
+            reconstructed. It excludes `data` and `categories`; `split` has no effect.
         data: root of that store; default from the model's configuration.
         split: of the store; default the test split of the configuration.
         categories: of the store; default those of the configuration.
-        samples: so many shapes of an unconditional model, in the unit frame, and no store.
-        views: average the codes of so many observations of each object. Of a store: so many
-            pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
-            input folder: the files of each folder show one object, at most `views` of them are
-            used, evenly spaced by name; scans of an object are in the same coordinates.
+        samples: so many shapes of an unconditional model, in the unit frame, and no store. With
+            `input` so many hypotheses of each observation, `NAME-00` and so on: the model has a
+            latent code beside that of the observation, which is drawn for each.
+        views: fuse so many observations of each object, by the mean of their codes or as the model
+            does. Of a store: so many pictures, evenly spaced from the configured one on, or so many
+            noisy point clouds. Of an input folder: the files of each folder show one object, at
+            most `views` of them are used, evenly spaced by name; scans of an object are in the same
+            coordinates.
+        mask: of the picture that is `input`, white on the object; or of a folder of pictures a
+            folder of masks with their names. Without it `NAME.mask.png` beside a picture, or its
+            transparency, says what is the object.
+        remove_background: find the object in pictures that have no mask, by the package rembg, or
+            by a function from a picture to its mask.
         out: the generation folder; default `generation`, with an input `generation-NAME`, with
+            several `generation-inputs`, with
             samples `generation-samples`, in the run folder, or in the working directory where
             `source` is a file.
         format: of the meshes: ply, glb, obj, off or stl; default as configured.
@@ -148,13 +162,15 @@ def generate(
         FolderInUse: another process writes to the generation folder.
     """
     wanted = Wanted(
-        None if input is None else Path(input),
+        _paths(input),
         Path(data) if data else None,
         split,
         tuple(categories or ()),
         samples,
         views,
         limit,
+        None if mask is None else Path(mask),
+        remove_background or False,
     )
     model = load(source, device)
     settings = _settings(model, resolve_checkpoint(source), seed, wanted, format, options)
@@ -162,10 +178,27 @@ def generate(
     settings |= origin
     base = Path(source) if Path(source).is_dir() else Path.cwd()
     out = folder.default_folder(base, wanted.named) if out is None else Path(out)
+    if out.suffix.lower() in MESH_SUFFIXES and not out.is_dir():
+        raise ConfigError(
+            f"{out}: looks like a file, and results are a folder; name a folder, such as "
+            f"{out.stem}, and the format {out.suffix[1:].lower()}"
+        )
     hold(out)
     if overwrite:
         folder.clear(out)
     return _fill(model, targets, out, settings, options)
+
+
+def _paths(
+    given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+) -> tuple[Path, ...]:
+    """Return the paths that are meant, each once, in the order given."""
+    if given is None:
+        return ()
+    several = [given] if isinstance(given, str | os.PathLike) else [*given]
+    if not several:
+        raise DataError("input: names nothing; give files or folders of what the model observes")
+    return tuple(dict.fromkeys(path for one in several for path in matching(one)))
 
 
 def _fill(
@@ -255,7 +288,7 @@ def _make(
         return failed(target, f"its name {shown} is not valid UTF-8; rename it")
     rng = np.random.default_rng([settings["seed"], zlib.crc32(name)])
     observed = observe(model.input, target, rng, settings["views"])
-    mesh = reconstruct(model, observed, rng, options)
+    mesh = reconstruct(model, observed, rng, options, target.sampled)
     seconds = round(time.perf_counter() - start, 4)
     return write(out, target, model.input, observed, mesh, settings) | {"seconds": seconds}
 
