@@ -159,7 +159,7 @@ def unpack(
 )
 def merge(
     stores: Annotated[list[Path], typer.Argument(help="Stores, packed or not.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the packed store.")],
+    out: Annotated[Path, out_option("Folder of the packed store.")],
     shard_size: ShardSize = 1024,
 ) -> None:
     """Copy several stores to a packed one; items of one name have to be the same."""
