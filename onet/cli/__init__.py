@@ -35,6 +35,7 @@ from onet.cli import (  # noqa: F401
     texture,
     threshold,
     training,
+    view,
 )
 from onet.cli.app import app
 from onet.errors import OnetError, StorageError, TrainingError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +22,10 @@ from onet.cli.app import (
 from onet.cli.settings import with_options
 from onet.data.settings import PrepareSettings
 from onet.names import printable
+
+if TYPE_CHECKING:
+    from onet.data.check import Problem
+    from onet.data.packed.copying import CopyReport
 
 data_app = group(DATA, "data", help="Look after prepared data.")
 
@@ -104,6 +108,127 @@ def prepare(
         raise typer.Exit(1)
 
 
+Packed = Annotated[Path, typer.Argument(help="Folder of the packed store, made or extended.")]
+ShardSize = Annotated[
+    int, typer.Option("--shard-size", min=1, help="MiB from which another shard is begun.")
+]
+
+
+@command(
+    DATA,
+    "onet data pack prepared packed",
+    "onet data pack prepared packed --shard-size 256",
+    parent=data_app,
+)
+def pack(
+    store: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")],
+    packed: Packed,
+    shard_size: ShardSize = 1024,
+) -> None:
+    """Copy prepared data to a few large files, which training reads faster; or add what is new.
+
+    Every command that reads prepared data reads the result. Nothing is lost: `onet data unpack`
+    makes the same files of it. Repeated after an interruption it goes on.
+    """
+    from onet.data.packed.copying import pack
+
+    _tell(pack(store, packed, shard_bytes=shard_size << 20))
+
+
+@command(
+    DATA,
+    "onet data unpack packed prepared",
+    "onet data unpack packed elsewhere/prepared",
+    parent=data_app,
+)
+def unpack(
+    packed: Annotated[Path, typer.Argument(help="Folder of the packed store.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+) -> None:
+    """Copy packed data back to one folder an item, byte for byte."""
+    from onet.data.packed.copying import unpack
+
+    _tell(unpack(packed, out))
+
+
+@command(
+    DATA,
+    "onet data merge packed more --out all",
+    "onet data merge chairs tables lamps --out furniture",
+    parent=data_app,
+)
+def merge(
+    stores: Annotated[list[Path], typer.Argument(help="Stores, packed or not.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the packed store.")],
+    shard_size: ShardSize = 1024,
+) -> None:
+    """Copy several stores to a packed one; items of one name have to be the same."""
+    from onet.data.packed.copying import merge
+
+    _tell(merge(stores, out, shard_bytes=shard_size << 20))
+
+
+@command(
+    DATA,
+    "onet data subset packed few --count 100 --seed 1",
+    "onet data subset packed chairs --category chair --split train",
+    parent=data_app,
+)
+def subset(
+    store: Annotated[Path, typer.Argument(help="A store, packed or not.")],
+    packed: Packed,
+    category: Annotated[
+        list[str] | None, typer.Option(help="Take this category only; may be repeated.")
+    ] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Take this list only; may be repeated.")
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="Text file with lines CATEGORY/MODEL: take these only.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many of what the others leave.")
+    ] = None,
+    seed: Seed = 0,
+    shard_size: ShardSize = 1024,
+) -> None:
+    """Copy some of the listed items of a store to a packed one, with their lists."""
+    from onet.data.lists import read_list
+    from onet.data.packed.copying import subset
+
+    if names is not None and not names.is_file():
+        raise typer.BadParameter(f"{names}: no such file")
+    _tell(
+        subset(
+            store, packed, categories=category, splits=split,
+            names=None if names is None else read_list(names), count=count, seed=seed,
+            shard_bytes=shard_size << 20,
+        )
+    )  # fmt: skip
+
+
+@command(DATA, "onet data verify packed", "onet data verify packed --json", parent=data_app)
+def verify(
+    packed: Annotated[Path, typer.Argument(help="Folder of the packed store.")],
+    json: Json = False,
+) -> None:
+    """Compare every byte of packed data with its hash, and name what is damaged or missing."""
+    from onet.data.packed.verify import verify
+
+    _show(verify(packed), packed, json)
+
+
+def _tell(report: CopyReport) -> None:
+    typer.echo(
+        f"{report.out}: {report.copied} items copied ({report.size / 2**20:.1f} MiB), "
+        f"{report.kept} kept from before, {len(report.failures)} failed"
+    )
+    for name, reason in report.failures.items():
+        typer.echo(f"failed: {name}: {printable(reason)}", err=True)
+    if report.failures:
+        raise typer.Exit(1)
+
+
 @command(DATA, "onet data check prepared", "onet data check prepared --json", parent=data_app)
 def check(
     root: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")],
@@ -115,7 +240,10 @@ def check(
     """
     from onet.data.check import check_store
 
-    problems = check_store(root)
+    _show(check_store(root), root, json)
+
+
+def _show(problems: list[Problem], root: Path, json: bool) -> None:
     if json:
         echo_json([asdict(problem) for problem in problems])
         raise typer.Exit(1 if problems else 0)

@@ -51,7 +51,12 @@ def generate(
         list[str] | None, typer.Option(help="The same as an option; may be repeated.")
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=1, help="So many samples of an unconditional model.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="So many samples of an unconditional model; with --input so many hypotheses of "
+            "each observation, by a model with a latent code.",
+        ),
     ] = None,
     views: Annotated[
         int | None,
@@ -61,6 +66,13 @@ def generate(
             "of each folder show one object.",
         ),
     ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Mask of the --input, white on the object; or a folder of such masks."),
+    ] = None,
+    remove_background: Annotated[
+        bool, typer.Option(help="Find the object in pictures without a mask (extra: segment).")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Split of the data; default the configured test split.")
@@ -118,6 +130,8 @@ def generate(
     several: dict[str, Any] = {
         "samples": samples,
         "views": views,
+        "mask": mask,
+        "remove_background": remove_background or None,  # None is not asked for
         "data": data,
         "split": split,
         "format": format.value if format else None,

@@ -60,6 +60,10 @@ def texture(
         tuple[Path, Path] | None,
         typer.Option(help="Two pictures or textured meshes, with steps from one to the other."),
     ] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(help="Points with colours in the meshes' frame, for texture_points."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Of --between, with both ends.")] = 6,
     size: Annotated[int, typer.Option(help="Texels along the edge of a texture.")] = 1024,
     out: Annotated[Path, out_option("Folder of the results.")] = Path("textured"),
@@ -78,6 +82,7 @@ def texture(
         samples=samples,
         like=like or (),
         between=between,
+        scan=scan,
         steps=steps,
         size=size,
         out=out,
@@ -108,8 +113,10 @@ def texture_eval(
         typer.Option(help="texturefields: whole pictures and the published, larger SSIM."),
     ] = TextureProtocol.masked,
     features: Annotated[
-        Path | None,
-        typer.Option(help="Weights of torchvision's ResNet-18, for feature_l1 and fid."),
+        str | None,
+        typer.Option(
+            help="A ResNet-18 of torchvision, or efficientnet-lite0, for feature_l1 and fid."
+        ),
     ] = None,
     out: Annotated[Path | None, out_option("Folder of the tables; default RUN.")] = None,
     device: DeviceOption = Device.auto,

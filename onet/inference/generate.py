@@ -20,6 +20,7 @@ import numpy as np
 
 from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
+from onet.data.segmentation import Segmenter
 from onet.errors import ConfigError, DataError
 from onet.files import matching
 from onet.geometry.mesh_io import MESH_SUFFIXES
@@ -105,6 +106,8 @@ def generate(
     categories: Sequence[str] | None = None,
     samples: int | None = None,
     views: int | None = None,
+    mask: str | os.PathLike[str] | None = None,
+    remove_background: bool | Segmenter | None = None,
     out: str | os.PathLike[str] | None = None,
     format: str | None = None,
     limit: int | None = None,
@@ -128,11 +131,19 @@ def generate(
         data: root of that store; default from the model's configuration.
         split: of the store; default the test split of the configuration.
         categories: of the store; default those of the configuration.
-        samples: so many shapes of an unconditional model, in the unit frame, and no store.
-        views: average the codes of so many observations of each object. Of a store: so many
-            pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
-            input folder: the files of each folder show one object, at most `views` of them are
-            used, evenly spaced by name; scans of an object are in the same coordinates.
+        samples: so many shapes of an unconditional model, in the unit frame, and no store. With
+            `input` so many hypotheses of each observation, `NAME-00` and so on: the model has a
+            latent code beside that of the observation, which is drawn for each.
+        views: fuse so many observations of each object, by the mean of their codes or as the model
+            does. Of a store: so many pictures, evenly spaced from the configured one on, or so many
+            noisy point clouds. Of an input folder: the files of each folder show one object, at
+            most `views` of them are used, evenly spaced by name; scans of an object are in the same
+            coordinates.
+        mask: of the picture that is `input`, white on the object; or of a folder of pictures a
+            folder of masks with their names. Without it `NAME.mask.png` beside a picture, or its
+            transparency, says what is the object.
+        remove_background: find the object in pictures that have no mask, by the package rembg, or
+            by a function from a picture to its mask.
         out: the generation folder; default `generation`, with an input `generation-NAME`, with
             several `generation-inputs`, with
             samples `generation-samples`, in the run folder, or in the working directory where
@@ -158,6 +169,8 @@ def generate(
         samples,
         views,
         limit,
+        None if mask is None else Path(mask),
+        remove_background or False,
     )
     model = load(source, device)
     settings = _settings(model, resolve_checkpoint(source), seed, wanted, format, options)
@@ -275,7 +288,7 @@ def _make(
         return failed(target, f"its name {shown} is not valid UTF-8; rename it")
     rng = np.random.default_rng([settings["seed"], zlib.crc32(name)])
     observed = observe(model.input, target, rng, settings["views"])
-    mesh = reconstruct(model, observed, rng, options)
+    mesh = reconstruct(model, observed, rng, options, target.sampled)
     seconds = round(time.perf_counter() - start, 4)
     return write(out, target, model.input, observed, mesh, settings) | {"seconds": seconds}
 

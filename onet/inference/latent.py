@@ -136,7 +136,7 @@ def observation_code(
         raw = model.input.take(observation)
     frame = model.input.frame(raw, str(observation))
     code = model.encode(model.input.observe(raw, np.random.default_rng(seed), frame))
-    return _global(model, code)
+    return global_code(model, code)
 
 
 @renamed_options
@@ -408,7 +408,12 @@ def _unconditional(model: Reconstructor) -> bool:
     return not model.input.conditions
 
 
-def _global(model: Reconstructor, code: Code) -> Tensor:
+def global_code(model: Reconstructor, code: Code) -> Tensor:
+    """Return a code that is one vector.
+
+    Raises:
+        ConfigError: it has local features.
+    """
     if not isinstance(code, Tensor) or code.ndim != 1:
         raise ConfigError(
             f"{model.source}: the code has local features, which belong to places in space; only "

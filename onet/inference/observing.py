@@ -26,10 +26,10 @@ class Observed:
     """What a model observes of an object.
 
     Attributes:
-        observations: one, or several of which the codes are averaged, as the model's input
+        observations: one, or several that make one code, as the model's input
             prepares them.
         frame: from the unit frame to that of the object.
-        multiview: whether the codes are averaged, be it over a single one.
+        multiview: whether several make one code, be it of a single one.
     """
 
     observations: list[Any]
@@ -46,7 +46,7 @@ def observe(
         input: of the model.
         target: what is observed.
         rng: of the choice of points, and of noise on items of a store.
-        views: so many observations at most, of which the codes are averaged; None for one.
+        views: so many observations at most, which make one code; None for one.
 
     Raises:
         DataError: it cannot be read, or observations of one object do not agree.
@@ -66,14 +66,16 @@ def reconstruct(
     observed: Observed,
     rng: np.random.Generator,
     options: SurfaceOptions,
+    sampled: bool = False,
 ) -> trimesh.Trimesh:
     """Return the mesh, in the unit frame, of what was observed; empty if there is no surface.
 
     Args:
         model: that observes.
         observed: by `observe`.
-        rng: of what an unconditional model generates.
+        rng: of the latent code.
         options: see `SurfaceOptions`.
+        sampled: draw the latent code of a model that observes something, too.
     """
     observations = observed.observations
     code = (
@@ -83,7 +85,9 @@ def reconstruct(
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="no surface")  # the caller says so
-        return model.surface(code, seed=int(rng.integers(2**63)), **options)
+        seed = int(rng.integers(2**63))
+        latent = model.latent(seed, sampled=True) if sampled else None
+        return model.surface(code, latent=latent, seed=seed, **options)
 
 
 def _read(

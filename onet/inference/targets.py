@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onet.checkpoints.kinds_of_files import not_observed
 from onet.data.inputs import INPUTS, Collected, Input
@@ -14,8 +14,12 @@ from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.store import Item, Store
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as folder
+from onet.inference.backgrounds import Background
 from onet.inference.reconstructor import Reconstructor, check_multiview
 from onet.names import told_apart
+
+if TYPE_CHECKING:
+    from onet.data.segmentation import Segmenter
 
 SAMPLES = "samples"
 INPUTS_NAME = "inputs"
@@ -30,11 +34,13 @@ class Target:
         category, model: its name; the category may be empty.
         origin: an item of a store, the files of observations, one of a collection, or None for a
             sample.
+        sampled: whether the latent code is drawn though the model observes something.
     """
 
     category: str
     model: str
     origin: Item | tuple[Path, ...] | Collected | None
+    sampled: bool = False
 
     @property
     def name(self) -> str:
@@ -57,6 +63,8 @@ class Wanted:
     samples: int | None = None
     views: int | None = None
     limit: int | None = None
+    mask: Path | None = None
+    remove_background: bool | Segmenter = False
 
     def __post_init__(self) -> None:
         for key in ("limit", "samples", "views"):
@@ -64,15 +72,25 @@ class Wanted:
             if number is not None and number < 1:
                 raise ConfigError(f"{key}: {number}; give at least 1")
         of_store = self.data is not None or self.categories
-        if self.samples is not None and (self.input or of_store):
-            raise ConfigError("samples excludes input, data and categories; give one or the other")
+        if self.samples is not None and of_store:
+            raise ConfigError("samples excludes data and categories; give one or the other")
         if self.input and of_store:
             raise ConfigError("input excludes data and categories; give one or the other")
+        if self.mask is not None or self.remove_background:
+            if not self.input:
+                raise ConfigError("mask and remove_background are of pictures given as input")
+            if self.mask is not None and len(self.input) > 1:
+                raise ConfigError("mask: of several inputs; give one picture, or one folder")
+            if self.views is not None:
+                raise ConfigError(
+                    "views: not with mask or remove_background; put NAME.mask.png "
+                    "beside the pictures"
+                )
 
     @property
     def named(self) -> Path | None:
         """What a generation folder is called after; None for items of a store."""
-        if self.samples is not None:
+        if self.samples is not None and not self.input:
             return Path(SAMPLES)
         return self.input[0] if len(self.input) == 1 else Path(INPUTS_NAME) if self.input else None
 
@@ -87,7 +105,7 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
     if wanted.views is not None:
         check_multiview(model.input)
     origin: dict[str, Any]
-    if wanted.samples is not None:
+    if wanted.samples is not None and not wanted.input:
         targets, origin = _samples(model, wanted.samples), {"input": SAMPLES}
     elif not wanted.input:
         targets, origin = _items(model, wanted)
@@ -95,13 +113,48 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
         targets = _observed(wanted, model.input)
         given = [str(path.resolve()) for path in wanted.input]
         origin = {"input": given[0] if len(given) == 1 else given}
+        background = Background(wanted.mask, wanted.remove_background)
+        if background:
+            root = wanted.input[0]
+            background.check(root, model.input)
+            targets = [_masked(target, background, root, model.input) for target in targets]
+            origin |= background.settings
+        if wanted.samples is not None:
+            targets = _hypotheses(model, targets, wanted.samples)
+            origin["samples"] = wanted.samples
     return folder.take_in_turn(targets, wanted.limit, lambda target: target.category), origin
 
 
 def _samples(model: Reconstructor, count: int) -> list[Target]:
     if model.input.conditions:
-        raise ConfigError("samples: the model observes something; give input or data instead")
+        raise ConfigError(
+            "samples: the model observes something; give it as input, and a model with a latent "
+            "code makes so many hypotheses of each"
+        )
     return [Target("", f"{number:04d}", None) for number in range(count)]
+
+
+def _masked(target: Target, background: Background, root: Path, input: Input) -> Target:
+    """Return a target whose picture is read without its background."""
+    if not isinstance(target.origin, tuple):
+        raise ConfigError(f"{root}: mask: this collection of pictures has its own masks")
+    (path,) = target.origin
+    read = background.reader(path, root, input)
+    return replace(target, origin=Collected(target.category, target.model, str(path), read))
+
+
+def _hypotheses(model: Reconstructor, targets: Sequence[Target], count: int) -> list[Target]:
+    """Return `count` targets in place of each: the same observation with other latent codes."""
+    if not model.model.z_dim:
+        raise ConfigError(
+            "samples: the model makes one shape of an observation, since it has no latent code "
+            "(model.z_dim is 0); leave samples out, or train one like configs/img_latent_small.yaml"
+        )
+    return [
+        replace(target, model=f"{target.model}-{number:02d}", sampled=True)
+        for target in targets
+        for number in range(count)
+    ]
 
 
 def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:

@@ -18,7 +18,18 @@ P = ParamSpec("P")
 
 MOTION_ALONE = ("frames", "fps")
 SHAPES_ALONE = (
-    *("views", "mode", "precision", "sharp", "refine", "simplify", "normals", "uncertainty"),
+    *(
+        "views",
+        "mask",
+        "remove_background",
+        "mode",
+        "precision",
+        "sharp",
+        "refine",
+        "simplify",
+        "normals",
+        "uncertainty",
+    ),
 )
 
 

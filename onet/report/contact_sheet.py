@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from onet.data.images import open_image
 from onet.data.store import Item, Store
-from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import used_vertices
-from onet.geometry.point_cloud_io import load_points
 from onet.geometry.rendering import Color, render_mesh, render_points
-from onet.geometry.voxels import read_voxels, voxel_mesh
 from onet.inference import generation_folder as folder
 from onet.locks import hold, writer
 from onet.names import printable
 from onet.records import Row, read_csv
+from onet.report.item_parts import Geometry, observed_of, readable, truth_of
 
 Picture = NDArray[np.uint8]  # (size, size, 3)
-Shape = trimesh.Trimesh | NDArray[np.floating]  # or points (N, 3)
 
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-TRUTH_POINTS = 4000  # drawn where a store has no meshes
 _INPUT_COLOR = (0.85, 0.33, 0.10)
 _MESH_COLOR = (0.70, 0.76, 0.86)
 _TRUTH_COLOR = (0.76, 0.82, 0.72)
@@ -119,13 +109,13 @@ def draw_grid(
 
 def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Picture]:
     made = row["status"] == folder.OK
-    observed = _readable(lambda: _observed(root / folder.INPUTS / row["category"], row["model"]))
-    mesh = _readable(lambda: load_mesh(root / row["mesh"])) if made else None
-    truth = _readable(lambda: _truth(item)) if item and item.path.is_dir() else None
+    observed = readable(lambda: observed_of(root / folder.INPUTS / row["category"], row["model"]))
+    mesh = readable(lambda: load_mesh(root / row["mesh"])) if made else None
+    truth = readable(lambda: truth_of(item)) if item and item.path.is_dir() else None
     framing = next((shape for shape in (truth, mesh, observed) if _is_shape(shape)), None)
     bounds = None if framing is None else _bounds(framing)
 
-    def draw(shape: Shape | Image.Image | str | None, words: str, color: Color) -> Picture:
+    def draw(shape: Geometry | Image.Image | str | None, words: str, color: Color) -> Picture:
         if shape is None or isinstance(shape, str):
             return blank(size, shape or words)
         if isinstance(shape, Image.Image):
@@ -138,47 +128,14 @@ def _pictures(root: Path, row: Row, item: Item | None, size: int) -> list[Pictur
     return [*pictures, draw(truth, "no truth", _TRUTH_COLOR)] if item else pictures
 
 
-def _readable(read: Callable[[], T]) -> T | str:
-    """What `read` returns; of damaged files a word: they cost one picture, not the sheet."""
-    try:
-        return read()
-    except DataError as error:
-        logger.warning("not drawn: %s", error)
-        return "unreadable"
-
-
-def _is_shape(drawn: object) -> TypeGuard[Shape]:
+def _is_shape(drawn: object) -> TypeGuard[Geometry]:
     return isinstance(drawn, trimesh.Trimesh | np.ndarray)
 
 
-def _observed(place: Path, model: str) -> Shape | Image.Image | None:
-    """What the network observed: points, a picture, or the mesh of a grid, in the source frame."""
-    points, picture, grid = (place / f"{model}{suffix}" for suffix in (".ply", ".png", ".binvox"))
-    if points.is_file():
-        return load_points(points)
-    if picture.is_file():
-        return open_image(picture)
-    if grid.is_file():
-        voxels = read_voxels(grid)
-        return voxels.frame.mesh_to_source(voxel_mesh(voxels.full))
-    return None
-
-
-def _bounds(shape: Shape) -> NDArray[np.floating]:
+def _bounds(shape: Geometry) -> NDArray[np.floating]:
     """Corners (2, 3) of the bounding box."""
     points = used_vertices(shape) if isinstance(shape, trimesh.Trimesh) else shape
     return np.stack([points.min(axis=0), points.max(axis=0)])
-
-
-def _truth(item: Item) -> Shape:
-    """Return the watertight mesh in the source frame.
-
-    Where the store has none, return points of its surface.
-    """
-    frame = item.frame()
-    if item.mesh_path.is_file():
-        return frame.mesh_to_source(load_mesh(item.mesh_path))
-    return frame.to_source(item.load_pointcloud()[0][:TRUTH_POINTS])
 
 
 def blank(size: int, words: str) -> Picture:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from onet.data.store import Store
 from onet.data.truth import PUBLISHED, describe
 from onet.errors import DataError
-from onet.files import replacing
 from onet.inference import generation_folder as folder
 from onet.locks import hold, writer
+from onet.metrics.penalties import SCORES
+from onet.names import printable
 from onet.records import Row, read_csv, read_json
+from onet.report import page
 from onet.report.contact_sheet import contact_sheet
+from onet.report.extremes import extremes
+from onet.report.generation_views import views_of_items
+from onet.report.histogram import histogram
+from onet.report.mesh_viewer import MeshViews
 
 CHECKS = {
     "watertight": "every edge shared by exactly two faces",
@@ -26,38 +31,7 @@ CHECKS = {
 
 _PROTOCOL_KINDS = {"samples": int, "seed": int, "failed_rule": str | None}
 _OLD_RULE = "Failed items count with the published penalties."  # of folders that do not tell it
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1f2430; --soft: #667085; --line: #e4e7ec;
-  --page: #f7f8fa; --card: #fff; --accent: #2f6fde; --good: #1a7f4b; --bad: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #2b3240;
-  --page: #12151b; --card: #1a1f28; --accent: #7aa7ff; --good: #4cc38a; --bad: #ff8a80; } }
-* { box-sizing: border-box }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
-main { max-width: 1100px; margin: 0 auto; padding: 40px 20px 80px }
-h1 { font-size: 26px; margin: 0 0 4px; letter-spacing: -.01em }
-h2 { font-size: 17px; margin: 36px 0 10px }
-p { margin: 0 0 10px; color: var(--soft) }
-.tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr));
-  margin: 24px 0 }
-.tile, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px }
-.tile { padding: 14px 16px }
-.tile b { display: block; font-size: 24px; font-weight: 600; font-variant-numeric: tabular-nums }
-.tile span { color: var(--soft); font-size: 13px }
-.good b { color: var(--good) } .bad b { color: var(--bad) }
-.card { overflow-x: auto }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: 7px 12px; text-align: left; border-bottom: 1px solid var(--line);
-  vertical-align: top }
-tr:last-child td { border-bottom: 0 }
-th { font-size: 13px; font-weight: 600; white-space: nowrap }
-th small { display: block; font-weight: 400; color: var(--soft) }
-.number { text-align: right }
-.total td { font-weight: 600; background: color-mix(in srgb, var(--accent) 8%, transparent) }
-td.key { color: var(--soft); width: 12em } td.value { overflow-wrap: anywhere }
-img { display: block; max-width: 100%; margin: 0 auto; background: #fff; border-radius: 10px }
-"""
+_HIGHEST = 1.0  # of fractions and cosines
 
 
 @writer
@@ -66,17 +40,20 @@ def write_report(
     *,
     data: str | os.PathLike[str] | None = None,
     count: int = 10,
+    shown: int = 3,
     title: str | None = None,
 ) -> Path:
     """Write report.html, and the contact sheet in it, into a generation folder.
 
-    Shows settings, counts of closed meshes, the scores if the folder was evaluated, pictures of
-    `count` items, and the reasons of failures.
+    Shows counts of closed meshes, the scores and their histograms if the folder was evaluated, the
+    worst and the best items in 3D (else some items), pictures of `count` items, a table of all
+    items, the reasons of failures and the settings.
 
     Args:
         generation_dir: a folder that `generate` wrote, or its run folder.
         data: root of the store with the truth; default the one that was generated from.
         count: items in the contact sheet.
+        shown: so many of the worst and of the best items are shown in 3D.
         title: heading; default the name of the folder.
 
     Returns:
@@ -90,25 +67,25 @@ def write_report(
     hold(root)
     rows = folder.read_outcomes(root)
     picture = contact_sheet(root, data=data, count=count)
-    heading = escape(title or root.resolve().name)
+    heading = title or root.resolve().name
+    store = Store(data or settings["data"]) if "split" in settings else None
+    scores = _item_scores(root)
+    views = MeshViews()
     sections = [
-        f"<h1>{heading}</h1><p>{escape(_subtitle(settings))}</p>",
+        page.title(heading, _subtitle(settings)),
         _tiles(rows),
         _scores(root),
+        _histograms(rows, scores),
+        _in_3d(root, store, rows, scores, shown, views),
+        _items(rows, scores),
         _pictures(picture, min(count, len(rows)), len(rows)),
-        _failures([row for row in rows if row["status"] != folder.OK]),
+        page.listing(
+            "Failures",
+            [f"{_name(row)}: {row['reason']}" for row in rows if row["status"] != folder.OK],
+        ),
         _settings(settings),
     ]
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{heading}</title><style>{STYLE}</style></head>"
-        f"<body><main>{''.join(sections)}</main></body></html>\n"
-    )
-    path = root / folder.REPORT
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
-    return path
+    return page.write_html(root / folder.REPORT, heading, sections, views)
 
 
 def _subtitle(settings: dict[str, Any]) -> str:
@@ -131,14 +108,11 @@ def _tiles(rows: Sequence[Row]) -> str:
         tiles.append((f"{passed} of {len(made)}", f"{check}: {meaning}", passed == len(made)))
     if cut:
         tiles.append((str(cut), "surfaces leave the box and were cut off there", False))
-    cells = (
-        f'<div class="tile {"good" if good else "bad"}"><b>{number}</b><span>{words}</span></div>'
-        for number, words, good in tiles
-    )
-    return f'<div class="tiles">{"".join(cells)}</div>'
+    return page.tiles(tiles)
 
 
 def _scores(root: Path) -> str:
+    """Return the table of means, of each category and over all."""
     path = root / folder.EVAL
     if not path.is_file():
         return ""
@@ -146,51 +120,130 @@ def _scores(root: Path) -> str:
     rows = [row for _, row in read_csv(path, ["category"])]
     if not rows:
         raise DataError(f"{path}: has no rows; make it again")
-    heads = []
-    for key in rows[0]:
-        name, _, unit = key.rstrip("]").partition(" [")
-        unit = f"<small>{escape(unit)}</small>" if unit else ""
-        heads.append(f"<th>{escape(name.replace('_', ' '))}{unit}</th>")
-    body = "".join(
-        f'<tr class="{"total" if row["category"].startswith("mean") else ""}">'
-        + f"<td>{escape(row['category'])}</td>"
-        + "".join(_cell(value) for key, value in row.items() if key != "category")
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        "<h2>Scores</h2>"
-        f"<p>Published protocol: {protocol['samples']:,} samples of each predicted surface (seed "
-        f"{protocol['seed']}) against the stored surface points, IoU on the stored query points. "
-        f"Truth: {escape(describe(protocol.get('labels') or {PUBLISHED: 1}))}. "
+    left_out = {_titled(key) for key, score in SCORES.items() if not score.shown}
+    keys = [key for key in rows[0] if key not in left_out]
+    table = [{_plain(key): _value(row[key]) for key in keys} for row in rows]
+    words = (
+        f"Means, by the published protocol: {protocol['samples']:,} samples of each predicted "
+        f"surface (seed {protocol['seed']}) against the stored surface points, IoU on the stored "
+        f"query points. Truth: {describe(protocol.get('labels') or {PUBLISHED: 1})}. "
         "Distances are unsquared and in units of the longest edge; tables of the literature show "
         "ten times the number. The row “mean” is the unweighted mean over categories. "
-        f"{escape(protocol.get('failed_rule') or _OLD_RULE)}</p>"
-        f'<div class="card"><table><tr>{"".join(heads)}</tr>{body}</table></div>'
+        f"{protocol.get('failed_rule') or _OLD_RULE} Other scores are in {folder.EVAL}."
     )
+    means = [k for k, row in enumerate(rows) if row["category"].startswith("mean")]
+    return page.table("Scores", table, words, units=_units(keys), emphasized=means)
 
 
-def _cell(text: str) -> str:
+def _titled(key: str) -> str:
+    return f"{key} [{SCORES[key].unit}]"
+
+
+def _plain(column: str) -> str:
+    """Return the name of a column without its unit."""
+    return column.partition(" [")[0]
+
+
+def _units(columns: Sequence[str]) -> dict[str, str]:
+    return {_plain(key): key.rstrip("]").partition(" [")[2] for key in columns}
+
+
+def _value(text: str) -> Any:
+    """Return what a cell of a CSV file stands for: a number, or text."""
     try:
         number = float(text)
     except ValueError:
-        return f"<td>{escape(text)}</td>"
-    return f'<td class="number">{text if number.is_integer() else f"{number:.4f}"}</td>'
+        return text
+    return int(number) if number.is_integer() and "." not in text else number
+
+
+def _item_scores(root: Path) -> dict[folder.Key, dict[str, float]]:
+    """Return the scores of each item, where the folder was evaluated."""
+    path = root / folder.EVAL_ITEMS
+    if not path.is_file():
+        return {}
+    rows = [row for _, row in read_csv(path, ("category", "model"), (folder.IOU,))]
+    shown = {key: _titled(key) for key, score in SCORES.items() if score.shown}
+    return {
+        (row["category"], row["model"]): {
+            key: _number(row.get(column, ""), path) for key, column in shown.items()
+        }
+        for row in rows
+    }
+
+
+def _number(text: str, path: Path) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise DataError(f"{path}: {text!r} is no number; make it again") from None
+
+
+def _histograms(rows: Sequence[Row], scores: dict[folder.Key, dict[str, float]]) -> str:
+    """Return how the scores of the items that have a mesh are spread."""
+    if not scores:
+        return ""
+    made = {(row["category"], row["model"]) for row in rows if row["status"] == folder.OK}
+    charts = []
+    for key in next(iter(scores.values())):
+        values = [score[key] for name, score in scores.items() if name in made]
+        limit = None if SCORES[key].unit.startswith("longest edge") else _HIGHEST
+        charts.append(histogram(key.replace("_", " "), values, len(scores) - len(values), limit))
+    return f'<h2>How the scores are spread</h2><div class="charts">{"".join(charts)}</div>'
+
+
+def _in_3d(
+    root: Path,
+    store: Store | None,
+    rows: Sequence[Row],
+    scores: dict[folder.Key, dict[str, float]],
+    shown: int,
+    views: MeshViews,
+) -> str:
+    """Return the worst and the best items by IoU, or some where the folder is not evaluated."""
+    table = {(row["category"], row["model"]): row for row in rows}
+    measured = {key: score["iou"] for key, score in scores.items() if key in table}
+    if measured:
+        worst, best = extremes(measured, shown)
+        words = {
+            key: f"IoU {score['iou']:.3f}, Chamfer-L1 {score['chamfer_l1']:.4f}"
+            for key, score in scores.items()
+        }
+        chosen = [("Worst items, by IoU", worst, words), ("Best items, by IoU", best, words)]
+    else:
+        some = folder.take_in_turn(list(table), shown, lambda key: key[0])
+        chosen = [("Some items", some, {})]
+    return views_of_items(root, store, table, chosen, views)
 
 
 def _pictures(picture: Path, shown: int, total: int) -> str:
-    encoded = base64.b64encode(picture.read_bytes()).decode()
     return (
         f"<h2>Pictures</h2><p>{shown} of {total} items, from the categories in turn; each row from "
-        'one side and at one scale.</p><div class="card">'
-        f'<img alt="input, reconstruction and truth" src="data:image/png;base64,{encoded}"></div>'
+        f"one side and at one scale.</p>{page.picture(picture, 'input, reconstruction and truth')}"
     )
 
 
-def _failures(rows: Sequence[Row]) -> str:
-    if not rows:
-        return ""
-    return f"<h2>Failures</h2>{_pairs((_name(row), row['reason']) for row in rows)}"
+def _items(rows: Sequence[Row], scores: dict[folder.Key, dict[str, float]]) -> str:
+    """Return the sortable table of all items."""
+    shown = []
+    for row in rows:
+        score = scores.get((row["category"], row["model"]), {})
+        known = next(iter(scores.values()), {})
+        shown.append(
+            {
+                "item": printable(_name(row)),
+                "status": row["status"],
+                **{key: score.get(key) for key in known},
+                "faces": row["faces"],
+                "parts": row["components"],
+                "closed": all(row[check] is True for check in CHECKS) if row["mesh"] else None,
+                "cut off": bool(row["box_contacts"]) if row["mesh"] else None,
+                "seconds": row["seconds"],
+            }
+        )
+    words = "Closed: passes the four checks above. Cut off: leaves the box of the extraction."
+    units = {key: SCORES[key].unit for key in next(iter(scores.values()), {})}
+    return page.sortable_table("Items", shown, words, units=units)
 
 
 def _name(row: Row) -> str:
@@ -200,17 +253,8 @@ def _name(row: Row) -> str:
 def _settings(settings: dict[str, Any]) -> str:
     flat = {key: value for key, value in settings.items() if key != "config"}
     checkpoint = flat.pop("checkpoint")
-    pairs = {"checkpoint": checkpoint["path"], "sha256": checkpoint["sha256"], **flat}
+    named = {"checkpoint": checkpoint["path"], "sha256": checkpoint["sha256"], **flat}
     shown = (
-        (key, ", ".join(map(str, v)) if isinstance(v, list) else v) for key, v in pairs.items()
+        (key, ", ".join(map(str, v)) if isinstance(v, list) else v) for key, v in named.items()
     )
-    return f"<h2>Settings</h2>{_pairs(shown)}"
-
-
-def _pairs(pairs: Iterable[tuple[str, Any]]) -> str:
-    rows = (
-        f'<tr><td class="key">{escape(key)}</td><td class="value">{escape(str(value))}</td></tr>'
-        for key, value in pairs
-        if value is not None
-    )
-    return f'<div class="card"><table>{"".join(rows)}</table></div>'
+    return page.pairs("Settings", shown)

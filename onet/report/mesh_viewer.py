@@ -1,212 +1,165 @@
-"""Meshes on a page of HTML, to turn with the mouse: no other file, no library, no network.
+"""Meshes and clouds on a page of HTML, to turn with the mouse: no other file, no network.
 
 One WebGL context draws them all, because browsers allow few; each view is a canvas that its picture
-is copied to. Views of one group turn together.
+is copied to. Views of one group turn together, and show the same time and the same colours.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import trimesh
+from onet.geometry.normalization import UnitFrame
+from onet.report.shape import FACES, Shape, for_display, frame_of, limit_of
 
-FACES = 12_000
-"""Of a mesh on a page; larger ones are drawn coarser."""
+COLORS = "colours"
+"""Choice that shows the colours of the file."""
 
-_CELLS = 192  # along the longest edge, at first
-_COARSER = 0.8
+STYLE = """
+.views { display: grid; gap: 10px; grid-auto-flow: column; padding: 10px; overflow-x: auto;
+  grid-auto-columns: minmax(104px, 1fr) }
+.views figure { margin: 0; text-align: center; font-size: 13px; overflow-wrap: anywhere }
+.views canvas { display: block; width: 100%; aspect-ratio: 1; cursor: grab; touch-action: pan-y }
+.views canvas:focus-visible { outline: 2px solid var(--accent) }
+.views img { width: 100%; object-fit: contain }
+.none { display: grid; place-items: center; aspect-ratio: 1; margin: 0; padding: 12px;
+  border: 1px dashed var(--line); border-radius: 8px; color: var(--bad); overflow-wrap: anywhere }
+.controls { display: flex; flex-wrap: wrap; gap: 8px 18px; padding: 8px 12px; font-size: 13px;
+  align-items: center }
+.controls:empty { display: none }
+.controls label { display: flex; gap: 8px; align-items: center }
+.controls output { min-width: 4em; font-variant-numeric: tabular-nums }
+.ramp { display: inline-block; width: 120px; height: 10px; border-radius: 5px;
+  background: linear-gradient(90deg, #8cadda, #f7d973, #cc261f) }
+.ramp[hidden] { display: none }
+"""
+
+HOW = (
+    "Turn with the mouse or the arrow keys; the wheel zooms what was clicked on. Large meshes are "
+    "drawn coarser."
+)
 
 
-@dataclass
 class MeshViews:
-    """Collects the meshes of a page, and says where each is seen.
+    """Collects the shapes of a page, and says where each is seen.
 
     Attributes:
-        meshes: what was collected, as the page holds it.
+        shapes: what was collected, as the page holds it.
+        up: axis that points upward: x, y or z.
+        faces: of a mesh at most; larger ones are drawn coarser.
     """
 
-    meshes: list[dict[str, str | None]]
+    def __init__(self, up: str = "y", faces: int = FACES) -> None:
+        self.up = up
+        self.faces = faces
+        self.shapes: list[dict[str, Any]] = []
+        self._groups = 0
 
-    def __init__(self) -> None:
-        self.meshes = []
+    def group(self) -> int:
+        """Return the number of another group: its views turn together."""
+        self._groups += 1
+        return self._groups
 
     def view(
         self,
-        mesh: trimesh.Trimesh,
+        shapes: Shape | Sequence[Shape],
         group: int,
         label: str,
-        shades: NDArray[np.floating] | None = None,  # (V,)
+        frame: UnitFrame | None = None,
+        limits: dict[str, float] | None = None,
     ) -> str:
-        """Return the element that shows a mesh.
+        """Return the element that shows a shape, or several of which a slider chooses one.
 
         Args:
-            mesh: in the unit frame.
-            group: views of one turn together.
+            shapes: in any frame; the larger ones are drawn coarser.
+            group: by `group`.
             label: for those who cannot see it.
-            shades: of its vertices, from 0 to 1; None is grey.
+            frame: in which it is drawn; default that of the shapes' box.
+            limits: the largest number that has a colour of its own, by the name of the shade;
+                default that of the shapes.
         """
-        colors = None
-        if shades is not None:
-            colors = _text(np.rint(255 * np.clip(shades, 0, 1)).astype(np.uint8))
-        self.meshes.append(
-            {
-                "v": _text(np.asarray(mesh.vertices, dtype="<f4")),
-                "f": _text(np.asarray(mesh.faces, dtype="<u4")),
-                "c": colors,
-            }
-        )
+        frames = [shapes] if isinstance(shapes, Shape) else list(shapes)
+        if frame is None:
+            boxes = np.stack([shape.bounds for shape in frames])
+            frame = frame_of(np.stack([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)]))
+        first = len(self.shapes)
+        for shape in frames:
+            self.shapes.append(_packed(for_display(shape, self.faces), frame, limits or {}))
+        numbers = ",".join(str(first + k) for k in range(len(frames)))
         return (
-            f'<canvas class="view" width="360" height="360" data-mesh="{len(self.meshes) - 1}" '
+            f'<canvas class="view" width="360" height="360" data-meshes="{numbers}" tabindex="0" '
             f'data-group="{group}" role="img" aria-label="{escape(label)}"></canvas>'
         )
 
     def script(self) -> str:
-        """Return the meshes and the code that draws them, for the end of the page."""
-        if not self.meshes:
+        """Return the shapes and the code that draws them, for the end of the page."""
+        if not self.shapes:
             return ""
-        data = json.dumps(self.meshes)
+        code = files("onet.report").joinpath("mesh_viewer.js").read_text(encoding="utf-8")
+        data = json.dumps(self.shapes).replace("<", "\\u003c")
         return (
-            f'<script type="application/json" id="meshes">{data}</script><script>{_CODE}</script>'
+            f'<script type="application/json" id="meshes" data-up="{self.up}">{data}</script>'
+            f"<script>{code}</script>"
         )
 
 
-def for_display(mesh: trimesh.Trimesh, faces: int = FACES) -> trimesh.Trimesh:
-    """Return the mesh itself, or one of at most `faces` faces that looks like it from afar.
+def figure(shown: str, words: str) -> str:
+    """Return a view with words below."""
+    return f"<figure>{shown}<figcaption>{escape(words)}</figcaption></figure>"
 
-    Vertices in one cell of a lattice become one. That closes and opens what it likes: for pictures
-    alone.
-    """
-    import trimesh
 
-    vertices, triangles = np.asarray(mesh.vertices), np.asarray(mesh.faces)
-    low = vertices.min(axis=0)
-    extent = float((vertices.max(axis=0) - low).max())
-    cells = float(_CELLS)
-    while len(triangles) > faces:
-        index = np.floor((np.asarray(mesh.vertices) - low) * (cells / extent)).astype(np.int64)
-        _, cell, count = np.unique(index, axis=0, return_inverse=True, return_counts=True)
-        cell = cell.reshape(-1)
-        vertices = np.stack(
-            [np.bincount(cell, mesh.vertices[:, k]) / count for k in range(3)], axis=1
-        )
-        triangles = np.sort(cell[np.asarray(mesh.faces)], axis=1)
-        kept = (triangles[:, 0] < triangles[:, 1]) & (triangles[:, 1] < triangles[:, 2])
-        triangles = np.unique(triangles[kept], axis=0)
-        cells *= _COARSER
-    return trimesh.Trimesh(vertices, triangles, process=False)
+def unavailable(reason: str) -> str:
+    """Return what stands in place of a view."""
+    return f'<p class="none">{escape(reason)}</p>'
+
+
+def color_choice(group: int, names: Iterable[str]) -> str:
+    """Return a choice of what the colours of a group show; nothing where there is none."""
+    choices = list(dict.fromkeys(names))
+    if not choices:
+        return ""
+    options = "".join(f"<option>{escape(name)}</option>" for name in [*choices, "none"])
+    return (
+        f'<label>colours <select class="coloured" data-group="{group}">{options}</select></label>'
+        '<span class="ramp" hidden></span><output class="limits"></output>'
+    )
+
+
+def slider(group: int, name: str, labels: Sequence[str]) -> str:
+    """Return a slider through the shapes of the views of a group."""
+    told = escape(json.dumps(list(labels)))
+    return (
+        f'<label>{escape(name)} <input class="time" type="range" min="0" max="{len(labels) - 1}" '
+        f'value="0" data-group="{group}" data-labels="{told}"></label>'
+        f"<output>{escape(labels[0])}</output>"
+    )
+
+
+def _packed(shape: Shape, frame: UnitFrame, limits: dict[str, float]) -> dict[str, Any]:
+    """Return a shape as the page holds it: arrays as text."""
+    wide = len(shape.vertices) > 65535
+    shades = {}
+    for name, values in shape.shades.items():
+        limit = limits.get(name) or limit_of(values)
+        scaled = np.rint(255 * np.clip(np.nan_to_num(values, nan=limit) / limit, 0, 1))
+        shades[name] = {"values": _text(scaled.astype(np.uint8)), "limit": limit}
+    return {
+        "v": _text(frame.to_unit(shape.vertices).astype("<f4")),
+        "f": _text(shape.faces.astype("<u4" if wide else "<u2")) if len(shape.faces) else None,
+        "wide": wide,
+        "rgb": None if shape.colors is None else _text(shape.colors),
+        "shades": shades,
+        "loc": np.asarray(frame.loc).tolist(),
+        "scale": float(frame.scale),
+    }
 
 
 def _text(array: NDArray[np.generic]) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-_CODE = """
-(() => {
-  const views = [...document.querySelectorAll("canvas.view")];
-  const screen = document.createElement("canvas");
-  const gl = screen.getContext("webgl2", {antialias: true, preserveDrawingBuffer: true});
-  if (!gl) {
-    for (const view of views) {
-      const note = document.createElement("p");
-      note.className = "none";
-      note.textContent = "This browser draws no WebGL 2.";
-      view.replaceWith(note);
-    }
-    return;
-  }
-  const bytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
-  const shader = (kind, code) => {
-    const made = gl.createShader(kind);
-    gl.shaderSource(made, "#version 300 es\\nprecision highp float;\\n" + code);
-    gl.compileShader(made);
-    return made;
-  };
-  const program = gl.createProgram();
-  gl.attachShader(program, shader(gl.VERTEX_SHADER, `
-    in vec3 place; in float shade; uniform mat3 turn; uniform vec2 zoom; out vec3 at; out float far;
-    void main() {
-      at = turn * place; far = shade;
-      gl_Position = vec4(at.xy * zoom.x, -at.z * zoom.y, 1.0);
-    }`));
-  gl.attachShader(program, shader(gl.FRAGMENT_SHADER, `
-    in vec3 at; in float far; uniform float shaded; out vec4 color;
-    void main() {
-      vec3 normal = normalize(cross(dFdx(at), dFdy(at)));
-      float light = 0.35 + 0.65 * abs(dot(normal, normalize(vec3(0.3, 0.5, 0.8))));
-      vec3 low = vec3(0.55, 0.68, 0.86), middle = vec3(0.97, 0.85, 0.45);
-      vec3 high = vec3(0.80, 0.15, 0.12);
-      vec3 ramp = far < 0.5 ? mix(low, middle, 2.0 * far) : mix(middle, high, 2.0 * far - 1.0);
-      color = vec4(light * mix(vec3(0.78), ramp, shaded), 1.0);
-    }`));
-  gl.linkProgram(program);
-  gl.useProgram(program);
-  gl.enable(gl.DEPTH_TEST);
-  const spots = ["place", "shade"].map(name => gl.getAttribLocation(program, name));
-  const [turnAt, zoomAt, shadedAt] =
-    ["turn", "zoom", "shaded"].map(name => gl.getUniformLocation(program, name));
-  const meshes = JSON.parse(document.getElementById("meshes").textContent).map(mesh => {
-    const array = gl.createVertexArray();
-    gl.bindVertexArray(array);
-    const fill = (target, data) => {
-      gl.bindBuffer(target, gl.createBuffer());
-      gl.bufferData(target, data, gl.STATIC_DRAW);
-    };
-    fill(gl.ARRAY_BUFFER, bytes(mesh.v));
-    gl.enableVertexAttribArray(spots[0]);
-    gl.vertexAttribPointer(spots[0], 3, gl.FLOAT, false, 0, 0);
-    if (mesh.c) {
-      fill(gl.ARRAY_BUFFER, bytes(mesh.c));
-      gl.enableVertexAttribArray(spots[1]);
-      gl.vertexAttribPointer(spots[1], 1, gl.UNSIGNED_BYTE, true, 0, 0);
-    }
-    const faces = bytes(mesh.f);
-    fill(gl.ELEMENT_ARRAY_BUFFER, faces);
-    return {array, count: faces.length / 4, shaded: mesh.c ? 1 : 0};
-  });
-  const poses = {};
-  const pose = view => poses[view.dataset.group] ??= {a: 0.6, b: 0.45, zoom: 1.3};
-  const draw = view => {
-    const {a, b, zoom} = pose(view), mesh = meshes[view.dataset.mesh];
-    const [ca, sa, cb, sb] = [Math.cos(a), Math.sin(a), Math.cos(b), Math.sin(b)];
-    if (screen.width !== view.width) screen.width = view.width;
-    if (screen.height !== view.height) screen.height = view.height;
-    gl.viewport(0, 0, screen.width, screen.height);
-    gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    gl.uniformMatrix3fv(turnAt, false, [ca, sa * sb, -sa * cb, 0, cb, sb, sa, -ca * sb, ca * cb]);
-    gl.uniform2f(zoomAt, zoom, 0.2);
-    gl.uniform1f(shadedAt, mesh.shaded);
-    gl.bindVertexArray(mesh.array);
-    gl.drawElements(gl.TRIANGLES, mesh.count, gl.UNSIGNED_INT, 0);
-    const paper = view.getContext("2d");
-    paper.clearRect(0, 0, view.width, view.height);
-    paper.drawImage(screen, 0, 0);
-    view.dataset.drawn = "yes";
-  };
-  const group = view => views.filter(other => other.dataset.group === view.dataset.group);
-  for (const view of views) {
-    view.addEventListener("pointermove", event => {
-      if (!event.buttons) return;
-      const at = pose(view);
-      at.a += event.movementX * 0.01;
-      at.b = Math.max(-1.57, Math.min(1.57, at.b + event.movementY * 0.01));
-      group(view).forEach(draw);
-    });
-    view.addEventListener("pointerdown", event => view.setPointerCapture(event.pointerId));
-    view.addEventListener("wheel", event => {
-      event.preventDefault();
-      pose(view).zoom *= Math.exp(-event.deltaY * 0.001);
-      group(view).forEach(draw);
-    }, {passive: false});
-    draw(view);
-  }
-})();
-"""

@@ -18,7 +18,8 @@ from onet.geometry.rendering import render_mesh, render_points
 from onet.inference import generation_folder as folder
 from onet.locks import hold, writer
 from onet.records import check_names, read_csv, read_json
-from onet.report.contact_sheet import TRUTH_POINTS, Picture, draw_grid
+from onet.report.contact_sheet import Picture, draw_grid
+from onet.report.item_parts import TRUTH_POINTS
 from onet.report.latent_sheet import common_bounds
 
 _PROTOCOL_KINDS = {"data": str, "generated": str, "normalize": bool}

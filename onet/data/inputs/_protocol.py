@@ -49,6 +49,7 @@ class Input(Protocol):
         conditions: what a model makes depends on it, so that without a latent code there is one
             shape for an observation. False where there is nothing to depend on.
         multiview: several observations of one object make one, by the mean of their codes.
+        masks: `read` takes a mask too, which says what is the object.
         suffixes: of the files that `read` takes; none where there are no such files.
         defines_frame: an observation says where in the user's coordinates the object is.
     """
@@ -56,6 +57,7 @@ class Input(Protocol):
     kind: ClassVar[InputKind]
     conditions: ClassVar[bool] = True
     multiview: ClassVar[bool] = True
+    masks: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]]
     defines_frame: ClassVar[bool]
 
@@ -77,6 +79,11 @@ class Input(Protocol):
     def parts(self) -> frozenset[str]:
         """Names of the arrays that an observation has beside the main one."""
         return frozenset()
+
+    @property
+    def views_in_training(self) -> int:
+        """How many observations of an item `sample` gives at once in training, on a first axis."""
+        return 1
 
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
         """Return an observation of a prepared item; without `training` that of validation and test.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onet.files import replacing
 from onet.locks import hold, writer
-from onet.report.html import STYLE
+from onet.report.page import STYLE
 from onet.report.tables import format_cell
 
 if TYPE_CHECKING:
