@@ -153,13 +153,13 @@ def unpack(
 
 @command(
     DATA,
-    "onet data merge packed more --out all",
-    "onet data merge chairs tables lamps --out furniture",
+    "onet data merge packed more -o all",
+    "onet data merge chairs tables lamps -o furniture",
     parent=data_app,
 )
 def merge(
     stores: Annotated[list[Path], typer.Argument(help="Stores, packed or not.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the packed store.")],
+    out: Annotated[Path, out_option("Folder of the packed store.")],
     shard_size: ShardSize = 1024,
 ) -> None:
     """Copy several stores to a packed one; items of one name have to be the same."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import RECONSTRUCT, command
+from onet.cli.app import SCORE, command
 
 
 class Up(StrEnum):
@@ -18,7 +18,7 @@ class Up(StrEnum):
 
 
 @command(
-    RECONSTRUCT,
+    SCORE,
     "onet view scan.ply mesh.ply",
     "onet view runs/mine",
     "onet view runs/mine --export page.html",
@@ -48,7 +48,7 @@ def view(
 ) -> None:
     """Look at meshes, clouds and results in the browser (extra: viewer).
 
-    Files are shown beside one another; of a run what was observed, made and true, with sliders.
+    Files lie beside one another; of a run what was observed, made and true, with sliders.
     """
     from onet.viewer import export as write_page
     from onet.viewer import view as show
