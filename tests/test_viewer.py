@@ -297,3 +297,27 @@ def test_a_viewer_extracts_what_its_sliders_ask_for(viewer) -> None:  # type: ig
     )
     viewer.item.value = "x"
     assert "x.png" in viewer.told.content and viewer.kept()[0] == "nothing.txt"
+
+
+def test_models_without_a_field_have_no_sliders() -> None:
+    from onet.viewer.live import has_field
+
+    assert not has_field({"config": {"model": {"type": "atlasnet"}}})
+    assert has_field({"config": {"model": {"type": "occupancy"}}}) and has_field({})
+
+
+def test_a_scan_is_made_again(tmp_path: Path) -> None:
+    from onet.inference.scan_files import ScanOptions, scan_files
+
+    points = trimesh.sample.sample_surface(ball(), 200, seed=0)[0]
+    trimesh.PointCloud(points).export(tmp_path / "ball.ply")
+    scan_files([tmp_path / "ball.ply"], tmp_path / "out", ScanOptions(resolution=24))
+    (entry,) = find_entries([tmp_path / "out"])
+    scan, made = entry.load()
+    assert len(scan.frames[0].vertices) == 200 and entry.live is not None
+    assert NOT_SEEN in made.frames[0].shades
+    same = entry.live.mesh(entry.key, 0.5, 24)
+    np.testing.assert_allclose(same.vertices, made.frames[0].vertices, atol=1e-5)
+    assert entry.live.mesh(entry.key, 0.2, 24).volume > same.volume
+    with pytest.raises(OnetError, match="nothing between"):
+        entry.live.mesh(entry.key, 0.5, 24, "other", 0.5)

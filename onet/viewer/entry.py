@@ -13,6 +13,9 @@ from onet.report.shape import Shape
 if TYPE_CHECKING:
     import trimesh
 
+MADE = "reconstruction"
+"""Title of what a model made."""
+
 NEAR = 3.0
 """Boxes of panels that differ by more than that factor, or lie that far apart, in longest edges,
 are not in one frame."""

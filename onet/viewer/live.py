@@ -21,14 +21,25 @@ from onet.inference.observing import Observed, observe, reconstruct
 from onet.inference.reconstructor import Reconstructor, load
 from onet.inference.surface import SURFACE_OPTIONS
 from onet.inference.targets import SAMPLES, Target, Wanted, find
+from onet.models import MODELS
 from onet.nn.code import Code
 from onet.report.shape import Shape
-from onet.viewer.entry import Panel
+from onet.viewer.entry import MADE, Panel
 
 RESOLUTION = 32
 """Of samples until a slider asks for more."""
 
 SHOWN_SAMPLES = 16
+
+
+def has_field(settings: dict[str, Any]) -> bool:
+    """Whether the model of a generation has a field, and so a probability; it is not loaded.
+
+    Where the settings do not tell, it is found out when it is asked for.
+    """
+    section = (settings.get("config") or {}).get("model") or {}
+    kind = section.get("type")
+    return kind not in MODELS or not hasattr(MODELS[kind], "mesh")
 
 
 class Live:
@@ -196,5 +207,5 @@ class Samples(Live):
         """Return the panel of a sample."""
         mesh = self.mesh(key, self.probability, self.resolution)
         if not len(mesh.faces):
-            return [Panel("sample", reason="no surface")]
-        return [Panel("sample", [Shape.of_mesh(mesh)])]
+            return [Panel(MADE, reason="no surface")]
+        return [Panel(MADE, [Shape.of_mesh(mesh)])]
