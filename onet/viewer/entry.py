@@ -26,10 +26,12 @@ class Maker(Protocol):
 
     Attributes:
         probability, resolution: those that it was made with.
+        blends: whether there is something between the codes of two items.
     """
 
     probability: float
     resolution: int
+    blends: bool
 
     def mesh(
         self, key: str, probability: float, resolution: int, toward: str = "", share: float = 0.0

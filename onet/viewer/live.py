@@ -49,11 +49,13 @@ class Live:
 
     Attributes:
         probability, resolution: those that the meshes were made with.
+        blends: whether codes can be mixed, as far as is known without the model.
     """
 
     def __init__(self, root: Path, settings: dict[str, Any]) -> None:
         self._root, self._settings = root, settings
         self._one_at_a_time = threading.Lock()
+        self.blends = True
         self.probability = float(settings.get("probability", 0.5))
         self.resolution = int(settings.get("resolution", 128))
 
@@ -187,6 +189,7 @@ class Samples(Live):
                 "`onet generate` first"
             )
         self.__dict__["model"] = model
+        self.blends = True
         self.probability = float(model.generation_settings().probability)
         self.resolution = RESOLUTION
         self.names = [str(number) for number in range(SHOWN_SAMPLES)]

@@ -30,6 +30,7 @@ class LiveScans:
 
     Attributes:
         probability, resolution: those that the meshes were made with.
+        blends: False.
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -37,6 +38,7 @@ class LiveScans:
         self._one_at_a_time = threading.Lock()
         self._model: ScanReconstructor | None = None
         self._encoded: tuple[str, ScanInput, list[EncodedScan]] | None = None
+        self.blends = False
         self.probability = 0.5
         self.resolution = int(settings.get("resolution") or AUTOMATIC)
 

@@ -231,6 +231,7 @@ class Viewer:
             return
         others = [name for name, k in self._numbers.items() if self.entries[k].live is live]
         self._offering = True
+        self.toward.visible = self.share.visible = live.blends and len(others) > 1
         self.toward.options = (NONE, *others)
         self.toward.value, self.share.value = NONE, 0.0
         self.resolution.min = min(_RESOLUTIONS[0], live.resolution)
