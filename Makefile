@@ -1,9 +1,9 @@
-# The five usual commands. PYTHON is the interpreter of the virtual environment.
+# The usual commands. PYTHON is the interpreter of the virtual environment.
 PYTHON ?= .venv/bin/python
 CLANG_FORMAT ?= $(dir $(PYTHON))clang-format
 CXX_FILES = $$(find csrc tests/native tests/emulation -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: setup test test-all lint fuzz
+.PHONY: setup test test-all lint fuzz docs pictures
 
 setup:  ## a virtual environment with the package as it stands here, tests, lint and hooks
 	python3 -m venv .venv
@@ -25,3 +25,9 @@ lint:  ## style and types
 fuzz:  ## random cases of every operation under sanitizers, mutated files through every reader
 	$(PYTHON) tests/native/fuzz.py --cases 10000
 	$(PYTHON) tests/fuzzing/readers.py --cases 10000
+
+docs:  ## the site, into site/; needs the extra docs
+	$(PYTHON) -m sphinx -W --keep-going -q docs site
+
+pictures:  ## the pictures of tutorials and gallery, anew
+	for script in examples/[a-z]*.py; do $(PYTHON) $$script || exit 1; done

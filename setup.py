@@ -5,6 +5,8 @@ import. Environment variables:
 
 ONET_CUDA        auto (default): build onet._cuda if nvcc is found; 0: never; 1: fail without nvcc
 CUDA_HOME        folder of the CUDA toolkit, if nvcc is neither there nor on the PATH
+ONET_ABI3        1: build onet._C for the stable ABI, one binary for CPython 3.12 and later, as the
+                 wheels have it; before 3.12 nanobind needs more than the stable ABI has
 ONET_CUDA_ARCHS  compute capabilities such as "80;90", or a word that nvcc's -arch takes such as
                  "native"; default: every major one that the toolkit knows, and PTX for later ones
 """
@@ -28,6 +30,7 @@ OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "ne
 OPERATIONS += ["closest_point", "sampling", "simplify", "depth_map", "residual"]
 OPERATIONS += ["crossings", "rays", "sparse_cells"]
 CUDA_OPERATIONS = ["octree", "marching_cubes", "inside", "nearest"]
+ABI3 = os.environ.get("ONET_ABI3") == "1" and sys.version_info >= (3, 12)
 # What the CUDA module needs of the host code.
 CUDA_HOST_SOURCES = [f"csrc/{name}.cpp" for name in ["cube_table", "nearest", "hilbert"]]
 HEADERS = [str(path) for suffix in ("h", "cuh") for path in Path("csrc").rglob(f"*.{suffix}")]
@@ -52,7 +55,8 @@ def extension(name: str, sources: list[str], **more: object) -> Extension:
             str(NANOBIND / "ext" / "robin_map" / "include"),
             *more.pop("include_dirs", []),
         ],
-        define_macros=[("NDEBUG", None)],
+        define_macros=[("NDEBUG", None), *([("Py_LIMITED_API", "0x030C0000")] if ABI3 else [])],
+        py_limited_api=ABI3,
         extra_compile_args=compile_args,
         extra_link_args=link_args,
         language="c++",
@@ -183,4 +187,5 @@ setup(
         *([cuda_extension(NVCC)] if NVCC else []),
     ],
     cmdclass={"build_ext": Build},
+    options={"bdist_wheel": {"py_limited_api": "cp312"}} if ABI3 else {},
 )

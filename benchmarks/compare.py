@@ -1,53 +1,57 @@
 """The methods that occupancy networks are compared with, trained alike on one store.
 
-Every method is a configuration. Each is trained for the same minutes of processor time, makes
-meshes of the test split, and is scored like any other generation. A method of which a mesh is open
-has no IoU. Beside means stand 95 % intervals, by bootstrap over items. What was done is kept: when
-it is called again, it goes on.
+Every learned method is a configuration. Each is trained for the same minutes of processor time,
+makes meshes of the test split, and is scored like any other generation. Classical methods get the
+same point clouds. What was done is kept: when it is called again, it goes on; with other --methods
+it adds their rows to the table.
 
-Writes compare.csv, compare_items.csv and compare.md.
+Writes compare.csv, compare_items.csv, compare.md and, with --sheet, compare.png.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from onet.config import load_config
-from onet.evaluation.meshes import evaluate_generation
+from benchmarks._compare_methods import SHOWN, Scored, score_classical, score_learned
+from benchmarks._compare_sheet import draw_sheet
+from onet.errors import MissingDependency
+from onet.evaluation.intervals import mean_of
 from onet.files import replacing
-from onet.inference.generate import generate
-from onet.records import write_csv
+from onet.inference.generation_folder import OK
+from onet.records import read_json, write_csv, write_json
 from onet.report.tables import print_table
-from onet.training.loop import train
 
-METHODS = {
+METHODS: dict[str, dict[str, tuple[str, ...]]] = {
     "points": {
-        "ONet": "pointcloud_small",
-        "3D-R2N2": "r2n2_pointcloud_small",
-        "PSGN + Poisson": "psgn_pointcloud_small",
-        "AtlasNet, 25 patches": "atlasnet_pointcloud_small",
-        "AtlasNet, sphere": "atlasnet_sphere_pointcloud_small",
-        "Deep Marching Cubes": "dmc_small",
+        "ONet": ("pointcloud_small",),
+        "3D-R2N2": ("r2n2_pointcloud_small",),
+        "PSGN + Poisson": ("psgn_pointcloud_small",),
+        "AtlasNet, 25 patches": ("atlasnet_pointcloud_small",),
+        "AtlasNet, sphere": ("atlasnet_sphere_pointcloud_small",),
+        "Deep Marching Cubes": ("dmc_small",),
+        "local features": ("pointcloud_planes_small", "data.input.count=300"),
     },
     "image": {
-        "ONet": "img_small",
-        "3D-R2N2": "r2n2_img_small",
-        "PSGN + Poisson": "psgn_img_small",
-        "AtlasNet, 25 patches": "atlasnet_img_small",
-        "Pixel2Mesh": "pixel2mesh_small",
+        "ONet": ("img_small",),
+        "3D-R2N2": ("r2n2_img_small",),
+        "PSGN + Poisson": ("psgn_img_small",),
+        "AtlasNet, 25 patches": ("atlasnet_img_small",),
+        "Pixel2Mesh": ("pixel2mesh_small",),
     },
 }
-"""Configurations by the names of the methods, for each kind of observation."""
+"""Configurations and changes of them, by the names of the methods, for each kind of observation."""
 
-SHOWN = {"iou": 1, "chamfer_l1": -1, "normal_consistency": 1, "f_score_1pct": 1}
-"""Columns of scores, and whether more is better."""
-DRAWS = 2000
+CLASSICAL = {
+    "screened Poisson": "poisson",
+    "ball pivoting": "ball-pivoting",
+    "alpha shapes": "alpha-shapes",
+}
+"""Methods of points that learn nothing; they see the points that the first method saw."""
+
+COUNTED = ("parameters", "iterations")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,74 +62,86 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", help="default: all")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of all methods")
     parser.add_argument("--out", type=Path, default=Path("out/compare"))
+    parser.add_argument("--sheet", type=int, default=0, metavar="N", help="draw so many items")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    rows, items = [], []
+    rows: list[dict[str, Any]] = []
+    items: list[dict[str, Any]] = []
     for kind in arguments.input:
-        for method, name in METHODS[kind].items():
-            if arguments.methods and method not in arguments.methods:
+        seen: dict[str, Scored] = {}
+        for method in [*METHODS[kind], *(CLASSICAL if kind == "points" else ())]:
+            scored = _scored(kind, method, arguments, seen)
+            if scored is None:
                 continue
-            folder = arguments.out / kind / name
-            scores, trained = _scored(name, folder, arguments)
-            items += [{"input": kind, "method": method, **row} for row in scores]
-            rows.append({"input": kind, "method": method, **trained, **_means(scores)})
-            _write(arguments, rows, items)
+            seen[method] = scored
+            named = {"input": kind, "method": method}
+            items += [named | row for row in scored.rows]
+            rows.append(named | scored.trained | means(scored.rows))
+            _write(arguments.out, rows, items)
+        if arguments.sheet and seen:
+            draw_sheet(
+                arguments.out / f"compare_{kind}.png", arguments.store, seen, arguments.sheet
+            )
     print_table(rows, "Equal processor time")
 
 
 def _scored(
-    name: str, folder: Path, arguments: argparse.Namespace
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Train, generate and evaluate; what an earlier call did is kept."""
-    config = load_config(
-        name,
-        [
-            *(f"data.path={arguments.store}", f"training.max_minutes={arguments.minutes}"),
-            *("training.threads=1", "training.device=cpu", *arguments.set),
-        ],
-    )
-    result = train(config, folder, clock=time.process_time)
-    if result.stopped == "interrupted":
-        raise SystemExit(f"{folder}: interrupted; the same command goes on from here")
-    made = generate(folder, device="cpu")
-    report = evaluate_generation(made.out, samples=arguments.samples, noise_floor=False)
-    closed = {(row["category"], row["model"]): row["watertight"] for row in made.rows}
-    scores = []
-    for row in report.items:
-        shown = {key: row[key] for key in ("category", "model", "status", *SHOWN)}
-        whole = closed[row["category"], row["model"]] is True
-        scores.append(shown | {"closed": whole, "iou": row["iou"] if whole else None})
-    trained = {"parameters": result.parameters, "iterations": result.iterations}
-    return scores, trained
-
-
-def _means(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and interval of each score over items, and how many are closed; None of nothing."""
-    means: dict[str, Any] = {
-        "items": len(items),
-        "closed": sum(row["closed"] for row in items),
-        "failed": sum(row["status"] != "ok" for row in items),
+    kind: str, method: str, arguments: argparse.Namespace, seen: dict[str, Scored]
+) -> Scored | None:
+    """Return what a method made, from before if it is there; None if it is not asked for."""
+    wanted = not arguments.methods or method in arguments.methods
+    own = METHODS[kind].get(method)
+    folder = arguments.out / kind / (own[0] if own else CLASSICAL[method])
+    settings = {
+        "minutes": arguments.minutes if own else None,
+        "samples": arguments.samples,
+        "set": [*(own or ())[1:], *arguments.set] if own else [],
+        "store": str(arguments.store.resolve()),
     }
-    rng = np.random.default_rng(0)
+    kept = folder / "compare.json"
+    if kept.is_file():
+        known = read_json(kept)
+        if known["settings"] == settings:
+            return Scored(folder / known["made"], known["rows"], known["trained"])
+    if not wanted:
+        return None
+    try:
+        scored = (
+            score_learned(own, folder, arguments)
+            if own
+            else score_classical(CLASSICAL[method], folder, seen, arguments)
+        )
+    except MissingDependency as error:
+        print(f"{kind}, {method}: left out: {error}")
+        return None
+    made = scored.made.relative_to(folder).as_posix()
+    content = {"settings": settings, "made": made, "rows": scored.rows, "trained": scored.trained}
+    write_json(kept, content)
+    return scored
+
+
+def means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return how many items are closed and failed; mean and interval of each score.
+
+    There is no IoU where a mesh is open. A failed item counts as the worst of each score.
+    """
+    found: dict[str, Any] = {
+        "items": len(rows),
+        "closed": sum(row["closed"] for row in rows),
+        "failed": sum(row["status"] != OK for row in rows),
+    }
     for key in SHOWN:
-        values = np.array([float(row[key]) for row in items if row[key] not in (None, "")])
-        if len(values) == 0 or (key == "iou" and means["closed"] < means["items"]):
-            means |= {key: None, f"{key}_low": None, f"{key}_high": None}
-            continue
-        drawn = rng.choice(values, (DRAWS, len(values))).mean(axis=1)
-        low, high = np.quantile(drawn, (0.025, 0.975))
-        means |= {key: values.mean(), f"{key}_low": low, f"{key}_high": high}
-    return means
+        values = [row[key] for row in rows]
+        mean = mean_of(values if None not in values else [])
+        found |= {key: mean.value, f"{key}_low": mean.low, f"{key}_high": mean.high}
+    return found
 
 
-def _write(
-    arguments: argparse.Namespace, rows: list[dict[str, Any]], items: list[dict[str, Any]]
-) -> None:
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    write_csv(arguments.out / "compare.csv", rows[0], rows)
-    write_csv(arguments.out / "compare_items.csv", items[0], items)
-    with replacing(arguments.out / "compare.md") as temporary:
+def _write(out: Path, rows: list[dict[str, Any]], items: list[dict[str, Any]]) -> None:
+    write_csv(out / "compare.csv", rows[0], rows)
+    write_csv(out / "compare_items.csv", items[0], items)
+    with replacing(out / "compare.md") as temporary:
         temporary.write_text(_markdown(rows), encoding="utf-8")
 
 
@@ -135,7 +151,8 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
         "|---|---|---:|---:|---:|---:|" + "---:|" * len(SHOWN),
     ]
     for row in rows:
-        cells = [row["input"], row["method"], f"{row['parameters']:,}", f"{row['iterations']:,}"]
+        trained = ["" if row[key] is None else f"{row[key]:,}" for key in COUNTED]
+        cells = [row["input"], row["method"], *trained]
         cells += [f"{row['closed']} of {row['items']}", str(row["failed"])]
         for key in SHOWN:
             low, high = row[f"{key}_low"], row[f"{key}_high"]

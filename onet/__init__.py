@@ -29,6 +29,7 @@ The whole way, with the words of the command line:
     interpolate         meshes on the way from one shape to another
     sample_grid         samples of a generative model, in rows and columns
     convert             weights from and to the published files
+    export              encoder and decoder for other programs: torch.export, ONNX, safetensors
 
 Single shapes:
 
@@ -80,6 +81,7 @@ if _typing.TYPE_CHECKING:
     from onet.geometry.refinement import refine_roots
     from onet.geometry.simplification import simplify
     from onet.geometry.solid.make import make_solid
+    from onet.inference.export import export
     from onet.inference.fit import fit
     from onet.inference.latent import interpolate, sample_grid
     from onet.inference.loading import load
@@ -106,6 +108,7 @@ __all__ = [
     "evaluate_diversity",
     "evaluate_folders",
     "evaluate_run",
+    "export",
     "extract_mesh",
     "fit",
     "generate",
@@ -136,6 +139,7 @@ _HOME = {
     "evaluate_diversity": "onet.evaluation.diversity",
     "evaluate_folders": "onet.pipeline.evaluate_folders",
     "evaluate_run": "onet.pipeline.evaluate",
+    "export": "onet.inference.export",
     "extract_mesh": "onet.geometry.extraction",
     "fit": "onet.inference.fit",
     "generate": "onet.pipeline.generate",

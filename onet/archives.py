@@ -27,18 +27,24 @@ COMPRESSED_RATIO = 16
 _PREFIX = len(np.lib.format.MAGIC_PREFIX) + 2
 
 
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path, as it is if it is one: some kinds of path read in their own way."""
+    return path if isinstance(path, Path) else Path(path)
+
+
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Return the array of a .npy file.
 
     Raises:
         DataError: missing, damaged or cut short, or objects instead of numbers.
     """
-    path = Path(path)
+    path = as_path(path)
     _refuse_mistaken(path)
     try:
         with path.open("rb") as stream:
             _check_header(stream, path.stat().st_size, str(path))
-        return np.asarray(np.load(path, allow_pickle=False))
+            stream.seek(0)
+            return np.asarray(np.load(stream, allow_pickle=False))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path") from None
     except DataError:
@@ -55,21 +61,24 @@ def read_npz(path: str | os.PathLike[str], *keys: str) -> dict[str, NDArray[Any]
     Raises:
         DataError: missing or damaged, or an array that `read_member` refuses.
     """
-    path = Path(path)
+    path = as_path(path)
     _refuse_mistaken(path)
     try:
-        opened = np.load(path, allow_pickle=False)
+        stream = path.open("rb")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path") from None
-    except Exception as error:  # of zip, and of what else numpy takes it for
-        raise DataError(
-            f"{path}: cannot be read ({_said(error)}); write it again with numpy.savez"
-        ) from error
-    if not isinstance(opened, NpzFile):
-        raise DataError(f"{path}: is a single array; rename it to .npy, or use numpy.savez")
-    with opened as archive:
-        wanted = [key for key in keys if key in archive.files] if keys else archive.files
-        return {key: read_member(archive, key, path) for key in wanted}
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    with stream:
+        try:
+            opened = np.load(stream, allow_pickle=False)
+        except Exception as error:  # of zip, and of what else numpy takes it for
+            raise _unreadable(path, error) from error
+        if not isinstance(opened, NpzFile):
+            raise DataError(f"{path}: is a single array; rename it to .npy, or use numpy.savez")
+        with opened as archive:
+            wanted = [key for key in keys if key in archive.files] if keys else archive.files
+            return {key: read_member(archive, key, path) for key in wanted}
 
 
 def members(path: str | os.PathLike[str]) -> list[str]:
@@ -78,15 +87,15 @@ def members(path: str | os.PathLike[str]) -> list[str]:
     Raises:
         DataError: see `read_npz`.
     """
-    path = Path(path)
+    path = as_path(path)
     _refuse_mistaken(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return [str(name) for name in archive.files]
+    except DataError:
+        raise
     except Exception as error:  # of zip, and of what else numpy takes it for
-        raise DataError(
-            f"{path}: cannot be read ({_said(error)}); write it again with numpy.savez"
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def read_member(
@@ -150,6 +159,10 @@ def _check_header(stream: IO[bytes], size: int, name: str) -> None:
             f"{name} declares {dtype} {shape}, {declared} bytes, and holds {there}; the file is "
             "cut short or damaged, write it again"
         )
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be read ({_said(error)}); write it again with numpy.savez")
 
 
 def _said(error: Exception) -> str:

@@ -8,6 +8,7 @@ that `remove_leftovers` can tell what killed processes left from the files of ot
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import secrets
@@ -30,6 +31,23 @@ _NO_SUCH_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES, errno
 
 _confined: list[Path] = []
 """Folders, resolved, that links inside do not lead out of; see `confined`."""
+
+
+def matching(text: str | os.PathLike[str]) -> list[Path]:
+    """Return the paths that a path means, which may be a pattern such as `scans/*.ply`.
+
+    What exists under that very name is meant itself; what does not, and is no pattern, too.
+
+    Raises:
+        DataError: a pattern that nothing fits.
+    """
+    name = os.fspath(text)
+    if os.path.lexists(name) or not glob.has_magic(name):
+        return [Path(name)]
+    found = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
+    if not found:
+        raise DataError(f"{name}: no file fits this pattern; check it")
+    return found
 
 
 @contextmanager

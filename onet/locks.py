@@ -35,6 +35,7 @@ from onet.errors import DataError, FolderInUse
 from onet.files import confined, make_folder, remove_leftovers, remove_leftovers_of, replacing
 from onet.names import printable
 from onet.stopping import uninterrupted
+from onet.storage import REMEDIES
 
 logger = logging.getLogger(__name__)
 
@@ -245,6 +246,6 @@ def _read_note(path: Path) -> Writer | None:
 
 def _unwritable(folder: Path, error: OSError) -> DataError:
     return DataError(
-        f"{folder}: cannot be written to ({error.strerror or error}); correct its permissions or "
-        "choose another folder"
+        f"{folder}: cannot be written to ({error.strerror or error}); "
+        f"{REMEDIES.get(error.errno or 0, 'choose another folder')}"
     )

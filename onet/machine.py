@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -52,6 +53,17 @@ def openmp_threads() -> int | None:
     """What OMP_NUM_THREADS says of the outermost level (`4` or `4,2`); None without it."""
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def limit_threads(count: int) -> None:
+    """Compute with so many threads from now on: torch, NumPy and the compiled operations.
+
+    What NumPy was linked with reads its number when it is imported, so this belongs before that.
+    """
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(count)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(count)
 
 
 def available_memory() -> int:

@@ -269,6 +269,34 @@ def test_penalties_take_the_gradient_where_they_say() -> None:
     assert one_sided.item() == pytest.approx(wanted, rel=1e-4) and one_sided < centred
 
 
+def test_anchors_of_as_many_numbers_as_a_sample() -> None:
+    """Uniformly on the segment from fake to a: E x^2 = (f^2 + f a + a^2) / 3."""
+    torch.manual_seed(0)
+    real, fake = torch.randn(4000, 2, 3), torch.randn(4000, 2, 3) + 1
+    anchor = [[0.5, -1.0, 2.0], [0.0, 1.5, -0.5]]
+
+    def squared(x: Tensor) -> Tensor:
+        return x.square().sum((1, 2)) / 2
+
+    flat = np.ravel(anchor)
+    means = fake.mean(0).flatten().numpy()
+    wanted = (fake.square().sum((1, 2)).mean().item() + means @ flat + flat @ flat) / 3
+    for given in (anchor, flat, tuple(flat), torch.tensor(anchor)):
+        penalty = named_penalty("anchor", gamma=2.0, anchor=given)
+        assert penalty(squared, real, fake).item() == pytest.approx(wanted, rel=0.05)
+        assert penalty == named_penalty("anchor", gamma=2.0, anchor=flat.tolist())
+        assert hash(penalty)
+    torch.manual_seed(1)
+    first = named_penalty("anchor", anchor=0.5)(squared, real, fake)
+    torch.manual_seed(1)
+    assert named_penalty("anchor", anchor=[0.5] * 6)(squared, real, fake) == first
+    with pytest.raises(DataError, match=r"the anchor has 5 numbers and a sample 6 \(\(2, 3\)\)"):
+        named_penalty("anchor", anchor=[1.0] * 5)(squared, real, fake)
+    for bad in ("middle", [], [1.0, float("nan")], None, [[1.0], [2.0, 3.0]]):
+        with pytest.raises(ConfigError, match="give a finite number, or as many"):
+            named_penalty("anchor", anchor=bad)
+
+
 def test_both_names_of_the_factor_and_the_number_of_points() -> None:
     real = torch.randn(8, 2, 5)
 

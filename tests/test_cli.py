@@ -22,11 +22,11 @@ def run(*arguments: object) -> None:
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Run the command, which must exit with 1 and an error message; returns that message."""
+    """Run the command, which must be refused with an error message; returns that message."""
     monkeypatch.setattr(sys, "argv", ["onet", *words])
     with pytest.raises(SystemExit) as stop:
         cli.main()
-    assert stop.value.code == 1
+    assert stop.value.code == 2
     message = capsys.readouterr().err
     assert "Traceback" not in message
     return message

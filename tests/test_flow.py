@@ -21,12 +21,14 @@ from onet.models.motion_code import MotionCode
 from onet.nn.integration import Integration, carry
 from onet.nn.sequence_encoders import SEQUENCE_ENCODERS
 from onet.nn.sequence_encoders.frames import at_even_times
+from onet.nn.sequence_encoders.pointnet import TemporalPointNetEncoder
+from onet.nn.velocity import VelocityField
 
 CONFIGS = (
     *("flow_pointcloud", "flow_pointcloud_correspond", "flow_img", "flow_img_correspond"),
     *("flow_interpolation", "flow_shape_matching", "flow_generative", "flow_representation"),
     *("flow_frames", "flow_small", "flow_small_correspond", "onet4d", "psgn4d"),
-    "psgn4d_correspond",
+    *("psgn4d_correspond", "flow_frames_small", "onet4d_small", "psgn4d_small_correspond"),
 )
 PUBLISHED = {  # parameters and keys
     "flow_pointcloud_correspond": (21_192_452, 193),
@@ -128,6 +130,65 @@ def test_an_item_does_not_depend_on_its_batch(solver: Any) -> None:
         own = MotionCode(code.shape[k : k + 1], code.motion[k : k + 1])
         alone = model.flow(points[k : k + 1], start[k : k + 1], times[k : k + 1], own)
         torch.testing.assert_close(together[k : k + 1], alone, atol=1e-8, rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["forward", "both", "velocities"])
+def test_points_that_move_as_told_cost_nothing(how: Any) -> None:
+    model = small(correspondence=how, reconstruction=False, velocity={"at_rest": True})
+    data = batch()
+    start, way = data["trajectories"][:, :1], torch.tensor([0.3, -0.2, 0.1])
+    data["trajectories"] = start + data["trajectory_times"][:, :, None, None] * way
+    torch.nn.init.zeros_(model.vector_field.fc_out.weight)
+    torch.nn.init.zeros_(model.vector_field.fc_out.bias)
+    factor = 1.0 if how == "velocities" else float(data["trajectory_times"][0, 1:].mean())
+    expected = factor * float(way.norm())
+    assert float(model.loss(data)["correspondence"]) == pytest.approx(expected, rel=1e-5)
+    with torch.no_grad():
+        model.vector_field.fc_out.bias.copy_(way)
+    assert float(model.loss(data)["loss"].detach()) == pytest.approx(0, abs=1e-5)
+
+
+def test_velocities_and_the_shape_at_the_start_need_no_integration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr("onet.models.flow.carry")
+    model = small(reconstruction="start", correspondence="velocities")
+    losses = model.loss(batch())
+    losses["loss"].backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+    with pytest.raises(NameError):
+        small(reconstruction=True, correspondence="velocities").loss(batch())
+
+
+def test_training_can_start_at_rest() -> None:
+    torch.manual_seed(0)
+    for rest in (True, False):
+        field = VelocityField(4, hidden_size=8, n_blocks=1, at_rest=rest)
+        found = field(torch.rand(2, 5, 3), torch.rand(2), field.added(torch.rand(2, 4), None))
+        assert bool((found == 0).all()) == rest
+
+
+def test_the_weight_of_correspondences() -> None:
+    losses = [small(correspondence_weight=w).loss(batch()) for w in (0.0, 1.0, 10.0)]
+    distance = losses[0]["correspondence"] + losses[0]["backward"]
+    assert losses[0]["loss"].detach() == losses[0]["reconstruction"]
+    for found, weight in zip(losses, (0, 1, 10), strict=True):
+        expected = losses[0]["reconstruction"] + weight * distance
+        torch.testing.assert_close(found["loss"].detach(), expected)
+    with pytest.raises(ConfigError, match="correspondence_weight"):
+        small(correspondence_weight=-1.0)
+
+
+def test_ways_from_the_first_place_tell_what_coordinates_tell() -> None:
+    torch.manual_seed(0)
+    ways = TemporalPointNetEncoder(4, 8, frames=3, relative=True)
+    places = TemporalPointNetEncoder(4, 8, frames=3)
+    weights = ways.state_dict()
+    w = weights["fc_pos.weight"].view(-1, 3, 3)
+    w = torch.stack([w[:, 0] - w[:, 1] - w[:, 2], w[:, 1], w[:, 2]], 1)
+    places.load_state_dict(weights | {"fc_pos.weight": w.flatten(1)})
+    frames, times = torch.rand(2, 3, 10, 3), torch.tensor([[0.0, 0.5, 1.0]] * 2)
+    torch.testing.assert_close(ways(frames, times), places(frames, times))
 
 
 def test_adjoint_gradients_are_those_of_backpropagation() -> None:
@@ -267,6 +328,7 @@ def test_frames_at_other_times_lie_on_straight_lines() -> None:
         ({"c_dim": 0}, "model.c_dim"),
         ({"z_dim": 4}, "model.z_dim"),
         ({"reconstruction": False, "correspondence": "none"}, "model.correspondence"),
+        ({"reconstruction": "start", "correspondence": "none"}, "model.correspondence"),
     ],
 )
 def test_options_are_checked(options: dict[str, Any], named: str) -> None:

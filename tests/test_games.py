@@ -357,6 +357,15 @@ def test_a_penalty_anywhere_is_r1_for_a_linear_discriminator():
         assert weights @ x[:, 0] ** 2 == pytest.approx(squares[name])
     x, weights = measure("anchor", points, fake, np.array([4.0]))
     assert weights @ x[:, 0] == pytest.approx((4 + 2.5) / 2)
+    with pytest.raises(ConfigError, match="anchor: 3 numbers for points of 1"):
+        measure("anchor", points, fake, np.zeros(3))
+    at = [build_game("ellipse", gamma=1.0, measure="anchor", anchor=a) for a in (None, [2.0, 1.0])]
+    start = at[0].equilibrium + 0.1
+    assert np.abs(at[0].field(start) - at[1].field(start)).max() > 0.01
+    assert np.array_equal(
+        at[0].field(start),
+        build_game("ellipse", gamma=1.0, measure="anchor", anchor=np.zeros(2)).field(start),
+    )
 
 
 def test_linear_quadratic_with_the_gram_matrix_is_function_space():

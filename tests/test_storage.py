@@ -100,7 +100,7 @@ def test_a_file_where_a_folder_should_be_is_one_line(
     file.write_text("in the way")
     places = {"meshes": meshes, "file": file}
     status, said = run(monkeypatch, capsys, *[word.format(**places) for word in command])
-    assert status == 1
+    assert status == 2
     assert said.splitlines()[-1].startswith(f"error: {file}")
     assert "Traceback" not in said
     assert file.read_text() == "in the way"
@@ -114,7 +114,7 @@ def test_a_missing_gpu_is_one_line(meshes, tmp_path, monkeypatch, capsys, comman
     out = ["--out" if words[0] == "fit" else "--run", tmp_path / "run"]
     options = ["--watertight-resolution", "16"] if words[0] == "fit" else []
     status, said = run(monkeypatch, capsys, *words, "training.device=cuda", *out, *options)
-    assert status == 1
+    assert status == 2
     assert said.startswith("error: training.device:") and said.count("\n") == 1
 
 

@@ -17,6 +17,7 @@ from textured_views import RADIUS, ball_colors, write_item, write_store
 from onet.config import load_config
 from onet.data.build import build_datasets
 from onet.data.prepare import prepare
+from onet.data.store import Store
 from onet.data.view_files import depth_file, read_depth, view_pictures
 from onet.data.views import resized_apart
 from onet.errors import ConfigError, DataError
@@ -29,6 +30,7 @@ from onet.geometry.depth_points import (
 )
 from onet.models import build_model, check_config, model_layout
 from onet.nn.color.fourier import encode_points
+from onet.nn.projection import depths_behind, front_depths
 from onet.training.loop import train
 
 SMALL_PICTURES = {"type": "resnet", "size": 16, "width": 4, "widest": 8}
@@ -42,14 +44,16 @@ KINDS: dict[str, list[str]] = {
     "texture_gan": ["model.discriminator.size=16", "model.discriminator.width=4",
                     "model.discriminator.widest=8", "model.validation_samples=2"],
     "texture_local": ["model.encoder.pretrained=null", "model.encoder.map_resolution=8",
-                      "model.features=8", "data.input.size=32", "data.views.pixels=64"],
+                      "model.features=8", "data.input.size=32", "data.views.pixels=64",
+                      "model.decoder.pixels=true", "model.decoder.occlusion=true"],
+    "texture_points": ["model.encoder.plane_resolution=16", "model.encoder.unet_depth=2",
+                       "model.encoder.unet_width=4", "model.features=8", "data.input.count=200",
+                       "data.views.pixels=64"],
 }  # fmt: skip
 QUICK = [
     "data.views.size=16",
     "data.views.surface_points=50",
-    "model.geometry_encoder.hidden_dim=8",
     "model.decoder.hidden_size=16",
-    "model.c_dim=8",
     "training.batch_size=2",
     "training.validate_every=2",
     "training.checkpoint_every=2",
@@ -57,6 +61,9 @@ QUICK = [
     "training.threads=1",
     "training.device=cpu",
 ]
+
+
+CODED = ["model.geometry_encoder.hidden_dim=8", "model.c_dim=8"]
 
 
 def small(**changes: Any) -> dict[str, Any]:
@@ -234,6 +241,69 @@ def test_pictures_and_query_points_are_not_mixed_up() -> None:
         check_config(load_config("pointcloud", {"data.views": {"size": 16}}))
 
 
+def test_points_behind_others_are_told_from_those_that_are_seen() -> None:
+    camera = published_camera(40, 25, 0.9, 32)
+    projection = torch.from_numpy(camera.projection / np.array([[32], [32], [1]])).float()[None]
+    normals = torch.randn(1, 4000, 3, generator=torch.Generator().manual_seed(0))
+    ball = 0.4 * normals / normals.norm(dim=-1, keepdim=True)
+    behind = depths_behind(ball, projection, front_depths(ball, projection))
+    towards = torch.from_numpy(camera.centre).float() - ball
+    facing = (towards * ball).sum(-1) / (towards.norm(dim=-1) * 0.4)
+    assert behind[facing > 0.4].abs().max() < 0.15
+    assert behind[facing < -0.4].quantile(0.05) > 0.3  # some are alone in a cell of the outline
+    beside = torch.tensor([[[0.0, 3.0, 0.0]]])
+    assert torch.equal(
+        depths_behind(beside, projection, front_depths(ball, projection)), torch.zeros(1, 1)
+    )
+
+
+def local_model(**decoder: Any) -> Any:
+    section = {
+        "type": "texture",
+        "decoder": {"type": "local", "hidden_size": 16, **decoder},
+        "encoder": {"type": "resnet18_pixel", "map_resolution": 8},
+        "c_dim": 0,
+        "z_dim": 0,
+        "features": 8,
+    }
+    torch.manual_seed(0)
+    return build_model(section).eval()
+
+
+def test_local_colors_start_from_those_of_the_picture() -> None:
+    model, white = local_model(pixels=True), torch.ones(1, 3, 32, 32)
+    picture = white.clone()
+    picture[:, :, 8:24, 8:24] = torch.tensor([0.2, 0.5, 0.7])[:, None, None]
+    pixels = published_camera(40, 25, 0.9, 32).projection.astype(np.float32)
+    points = 0.2 * (torch.rand(1, 9, 3) - 0.5)
+    for shown, color in ((picture, [0.2, 0.5, 0.7]), (white, [0.98, 0.98, 0.98])):
+        _, code = model.observe({"image": shown, "camera": torch.from_numpy(pixels)[None]})
+        found = model.colors(points, torch.zeros(1, 0), local=code)
+        assert torch.allclose(found, torch.tensor(color).expand_as(found), atol=1e-4)
+
+
+def test_local_colors_know_the_pixels_and_what_hides_a_point() -> None:
+    inputs = {"image": torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))}
+    pixels = published_camera(40, 25, 0.9, 32).projection.astype(np.float32)
+    inputs["camera"] = torch.from_numpy(pixels)[None]
+    surface = torch.rand(1, 500, 3, generator=torch.Generator().manual_seed(1)) - 0.5
+    far = torch.tensor([[[-0.4, -0.2, -0.4]]])
+    for asked in (False, True):
+        model = local_model(pixels=asked, occlusion=asked)
+        awake(model.decoder)
+        _, code = model.observe(inputs)
+        colors = [
+            model.colors(far, torch.zeros(1, 0), local=model.placed(code, shown))
+            for shown in (surface, far)
+        ]
+        assert torch.equal(*colors) != asked
+        other = {**code, "pixels": 1 - code["pixels"]}
+        changed = model.colors(far, torch.zeros(1, 0), local=model.placed(other, far))
+        assert torch.equal(changed, colors[1]) != asked
+    with pytest.raises(ConfigError, match="resnet18_pixel"):
+        model.decoder(far, torch.zeros(1, 0), {"xz": torch.zeros(1, 8, 4, 4)})
+
+
 # -- pictures with depth ---------------------------------------------------------------------------
 
 
@@ -260,7 +330,7 @@ def test_items_hold_points_of_the_surface_with_their_colors(
     published: bool, tmp_path: Path
 ) -> None:
     store = write_store(tmp_path, published=published, size=32)
-    config = load_config("texture_vae", {"data.path": str(store), "data.views": {"size": 32}})
+    config = load_config("texture", {"data.path": str(store), "data.views": {"size": 32}})
     item = build_datasets(config)["val"][0]
     mask, points = item["mask"].numpy(), item["points"].numpy()
     assert points.shape == (32 * 32, 3) and 100 < mask.sum() < 900
@@ -270,6 +340,17 @@ def test_items_hold_points_of_the_surface_with_their_colors(
     assert close.max() < (0.2 if published else 0.003)
     assert (item["colors"].numpy()[~mask] == 1).all() and (points[~mask] == 0).all()
     assert (item["depth"].numpy()[mask] > 0).all() and (item["depth"].numpy()[~mask] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["texture_vae", "texture_gan"])
+def test_networks_of_whole_pictures_learn_from_the_background_that_they_draw(
+    name: str, tmp_path: Path
+) -> None:
+    store = write_store(tmp_path)
+    config = load_config(name, {"data.path": str(store), "data.views.size": 16})
+    item = build_datasets(config)["train"][0]
+    background = {"white": 1, "black": 0}[config.model["background"]]
+    assert (item["colors"][~item["mask"]] == background).all()
 
 
 def test_larger_pictures_are_brought_to_size_without_moving_their_points(tmp_path: Path) -> None:
@@ -304,6 +385,33 @@ def test_rendered_pictures_have_the_colour_of_the_object_up_to_its_outline(tmp_p
         colors = np.asarray(Image.open(picture).convert("RGB")).astype(int)
         assert 50 < shown.sum() < 500
         assert np.abs(colors[shown] - [200, 30, 60]).max() <= 1 and (colors[~shown] == 255).all()
+
+
+def test_observed_pictures_show_textures_and_surface_points_have_their_colors(
+    tmp_path: Path,
+) -> None:
+    texels = np.full((16, 16, 3), 230, dtype=np.uint8)
+    texels[:, :8] = 40
+    box = trimesh.creation.box()
+    uv = np.asarray(box.vertices)[:, :2] + 0.5
+    material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(texels))
+    box.visual = trimesh.visual.TextureVisuals(uv=uv, material=material)
+    (tmp_path / "meshes" / "boxes").mkdir(parents=True)
+    box.export(tmp_path / "meshes" / "boxes" / "box.glb")
+    sizes = {"points": 100, "surface": 500, "resolution": 16, "render": 4, "render_size": 32}
+    prepare(tmp_path / "meshes", tmp_path / "store", workers=1, **sizes, colours=True, alpha=True)
+    item = Store(tmp_path / "store").items("train", None) or Store(tmp_path / "store").items("test")
+    points, _ = item[0].load_pointcloud()
+    colors = item[0].load_colors()
+    across = np.abs(points[:, 0])  # texels are interpolated between the halves, and at the ends
+    side = (across > 0.05) & (across < 0.45)
+    assert (colors[side & (points[:, 0] < 0)] == 40).all()
+    assert (colors[side & (points[:, 0] > 0)] == 230).all()
+    shades = [np.asarray(Image.open(p))[..., :3] for p in item[0].pictures()]
+    front = [picture[np.asarray(Image.open(p))[..., 3] == 255] for picture, p in
+             zip(shades, item[0].pictures(), strict=True)]  # fmt: skip
+    # two halves of one face, under one light: both colours stand in some picture
+    assert any(f.min() < 41 and f.max() > 100 for f in front)
 
 
 def test_a_training_item_belongs_to_its_epoch_and_has_object_pixels_only(tmp_path: Path) -> None:
@@ -394,7 +502,8 @@ def test_depth_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_every_kind_trains_validates_and_goes_on(name: str, tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
     changes = [*KINDS[name], *QUICK, f"data.path={store}"]
-    changes += [] if name == "texture_local" else ["model.z_dim=4"]
+    changes += [] if name in ("texture_local", "texture_points") else ["model.z_dim=4"]
+    changes += [] if name == "texture_points" else CODED
     config = load_config(name, [*changes, "training.max_iterations=2"])
     result = train(config, tmp_path / "run")
     assert result.iterations == 2 and result.best is not None
@@ -404,7 +513,7 @@ def test_every_kind_trains_validates_and_goes_on(name: str, tmp_path: Path) -> N
 
 def test_a_vae_learns_the_colors_of_two_balls(tmp_path: Path) -> None:
     store = write_store(tmp_path / "store")
-    changes = [*KINDS["texture_vae"], *QUICK, f"data.path={store}", "model.z_dim=4"]
+    changes = [*KINDS["texture_vae"], *QUICK, *CODED, f"data.path={store}", "model.z_dim=4"]
     config = load_config(
         "texture_vae",
         [*changes, "training.max_iterations=50", "training.validate_every=50",

@@ -19,7 +19,7 @@ from onet.checkpoints.checkpoint import save_checkpoint
 from onet.cli.app import app
 from onet.config import load_config
 from onet.errors import ConfigError, DataError
-from onet.evaluation.texture_scores import ITEMS, TABLE, score_textures
+from onet.evaluation.texture_scores import ITEMS, TABLE, CameraSource, score_textures
 from onet.geometry.cameras import published_camera
 from onet.geometry.color.field_pictures import picture_of, surface_seen
 from onet.geometry.color.textured_files import load_textured
@@ -29,10 +29,9 @@ from onet.pipeline.texture import texture
 
 SIZES = {
     "data.views": {"size": 16, "surface_points": 50},
-    "model.c_dim": 8,
-    "model.geometry_encoder.hidden_dim": 8,
     "model.decoder.hidden_size": 16,
 }
+CODED = {"model.c_dim": 8, "model.geometry_encoder.hidden_dim": 8}
 KINDS: dict[str, dict[str, Any]] = {
     "texture": {"model.z_dim": 4, "model.encoder.pretrained": None, "data.input.size": 32},
     "texture_vae": {
@@ -49,12 +48,18 @@ KINDS: dict[str, dict[str, Any]] = {
         "model.features": 8,
         "data.input.size": 32,
     },
+    "texture_points": {
+        "model.encoder": {"type": "colored_pointnet", "plane_resolution": 16, "unet_depth": 2},
+        "model.features": 8,
+        "data.input.count": 100,
+    },
 }
 
 
 @functools.cache
 def state_of(name: str) -> tuple[Any, Any]:
-    config = load_config(name, SIZES | KINDS[name])
+    coded = {} if name == "texture_points" else CODED
+    config = load_config(name, SIZES | coded | KINDS[name])
     torch.manual_seed(0)
     model = build_model(config.model)
     with torch.no_grad():
@@ -183,6 +188,7 @@ def test_a_walk_between_codes_keeps_its_ends_and_their_length() -> None:
         ("texture_gan", {"image": "photo.png"}, "image"),
         ("texture_gan", {"like": "box.ply"}, "like"),
         ("texture_local", {"like": "box.ply"}, "like"),
+        ("texture", {"scan": "box.ply"}, "scan"),
         ("texture_gan", {}, "one of"),
         ("texture_gan", {"samples": 1, "image": "photo.png"}, "one of"),
         ("texture_gan", {"samples": 1, "size": 1}, "texels"),
@@ -213,6 +219,53 @@ def test_a_network_of_colors_makes_no_shapes(tmp_path: Path) -> None:
 
 
 # -- scores ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    points = trimesh.creation.box((2, 1, 1)).sample(300, seed=0)
+    colors = np.round(255 * (points / 2 + 0.5)).astype(np.uint8)
+    trimesh.PointCloud(points, colors).export(tmp_path / "scan.ply")
+    return tmp_path / "scan.ply"
+
+
+def test_a_colored_scan_colors_its_mesh(mesh: Path, scan: Path, tmp_path: Path) -> None:
+    run, out = run_of("texture_points", tmp_path / "run"), tmp_path / "out"
+    words = ["texture", str(run), str(mesh), "--scan", str(scan), "--size", "32", "--out", str(out)]
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    assert [file.name for file in out.glob("*.glb")] == ["box_scan.glb"]
+
+
+def test_a_scan_that_does_not_fit_is_refused(mesh: Path, scan: Path, tmp_path: Path) -> None:
+    painter = Painter.load(run_of("texture_points", tmp_path / "run"), "cpu")
+    box = trimesh.load_mesh(mesh)
+    points = np.asarray(trimesh.load(scan).vertices)
+    with pytest.raises(DataError, match="no colours"):
+        painter.of_scan(points, box)
+    box.apply_translation([5, 0, 0])
+    with pytest.raises(DataError, match=r"scan\.ply: 300 of 300 .* one frame"):
+        painter.of_scan(scan, box)
+    with pytest.raises(ConfigError, match="use scan"):
+        painter.of_picture(scan)
+
+
+def test_a_camera_is_known_or_estimated(tmp_path: Path) -> None:
+    run = run_of("texture_local", tmp_path / "run", write_store(tmp_path / "store"))
+    cameras: list[CameraSource] = ["known", "fitted", "estimated"]
+    scores = {
+        score_textures(run, split="val", device="cpu", camera=c, out=tmp_path / c).rows[-1]["l1"]
+        for c in cameras
+    }
+    assert len(scores) == 3
+
+
+def test_an_autoencoder_sees_one_picture_or_each(tmp_path: Path) -> None:
+    run = run_of("texture_vae", tmp_path / "run", write_store(tmp_path / "store"))
+    own, first = (
+        score_textures(run, split="val", device="cpu", from_first=k, out=tmp_path / str(k))
+        for k in (False, True)
+    )
+    assert own.rows[-1]["l1"] != first.rows[-1]["l1"]
 
 
 @pytest.mark.parametrize("name", list(KINDS))

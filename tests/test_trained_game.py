@@ -88,6 +88,18 @@ def test_the_command(sample_store: Path, tmp_path: Path, monkeypatch: Any, capsy
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())
     assert len(numbers["eigenvalues"]) == 4 and len(numbers["blocks"]) == 4
     assert numbers["settings"]["iteration"] == 2
+    said = {row["what"]: row["value"] for row in numbers["verdict"]}
+    assert said["all-clear"] in ("yes", "no") and "residual" in said["rightmost eigenvalue"]
+    for choice in (["--count=4", "--which=LR"], ["--count=9"], ["--count=2", "--which=LI"]):
+        run(*words, *choice, f"--out={tmp_path / 'again'}")
+        again = json.loads((tmp_path / "again" / "results.json").read_text())
+        other = {row["what"]: row["value"] for row in again["verdict"]}
+        assert other["all-clear"] == said["all-clear"]
+        assert (
+            other["rightmost eigenvalue"].split(" (")[0]
+            == (said["rightmost eigenvalue"].split(" (")[0])
+        )
+    capsys.readouterr()
     damping, loss, penalty = (numbers["blocks"][k]["value_1"] for k in (2, 0, 1))
     assert abs(damping) <= abs(loss) + abs(penalty) + 1e-6 and penalty > 0
     assert (tmp_path / "out" / "plane.png").is_file()

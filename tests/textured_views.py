@@ -57,6 +57,8 @@ def write_item(
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     frame = {"loc": np.zeros(3), "scale": np.float64(1)}
     np.savez(item / "pointcloud.npz", points=RADIUS * normals, normals=normals, **frame)
+    surface = np.round(255 * ball_colors(RADIUS * normals, phase)).astype(np.uint8)
+    np.savez(item / "pointcloud_colors.npz", colors=surface)
     if not published:
         box = np.random.default_rng(0).uniform(-0.5, 0.5, (100, 3))
         inside = np.packbits((box**2).sum(1) < RADIUS**2)

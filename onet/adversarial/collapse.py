@@ -17,17 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onet.adversarial.losses import AdversarialLoss, find_loss
+from onet.adversarial.plateaus import resting_levels
 from onet.adversarial.separable import separable_value
 from onet.errors import ConfigError
 
-# The closed form that the best discriminator's loss follows, where there is one.
-FAMILIES = {
-    "minimax": "js",
-    "non_saturating": "js",
-    "least_squares": "least_squares",
-    "hinge": "hinge",
-}
 WATCHED = ("loss_d", "d_accuracy", "d_real", "d_fake", "gradient_g")
+BLOCKS = 10  # of a window, whose means are compared
+STILL = 0.01  # part of the equilibrium's value: blocks that differ less have not moved at all
+MARGIN = 0.05  # of the accuracy, over that of a collapse
+NOISE = 3.0  # most that means of blocks may vary, in variances of means of as many unrelated steps
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ class CollapseWatch:
         window: steps that have to look wrong.
         sure: mean logit beyond which the discriminator is saturated, for real and for fake.
         still: part of the generator's usual gradient norm below which it has none.
-        flat: part of the equilibrium's value within which the loss of all steps of a plateau lies.
+        flat: part of the equilibrium's value within which the means of all blocks of a plateau lie.
+        near: part of the equilibrium's value within which the mean is that of a collapse.
 
     Raises:
         ConfigError: an empty window.
@@ -63,11 +62,13 @@ class CollapseWatch:
         sure: float = 8.0,
         still: float = 0.01,
         flat: float = 0.05,
+        near: float = 0.005,
     ) -> None:
         if window < 2:
             raise ConfigError(f"collapse watch: window {window}; give at least 2 steps")
         self.loss = find_loss(loss)
-        self.window, self.sure, self.still, self.flat = window, sure, still, flat
+        self.window, self.sure, self.still = window, sure, still
+        self.flat, self.near = flat, near
         self.rows: deque[tuple[float, ...]] = deque(maxlen=window)
         self.usual = 0.0  # largest mean gradient norm of the generator over a window
 
@@ -116,25 +117,41 @@ class CollapseWatch:
         )
 
     def _plateau(self) -> str:
-        """The loss stays at the value of a generator that makes a part of the modes only."""
-        goal = self.loss.equilibrium
-        family = FAMILIES.get(self.loss.name)
-        if family is None:
+        """The loss rests at the value of a generator that makes a part of the data only."""
+        goal, losses = self.loss.equilibrium, self._column("loss_d")
+        level = float(losses.mean())
+        levels = resting_levels(self.loss.name)
+        if not levels:
             return ""
-        means = [
-            float(part.mean())
-            for part in np.array_split(self._column("loss_d"), min(10, self.window))
-        ]
-        level = float(np.mean(means))
-        parts = {m: collapsed_part(m, family) for m in (2, 3, 4)}
-        modes = min(parts, key=lambda m: abs(level / goal - parts[m]))
-        if np.ptp(means) > self.flat * goal or abs(level / goal - parts[modes]) > self.flat / 2:
+        nearest = min(levels, key=lambda one: abs(level - one.level))
+        unit = abs(goal) or goal - nearest.level
+        if abs(level - nearest.level) > self.near * unit or not self._rests(losses, unit):
             return ""
+        accuracy, hedge = float(self._column("d_accuracy").mean()), ""
+        if nearest.accuracy is not None and accuracy > nearest.accuracy + MARGIN:
+            hedge = (
+                f". It is right on {accuracy:.0%}, where {nearest.accuracy:.0%} is the most there: "
+                "the generator may as well make all of the data, not well"
+            )
         return (
-            f"the discriminator's loss stays at {level:.4g}, {level / goal:.0%} of the "
-            f"{goal:.4g} of the equilibrium: so it does when 1 of {modes} modes is generated; look "
-            "at samples, and take a relativistic loss or a larger batch"
+            f"the discriminator's loss rests at {level:.4g}; in the equilibrium it is {goal:.4g}, "
+            f"and {nearest.level:.4g} where {nearest.state}; look at samples, and take a "
+            f"relativistic loss or a larger batch{hedge}"
         )
+
+    def _rests(self, losses: NDArray[np.float64], unit: float) -> bool:
+        """Whether nothing but the noise of single steps moves the loss.
+
+        A generator that still learns moves it from block to block by more than the mean of so many
+        unrelated steps would vary, though it may stay within narrow bounds.
+        """
+        blocks = np.array_split(losses, min(BLOCKS, self.window))
+        means = np.array([block.mean() for block in blocks])
+        spread = float(np.ptp(means))
+        if not spread <= self.flat * unit:
+            return False
+        noise = float(losses.var(ddof=1)) * len(blocks) / len(losses)
+        return spread <= STILL * unit or float(means.var(ddof=1)) <= NOISE * noise
 
 
 def collapsed_part(modes: int, family: str = "js") -> float:

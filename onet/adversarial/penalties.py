@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -52,10 +53,12 @@ class GradientPenalty:
             discriminator that averages over points has gradients 1/n by each, so that this gamma
             does not depend on n.
         spread: standard deviation of the noise of `neighbours`.
-        anchor: value of all numbers of the anchor.
+        anchor: value of all numbers of the anchor, or the anchor itself: as many numbers as a
+            sample has, in its order.
 
     Raises:
-        ConfigError: a negative gamma, gamma and reg_param, or options that exclude one another.
+        ConfigError: a negative gamma, gamma and reg_param, an anchor that is no finite number or
+            numbers, or options that exclude one another.
     """
 
     measure: Measure = "real"
@@ -66,9 +69,10 @@ class GradientPenalty:
     weighting: Weighting = "none"
     norm: Norm = "sum"
     spread: float = 0.5
-    anchor: float = 0.5
+    anchor: float | Sequence[float] = 0.5
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "anchor", _anchor(self.anchor))
         if self.gamma is not None and self.reg_param is not None:
             raise ConfigError(
                 "penalty: gamma and reg_param are two names of one factor (gamma = 2 reg_param); "
@@ -103,8 +107,8 @@ class GradientPenalty:
         draw from torch's generator.
 
         Raises:
-            DataError: logits do not depend on the samples, or real and fake differ in size where
-                they are mixed.
+            DataError: logits do not depend on the samples, real and fake differ in size where they
+                are mixed, or an anchor has another number of numbers than a sample.
         """
         if self.weighting == "sigmoid":
             total = real.new_zeros(())
@@ -134,11 +138,22 @@ class GradientPenalty:
             case "midpoint":
                 return (real + fake) / 2
             case "anchor":
-                return torch.lerp(fake, torch.full_like(fake, self.anchor), _parts(fake))
+                return torch.lerp(fake, self._anchor_of(fake), _parts(fake))
             case "neighbours":
                 return real + self.spread * torch.randn_like(real)
             case "both":
                 return torch.cat([real, fake])
+
+    def _anchor_of(self, fake: Tensor) -> Tensor:
+        anchor = torch.as_tensor(self.anchor, dtype=fake.dtype, device=fake.device)
+        if anchor.ndim == 0:
+            return anchor.expand_as(fake)
+        if anchor.numel() != fake[0].numel():
+            raise DataError(
+                f"penalty: the anchor has {anchor.numel()} numbers and a sample "
+                f"{fake[0].numel()} ({tuple(fake.shape[1:])}); give as many, or one for all"
+            )
+        return anchor.reshape(fake.shape[1:]).expand_as(fake)
 
     def _at(self, discriminator: Discriminator, samples: Tensor) -> Tensor:
         gradients, _ = input_gradients(discriminator, samples)
@@ -154,6 +169,19 @@ class GradientPenalty:
     def _scale(self, gradients: Tensor) -> float:
         """Factor of the squared norm."""
         return {"sum": 1.0, "mean": 1 / gradients.shape[1], "field": gradients.shape[1]}[self.norm]
+
+
+def _anchor(value: object) -> float | tuple[float, ...]:
+    """One number, or the numbers of an anchor one after another."""
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if numbers.size == 0 or not np.isfinite(numbers).all():
+        raise ConfigError(
+            f"penalty: anchor {value!r}: give a finite number, or as many as a sample has"
+        )
+    return float(numbers) if numbers.ndim == 0 else tuple(numbers.ravel().tolist())
 
 
 NAMED: dict[str, dict[str, object]] = {
@@ -215,16 +243,37 @@ def input_gradients(
 def consensus(
     gradients: Sequence[Tensor | None],  # of each player's loss by its own parameters
     gamma: float,
+    others: Sequence[Tensor | None] | None = None,  # the same on a second batch
 ) -> Tensor:
     """gamma/2 * ||v||^2 of the joint field v, which both players minimise as well ([M] 2.4).
 
     The gradients must have been computed with `create_graph`. At large values it has attractors of
     its own, and it does not go with batch normalisation in the generator either.
 
+    On a batch ||v||^2 is on average that of the mean field and the variance of v, which the players
+    then minimise too. With `others`, from a batch drawn independently, it is gamma/2 * v . v', on
+    average that of the mean field alone.
+
     Raises:
         ConfigError: gamma below 0.
+        DataError: `others` are of other parameters.
     """
-    return require_non_negative("gamma", gamma) / 2 * _sum_of_squares(gradients)
+    factor = require_non_negative("gamma", gamma) / 2
+    if others is None:
+        return factor * _sum_of_squares(gradients)
+    if len(gradients) != len(others):
+        raise DataError(
+            f"consensus: {len(gradients)} and {len(others)} gradients; give those of the same "
+            "parameters on two batches"
+        )
+    both = [
+        (a * b).sum()
+        for a, b in zip(gradients, others, strict=True)
+        if a is not None and b is not None
+    ]
+    if not both:
+        raise DataError("consensus: no parameter has a gradient on both batches")
+    return factor * torch.stack(both).sum()
 
 
 def nagarajan_kolter(

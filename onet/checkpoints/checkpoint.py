@@ -33,6 +33,8 @@ from onet.mistaken import mistaken_for
 from onet.models.sizes import without_memory
 
 OPTIMIZER = "optimizer-{iteration}.pt"
+MODEL, MODEL_CONFIG = "model.safetensors", "config.json"
+"""Weights in a folder as model hubs have it, and their configuration beside them."""
 WEIGHTS = "weights"
 STEP = "step"
 
@@ -72,17 +74,29 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     path = resolve_checkpoint(path)
     file = read_safetensors(path)
     header = file.header
-    if "config" not in header:
+    text = configuration_text(path, header)
+    if text is None:
         raise CheckpointError(
             f"{path}: holds weights without a configuration; only checkpoints written by "
             "`onet train` can be loaded"
         )
-    config = parse_config(header["config"], str(path))
+    config = parse_config(text, str(path if "config" in header else path.with_name(MODEL_CONFIG)))
     try:
         metadata = {key: json.loads(value) for key, value in header.items() if key != "config"}
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata is not JSON ({error})") from None
     return Checkpoint(config, file.tensors(), metadata, path)
+
+
+def configuration_text(path: Path, header: Mapping[str, str]) -> str | None:
+    """Return the configuration of a safetensors file, JSON: of its header, or from beside it.
+
+    None where there is none: weights of others.
+    """
+    beside = path.with_name(MODEL_CONFIG)
+    if "config" in header or path.name != MODEL or not beside.is_file():
+        return header.get("config")
+    return beside.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -213,6 +227,7 @@ def weight_problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -
 def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
     """Return the checkpoint file meant by `path`: itself, or a run's best, else its last one.
 
+    Or the weights of a folder with `model.safetensors` and `config.json`.
     Where nothing lies there, it may be the name of a network that comes with the package.
 
     Raises:
@@ -224,8 +239,12 @@ def resolve_checkpoint(path: str | os.PathLike[str]) -> Path:
     if not path.exists():
         raise no_such_run(path)
     if not path.is_dir():
+        from onet.checkpoints.kinds_of_files import not_a_network  # only where a file is named
+
+        if problem := not_a_network(path):
+            raise CheckpointError(problem)
         return path
-    for candidate in (best_checkpoint(path), last_checkpoint(path)):
+    for candidate in (best_checkpoint(path), last_checkpoint(path), path / MODEL):
         if candidate.is_file():
             return candidate
     raise CheckpointError(

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from onet.checkpoints.checkpoint import (
     Checkpoint,
+    configuration_text,
     load_checkpoint,
     read_safetensors,
     resolve_checkpoint,
@@ -114,7 +115,7 @@ def read_checkpoint(
         )
     header = {} if pickled else read_safetensors(path).header
     refuse_scan_network(path, header)
-    if "config" not in header:
+    if pickled or configuration_text(path, header) is None:
         if config is not None and not isinstance(config, Config):
             config = load_config(os.fspath(config))
         return read_published(path, config)

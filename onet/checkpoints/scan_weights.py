@@ -57,5 +57,5 @@ def refuse_scan_network(path: Path, header: Mapping[str, str]) -> None:
     if is_scan_header(header):
         raise CheckpointError(
             f"{path}: is a network for scans of anything, which has no configuration and no codes "
-            "of objects; use `onet scan`, or onet.load and its `reconstruct`"
+            "of objects; use `onet scan FILE -o mesh.ply`, or onet.load and its `reconstruct`"
         )

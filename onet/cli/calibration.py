@@ -7,15 +7,22 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import SCORE, Device, DeviceOption, Json, Seed, Threads, command, echo_json
 
 
-@app.command()
+@command(
+    SCORE,
+    "onet calibrate runs/mine",
+    "onet calibrate runs/mine --data prepared --items 50 --device cpu",
+)
 def calibrate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     items: Annotated[int, typer.Option(min=1, help="At most so many of each split.")] = 200,
     points: Annotated[int, typer.Option(min=1, help="At most so many of each item.")] = 10_000,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
+    json: Json = False,
     seed: Seed = 0,
 ) -> None:
     """Fit the probabilities of a network on validation data and measure them on test data.
@@ -29,7 +36,19 @@ def calibrate(
     from onet.storage import check_writable
 
     check_writable(run.parent if run.is_file() else run)
-    result = calibrate(run, data=data, items=items, points=points, seed=seed, draw=draw_reliability)
+    result = calibrate(
+        run,
+        data=data,
+        items=items,
+        points=points,
+        seed=seed,
+        device=device.value,
+        draw=draw_reliability,
+    )
+    if json:
+        fitted = {"temperature": result.temperature, "offset": result.offset}
+        echo_json({"run": run, **fitted, "errors": result.errors})
+        return
     print_table(
         result.errors, "Held-out points; cross-entropy in nats, calibration error of 15 bins"
     )

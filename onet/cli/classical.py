@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Workers, app
+from onet.cli.app import RECONSTRUCT, Workers, command, out_option
 
 
 class Method(StrEnum):
@@ -19,14 +19,16 @@ class Method(StrEnum):
     alpha_shapes = "alpha-shapes"
 
 
-@app.command()
+@command(
+    RECONSTRUCT,
+    "onet classical scan.ply -o classical",
+    "onet classical 'scans/*.ply' -o classical --method poisson --depth 9",
+)
 def classical(
     files: Annotated[
         list[str], typer.Argument(help="Scans, patterns such as '*.ply', or folders.")
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of the results, one folder a method.")
-    ],
+    out: Annotated[Path, out_option("Folder of the results, one folder a method.")],
     method: Annotated[
         list[Method] | None, typer.Option(help="Repeat it for several; default all.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onet.cli.app import Seed, Workers, app
+from onet.cli.app import SCORE, Json, Seed, Workers, command, echo_json, out_option
 from onet.names import printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ class OpenMeshes(StrEnum):
     parity = "parity"
 
 
-@app.command("eval")
+@command(
+    SCORE,
+    "onet eval runs/mine",
+    "onet eval theirs ours=runs/out/meshes --truth truth -o scores",
+    name="eval",
+)
 def evaluate(
     results: Annotated[
         list[str],
@@ -91,7 +96,7 @@ def evaluate(
     ] = 3,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder of the scores; default evaluation. With --truth."),
+        out_option("Folder of the scores; default evaluation. With --truth."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Prepared data of a run, if no longer where it was.")
@@ -108,6 +113,7 @@ def evaluate(
             "with --truth, oflow of moving meshes."
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
     """Measure reconstructions against the truth.
 
@@ -130,7 +136,7 @@ def evaluate(
         if len(results) > 1 or any(chosen.values()):
             what = [option for option, given in chosen.items() if given] or ["several folders"]
             raise ConfigError(f"{', '.join(what)}: need --truth, the folder of the true meshes")
-        _evaluate_run(results[0], data, samples, seed, workers, name)
+        _evaluate_run(results[0], data, samples, seed, workers, name, json)
         return
     if data is not None:
         raise ConfigError("--data: belongs to a run; with --truth the truth is in that folder")
@@ -154,8 +160,13 @@ def evaluate(
         seed=seed,
         workers=workers,
     )
-    _print(report)
-    typer.echo(f"{report.summary()}; see {place / PAGE}")
+    if json:
+        differences = report.differences()
+        told = {"table": report.table(), "items": report.items, "differences": differences}
+        echo_json({"folder": place, **told, "left_out": report.unusable})
+    else:
+        _print(report)
+        typer.echo(f"{report.summary()}; see {place / PAGE}")
     for item, reason in report.unusable.items():
         typer.echo(f"left out: {printable(item)}: {printable(reason)}", err=True)
     if report.unusable:
@@ -199,6 +210,7 @@ def _evaluate_run(
     seed: int,
     workers: int | None,
     protocol: str | None,
+    json: bool,
 ) -> None:
     from onet.pipeline.evaluate import evaluate_run
     from onet.report.tables import print_table
@@ -211,5 +223,8 @@ def _evaluate_run(
         workers=workers,
         protocol=protocol,  # type: ignore[arg-type]
     )
+    if json:
+        echo_json({"folder": measured.folder, "table": measured.table()})
+        return
     print_table(measured.table(), measured.title)
     typer.echo(f"{measured.summary()}; see {measured.folder / measured.shown}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import RECONSTRUCT, Device, DeviceOption, Seed, Threads, command, out_option
 from onet.cli.surface import (
     FormatOption,
     Normals,
@@ -16,11 +16,14 @@ from onet.cli.surface import (
     Resolution,
     Sharp,
     Simplify,
-    SurfaceCommand,
 )
 
 
-@app.command(cls=SurfaceCommand)
+@command(
+    RECONSTRUCT,
+    "onet fit mesh.obj",
+    "onet fit mesh.obj --model runs/mine -o fits/chair --resolution 128",
+)
 def fit(
     mesh: Annotated[Path, typer.Argument(help="A mesh file, in any condition.")],
     overrides: Annotated[
@@ -37,10 +40,10 @@ def fit(
     config: Annotated[
         str, typer.Option(help="YAML file or packaged name, of the shape's own network.")
     ] = "fit",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default fits/NAME.")
-    ] = None,
-    closed: Annotated[bool, typer.Option(help="The mesh is watertight: take it as it is.")] = False,
+    out: Annotated[Path | None, out_option("Folder of the results; default fits/NAME.")] = None,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="The mesh is watertight: take it as it is.")
+    ] = False,
     watertight_resolution: Annotated[
         int, typer.Option(help="Grid that makes the mesh watertight.")
     ] = 256,
@@ -56,6 +59,8 @@ def fit(
     refine: RefineOption = None,
     simplify: Simplify = None,
     normals: Normals = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
 ) -> None:
     """Turn one mesh into a function: its code under a trained decoder, or its own network."""
@@ -65,10 +70,11 @@ def fit(
 
     if model is not None and (overrides or config != "fit"):
         raise ConfigError("--config and its changes are for a network of its own, not with --model")
+    place = [] if device is Device.auto else [f"training.device={device.value}"]
     result = fit(
         mesh,
         model,
-        config=load_config(config, overrides or []),
+        config=load_config(config, [*(overrides or []), *place]),
         out=out or Path("fits") / mesh.stem,
         closed=closed,
         watertight_resolution=watertight_resolution,
@@ -76,6 +82,7 @@ def fit(
         learning_rate=learning_rate,
         format=format.value if format else None,
         seed=seed,
+        device=device.value,
         resolution=resolution,
         probability=probability,
         precision=precision.value if precision else None,

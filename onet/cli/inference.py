@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import (
+    RECONSTRUCT,
+    Device,
+    DeviceOption,
+    Json,
+    Seed,
+    Threads,
+    command,
+    echo_json,
+    out_option,
+)
 from onet.cli.surface import (
     FormatOption,
     ModeOption,
@@ -19,19 +29,26 @@ from onet.cli.surface import (
     Run,
     Sharp,
     Simplify,
-    SurfaceCommand,
 )
 
 
-@app.command(cls=SurfaceCommand)
+@command(
+    RECONSTRUCT,
+    "onet generate runs/mine",
+    "onet generate demo scans/*.ply -o meshes --format glb",
+    "onet generate runs/cars --samples 20 --resolution 128",
+)
 def generate(
     model: Run,
-    input: Annotated[
-        Path | None,
-        typer.Option(
-            help="What the model observes (point cloud, picture, voxel grid), or a folder of such "
-            "files; default the test split of the data."
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What the model observes (point clouds, pictures, voxel grids), patterns such as "
+            "'*.ply', or folders; default the test split of the data."
         ),
+    ] = None,
+    input: Annotated[
+        list[str] | None, typer.Option(help="The same as an option; may be repeated.")
     ] = None,
     samples: Annotated[
         int | None,
@@ -61,7 +78,7 @@ def generate(
         str | None, typer.Option(help="Split of the data; default the configured test split.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default RUN/generation.")
+        Path | None, out_option("Folder of the results; default RUN/generation.")
     ] = None,
     format: FormatOption = None,
     resolution: Resolution = None,
@@ -84,14 +101,21 @@ def generate(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many items.")] = None,
     texture: Annotated[
         Path | None,
-        typer.Option(
-            help="Run of a texture network: one --input, a picture, becomes the file --out."
-        ),
+        typer.Option(help="Run of a texture network: one picture becomes the textured file --out."),
     ] = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
+    json: Json = False,
     seed: Seed = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results that are there.")
+    ] = False,
 ) -> None:
-    """Reconstruct closed meshes, or moving ones, in the frame of what was observed."""
+    """Reconstruct closed meshes, or moving ones, in the frame of what was observed.
+
+    Exits with 1 when a mesh failed; the others are there.
+    """
+    inputs = [*(files or []), *(input or [])]
     surface: dict[str, Any] = {
         "resolution": resolution,
         "probability": probability,
@@ -116,14 +140,26 @@ def generate(
     times = _given(frames=frames, fps=fps)
     if texture is not None:
         useless = [f"--{name}" for name in _given(**several) | times]
-        _generate_textured(model, texture, input, out, seed, _given(**surface), useless)
+        chosen = _given(**surface) | {"device": device.value}
+        _generate_textured(model, texture, inputs, out, seed, chosen, useless)
         return
     from onet.pipeline.generate import generate
 
     report = generate(
-        model, input=input, out=out, seed=seed, overwrite=overwrite, **several, **surface, **times
+        model,
+        input=inputs or None,
+        out=out,
+        seed=seed,
+        overwrite=overwrite,
+        device=device.value,
+        **several,
+        **surface,
+        **times,
     )
-    typer.echo(f"{report.summary()}; see {report.out / report.shown}")
+    if json:
+        echo_json({"folder": report.out, "items": report.rows})
+    else:
+        typer.echo(f"{report.summary()}; see {report.out / report.shown}")
     if not report.ok:
         raise typer.Exit(1)
 
@@ -135,33 +171,39 @@ def _given(**options: Any) -> dict[str, Any]:
 def _generate_textured(
     model: Path,
     texture: Path,
-    input: Path | None,
+    inputs: list[str],
     out: Path | None,
     seed: int,
-    surface: dict[str, Any],
+    options: dict[str, Any],
     useless: list[str],
 ) -> None:
     """`onet generate --texture`: one picture to one textured file."""
     from onet.errors import ConfigError
     from onet.pipeline.texture import textured_reconstruction
 
-    if input is None or out is None:
-        raise ConfigError("texture: give one picture as --input and a file as --out, car.glb")
+    if len(inputs) != 1 or out is None:
+        raise ConfigError("texture: give one picture and a file as --out, car.glb")
     if useless:
         raise ConfigError(f"{', '.join(useless)}: not with --texture, which makes one file")
-    file = textured_reconstruction(model, texture, input, out, seed=seed, **surface)
+    file = textured_reconstruction(model, texture, inputs[0], out, seed=seed, **options)
     typer.echo(f"see {file}")
 
 
-@app.command()
+@command(RECONSTRUCT, "onet demo", "onet demo -o /tmp/demo --json")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo-output"),
+    out: Annotated[Path, out_option("Folder of the results.")] = Path("demo-output"),
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
+    json: Json = False,
     seed: Seed = 0,
 ) -> None:
     """Reconstruct meshes from the embedded scans and compare them with the truth."""
     from onet.demo import run_demo
     from onet.report.tables import print_table
 
-    report = run_demo(out, seed=seed)
+    report = run_demo(out, seed=seed, device=device.value)
+    if json:
+        echo_json({"folder": out, "table": report.rows})
+        return
     print_table(report.rows, report.title)
     typer.echo(report.summary())

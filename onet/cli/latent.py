@@ -8,11 +8,23 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, Workers, app
-from onet.cli.surface import Probability, Resolution, Run, SurfaceCommand
+from onet.cli.app import (
+    RECONSTRUCT,
+    SCORE,
+    Device,
+    DeviceOption,
+    Json,
+    Seed,
+    Threads,
+    Workers,
+    command,
+    echo_json,
+    out_option,
+)
+from onet.cli.surface import Probability, Resolution, Run
 
 Size = Annotated[int, typer.Option(min=16, help="Pixels along the edge of a mesh's picture.")]
-Overwrite = Annotated[bool, typer.Option(help="Replace the results that are there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results that are there.")]
 
 
 class Kind(StrEnum):
@@ -22,7 +34,11 @@ class Kind(StrEnum):
     spherical = "spherical"
 
 
-@app.command(cls=SurfaceCommand)
+@command(
+    RECONSTRUCT,
+    "onet interpolate runs/cars --from 3 --to 8",
+    "onet interpolate runs/mine --from a.ply --to b.ply --steps 5 -o between",
+)
 def interpolate(
     model: Run,
     start: Annotated[
@@ -40,11 +56,13 @@ def interpolate(
         typer.Option(help="Default spherical between samples, linear between observations."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default RUN/interpolation.")
+        Path | None, out_option("Folder of the results; default RUN/interpolation.")
     ] = None,
     resolution: Resolution = None,
     probability: Probability = None,
     size: Size = 192,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -62,6 +80,7 @@ def interpolate(
         kind=kind.value if kind else None,
         out=out,
         seed=seed,
+        device=device.value,
         overwrite=overwrite,
         resolution=resolution,
         probability=probability,
@@ -69,7 +88,11 @@ def interpolate(
     typer.echo(f"{report.summary()}; see {latent_sheet(report.out, size)}")
 
 
-@app.command(cls=SurfaceCommand)
+@command(
+    RECONSTRUCT,
+    "onet sample-grid runs/cars --rows 2 --columns 8",
+    "onet sample-grid runs/cars --corners 0 1 2 3 -o grid",
+)
 def sample_grid(
     model: Run,
     rows: Annotated[int, typer.Option(min=1, help="Meshes from top to bottom.")] = 4,
@@ -83,11 +106,13 @@ def sample_grid(
     ] = None,
     kind: Annotated[Kind, typer.Option(help="Of blends.")] = Kind.spherical,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default RUN/sample-grid.")
+        Path | None, out_option("Folder of the results; default RUN/sample-grid.")
     ] = None,
     resolution: Resolution = None,
     probability: Probability = None,
     size: Size = 192,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
@@ -103,6 +128,7 @@ def sample_grid(
         kind=kind.value,
         out=out,
         seed=seed,
+        device=device.value,
         overwrite=overwrite,
         resolution=resolution,
         probability=probability,
@@ -110,7 +136,11 @@ def sample_grid(
     typer.echo(f"{report.summary()}; see {latent_sheet(report.out, size)}")
 
 
-@app.command()
+@command(
+    SCORE,
+    "onet diversity runs/cars/generation-samples",
+    "onet diversity meshes --data prepared --category chair --normalize",
+)
 def diversity(
     generated: Annotated[
         Path,
@@ -135,12 +165,13 @@ def diversity(
         int, typer.Option(min=0, help="Of these for the earth mover's distance; 0 leaves it out.")
     ] = 512,
     normalize: Annotated[
-        bool, typer.Option(help="Bring each mesh to the unit frame by its bounding box.")
+        bool,
+        typer.Option("--normalize", help="Bring each mesh to the unit frame by its bounding box."),
     ] = False,
     pictures: Annotated[int, typer.Option(min=1, help="Pairs in nearest.png.")] = 12,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default GENERATED.")
-    ] = None,
+    out: Annotated[Path | None, out_option("Folder of the results; default GENERATED.")] = None,
+    device: DeviceOption = Device.auto,
+    json: Json = False,
     seed: Seed = 0,
     workers: Workers = None,
 ) -> None:
@@ -162,7 +193,12 @@ def diversity(
         normalize=normalize,
         out=out,
         seed=seed,
+        device=device.value,
         workers=workers,
     )
+    if json:
+        nearest_sheet(report.out, pictures)
+        echo_json({"folder": report.out, "table": report.table()})
+        return
     print_table(report.table(), report.title)
     typer.echo(f"{report.summary()}; see {nearest_sheet(report.out, pictures)}")

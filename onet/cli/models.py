@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from onet.cli.app import app
+from onet.cli.app import INSTALLATION, Json, command, echo_json
 
 
-@app.command()
-def models(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+@command(INSTALLATION, "onet models", "onet models --json")
+def models(json: Json = False) -> None:
     """List the networks that come with the package.
 
     Their names stand wherever a run or a checkpoint can: `onet.load("scan")`, `onet generate demo`.
@@ -21,9 +17,7 @@ def models(
 
     found = packaged_models().values()
     if json:
-        import json as encoder
-
-        typer.echo(encoder.dumps([model.as_dict() for model in found], indent=2))
+        echo_json([model.as_dict() for model in found])
         return
     from onet.report.tables import print_table
 

@@ -8,13 +8,21 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import (
+    RECONSTRUCT,
+    Device,
+    DeviceOption,
+    Seed,
+    Threads,
+    command,
+    group,
+    out_option,
+)
 from onet.cli.surface import Probability, Resolution, Run
 
-motion_app = typer.Typer(help="Transfer and blend motions.", no_args_is_help=True)
-app.add_typer(motion_app, name="motion")
+motion_app = group(RECONSTRUCT, "motion", help="Transfer and blend motions.")
 
-Out = Annotated[Path, typer.Option(help="Folder of the results.")]
+Out = Annotated[Path, out_option("Folder of the results.")]
 Input = Annotated[Path, typer.Argument(help="A sequence, as for `onet generate --input`.")]
 
 
@@ -26,7 +34,12 @@ class What(StrEnum):
     both = "both"
 
 
-@motion_app.command()
+@command(
+    RECONSTRUCT,
+    "onet motion transfer runs/flow cat dog -o walking-cat",
+    "onet motion transfer runs/flow cat.npz dog.npz -o out --resolution 64",
+    parent=motion_app,
+)
 def transfer(
     model: Run,
     shape: Input,
@@ -34,6 +47,8 @@ def transfer(
     out: Out,
     resolution: Resolution = None,
     probability: Probability = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
 ) -> None:
     """Let the shape of the first sequence move as the second one does."""
@@ -41,12 +56,18 @@ def transfer(
     from onet.report.motion_sheet import MOTION_SHEET, motion_sheet
 
     made = transfer_motion(
-        model, shape, motion, out, seed=seed, resolution=resolution, probability=probability
-    )
+        model, shape, motion, out, seed=seed, device=device.value, resolution=resolution,
+        probability=probability,
+    )  # fmt: skip
     typer.echo(f"see {motion_sheet(made.meshes, made.names, made.out / MOTION_SHEET)}")
 
 
-@motion_app.command()
+@command(
+    RECONSTRUCT,
+    "onet motion blend runs/flow walk run -o between",
+    "onet motion blend runs/flow walk run -o between --steps 9 --what motion",
+    parent=motion_app,
+)
 def blend(
     model: Run,
     start: Input,
@@ -56,6 +77,8 @@ def blend(
     what: Annotated[What, typer.Option(help="What changes on the way.")] = What.both,
     resolution: Resolution = None,
     probability: Probability = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
 ) -> None:
     """Make what lies between two sequences, in shape, in motion, or in both."""
@@ -63,7 +86,7 @@ def blend(
     from onet.report.motion_sheet import MOTION_SHEET, motion_sheet
 
     made = blend_motions(
-        model, start, end, out, steps=steps, what=what.value, seed=seed, resolution=resolution,
-        probability=probability,
+        model, start, end, out, steps=steps, what=what.value, seed=seed, device=device.value,
+        resolution=resolution, probability=probability,
     )  # fmt: skip
     typer.echo(f"see {motion_sheet(made.meshes, made.names, made.out / MOTION_SHEET)}")

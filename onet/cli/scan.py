@@ -7,11 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import RECONSTRUCT, Device, DeviceOption, Json, Seed, Threads, command, out_option
 from onet.cli.surface import MeshFormat
 
 
-@app.command()
+@command(
+    RECONSTRUCT,
+    "onet scan scan.ply -o mesh.ply",
+    "onet scan scans/*.e57 room -o meshes --format glb --report",
+)
 def scan(
     files: Annotated[
         list[str],
@@ -21,7 +25,7 @@ def scan(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="Folder of the meshes; or of one scan the mesh file."),
+        out_option("Folder of the meshes; or of one scan the mesh file."),
     ],
     format: Annotated[
         MeshFormat, typer.Option(help="Of meshes in a folder; PLY and GLB keep all attributes.")
@@ -55,17 +59,21 @@ def scan(
     model: Annotated[
         str, typer.Option(help="Name or file of a network for scans, see `onet models`.")
     ] = "scan",
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps; auto takes a GPU.")] = "auto",
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write dimensions, area and volume as JSON, too.")
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object for each scan.")
+    json: Json = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results that are there.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace the results that are there.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Reconstruct the surface of anything that was scanned, in the frame of its file."""
+    """Reconstruct the surface of anything that was scanned, in the frame of its file.
+
+    With --json one object a line for each scan, as it is finished.
+    """
     from onet.errors import ConfigError
     from onet.inference.scan_files import ScanOptions, scan_files
     from onet.storage import check_writable
@@ -80,7 +88,7 @@ def scan(
         format=format.value,
         report=report,
         overwrite=overwrite,
-        device=device,
+        device=device.value,
         told=_print_json if json else _print_line,
     )
     if not json and len(done.rows) > 1:

@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
-from onet.cli.surface import ModeOption, PrecisionOption, Probability, Run, Simplify, SurfaceCommand
+from onet.cli.app import RECONSTRUCT, Device, DeviceOption, Seed, Threads, command, out_option
+from onet.cli.surface import ModeOption, PrecisionOption, Probability, Run, Simplify
 
 
-@app.command(cls=SurfaceCommand)
+@command(
+    RECONSTRUCT,
+    "onet scene runs/mine room.ply",
+    "onet scene runs/mine room.e57 -o room.glb --window 2.5 --resolution 64",
+)
 def scene(
     model: Run,
     cloud: Annotated[Path, typer.Argument(help="Point cloud of any extent and size.")],
     out: Annotated[
-        Path | None, typer.Option(help="Mesh to write; default CLOUD-mesh.ply beside the cloud.")
+        Path | None, out_option("Mesh to write; default CLOUD-mesh.ply beside the cloud.")
     ] = None,
     window: Annotated[
         float | None,
@@ -34,6 +38,8 @@ def scene(
     precision: PrecisionOption = None,
     simplify: Simplify = None,
     memory: Annotated[float, typer.Option(help="MiB for encoded windows.")] = 1024.0,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
 ) -> None:
     """Reconstruct a scene of any extent as one closed mesh, by overlapping windows."""
@@ -47,7 +53,7 @@ def scene(
     check_writable(out.parent)
     with writing_file(out):
         mesh = reconstruct_scene(
-            load(model),
+            load(model, device.value),
             cloud,
             window=window,
             overlap=overlap,

@@ -60,7 +60,8 @@ def _options(
     hints = get_type_hints(settings, include_extras=True)
     for field in fields(settings):
         name, kind = field.name, inspect.Parameter.KEYWORD_ONLY
-        annotation = shared.get(name, _option(hints[name], names.get(name)))
+        switch = f"--{name.replace('_', '-')}" if field.default is False else None
+        annotation = shared.get(name, _option(hints[name], names.get(name, switch)))
         yield inspect.Parameter(name, kind, default=field.default, annotation=annotation)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Scheduler, Workers, app
+from onet.cli.app import DATA, Json, Scheduler, Threads, Workers, command, echo_json, out_option
 from onet.cli.surface import MeshFormat
 from onet.names import printable
 
@@ -20,10 +20,16 @@ class Cavities(StrEnum):
     keep = "keep"
 
 
-@app.command()
+@command(
+    DATA,
+    "onet solid broken.obj -o solids",
+    "onet solid meshes/*.stl folder -o solids --wall 2mm --units mm --format glb",
+)
 def solid(
-    files: Annotated[list[Path], typer.Argument(help="Meshes, or folders of meshes.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the solids.")],
+    files: Annotated[
+        list[str], typer.Argument(help="Meshes, patterns such as '*.stl', or folders of meshes.")
+    ],
+    out: Annotated[Path, out_option("Folder of the solids.")],
     resolution: Annotated[
         int, typer.Option(min=8, help="Cells along the longest edge, where a lattice is needed.")
     ] = 256,
@@ -54,6 +60,7 @@ def solid(
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    json: Json = False,
 ) -> None:
     """Make the solid that each mesh stands for: closed, manifold, without crossing faces.
 
@@ -75,6 +82,9 @@ def solid(
         texture=texture,
     )
     report = make_solids(files, out, settings, workers=workers, scheduler=scheduler)
+    if json:
+        echo_json({"folder": report.out, "solids": report.solids, "failures": report.failures})
+        raise typer.Exit(1 if report.failures else 0)
     rows = [{"solid": name, **record["row"]} for name, record in sorted(report.solids.items())]
     if rows:
         print_table(rows, f"{report.out}: solids; lengths in units of the files")
@@ -91,30 +101,32 @@ def solid(
         raise typer.Exit(1)
 
 
-@app.command()
+@command(DATA, "onet check mesh.ply", "onet check solids 'parts/*.stl' --json")
 def check(
-    meshes: Annotated[list[Path], typer.Argument(help="Mesh files.")],
-    json: Annotated[bool, typer.Option("--json", help="All of it as JSON, one list.")] = False,
+    meshes: Annotated[
+        list[str], typer.Argument(help="Meshes, patterns such as '*.stl', or folders of meshes.")
+    ],
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
     """Say what meshes are like as solids: closed, manifold, crossing faces, thinnest wall, volume.
 
     Nothing is changed. Exits with 1 where one is no solid, or cannot be read.
     """
-    from json import dumps
-
     from onet.errors import DataError
     from onet.geometry.mesh_io import load_mesh
     from onet.geometry.solid.check import check_mesh
+    from onet.pipeline.solid import find_meshes
     from onet.report.tables import print_table
 
     found, failures = [], []
-    for path in meshes:
+    for path in find_meshes(meshes):
         try:
             found.append((path, check_mesh(load_mesh(path), str(path))))
         except DataError as error:
             failures.append(str(error))
     if json:
-        typer.echo(dumps([{"file": str(path), **told.as_dict()} for path, told in found], indent=1))
+        echo_json([{"file": str(path), **told.as_dict()} for path, told in found])
     elif found:
         rows = [{"file": printable(str(path)), **told.row()} for path, told in found]
         print_table(rows, "meshes as solids; lengths in units of the files")

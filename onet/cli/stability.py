@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import THEORY, Seed, command, group, out_option
 from onet.errors import ConfigError
 
 if TYPE_CHECKING:
     from onet.gan_theory.studies.study import Study
 
-stability = typer.Typer(
+stability = group(
+    THEORY,
+    "stability",
     help="What makes adversarial training converge: games, spectra, data and losses as pictures "
     "and tables.",
-    no_args_is_help=True,
 )
-app.add_typer(stability, name="stability")
 
-Out = Annotated[Path | None, typer.Option(help="Folder of the results; default stability/COMMAND.")]
+Out = Annotated[Path | None, out_option("Folder of the results; default stability/COMMAND.")]
 Pair = Annotated[
     str, typer.Option(help="Loss: js, wasserstein, least_squares, hellinger, kl, reverse_kl, ...")
 ]
@@ -32,7 +32,12 @@ RegParam = Annotated[
 ]
 
 
-@stability.command()
+@command(
+    THEORY,
+    "onet stability dirac",
+    "onet stability dirac --pair wasserstein --gamma 1 -o dirac",
+    parent=stability,
+)
 def dirac(
     pair: Pair = "js",
     gamma: Gamma = 0.3,
@@ -50,7 +55,12 @@ def dirac(
     _show(dirac_study(pair, weight, noise, start, step, steps), out or Path("stability/dirac"))
 
 
-@stability.command()
+@command(
+    THEORY,
+    "onet stability games",
+    "onet stability games dirac --steps 200 -o games",
+    parent=stability,
+)
 def games(
     names: Annotated[list[str] | None, typer.Argument(help="Of the games; default all.")] = None,
     pair: OwnPair = None,
@@ -67,7 +77,12 @@ def games(
     _show(games_study(names or (), pair, weight, step, steps), out or Path("stability/games"))
 
 
-@stability.command()
+@command(
+    THEORY,
+    "onet stability spectrum dirac",
+    "onet stability spectrum dirac --gamma 0.3 --count 4",
+    parent=stability,
+)
 def spectrum(
     game: Annotated[str, typer.Argument(help="Name, as shown by `onet stability games`.")],
     pair: OwnPair = None,
@@ -88,7 +103,12 @@ def spectrum(
     _show(study, out or Path("stability/spectrum") / game)
 
 
-@stability.command()
+@command(
+    THEORY,
+    "onet stability networks runs/gan",
+    "onet stability networks runs/gan --count 4 --which LI -o spectrum",
+    parent=stability,
+)
 def networks(
     run: Annotated[Path, typer.Argument(help="Folder of an adversarial run, or a checkpoint.")],
     shapes: Annotated[int, typer.Option(help="Losses are means over so many shapes.")] = 4,
@@ -108,7 +128,12 @@ def networks(
     _show(study, out or Path("stability/networks") / run.stem)
 
 
-@stability.command()
+@command(
+    THEORY,
+    "onet stability poincare",
+    "onet stability poincare samples.npy --augment all --network-steps 0",
+    parent=stability,
+)
 def poincare(
     samples: Annotated[
         Path | None,
@@ -143,7 +168,12 @@ def poincare(
     _show(study, out or Path("stability/poincare"))
 
 
-@stability.command()
+@command(
+    THEORY,
+    "onet stability landscape",
+    "onet stability landscape --n 4 --loss hinge -o landscape",
+    parent=stability,
+)
 def landscape(
     n: Annotated[int, typer.Option(help="Real points, and generated ones.")] = 5,
     loss: Annotated[str, typer.Option(help="Separable: js, least_squares, hinge.")] = "js",

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
-
-FORMER = {"--probability": "--threshold"}
-"""Names of options, present: former."""
 
 
 class MeshFormat(StrEnum):
@@ -65,16 +61,3 @@ Simplify = Annotated[
     int | None, typer.Option(help="Faces to simplify to, closed as before; 0 keeps all.")
 ]
 Normals = Annotated[bool | None, typer.Option(help="Write the field's normals (ply, glb, obj).")]
-
-
-class SurfaceCommand(TyperCommand):
-    """A command with the options above; it takes their former names too, which no help lists."""
-
-    def make_parser(self, ctx: Any) -> Any:  # the context and parser of click, or of typer's own
-        """Return the parser of the command line, with the former names."""
-        parser = super().make_parser(ctx)
-        options: list[Any] = self.get_params(ctx)
-        for option in options:
-            for old in (FORMER[name] for name in option.opts if name in FORMER):
-                parser.add_option(option, opts=[old], dest=option.name)
-        return parser

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import (
+    RECONSTRUCT,
+    SCORE,
+    Device,
+    DeviceOption,
+    Json,
+    Seed,
+    Threads,
+    command,
+    echo_json,
+    out_option,
+)
 from onet.names import printable
 
 
@@ -24,10 +35,17 @@ TextureRun = Annotated[
 ]
 
 
-@app.command()
+@command(
+    RECONSTRUCT,
+    "onet texture runs/texture chair.ply --image chair.png",
+    "onet texture runs/texture meshes/*.ply --samples 4 -o textured",
+)
 def texture(
     run: TextureRun,
-    mesh: Annotated[list[Path], typer.Argument(help="Meshes to colour.")],
+    mesh: Annotated[
+        list[str],
+        typer.Argument(help="Meshes to colour, patterns such as '*.ply', or folders."),
+    ],
     image: Annotated[
         Path | None, typer.Option(help="A picture, for a network that observes one.")
     ] = None,
@@ -42,25 +60,34 @@ def texture(
         tuple[Path, Path] | None,
         typer.Option(help="Two pictures or textured meshes, with steps from one to the other."),
     ] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(help="Points with colours in the meshes' frame, for texture_points."),
+    ] = None,
     steps: Annotated[int, typer.Option(min=2, help="Of --between, with both ends.")] = 6,
     size: Annotated[int, typer.Option(help="Texels along the edge of a texture.")] = 1024,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("textured"),
+    out: Annotated[Path, out_option("Folder of the results.")] = Path("textured"),
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
     seed: Seed = 0,
 ) -> None:
     """Give meshes colours: GLB files with textures, and one picture of them all."""
+    from onet.pipeline.solid import find_meshes
     from onet.pipeline.texture import texture
 
     report = texture(
         run,
-        mesh,
+        find_meshes(mesh),
         image=image,
         samples=samples,
         like=like or (),
         between=between,
+        scan=scan,
         steps=steps,
         size=size,
         out=out,
         seed=seed,
+        device=device.value,
     )
     typer.echo(f"{report.summary()}; see {report.sheet}")
     for path, reason in report.failures.items():
@@ -69,7 +96,12 @@ def texture(
         raise typer.Exit(1)
 
 
-@app.command("texture-eval")
+@command(
+    SCORE,
+    "onet texture-eval runs/texture",
+    "onet texture-eval runs/texture --protocol texturefields --split val",
+    name="texture-eval",
+)
 def texture_eval(
     run: TextureRun,
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
@@ -81,10 +113,15 @@ def texture_eval(
         typer.Option(help="texturefields: whole pictures and the published, larger SSIM."),
     ] = TextureProtocol.masked,
     features: Annotated[
-        Path | None,
-        typer.Option(help="Weights of torchvision's ResNet-18, for feature_l1 and fid."),
+        str | None,
+        typer.Option(
+            help="A ResNet-18 of torchvision, or efficientnet-lite0, for feature_l1 and fid."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the tables; default RUN.")] = None,
+    out: Annotated[Path | None, out_option("Folder of the tables; default RUN.")] = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
+    json: Json = False,
     seed: Seed = 0,
 ) -> None:
     """Compare pictures in a network's colours with the true ones: SSIM, L1, PSNR."""
@@ -99,7 +136,11 @@ def texture_eval(
         features=features,
         out=out,
         seed=seed,
+        device=device.value,
     )
+    if json:
+        echo_json({"table": scores.rows, "file": scores.folder / TABLE})
+        return
     by = f", features of {scores.features}" if scores.features else ""
     print_table(scores.rows, f"pictures, {protocol.value}{by}")
     typer.echo(f"see {scores.folder / TABLE}")

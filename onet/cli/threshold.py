@@ -7,10 +7,24 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import Seed, app
+from onet.cli.app import (
+    SCORE,
+    Device,
+    DeviceOption,
+    Json,
+    Seed,
+    Threads,
+    command,
+    echo_json,
+    out_option,
+)
 
 
-@app.command()
+@command(
+    SCORE,
+    "onet threshold runs/mine --apply",
+    "onet threshold runs/mine --at 0.2 --at 0.4 --meshes 10 -o threshold",
+)
 def threshold(
     run: Annotated[Path, typer.Argument(help="Folder of a run, or a checkpoint (with --out).")],
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
@@ -40,8 +54,11 @@ def threshold(
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; default the run folder.")
+        Path | None, out_option("Folder of the results; default the run folder.")
     ] = None,
+    device: DeviceOption = Device.auto,
+    threads: Threads = None,
+    json: Json = False,
 ) -> None:
     """Find the probability on the surface with the highest IoU on the validation split.
 
@@ -65,7 +82,11 @@ def threshold(
         seed=seed,
         out=out,
         apply=apply,
+        device=device.value,
     )
     picture = draw_threshold(report)
+    if json:
+        echo_json({"best": report.best, "table": report.table(), "folder": report.out})
+        return
     print_table(report.table(), report.title)
     typer.echo(f"{report.summary()}, {picture}")

@@ -1,7 +1,15 @@
 """Typed configuration: YAML in, dotted overrides, unknown keys refused."""
 
 from onet.config.adversarial import AdversarialSettings
-from onet.config.loader import load_config, parse_config, with_changes
+from onet.config.loader import (
+    DEFAULT,
+    Explained,
+    explain_config,
+    load_config,
+    packaged_configs,
+    parse_config,
+    with_changes,
+)
 from onet.config.schema import (
     Config,
     DataConfig,
@@ -13,15 +21,19 @@ from onet.config.schema import (
 )
 
 __all__ = [
+    "DEFAULT",
     "AdversarialSettings",
     "Config",
     "DataConfig",
     "EvaluationConfig",
+    "Explained",
     "GenerationConfig",
     "Section",
     "SequenceConfig",
     "TrainingConfig",
+    "explain_config",
     "load_config",
+    "packaged_configs",
     "parse_config",
     "with_changes",
 ]

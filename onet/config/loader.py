@@ -8,8 +8,12 @@ the one it is laid over replaces it, since the old options belong to the old typ
 from __future__ import annotations
 
 import os
+import re
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,21 +56,90 @@ def load_config(
         ConfigError: missing or unreadable file, circular inheritance, unknown key, wrong type of
             value. The message names the file, the dotted key and the nearest valid key.
     """
-    tree = Config().model_dump()
-    if isinstance(config, Config):
-        layers = [("configuration", config.model_dump())]
-    else:
-        layers = _chain(_find(config), (), {})
     result = Config()
+    for _, laid in _laid(_layers(config), overrides):
+        result = laid
+    return result
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A configuration, and where its values come from.
+
+    Attributes:
+        config: all of it.
+        values: each value as JSON has it, by its dotted key; sections are taken apart as far as
+            they have keys.
+        origins: of each, `DEFAULT`, the file that says it, or the change, as errors name it.
+    """
+
+    config: Config
+    values: dict[str, Any]
+    origins: dict[str, str]
+
+
+DEFAULT = "default"
+
+
+def explain_config(
+    config: str | os.PathLike[str] | Config, overrides: Sequence[str] | Mapping[str, Any] = ()
+) -> Explained:
+    """Read a configuration as `load_config` does, and say where each value comes from.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    result, said = Config(), dict[str, str]()
+    for (source, layer), laid in _laid(_layers(config), overrides):
+        said |= dict.fromkeys(_leaves(layer), source)
+        result = laid
+    values = _leaves(result.model_dump(mode="json"))
+    return Explained(result, values, {key: said.get(key, DEFAULT) for key in values})
+
+
+def packaged_configs() -> dict[str, str]:
+    """Return what each packaged configuration is, the first sentence of its file, by name."""
+    from onet.resources import configs_dir
+
+    return {name: _described(configs_dir() / f"{name}.yaml") for name in _names()}
+
+
+def _described(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = " ".join(line[1:].strip() for line in takewhile(lambda x: x.startswith("#"), lines))
+    return re.split(r"(?<=[.:]) (?=[A-Z`])", comment)[0].rstrip(".:")
+
+
+def _leaves(tree: dict[str, Any], where: str = "") -> dict[str, Any]:
+    """Return the values of a tree by dotted keys; an empty section is a value."""
+    found = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            found |= _leaves(value, f"{where}{key}.")
+        else:
+            found[f"{where}{key}"] = value
+    return found
+
+
+def _layers(config: str | os.PathLike[str] | Config) -> list[tuple[str, dict[str, Any]]]:
+    if isinstance(config, Config):
+        return [("configuration", config.model_dump())]
+    return _chain(_find(config), (), {})
+
+
+def _laid(
+    layers: list[tuple[str, dict[str, Any]]], overrides: Sequence[str] | Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, dict[str, Any]], Config]]:
+    """Yield each layer, and what there is with it laid over those before."""
+    tree = Config().model_dump()
     for source, given in [*layers, *_overrides(overrides)]:
         layer = with_present_names(given, source)
         _check_keys(layer, source)
         tree = _merge(tree, layer)
         try:
-            result = Config.model_validate(tree)
+            yield (source, layer), Config.model_validate(tree)
         except ValidationError as error:
             raise ConfigError(_explain(error, source)) from None
-    return result
 
 
 def parse_config(text: str, source: str) -> Config:
@@ -100,10 +173,13 @@ def _find(path: str | os.PathLike[str]) -> Path:
     if packaged is not None:
         return packaged
     if path.suffix or len(path.parts) > 1:
-        raise ConfigError(
-            f"{path}: no such configuration file; give a YAML file or one of the packaged "
-            f"configurations {', '.join(_names())}"
-        )
+        known = {name: f"{name}.yaml" for name in _names()}
+        known |= {one.stem: one.name for one in sorted(path.parent.glob("*.y*ml"))}
+        near = get_close_matches(path.stem, known, 1, 0.8)
+        remedy = f"give a YAML file, or one of the packaged {', '.join(_names())}"
+        if near:
+            remedy = f"did you mean {known[near[0]]!r}?"
+        raise ConfigError(f"{path}: no such configuration file; {remedy}")
     raise ConfigError(
         f"{path}: neither a file nor a packaged configuration; {nearest(path.name, _names())}"
     )
@@ -141,11 +217,11 @@ def _parent(name: str, heir: Path) -> Path:
     return packaged
 
 
-_Layers = dict[str, dict[str, Any]]
+_Chain = dict[str, dict[str, Any]]
 
 
 def _chain(
-    path: Path, seen: tuple[Path, ...], done: dict[Path, _Layers]
+    path: Path, seen: tuple[Path, ...], done: dict[Path, _Chain]
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the layers of `path` and of what it inherits from, the most basic first.
 
@@ -174,7 +250,7 @@ def _chain(
             f"{path}: {_INHERIT} must be the name of a YAML file, or a list of names, not "
             f"{_short(parents)}"
         )
-    layers: _Layers = {}
+    layers: _Chain = {}
     for parent in parents:
         for source, below in _chain(_parent(parent, path), (*seen, path), done):
             layers.setdefault(source, below)  # what two parents build on is laid down once
@@ -188,7 +264,8 @@ def _read(path: Path) -> dict[str, Any]:
         tree = read_yaml_file(path)
     except ValueError as error:
         what = mistaken_for(path)
-        raise ConfigError(f"{path}: {what or error}") from None
+        remedy = "" if path.suffix in (".yaml", ".yml") else "; give a YAML file"
+        raise ConfigError(f"{path}: {what or error}{remedy}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror or error})") from None
     return _checked(tree, str(path))

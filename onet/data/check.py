@@ -14,6 +14,7 @@ from PIL import Image
 
 from onet.data import integrity
 from onet.data.lists import list_lines
+from onet.data.packed.path import PackedPath
 from onet.data.repair import remake
 from onet.data.store import Item, Store
 from onet.data.store_folder import (
@@ -241,7 +242,7 @@ def _check_pictures(item: Item, remedy: str) -> Iterator[Problem]:
     pictures = item.pictures()
     for path in pictures:
         try:
-            with Image.open(path) as image:
+            with Image.open(path.open("rb") if isinstance(path, PackedPath) else path) as image:
                 image.verify()
         except Exception as error:  # damaged files raise whatever the codecs like
             yield Problem(str(path), "", f"is no picture ({error})", remedy)

@@ -78,24 +78,23 @@ class ShapeDataset(Dataset[dict[str, Any]]):
                 "data.importance: points drawn by their kind do not stand for uniform ones; give "
                 "data.points_subsample as one number"
             )
-        self.items = store.items(split, categories)
+        self.items = store.listed(split, categories)
         if not self.items:
             raise DataError(
                 f"{store.root}: the split {split!r} has no items; add model names to its "
                 f"{split}.lst files or choose another split"
             )
-        used = {item.category for item in self.items}
         for category in store.categories:
             named = categories is None or {category, store.labels[category]} & {*categories}
-            if named and category not in used:
+            if named and category not in self.items.categories:
                 logger.warning(
                     "%s: the split %r has no items of category %s",
                     store.root,
                     split,
                     store.labels[category],
                 )
-        for item in self.items:
-            item.cached = cache
+        self.items.cached = cache
+        self.items.kept |= importance or distances
         self.input = input
         self.points_subsample = points_subsample
         self.points_file = points_file
@@ -150,8 +149,9 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             "inputs": to_tensors(observation),
             "index": index,
         }
-        own = np.random.default_rng([self.seed, self.epoch, index, 1])
-        result |= self.targets.sample(item, own, rotation)
+        if self.targets != NOTHING:
+            own = np.random.default_rng([self.seed, self.epoch, index, 1])
+            result |= self.targets.sample(item, own, rotation)
         if self.importance:
             weights = item.weights(self.points_file)
             chosen_weights = weights if chosen is None else weights.take(chosen)
@@ -187,15 +187,9 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         """SHA-256 over the names of the items and the sizes of their files."""
         digest = hashlib.sha256()
         for item in self.items:
-            sizes = [
-                path.stat().st_size if path.is_file() else -1
-                for path in (item.path / POINTS, item.path / POINTCLOUD)
-            ]
+            sizes = [item.size(name) for name in (POINTS, POINTCLOUD)]
             more = (self.points_file, VOXELS, f"{RENDERINGS}/{CAMERAS}")
-            sizes += [
-                item.file(name).stat().st_size
-                for name in more
-                if name != POINTS and item.file(name).is_file()
-            ]
+            found = [item.size(name) for name in more if name != POINTS]
+            sizes += [size for size in found if size >= 0]
             digest.update(f"{item.name} {sizes}\n".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()

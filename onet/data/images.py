@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
+from onet.archives import as_path
+from onet.data.packed.path import PackedPath
 from onet.errors import DataError
 from onet.mistaken import mistaken_for
 
@@ -46,13 +48,13 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     """Return the picture in a file, upright, in its own mode."""
-    path = Path(path)
+    path = as_path(path)
     if path.exists() and (what := mistaken_for(path)):
         raise DataError(f"{path}: {what}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path.open("rb") if isinstance(path, PackedPath) else path) as image:
                 image.load()
                 return ImageOps.exif_transpose(image) or image
     except FileNotFoundError:

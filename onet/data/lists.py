@@ -56,4 +56,4 @@ def write_list(path: Path, names: Iterable[str]) -> None:
 
 def _is_folder(path: Path) -> bool:
     """Return whether there is a folder of that name, blanks included, which Windows leaves out."""
-    return os.name != "nt" and os.path.isdir(path)
+    return os.name != "nt" and path.is_dir()

@@ -115,7 +115,8 @@ def find_meshes(
         DataError: no such folder, no meshes, an unknown category, or a listed file that is absent.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give the folder that holds the meshes")
+        what = "is a file, no folder" if root.exists() else "no such folder"
+        raise DataError(f"{root}: {what}; give the folder that holds the meshes")
     if store is not None and store.is_dir() and store.samefile(root):
         raise DataError(f"{root}: holds the meshes; choose another folder for the prepared data")
     if listed is not None:

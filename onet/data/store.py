@@ -5,22 +5,28 @@ What lies where: see `onet.data.store_folder`.
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import operator
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onet.archives import read_member
 from onet.data.lists import read_list
+from onet.data.packed.path import PackedPath, opened
+from onet.data.packed.reading import Pack, pack_at
 from onet.data.store_folder import (
     CAMERAS,
     MESH,
     NEAR_SURFACE,
+    POINT_COLORS,
     POINTCLOUD,
     POINTS,
     RECORD,
@@ -53,7 +59,7 @@ def read_array(path: Path, key: str) -> NDArray[Any]:
         DataError: the file is missing or corrupt, or has no such array.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if key not in archive:
                 raise DataError(
                     f"{path}: has no array {key!r} (found: {', '.join(archive.files) or 'none'}); "
@@ -89,6 +95,7 @@ class Item:
         path: its folder.
         cached: keep the arrays read, as stored (half precision, packed bits), in memory.
         index: its place in the list that it was taken from.
+        pack: the packed store that it is in.
     """
 
     category: str
@@ -96,6 +103,7 @@ class Item:
     path: Path
     cached: bool = False
     index: int = 0
+    pack: Pack | None = None
     _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
     _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
     _cameras: dict[str, list[Camera]] = field(default_factory=dict, repr=False)
@@ -113,6 +121,19 @@ class Item:
         """
         return self.path / checked_path(name, f"{self.path}: file of an item")
 
+    def size(self, name: str) -> int:
+        """Return the bytes of the file `name`; -1 where there is none.
+
+        Raises:
+            DataError: see `file`.
+        """
+        entry = self.pack and self.pack.entry(self.category, self.model)
+        if entry:
+            place = entry.files.get(name)
+            return -1 if place is None else place.size
+        path = self.file(name)
+        return path.stat().st_size if path.is_file() else -1
+
     @property
     def mesh_path(self) -> Path:
         """The watertight mesh in the unit frame; absent in the published download."""
@@ -122,6 +143,10 @@ class Item:
         """Return the array `key` of the npz `file` of this item, as stored; see `read_array`."""
         if (file, key) in self._arrays:
             return self._arrays[file, key]
+        if self.pack is not None:
+            mapped = self.pack.array(self.category, self.model, file, key)
+            if mapped is not None:  # nothing to keep: the system does
+                return mapped
         array = read_array(self.file(file), key)
         if self.cached:
             self._arrays[file, key] = array
@@ -223,13 +248,42 @@ class Item:
 
     def load_pointcloud(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return all surface points (M, 3) float32, unit frame, and their unit normals (M, 3)."""
+        points, normals = self.surface()
+        return points.astype(np.float32), normals.astype(np.float32)
+
+    def surface(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return all surface points (M, 3) and their unit normals (M, 3) as stored.
+
+        Raises:
+            DataError: missing or damaged, or shapes that differ.
+        """
         points, normals = self.points(POINTCLOUD), self.array(POINTCLOUD, "normals")
         if normals.shape != points.shape:
             raise DataError(
                 f"{self.path / POINTCLOUD}: 'normals' has shape {normals.shape}, 'points' "
                 f"{points.shape}; prepare the item again with `onet prepare`"
             )
-        return points.astype(np.float32), normals.astype(np.float32)
+        return points, normals
+
+    def load_colors(self) -> NDArray[np.uint8]:
+        """Return the colours (M, 3) uint8 RGB of the surface points.
+
+        Raises:
+            DataError: missing, damaged, or not one for each point.
+        """
+        if not self.file(POINT_COLORS).is_file():
+            raise DataError(
+                f"{self.path / POINT_COLORS}: no such file; make it from meshes with colours by "
+                "`onet prepare --render 12 --colours`"
+            )
+        colors = self.array(POINT_COLORS, "colors")
+        if colors.shape != self.points(POINTCLOUD).shape or colors.dtype != np.uint8:
+            raise DataError(
+                f"{self.path / POINT_COLORS}: 'colors' has shape {colors.shape} and type "
+                f"{colors.dtype}, expected uint8 RGB for each point of {POINTCLOUD}; prepare the "
+                "item again with `onet prepare --render 12 --colours`"
+            )
+        return colors
 
     def pictures(self, folder: str = RENDERINGS) -> list[Path]:
         """Return the picture files of `folder`, by name.
@@ -301,6 +355,62 @@ class Item:
         return UnitFrame(loc, float(scale))
 
 
+class ItemList(Sequence[Item]):
+    """The items that lists name, made when they are asked for.
+
+    Args:
+        root: the store.
+        names: categories, in order, and the models of each.
+        pack: the packed store, where it is one.
+
+    Attributes:
+        cached: of items that are made from now on.
+        kept: whether an item that was made is given again, with the arrays that it keeps. Items of
+            a packed store need not be, unless there are things computed of them to be kept.
+    """
+
+    def __init__(
+        self, root: Path, names: Sequence[tuple[str, list[str]]], pack: Pack | None = None
+    ) -> None:
+        self.root, self.names, self.pack = root, names, pack
+        self.ends = [*itertools.accumulate(len(models) for _, models in names)]
+        self.cached, self.kept = False, pack is None
+        self._made: dict[int, Item] = {}
+
+    @property
+    def categories(self) -> set[str]:
+        """Those that have items."""
+        return {category for category, models in self.names if models}
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        """Return an item, or a list of some."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        place = operator.index(index)
+        place += len(self) if place < 0 else 0
+        if not 0 <= place < len(self):
+            raise IndexError(index)
+        if place in self._made:
+            return self._made[place]
+        number = bisect.bisect_right(self.ends, place)
+        category, models = self.names[number]
+        model = models[place - self.ends[number]]
+        path = self.root / category / model
+        item = Item(category, model, path, self.cached, place, self.pack)
+        if self.kept:
+            self._made[place] = item
+        return item
+
+
 class Store:
     """A folder of prepared shapes, read only.
 
@@ -312,7 +422,8 @@ class Store:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+        self.root = opened(Path(root))
+        self.pack = pack_at(Path(root)) if isinstance(self.root, PackedPath) else None
         if not self.root.is_dir():
             raise DataError(
                 f"{self.root}: no such folder; make one with `onet prepare MESHES {self.root}` "
@@ -360,16 +471,20 @@ class Store:
         Raises:
             DataError: an unknown category, a missing list, or lists naming absent folders.
         """
-        chosen = self.categories if categories is None else [self._folder(c) for c in categories]
-        found: list[Item] = []
+        return [*self.listed(split, categories)]
+
+    def listed(self, split: str, categories: Iterable[str] | None = None) -> ItemList:
+        """Return the same as a sequence that makes its items when they are asked for."""
+        chosen = self.categories if categories is None else [self.folder(c) for c in categories]
+        found: list[tuple[str, list[str]]] = []
         absent: list[str] = []
         for category in chosen:
-            for model in self.names(category, split):
-                path = self.root / category / model
-                if path.is_dir():
-                    found.append(Item(category, model, path, index=len(found)))
-                else:
-                    absent.append(f"{category}/{model}")
+            there = self._models(category)
+            names = self.names(category, split)
+            known = [name for name in names if there(name)]
+            found.append((category, known))
+            if len(known) < len(names):
+                absent += [f"{category}/{name}" for name in names if not there(name)]
         if absent:
             lists = ", ".join(
                 str(list_file(self.root / name, split))
@@ -377,13 +492,26 @@ class Store:
             )
             named = ", ".join(map(printable, absent[:NAMED]))
             named += ", ..." if len(absent) > NAMED else ""
+            count = len(absent) + sum(len(names) for _, names in found)
             raise DataError(
-                f"{lists}: {len(absent)} of {len(absent) + len(found)} models have no folder in "
+                f"{lists}: {len(absent)} of {count} models have no folder in "
                 f"{self.root}: {named}; take the lines out, or prepare the models again"
             )
-        return found
+        return ItemList(self.root, found, self.pack)
 
-    def _folder(self, category: str) -> str:
+    def _models(self, category: str) -> Callable[[str], bool]:
+        """Return what tells whether a category has a model."""
+        if self.pack is None:
+            folder = self.root / category
+            return lambda name: (folder / name).is_dir()
+        return {*self.pack.index.models(category)}.__contains__
+
+    def folder(self, category: str) -> str:
+        """Return the folder of a category, of its folder or display name.
+
+        Raises:
+            DataError: there is none; names those that there are.
+        """
         for folder, label in self.labels.items():
             if category in (folder, label):
                 return folder

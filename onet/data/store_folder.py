@@ -8,6 +8,7 @@
     ROOT/CATEGORY/MODEL/points_surface.npz  like points.npz, half of them near the surface
     ROOT/CATEGORY/MODEL/model.binvox        occupancy grid of the unit cube
     ROOT/CATEGORY/MODEL/img_choy2016/       pictures 000.jpg, ... and their cameras.npz
+    ROOT/CATEGORY/MODEL/pointcloud_colors.npz  colors (M, 3) uint8 RGB of pointcloud.npz
     ROOT/CATEGORY/MODEL/image/, depth/      pictures with colours, their depth and cameras
     ROOT/CATEGORY/MODEL/item.json           how the item was made
     ROOT/failures.csv                       mesh files without an item, and why
@@ -34,6 +35,7 @@ from onet.safe_yaml import read_yaml_file
 POINTS = "points.npz"
 POINTCLOUD = "pointcloud.npz"
 NEAR_SURFACE = "points_surface.npz"
+POINT_COLORS = "pointcloud_colors.npz"
 VOXELS = "model.binvox"
 RENDERINGS = "img_choy2016"
 CAMERAS = "cameras.npz"

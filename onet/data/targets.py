@@ -52,9 +52,10 @@ class Targets:
         """
         result: dict[str, Any] = {}
         if self.surface:
-            points, normals = item.load_pointcloud()
+            points, normals = item.surface()
             chosen = rng.integers(len(points), size=self.surface)
-            for key, rows in (("surface", points[chosen]), ("surface_normals", normals[chosen])):
+            for key, rows in (("surface", points), ("surface_normals", normals)):
+                rows = rows.take(chosen, axis=0).astype(np.float32)
                 turned = rows if rotation is None else rows @ rotation.T
                 result[key] = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))
         if self.voxels:

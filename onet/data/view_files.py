@@ -11,6 +11,7 @@ for the frame of the point cloud, ours for the source frame.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from onet.archives import read_npz
 from onet.data.images import IMAGE_SUFFIXES
+from onet.data.packed.path import PackedPath
 from onet.data.store_folder import CAMERAS
 from onet.errors import DataError, MissingDependency
 from onet.files import replacing
@@ -60,14 +62,24 @@ def read_depth(path: Path) -> NDArray[np.float32]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; {_AGAIN}")
     exr = _openexr()
+    if isinstance(path, PackedPath):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, path.name)
+            copy.write_bytes(path.read_bytes())
+            return _read_exr(exr, copy, path)
+    return _read_exr(exr, path, path)
+
+
+def _read_exr(exr: Any, file_path: Path, path: Path) -> NDArray[np.float32]:
+    """Return the first channel of a file; messages call it `path`."""
     try:
-        with exr.File(str(path), header_only=True) as file:
+        with exr.File(str(file_path), header_only=True) as file:
             (left, top), (right, bottom) = file.header()["dataWindow"]
         if max(right - left, bottom - top) >= LARGEST_EDGE:
             raise DataError(
                 f"{path}: {right - left + 1} x {bottom - top + 1} pixels are too many; {_AGAIN}"
             )
-        with exr.File(str(path), separate_channels=True) as file:
+        with exr.File(str(file_path), separate_channels=True) as file:
             channels = file.channels()
             name = next((n for n in ("Z", "R", "Y") if n in channels), next(iter(channels)))
             return np.array(channels[name].pixels, dtype=np.float32)

@@ -151,9 +151,9 @@ def evaluate_motion(
         if name not in truth:
             raise DataError(f"{root}: has no sequence {name}; give the data that it was made from")
         mesh = read_motion(out, row["mesh"])
-        scores = _scores(mesh, Sequence.of(truth[name]), samples, seed)
+        scores = score_motion(mesh, Sequence.of(truth[name]), samples, seed)
         times += [key | {"frame": number} | score for number, score in enumerate(scores)]
-        items.append(key | _over_time(scores) | {"cycle": _number(row.get("cycle", ""))})
+        items.append(key | over_time(scores) | {"cycle": _number(row.get("cycle", ""))})
     report = MotionScores(out, items, times, protocol == NAME)
     write_csv(out / IN_TIME, ("category", "model", "frame", *SCORES), times)
     write_csv(out / folder.EVAL_ITEMS, ITEMS, items)
@@ -168,7 +168,8 @@ def _number(text: str) -> float | str:
     return float(text) if text else ""
 
 
-def _over_time(scores: list[Row]) -> Row:
+def over_time(scores: list[Row]) -> Row:
+    """Return the mean of each score over frames, empty where none has it."""
     result: Row = {}
     for key in SCORES:
         values = [score[key] for score in scores if score[key] != ""]
@@ -176,8 +177,14 @@ def _over_time(scores: list[Row]) -> Row:
     return result
 
 
-def _scores(mesh: MovingMesh, truth: Sequence, samples: int, seed: int) -> list[Row]:
-    """Scores of each frame.
+def score_motion(mesh: MovingMesh, truth: Sequence, samples: int, seed: int = 0) -> list[Row]:
+    """Return a row of `SCORES` for each frame of a moving mesh.
+
+    Args:
+        mesh: in the source frame; its frames are the first ones of the truth.
+        truth: the prepared sequence.
+        samples: surface points of each frame, at most.
+        seed: of them.
 
     Raises:
         DataError: the truth has fewer frames.
@@ -252,7 +259,8 @@ def _iou(
 ) -> float | str:
     if not (truth.item.path / POINTS_SEQ).is_dir():
         return ""
-    points, inside = truth.labelled(number, QUERIES, rng, frame)
+    stored = len(truth.item.array(f"{POINTS_SEQ}/{truth.frames[number]}", "points"))
+    points, inside = truth.labelled(number, QUERIES if stored > QUERIES else None, rng, frame)
     tree = WindingTree(trimesh.Trimesh(vertices, faces, process=False))
     made = tree.winding_number(points.astype(np.float64), threads=1) > 0.5
     either = (made | (inside > 0.5)).sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,13 +19,19 @@ from onet.data.store import Store
 from onet.data.view_files import view_pictures
 from onet.data.views import ViewDataset
 from onet.errors import ConfigError
-from onet.inference.painting import Painter
+from onet.inference.painting import Painter, with_fitted_camera
 from onet.metrics.picture_features import PictureFeatures, feature_scores
 from onet.metrics.picture_scores import PUBLISHED_RANGE, picture_scores
+from onet.nn.code import CAMERA
 from onet.records import Row, write_csv
 
 TABLE, ITEMS = "texture_scores.csv", "texture_scores_items.csv"
 Protocol = Literal["masked", "texturefields"]
+CameraSource = Literal["known", "fitted", "estimated"]
+Features = dict[str, tuple[NDArray[Any], NDArray[Any]]]
+"""Of made and of true pictures, by category."""
+
+Make = Callable[[dict[str, Any], int, int], Any]
 _KEYS = ("ssim", "l1", "psnr")
 
 
@@ -54,6 +61,8 @@ def score_textures(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     device: str = "auto",
+    from_first: bool = False,
+    camera: CameraSource = "known",
 ) -> TextureScores:
     """Compare each picture of a split with what the network makes of the same view.
 
@@ -66,10 +75,14 @@ def score_textures(
         split: default the configured test split.
         protocol: `masked`, scores over the object's pixels, with `full_ssim` over the whole picture
             beside them; `texturefields`, as published: whole pictures, SSIM with the range 2.
-        features: torchvision's weights of a ResNet-18, for `feature_l1` and `fid`; None for none.
+        features: torchvision's weights of a ResNet-18, or `efficientnet-lite0`, for `feature_l1`
+            and `fid`; None for none.
         out: folder of the tables; default the run, if it is a folder.
         seed: of samples and points.
         device: where the network works.
+        from_first: an autoencoder infers the appearance from the item's first picture, for all.
+        camera: of local features of a picture: `known`, that of the item; `fitted` by the outline
+            of the shape, as that of a photograph; or `estimated` from the picture alone.
 
     Raises:
         ConfigError: no place for the tables, or weights that are not there.
@@ -86,46 +99,96 @@ def score_textures(
     dataset = build_views(
         config, Store(config.data.path), painter.input, split or config.data.test_split
     )
+    make = ViewMaker(painter, dataset, seed, from_first=from_first, camera=camera)
+    return score_views(dataset, make, folder, protocol=protocol, network=network, seed=seed)
+
+
+def score_views(
+    dataset: ViewDataset,
+    make: Make,
+    folder: Path,
+    *,
+    protocol: Protocol = "masked",
+    network: PictureFeatures | None = None,
+    seed: int = 0,
+) -> TextureScores:
+    """Compare each picture of a split with what is made of the same view.
+
+    Args:
+        dataset: of the pictures.
+        make: item of the dataset, its index and the number of the picture -> pixels (P, 3), those
+            of the background too.
+        folder: of the tables.
+        protocol: see `score_textures`.
+        network: of `feature_l1` and `fid`.
+        seed: of the points of the geometry.
+
+    Raises:
+        DataError: data that is missing or damaged.
+    """
+    shape = (dataset.settings.size,) * 2
     items: list[Row] = []
     made: dict[str, list[NDArray[Any]]] = {}
     true: dict[str, list[NDArray[Any]]] = {}
     for index, item in enumerate(dataset.items):
         for view in range(len(view_pictures(item.path))):
-            picture, truth, mask = _compared(painter, dataset, index, view, seed)
-            scores = _scores(picture, truth, mask, protocol)
+            seen = dataset.view_of(index, view, np.random.default_rng([seed, index, view]))
+            picture = np.asarray(make(seen, index, view)).reshape(*shape, 3)
+            truth, mask = (seen[key].numpy().reshape(*shape, -1) for key in ("colors", "mask"))
+            scores = _scores(picture, truth, mask[..., 0], protocol)
             items.append({"category": item.category, "model": item.model, "view": view, **scores})
             made.setdefault(item.category, []).append(picture)
             true.setdefault(item.category, []).append(truth)
-    rows = [_mean(items, category, made, true, network) for category in [*made, None]]
+    features: Features = {}
+    if network is not None:
+        features = {name: (network(made[name]), network(true[name])) for name in made}
+    rows = [_mean(items, category, features) for category in [*made, None]]
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / ITEMS, list(items[0]), items)
     write_csv(folder / TABLE, list(rows[0]), rows)
     return TextureScores(rows, folder, None if network is None else network.name, made)
 
 
-@torch.no_grad()
-def _compared(
-    painter: Painter, dataset: ViewDataset, index: int, view: int, seed: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Return what the network makes of a view, the truth, and where the object is."""
-    item = dataset.view_of(index, view, np.random.default_rng([seed, index, view]))
-    batch = default_collate([item])
-    batch = {k: _to(v, painter.device) for k, v in batch.items()}
-    model = painter.model
-    geometry = model.geometry_code(batch["surface"], batch["normals"])
-    z, local = model.observe(batch["inputs"])
-    if model.encoder is None and model.encoder_latent is not None:
-        z = model.infer(batch, geometry).mean
-    elif model.encoder is None:
-        z = painter.sample(seed + index).z
-    pixels = model.render(batch["points"], batch["mask"], geometry, z, local)
-    size = dataset.settings.size
-    shape = (size, size, 3)
-    return (
-        pixels[0].cpu().numpy().reshape(shape),
-        item["colors"].numpy().reshape(shape),
-        item["mask"].numpy().reshape(size, size),
-    )
+class ViewMaker:
+    """What a network makes of the views of a dataset, see `Make`."""
+
+    def __init__(
+        self,
+        painter: Painter,
+        dataset: ViewDataset,
+        seed: int,
+        *,
+        from_first: bool,
+        camera: CameraSource,
+    ) -> None:
+        self.painter, self.dataset, self.seed = painter, dataset, seed
+        self.from_first, self.camera = from_first, camera
+
+    @torch.no_grad()
+    def __call__(self, item: dict[str, Any], index: int, view: int) -> NDArray[Any]:
+        painter, model = self.painter, self.painter.model
+        batch = self._batch(item)
+        geometry = model.geometry_code(batch["surface"], batch["normals"])
+        inputs = batch["inputs"]
+        if self.camera != "known" and isinstance(inputs, dict) and CAMERA in inputs:
+            inputs = inputs["image"]
+        z, local = model.observe(inputs)
+        if self.camera == "fitted":
+            local = with_fitted_camera(local, batch["surface"])
+        local = model.placed(local, batch["surface"])
+        if model.encoder is None and model.encoder_latent is not None:
+            seen = batch
+            if self.from_first and view:
+                rng = np.random.default_rng([self.seed, index, 0])
+                seen = self._batch(self.dataset.view_of(index, 0, rng))
+            z = model.infer(seen, geometry).mean
+        elif model.encoder is None:
+            z = painter.sample(self.seed + index).z
+        pixels = model.render(batch["points"], batch["mask"], geometry, z, local)
+        return np.asarray(pixels[0].cpu().numpy())
+
+    def _batch(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {k: _to(v, self.painter.device) for k, v in default_collate([item]).items()}
 
 
 def _to(value: Any, device: torch.device) -> Any:
@@ -146,17 +209,15 @@ def _scores(
 def _mean(
     items: list[Row],
     category: str | None,
-    made: dict[str, list[NDArray[Any]]],
-    true: dict[str, list[NDArray[Any]]],
-    network: PictureFeatures | None,
+    features: Features,
 ) -> Row:
     """Return the row of a category, or of all."""
     chosen = [row for row in items if category in (None, row["category"])]
     keys = [key for key in chosen[0] if key not in ("category", "model", "view")]
     row: Row = {"category": category or "all", "pictures": len(chosen)}
     row |= {key: float(np.mean([r[key] for r in chosen])) for key in keys}
-    if network is not None:
-        names = list(made) if category is None else [category]
-        pair = [network([p for n in names for p in pictures[n]]) for pictures in (made, true)]
-        row |= {"feature_l1": None, "fid": None} | feature_scores(*pair)
+    if features:
+        pairs = [pair for name, pair in features.items() if category in (None, name)]
+        made, true = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        row |= {"feature_l1": None, "fid": None} | feature_scores(made, true)
     return row

@@ -128,6 +128,7 @@ def trajectory(
     h_d: float | None = None,
     n_g: int = 1,
     n_d: int = 1,
+    annealing: tuple[float, float] = (0.0, 0.0),
 ) -> Matrix:
     """States (k+1, n), the first being `start`; shorter where the state leaves all bounds.
 
@@ -135,17 +136,24 @@ def trajectory(
         scheme: a key of `SCHEMES`.
         h_g, h_d: step sizes; h_d defaults to h_g.
         n_g, n_d: steps of each player, for `alternating`.
+        annealing: powers a of the generator and the discriminator: at step k = 0, 1, ... their
+            sizes are h / (1 + k)^a.
 
     Raises:
-        ConfigError: unknown scheme, or a start of the wrong length.
+        ConfigError: unknown scheme, a start of the wrong length, or a negative power.
     """
+    if not min(annealing) >= 0:
+        raise ConfigError(f"annealing = {annealing}: powers must be 0 or more")
     x = np.array(start, dtype=np.float64)
     if x.shape != game.equilibrium.shape:
         raise ConfigError(f"start has {x.size} numbers, the game has {game.equilibrium.size}")
-    step = find_scheme(scheme, n_g, n_d)(game, step_sizes(game, h_g, h_d))
+    sizes = step_sizes(game, h_g, h_d)
+    first, powers = sizes.copy(), step_sizes(game, *annealing)
+    step = find_scheme(scheme, n_g, n_d)(game, sizes)  # which looks at the sizes in each step
     states = [x]
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverging step, which ends the loop
-        for _ in range(steps):
+        for k in range(steps):
+            sizes[:] = first / (1 + k) ** powers
             x = game.project(step(x))
             if not (np.abs(x) < DIVERGED).all():
                 break

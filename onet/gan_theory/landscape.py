@@ -16,10 +16,11 @@ and depends only on the cycles of the graph x_i -> y_i. Y minimises both.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial, log, prod
 
+from onet.adversarial.plateaus import partitions
 from onet.adversarial.separable import SEPARABLE, known_loss, separable_value
 from onet.errors import ConfigError
 
@@ -104,15 +105,6 @@ def bad_basins(n: int) -> int:
     return n**n - factorial(n)
 
 
-def partitions(n: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
-    """Ways to write n as a sum of positive numbers, largest first."""
-    if n == 0:
-        yield ()
-    for first in range(min(n, largest or n), 0, -1):
-        for rest in partitions(n - first, first):
-            yield (first, *rest)
-
-
 TWO_POINT_STATES = {
     "both modes": (0, 1),
     "both modes, crossed": (1, 0),
@@ -147,9 +139,4 @@ def imbalanced_value(real: Sequence[float], fake: Sequence[float]) -> float:
     if len(real) != len(fake) or min(*real, *fake) < 0 or max(sum(real), sum(fake)) > 1 + 1e-9:
         raise ConfigError(f"shares {real} and {fake}: as many of both, adding up to at most 1")
 
-    def entropy(p: float) -> float:
-        return p * log(p) if p > 0 else 0.0
-
-    return (
-        sum(entropy(a) + entropy(k) - entropy(a + k) for a, k in zip(real, fake, strict=True)) / 2
-    )
+    return sum(a * SEPARABLE["js"](k / a) for a, k in zip(real, fake, strict=True) if a > 0) / 2

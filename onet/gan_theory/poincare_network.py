@@ -119,8 +119,8 @@ class _Standardised(nn.Module):
 def _network(like: Tensor, hidden: Sequence[int], spectral_norm: bool) -> nn.Module:
     layers: list[nn.Module] = [_Standardised(like)]
     for before, after in pairwise((like.shape[1], *hidden)):
-        layers += [nn.Linear(before, after), nn.Tanh()]
-    network = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
+        layers += [nn.Linear(before, after, dtype=like.dtype), nn.Tanh()]
+    network = nn.Sequential(*layers, nn.Linear(hidden[-1], 1, dtype=like.dtype))
     return spectrally_normalised(network) if spectral_norm else network
 
 

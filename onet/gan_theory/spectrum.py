@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from onet.adversarial.networks import Batch
 from onet.adversarial.trainer import AdversarialTrainer
 from onet.errors import ConfigError, TrainingError
+from onet.gan_theory.eigenpairs import Eigenpairs, Which, outermost, search, whole_spectrum
 from onet.gan_theory.rates import largest_step
 
 NULL = 1e-6  # eigenvalues below this part of the largest are directions in which nothing happens
@@ -118,7 +119,7 @@ class GameField:
     def spectrum(
         self,
         count: int = 20,
-        which: Literal["LM", "LR", "LI"] = "LM",
+        which: Which = "LM",
         seed: int = 0,
         tolerance: float = 0.0,
     ) -> NDArray[np.complex128]:
@@ -139,29 +140,53 @@ class GameField:
                 f"count: {count} eigenvalues asked for, and the game has {self.size} (one for each "
                 "parameter)"
             )
-        if count >= self.size - 1:  # more than Arnoldi's method can find
-            values = np.linalg.eigvals(self.jacobian())
-            sizes = {"LM": np.abs(values), "LR": values.real, "LI": np.abs(values.imag)}[which]
-            return np.sort_complex(values[np.argsort(-sizes)[:count]]).astype(np.complex128)
-        from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
-
-        operator = LinearOperator((self.size,) * 2, matvec=self.product, dtype=np.float64)
-        start = np.random.default_rng(seed).standard_normal(self.size)
-        try:
-            values = eigs(
-                operator, k=count, which=which, v0=start, tol=tolerance, return_eigenvectors=False
-            )
-        except ArpackNoConvergence as error:
+        found = self.eigenpairs(count, which, seed, tolerance)
+        if not found.converged:
             raise TrainingError(
-                f"Arnoldi's method found {len(error.eigenvalues)} of {count} eigenvalues; ask for "
+                f"Arnoldi's method found {len(found.values)} of {count} eigenvalues; ask for "
                 "fewer, or put the networks into double precision"
-            ) from None
-        return np.sort_complex(values)
+            )
+        return np.sort_complex(found.values)
+
+    def eigenpairs(
+        self,
+        count: int = 20,
+        which: Which = "LM",
+        seed: int = 0,
+        tolerance: float = 0.0,
+    ) -> Eigenpairs:
+        """As `spectrum`, with residuals; of a search that did not converge, what it found.
+
+        Raises:
+            ConfigError: more eigenvalues than there are.
+        """
+        if not 1 <= count <= self.size:
+            raise ConfigError(
+                f"count: {count} eigenvalues asked for, and the game has {self.size} (one for each "
+                "parameter)"
+            )
+        if count >= self.size - 1:  # more than Arnoldi's method can find
+            every = whole_spectrum(self.jacobian(), self.eps)
+            return every.at(outermost(every.values, count, which))
+        scale = 0.0
+        if which != "LM":
+            first = search(self.product, self.size, 1, "LM", tolerance=0.1, seed=seed)
+            scale = float(np.abs(first.values).max(initial=0.0))
+        return search(
+            self.product, self.size, count, which, shift=scale, tolerance=tolerance, seed=seed
+        )
+
+    @property
+    def eps(self) -> float:
+        """Of the parameters' numbers."""
+        return float(torch.finfo(self._field.dtype).eps)
 
 
 @dataclass(frozen=True)
 class StabilityReport:
-    """What eigenvalues say about training with plain gradient descent.
+    """What eigenvalues say about training with plain gradient descent, if there are no others.
+
+    Of a part of the spectrum that is no all-clear; `onet.gan_theory.verdict` gives one.
 
     Attributes:
         eigenvalues: those that were given.
@@ -192,9 +217,11 @@ class StabilityReport:
                 f"a step of {step:.3g} is too long: take less than {self.largest_step:.3g}, or "
                 f"raise gamma (the fastest rotation has |Im/Re| = {self.rotation:.3g})"
             )
+        known = len(self.eigenvalues)
         return (
-            f"a step of {step:.3g} converges by a factor of {self.radius(step):.6g}; the limit is "
-            f"{self.largest_step:.3g}"
+            f"a step of {step:.3g} converges by a factor of {self.radius(step):.6g} as far as "
+            f"{'this eigenvalue tells' if known == 1 else f'these {known} eigenvalues tell'}; the "
+            f"limit is {self.largest_step:.3g}"
         )
 
 

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onet.archives import read_member
+from onet.archives import as_path, read_member
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.normalization import UnitFrame
@@ -233,10 +233,10 @@ def read_cameras(path: str | os.PathLike[str]) -> list[Camera]:
     Raises:
         DataError: missing, damaged, or matrices of another shape.
     """
-    path = Path(path)
+    path = as_path(path)
     cameras: list[Camera] = []
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             while f"world_mat_{len(cameras)}" in archive:
                 number = len(cameras)
                 keys = [f"{name}_{number}" for name in ("camera_mat", "world_mat")]

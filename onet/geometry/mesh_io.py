@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onet.archives import as_path
 from onet.geometry.mesh_reading.formats import READERS
 from onet.geometry.mesh_reading.read import read_mesh
 from onet.geometry.mesh_writing import MESH_SUFFIXES, save_mesh
@@ -46,4 +46,4 @@ def load_mesh(
         DataError: a missing, damaged or unreadable file, a format or extension that is not read, no
             faces, NaN vertices, or zero extent.
     """
-    return read_mesh(Path(path), colors, data)
+    return read_mesh(as_path(path), colors, data)

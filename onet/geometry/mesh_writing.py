@@ -151,13 +151,14 @@ def save_mesh(mesh: trimesh.Trimesh, path: str | os.PathLike[str]) -> Path:
 
 def points_ply(
     points: NDArray[np.float64],  # (N, 3)
+    colors: NDArray[np.uint8] | None = None,  # (N, 3)
 ) -> bytes:
     """Return points as binary PLY: float32, or float64 where that moves one by 1e-6 of it."""
     import trimesh
 
     moved = float(np.abs(_single(points) - points).max(initial=0.0))
     extent = float(np.ptp(points, axis=0).max(initial=0.0)) if len(points) else 0.0
-    data = _exported(trimesh.PointCloud(points), "ply")
+    data = _exported(trimesh.PointCloud(points, colors), "ply")
     return _with_doubles(data, points) if moved > 1e-6 * extent else data
 
 

@@ -63,13 +63,13 @@ def load_cloud(path: str | os.PathLike[str]) -> PointCloud:
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if not path.exists():
+        raise DataError(f"{path}: no such file; check the path")
     if suffix not in POINT_SUFFIXES:
         raise DataError(
             f"{path}: cannot read points from the format {suffix!r}; "
             f"convert it to one of {', '.join(POINT_SUFFIXES)}"
         )
-    if not path.exists():
-        raise DataError(f"{path}: no such file; check the path")
     if what := mistaken_for(path):
         raise DataError(f"{path}: {what}")
     try:

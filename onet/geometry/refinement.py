@@ -54,7 +54,7 @@ def refine_roots(
         New mesh with the same faces, closed, manifold and oriented as before, since no vertex comes
         nearer than 1e-4 of a cell to the end of its edge. Its metadata are those of `mesh` and
         `refinement`: `method`, `evaluations` (also `per_vertex`), `rounds`, `residual_before` and
-        `residual_after` (largest |field - level| over the vertices), `jumps` (vertices at which
+        `residual_after` (largest `|field - level|` over the vertices), `jumps` (vertices at which
         the field jumps over the level, within the tolerance; `residual_after` counts the
         larger side of a jump), `fixed` (vertices on flat ends), `seconds`. Jumps get a warning.
 

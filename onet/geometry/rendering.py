@@ -30,7 +30,7 @@ def render_mesh(
     size: int = 256,
     azimuth: float = -35.0,
     elevation: float = 25.0,
-    color: Color = (0.70, 0.76, 0.86),
+    color: Color | NDArray[np.floating] = (0.70, 0.76, 0.86),
     bounds: ArrayLike | None = None,  # (2, 3)
 ) -> NDArray[np.uint8]:
     """Orthographic picture of a mesh on white, y up, both sides of its faces lit.
@@ -39,7 +39,7 @@ def render_mesh(
         mesh: any frame; an empty mesh gives a white picture.
         size: pixels along an edge of the square picture.
         azimuth, elevation: position of the observer in degrees; azimuth 0 looks along -z.
-        color: RGB in [0, 1].
+        color: RGB in [0, 1], or one for each face (F, 3).
         bounds: box that fills the picture, so that several pictures share one scale; default the
             bounds of the mesh.
 
@@ -62,7 +62,8 @@ def render_mesh(
     shade = _AMBIENT + (1 - _AMBIENT) * np.clip(facing @ light, 0, 1)
     image = np.ones((pixels, pixels, 3))
     hit = face >= 0
-    image[hit] = np.clip(shade[face[hit], None] * np.asarray(color) * 1.15, 0, 1)
+    colors = np.broadcast_to(np.asarray(color), (len(mesh.faces), 3))
+    image[hit] = np.clip(shade[face[hit], None] * colors[face[hit]] * 1.15, 0, 1)
     far = np.where(hit, depth, 2.0 * pixels)
     image[hit & _jumps(far, _JUMP * pixels)] *= _OUTLINE
     return _downsample(image, size)
@@ -119,8 +120,7 @@ def render_view(
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
     away = np.einsum("ij,ij->i", normals, corners[:, 0] - camera.centre) > 0
     normals[away] *= -1
-    light = (_LIGHT * (1, -1, -1) / np.linalg.norm(_LIGHT)) @ camera.pose[:, :3]
-    shade = _AMBIENT + (1 - _AMBIENT) * np.clip(normals @ light, 0, 1)
+    shade = shades(normals, camera)
     visual: Any = mesh.visual
     own = visual.face_colors[:, :3] / 255 if visual.defined else np.asarray(color)
     table = np.full((len(faces) + 1, 4), 255, dtype=np.uint8)
@@ -135,6 +135,15 @@ def render_view(
     image = (total + hits // 2) // hits
     image[..., 3] = np.round(total[..., 3] / _SUPERSAMPLING**2)
     return image.astype(np.uint8)
+
+
+def shades(
+    normals: NDArray[np.float64],  # (N, 3) of length 1, towards the camera
+    camera: Camera,  # in the same frame
+) -> NDArray[np.float64]:  # (N,) in [0, 1]
+    """Return what the light over the camera's shoulder makes of encoded colours, as factors."""
+    light = (_LIGHT * (1, -1, -1) / np.linalg.norm(_LIGHT)) @ camera.pose[:, :3]
+    return np.asarray(_AMBIENT + (1 - _AMBIENT) * np.clip(normals @ light, 0, 1))
 
 
 def on_white(

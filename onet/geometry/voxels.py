@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.archives import members, read_npy, read_npz
+from onet.archives import as_path, members, read_npy, read_npz
 from onet.errors import DataError
 from onet.files import replacing
 from onet.geometry.inside import contains
@@ -190,7 +190,7 @@ def read_voxels(path: str | os.PathLike[str]) -> VoxelGrid:
     Raises:
         DataError: missing or damaged, not a cube, NaN, or another suffix.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file; check the path")
     suffix = path.suffix.lower()
@@ -249,7 +249,7 @@ def read_binvox(path: str | os.PathLike[str]) -> VoxelGrid:
     Raises:
         DataError: it says what of the header or the data is wrong.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.exists() and (what := mistaken_for(path)):
         raise DataError(f"{path}: {what}")
     try:

@@ -31,6 +31,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from onet.checkpoints.checkpoint import load_checkpoint
+from onet.checkpoints.kinds_of_files import no_mesh
 from onet.checkpoints.run_folder import CHECKPOINTS, last_checkpoint
 from onet.config import Config, load_config, with_changes
 from onet.data.build import build_input
@@ -169,6 +170,8 @@ def fit(
             holds another run already.
         CheckpointError: the model cannot be read.
     """
+    if isinstance(mesh, str | os.PathLike) and (problem := no_mesh(Path(mesh))):
+        raise DataError(problem)
     folder = None if out is None else Path(out)
     if folder is not None:
         hold(folder, below=(CHECKPOINTS,))

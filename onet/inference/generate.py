@@ -21,7 +21,9 @@ import numpy as np
 from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
 from onet.data.segmentation import Segmenter
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
+from onet.files import matching
+from onet.geometry.mesh_io import MESH_SUFFIXES
 from onet.inference import generation_folder as folder
 from onet.inference.generation_folder import Key
 from onet.inference.observing import observe, reconstruct
@@ -98,7 +100,7 @@ class GenerationReport:
 def generate(
     source: str | os.PathLike[str],
     *,
-    input: str | os.PathLike[str] | None = None,
+    input: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     data: str | os.PathLike[str] | None = None,
     split: str | None = None,
     categories: Sequence[str] | None = None,
@@ -122,26 +124,28 @@ def generate(
 
     Args:
         source: run folder or checkpoint file.
-        input: a file of what the model observes, or a folder of them, searched with its
-            subfolders; for pictures also a collection that `onet.data.photographs` knows. Without
-            it the items of a store are reconstructed. It excludes `data` and `categories`; `split`
-            has no effect.
+        input: a file of what the model observes, a pattern (`scans/*.ply`), or a folder of files,
+            searched with its subfolders; for pictures also a collection that
+            `onet.data.photographs` knows; or several of these. Without it the items of a store are
+            reconstructed. It excludes `data` and `categories`; `split` has no effect.
         data: root of that store; default from the model's configuration.
         split: of the store; default the test split of the configuration.
         categories: of the store; default those of the configuration.
         samples: so many shapes of an unconditional model, in the unit frame, and no store. With
             `input` so many hypotheses of each observation, `NAME-00` and so on: the model has a
             latent code beside that of the observation, which is drawn for each.
-        views: average the codes of so many observations of each object. Of a store: so many
-            pictures, evenly spaced from the configured one on, or so many noisy point clouds. Of an
-            input folder: the files of each folder show one object, at most `views` of them are
-            used, evenly spaced by name; scans of an object are in the same coordinates.
+        views: fuse so many observations of each object, by the mean of their codes or as the model
+            does. Of a store: so many pictures, evenly spaced from the configured one on, or so many
+            noisy point clouds. Of an input folder: the files of each folder show one object, at
+            most `views` of them are used, evenly spaced by name; scans of an object are in the same
+            coordinates.
         mask: of the picture that is `input`, white on the object; or of a folder of pictures a
             folder of masks with their names. Without it `NAME.mask.png` beside a picture, or its
             transparency, says what is the object.
         remove_background: find the object in pictures that have no mask, by the package rembg, or
             by a function from a picture to its mask.
         out: the generation folder; default `generation`, with an input `generation-NAME`, with
+            several `generation-inputs`, with
             samples `generation-samples`, in the run folder, or in the working directory where
             `source` is a file.
         format: of the meshes: ply, glb, obj, off or stl; default as configured.
@@ -158,7 +162,7 @@ def generate(
         FolderInUse: another process writes to the generation folder.
     """
     wanted = Wanted(
-        None if input is None else Path(input),
+        _paths(input),
         Path(data) if data else None,
         split,
         tuple(categories or ()),
@@ -174,10 +178,27 @@ def generate(
     settings |= origin
     base = Path(source) if Path(source).is_dir() else Path.cwd()
     out = folder.default_folder(base, wanted.named) if out is None else Path(out)
+    if out.suffix.lower() in MESH_SUFFIXES and not out.is_dir():
+        raise ConfigError(
+            f"{out}: looks like a file, and results are a folder; name a folder, such as "
+            f"{out.stem}, and the format {out.suffix[1:].lower()}"
+        )
     hold(out)
     if overwrite:
         folder.clear(out)
     return _fill(model, targets, out, settings, options)
+
+
+def _paths(
+    given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+) -> tuple[Path, ...]:
+    """Return the paths that are meant, each once, in the order given."""
+    if given is None:
+        return ()
+    several = [given] if isinstance(given, str | os.PathLike) else [*given]
+    if not several:
+        raise DataError("input: names nothing; give files or folders of what the model observes")
+    return tuple(dict.fromkeys(path for one in several for path in matching(one)))
 
 
 def _fill(

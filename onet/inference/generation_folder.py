@@ -98,7 +98,7 @@ _KINDS = {
     "checkpoint": dict,
     "config": dict | None,
     "data": str | None,
-    "input": str | None,
+    "input": str | list | None,
     "limit": int | None,
     "categories": list | None,
 }

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from onet.checkpoints.kinds_of_files import not_observed
 from onet.data.inputs import Collected, Input
 from onet.data.inputs.views import evenly
 from onet.data.store import Item
+from onet.errors import DataError
 from onet.geometry.normalization import UnitFrame
 from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions
@@ -24,10 +26,10 @@ class Observed:
     """What a model observes of an object.
 
     Attributes:
-        observations: one, or several of which the codes are averaged, as the model's input
+        observations: one, or several that make one code, as the model's input
             prepares them.
         frame: from the unit frame to that of the object.
-        multiview: whether the codes are averaged, be it over a single one.
+        multiview: whether several make one code, be it of a single one.
     """
 
     observations: list[Any]
@@ -44,7 +46,7 @@ def observe(
         input: of the model.
         target: what is observed.
         rng: of the choice of points, and of noise on items of a store.
-        views: so many observations at most, of which the codes are averaged; None for one.
+        views: so many observations at most, which make one code; None for one.
 
     Raises:
         DataError: it cannot be read, or observations of one object do not agree.
@@ -98,4 +100,7 @@ def _read(
         return [origin.read()], origin.origin
     chosen = origin if views is None else evenly(origin, min(views, len(origin)))
     name = str(origin[0] if views is None else origin[0].parent)
+    for path in chosen:
+        if problem := not_observed(path, input):
+            raise DataError(problem)
     return [input.read(path) for path in chosen], name

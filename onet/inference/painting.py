@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,21 +17,27 @@ from onet.checkpoints.published_weights import read_checkpoint
 from onet.config import Config
 from onet.data.build import build_input
 from onet.data.inputs.tensors import to_tensors
-from onet.errors import ConfigError
+from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import published_camera
 from onet.geometry.color.baking import ColorField
 from onet.geometry.color.field_pictures import picture_of
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
+from onet.inference.camera_fit import fit_camera
 from onet.inference.reconstructor import choose_device
 from onet.models import TextureNetwork, build_model
-from onet.nn.code import Code, as_batch
+from onet.nn.code import CAMERA, COLORS, ESTIMATED_CAMERA, PIXELS, Code, as_batch
 
 if TYPE_CHECKING:
     import trimesh
 
+logger = logging.getLogger(__name__)
+
 SURFACE_POINTS = 2048
 """Points of the geometry that its code is of, as in training by default."""
+
+_ALIKE = 0.6
+"""Overlap of outlines below which a picture shows another shape, or a wrong side of it."""
 
 _VIEW = (40.0, 25.0, 0.9)  # azimuth, elevation, ratio, from which appearances are looked at
 
@@ -102,15 +109,19 @@ class Painter:
         Raises:
             DataError: the mesh has no area.
         """
-        frame = UnitFrame.of_mesh(mesh)
-        points, normals, _ = sample_surface(mesh, SURFACE_POINTS, np.random.default_rng(seed))
-        arrays = (frame.to_unit(points), normals)
-        return frame, self.model.geometry_code(*(self._batch(a) for a in arrays))
+        frame, surface, normals = self._surface(mesh, seed)
+        return frame, self.model.geometry_code(surface, normals)
 
     def field(self, mesh: trimesh.Trimesh, appearance: Appearance, seed: int = 0) -> ColorField:
-        """Return the field of colour of a mesh: points (N, 3) in its frame -> (N, 3) in [0, 1]."""
-        frame, code = self.geometry(mesh, seed)
-        colors = self.model.field(code, appearance.z, appearance.local)
+        """Return the field of colour of a mesh: points (N, 3) in its frame -> (N, 3) in [0, 1].
+
+        The unknown camera of a picture with local features is found by the outline of the mesh.
+        """
+        frame, surface, normals = self._surface(mesh, seed)
+        with torch.no_grad():
+            code = self.model.geometry_code(surface, normals)
+            local = self.model.placed(with_fitted_camera(appearance.local, surface), surface)
+        colors = self.model.field(code, appearance.z, local)
         return lambda points: colors(frame.to_unit(points).astype(np.float32))
 
     # -- appearances -------------------------------------------------------------------------------
@@ -132,6 +143,10 @@ class Painter:
                 "image: the network does not look at pictures; use samples, or like with a "
                 "textured mesh"
             )
+        if self.input.kind != "image":
+            raise ConfigError(
+                f"image: the network looks at {self.input.kind}, not at pictures; use scan"
+            )
         file = isinstance(picture, str | os.PathLike)
         raw = self.input.read(picture) if file else self.input.take(picture)
         arrays = self.input.observe(raw, np.random.default_rng(seed))
@@ -139,6 +154,30 @@ class Painter:
         if isinstance(inputs, dict) and len(inputs) == 1:
             inputs = inputs["image"]  # the camera is estimated
         return Appearance(*self.model.observe(inputs))
+
+    @torch.no_grad()
+    def of_scan(self, scan: Any, mesh: trimesh.Trimesh, seed: int = 0) -> Appearance:
+        """Return the appearance of a mesh that a network of coloured points observes.
+
+        Args:
+            scan: a file, or whatever `onet.geometry.point_cloud_io.take_cloud` takes.
+            mesh: in the same frame.
+            seed: of the points that are used, where there are more than enough.
+
+        Raises:
+            ConfigError: the network observes something else.
+            DataError: the points cannot be read, have no colours, or are far from the mesh.
+        """
+        if COLORS not in self.input.parts:
+            raise ConfigError(
+                "scan: the network does not look at coloured points; take a run of texture_points"
+            )
+        file = isinstance(scan, str | os.PathLike)
+        raw = self.input.read(scan) if file else self.input.take(scan)
+        frame = UnitFrame.of_mesh(mesh)
+        _check_near(raw.points, mesh, os.fspath(scan) if file else "scan")
+        arrays = self.input.observe(raw, np.random.default_rng(seed), frame)
+        return Appearance(*self.model.observe(as_batch(to_tensors(arrays, self.device))))
 
     def sample(self, seed: int = 0) -> Appearance:
         """Return an appearance drawn from the prior of a generative network.
@@ -193,5 +232,52 @@ class Painter:
         picture, _ = picture_of(mesh, color_field, camera, size, ground)
         return picture.astype(np.float32) / np.float32(255)
 
+    def _surface(self, mesh: trimesh.Trimesh, seed: int) -> tuple[UnitFrame, Tensor, Tensor]:
+        """Return the unit frame of a mesh, and points (1, T, 3) there with normals."""
+        frame = UnitFrame.of_mesh(mesh)
+        points, normals, _ = sample_surface(mesh, SURFACE_POINTS, np.random.default_rng(seed))
+        return frame, self._batch(frame.to_unit(points)), self._batch(normals)
+
     def _batch(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.asarray(array, dtype=np.float32)).to(self.device)[None]
+
+
+def with_fitted_camera(local: Code | None, surface: Tensor) -> Code | None:
+    """Return a code of one picture with the camera by which a surface has the picture's outline.
+
+    Codes that know their camera, and those without any, stay as they are.
+
+    Args:
+        local: a code of a batch of one.
+        surface: points (1, T, 3) of it in the unit frame.
+    """
+    if not isinstance(local, dict) or not {CAMERA, ESTIMATED_CAMERA, PIXELS} <= set(local):
+        return local
+    if not torch.equal(local[CAMERA], local[ESTIMATED_CAMERA]):
+        return local
+    arrays = (local[PIXELS][0], surface[0], local[CAMERA][0])
+    camera, overlap = fit_camera(*(a.float().cpu() for a in arrays))
+    if overlap < _ALIKE:
+        logger.warning(
+            "the outline of the object in the picture is not that of the mesh (overlap %.2f): "
+            "colours may come from wrong places; give a picture of this object on white, or an "
+            "RGBA one without its background",
+            overlap,
+        )
+    return {**local, CAMERA: camera.to(surface.device)[None]}
+
+
+def _check_near(points: NDArray[np.float64], mesh: trimesh.Trimesh, name: str) -> None:
+    """Refuse points (N, 3) of which most are outside the box of the mesh, with a margin.
+
+    Raises:
+        DataError: they belong to another object, or to another frame.
+    """
+    low, high = np.asarray(mesh.bounds)
+    margin = 0.1 * float((high - low).max())
+    inside = ((points >= low - margin) & (points <= high + margin)).all(axis=1)
+    if inside.mean() < 0.5:
+        raise DataError(
+            f"{name}: {int((~inside).sum())} of {len(points)} points are outside the box of the "
+            "mesh; both have to be in one frame"
+        )

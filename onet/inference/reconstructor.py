@@ -181,11 +181,18 @@ class Reconstructor:
         self,
         observations: Sequence[Prepared],
     ) -> Tensor:  # (C,)
-        """Return the mean code of several prepared observations of one object.
+        """Return the code of several prepared observations of one object.
+
+        It is the mean of their codes, or what the model makes of them in their order.
 
         Raises:
             ConfigError: the codes are local features or sets, which have no mean.
         """
+        if getattr(self.model, "fuses_views", False):
+            views = torch.stack([to_tensors(view, self.device) for view in observations])  # type: ignore[arg-type]
+            with torch.no_grad():
+                fused: Tensor = self.model.eval().encode(views[None])[0]
+            return fused
         return mean_code([self.encode(observation) for observation in observations])
 
     def field(
@@ -405,8 +412,9 @@ class Reconstructor:
         frame: UnitFrame | None = None,
         **options: Unpack[SurfaceOptions],
     ) -> trimesh.Trimesh:
-        """Reconstruct a closed mesh from several observations of one object: their mean code.
+        """Reconstruct a closed mesh from several observations of one object.
 
+        By the mean of their codes, or as the model fuses them in their order (3D-R2N2's LSTM);
         docs/networks.md says when this helps. All else as in `reconstruct`.
 
         Args:

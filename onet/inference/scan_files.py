@@ -26,6 +26,7 @@ from onet.geometry.carried_colors import CloudColors
 from onet.geometry.color.baked import BAKED_SUFFIXES
 from onet.geometry.color.baking import bake, check_size
 from onet.geometry.mesh_io import MESH_SUFFIXES
+from onet.geometry.mesh_reading.formats import is_suffix
 from onet.geometry.topology import Topology
 from onet.geometry.written import save_and_examine
 from onet.inference.generation_folder import read_csv, read_json, write_csv, write_json
@@ -171,6 +172,11 @@ def scan_files(
     one = suffix in MESH_SUFFIXES and not out.is_dir()
     if one and len(scans) > 1:
         raise ConfigError(f"{out}: is one file, and there are {len(scans)} scans; name a folder")
+    if out.suffix and not one and is_suffix(suffix) and not out.is_dir():
+        raise ConfigError(
+            f"{out}: no mesh is written as {suffix}; name a folder, or of one scan a file that "
+            f"ends in {', '.join(MESH_SUFFIXES)}"
+        )
     if f".{format}" not in MESH_SUFFIXES:
         raise ConfigError(f"format {format!r}: choose one of {', '.join(MESH_SUFFIXES)}")
     written = suffix if one else f".{format}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.checkpoints.kinds_of_files import no_scan
 from onet.errors import DataError, OnetError
+from onet.files import matching
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.point_cloud_io import (
     GEOMETRY_SUFFIXES,
@@ -48,7 +49,8 @@ def find_scans(given: Iterable[str | os.PathLike[str]]) -> list[ScanFile]:
     of earlier scans are left out. No file is named twice, and no two have the same name.
 
     Raises:
-        DataError: nothing given, a pattern that fits nothing, or a folder without scans.
+        DataError: nothing given, a pattern that fits nothing, a folder without scans, or files
+            none of which exists, or can be a scan.
     """
     found: dict[Path, tuple[Path, Path]] = {}
     for text in given:
@@ -57,6 +59,13 @@ def find_scans(given: Iterable[str | os.PathLike[str]]) -> list[ScanFile]:
     if not found:
         raise DataError("no scans given; name files, patterns or folders")
     paths = [path for path, _ in found.values()]
+    if not any(path.exists() for path in paths):
+        raise DataError(f"{paths[0]}: no such file or folder; check the path")
+    problems = [no_scan(path) for path in paths]
+    if problems[0] and all(problems):
+        raise DataError(problems[0])
+    if all(path.is_file() and path.suffix.lower() not in POINT_SUFFIXES for path in paths):
+        load_cloud(paths[0])  # which says so
     short = [path.relative_to(base).with_suffix("").as_posix() for path, base in found.values()]
     long = [path.relative_to(base).as_posix() for path, base in found.values()]
     names = told_apart(short, long, [str(path) for path in found])
@@ -79,6 +88,8 @@ def read_scan(
     Raises:
         DataError, MissingDependency: see `onet.geometry.point_cloud_io.load_cloud`.
     """
+    if problem := no_scan(path):
+        raise DataError(problem)
     cloud = load_cloud(path)
     if cloud.normals is None and path.suffix.lower() in GEOMETRY_SUFFIXES:
         cloud = replace(cloud, normals=_of_faces(path, cloud.points))
@@ -114,10 +125,10 @@ def _files(text: str) -> list[tuple[Path, Path]]:
     path = Path(text)
     if path.is_dir():
         return [(file, path) for file in _below(path)]
-    if path.exists() or not glob.has_magic(text):
+    matches = matching(text)
+    if matches == [path]:
         return [(path, path.parent)]  # if it is missing, reading it says so
-    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
-    files = [path for path in matches if path.is_file()]
+    files = [match for match in matches if match.is_file()]
     if not files:
         raise DataError(f"{text}: no file fits this pattern; check it")
     return [(file, file.parent) for file in files]

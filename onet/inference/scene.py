@@ -13,6 +13,7 @@ import torch
 import trimesh
 from numpy.typing import ArrayLike, NDArray
 
+from onet.checkpoints.kinds_of_files import not_observed
 from onet.data.inputs import INPUTS
 from onet.errors import ConfigError, DataError
 from onet.geometry.field_values import Field
@@ -51,6 +52,8 @@ def scene_field(
             "observes a pointcloud"
         )
     if isinstance(cloud, str | os.PathLike):
+        if problem := not_observed(Path(cloud), model.input):
+            raise DataError(problem)
         name, points = str(cloud), model.input.read(Path(cloud))
     else:
         name, points = "cloud", model.input.take(cloud)

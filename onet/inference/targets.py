@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onet.checkpoints.kinds_of_files import not_observed
 from onet.data.inputs import INPUTS, Collected, Input
 from onet.data.inputs.image import MASK_SUFFIX
 from onet.data.store import Item, Store
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from onet.data.segmentation import Segmenter
 
 SAMPLES = "samples"
+INPUTS_NAME = "inputs"
+"""What a generation folder of several files is called after."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Wanted:
         ConfigError: a number below 1, or arguments that exclude one another.
     """
 
-    input: Path | None = None
+    input: tuple[Path, ...] = ()
     data: Path | None = None
     split: str | None = None
     categories: tuple[str, ...] = ()
@@ -71,11 +74,13 @@ class Wanted:
         of_store = self.data is not None or self.categories
         if self.samples is not None and of_store:
             raise ConfigError("samples excludes data and categories; give one or the other")
-        if self.input is not None and of_store:
+        if self.input and of_store:
             raise ConfigError("input excludes data and categories; give one or the other")
         if self.mask is not None or self.remove_background:
-            if self.input is None:
+            if not self.input:
                 raise ConfigError("mask and remove_background are of pictures given as input")
+            if self.mask is not None and len(self.input) > 1:
+                raise ConfigError("mask: of several inputs; give one picture, or one folder")
             if self.views is not None:
                 raise ConfigError(
                     "views: not with mask or remove_background; put NAME.mask.png "
@@ -85,7 +90,9 @@ class Wanted:
     @property
     def named(self) -> Path | None:
         """What a generation folder is called after; None for items of a store."""
-        return Path(SAMPLES) if self.samples is not None and self.input is None else self.input
+        if self.samples is not None and not self.input:
+            return Path(SAMPLES)
+        return self.input[0] if len(self.input) == 1 else Path(INPUTS_NAME) if self.input else None
 
 
 def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, Any]]:
@@ -98,18 +105,19 @@ def find(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str, 
     if wanted.views is not None:
         check_multiview(model.input)
     origin: dict[str, Any]
-    if wanted.samples is not None and wanted.input is None:
+    if wanted.samples is not None and not wanted.input:
         targets, origin = _samples(model, wanted.samples), {"input": SAMPLES}
-    elif wanted.input is None:
+    elif not wanted.input:
         targets, origin = _items(model, wanted)
     else:
-        of_input = _files if wanted.views is None else _objects
-        targets = of_input(wanted.input, model.input)
-        origin = {"input": str(wanted.input.resolve())}
+        targets = _observed(wanted, model.input)
+        given = [str(path.resolve()) for path in wanted.input]
+        origin = {"input": given[0] if len(given) == 1 else given}
         background = Background(wanted.mask, wanted.remove_background)
         if background:
-            background.check(wanted.input, model.input)
-            targets = [_masked(t, background, wanted.input, model.input) for t in targets]
+            root = wanted.input[0]
+            background.check(root, model.input)
+            targets = [_masked(target, background, root, model.input) for target in targets]
             origin |= background.settings
         if wanted.samples is not None:
             targets = _hypotheses(model, targets, wanted.samples)
@@ -163,12 +171,48 @@ def _items(model: Reconstructor, wanted: Wanted) -> tuple[list[Target], dict[str
     return targets, {"data": str(root.resolve()), "split": split, "categories": chosen}
 
 
-def _files(path: Path, input: Input) -> list[Target]:
-    """Return a file of what the model observes, or all in a folder and its subfolders, by name."""
-    if not input.suffixes:
+def _observed(wanted: Wanted, input: Input) -> list[Target]:
+    """Return what the model is to observe of files and folders of a user."""
+    if wanted.views is None and not input.suffixes:
         raise ConfigError(
             f"input: the model observes {INPUTS.name_of(input)!r}, of which there are no files"
         )
+    problems = [not_observed(path, input) for path in wanted.input]
+    if problems[0] and all(problems):
+        raise DataError(problems[0])
+    if len(wanted.input) > 1:
+        return _many(wanted, input)
+    of_input = _files if wanted.views is None else _objects
+    return of_input(wanted.input[0], input)
+
+
+def _many(wanted: Wanted, input: Input) -> list[Target]:
+    """Return a target for each of several files, and for those in folders among them."""
+    if wanted.views is not None:
+        raise ConfigError("views: name one folder, with a folder of observations of each object")
+    found: dict[Path, tuple[Path, Path]] = {}
+    for path in wanted.input:
+        if path.is_dir() and _collection(path, input) is not None:
+            raise ConfigError(f"{path}: is a collection of pictures; name it alone")
+        files = _observable(path, input) if path.is_dir() else [path]
+        for file in files:
+            found.setdefault(file.resolve(), (file, path if path.is_dir() else path.parent))
+    if not any(file.exists() for file in found):
+        raise DataError(f"{wanted.input[0]}: no such file or folder of scans or pictures")
+    below = [file.relative_to(base) for file, base in found.values()]
+    names = told_apart(
+        [path.with_suffix("").as_posix() for path in below],
+        [path.as_posix() for path in below],
+        [str(file) for file in found],
+    )
+    return [
+        Target(_category(Path(name).parent, Path()), Path(name).name, (file,))
+        for name, (file, _) in zip(names, found.values(), strict=True)
+    ]
+
+
+def _files(path: Path, input: Input) -> list[Target]:
+    """Return a file of what the model observes, or all in a folder and its subfolders, by name."""
     if path.is_file():
         return [Target("", path.stem, (path,))]
     if (collection := _collection(path, input)) is not None:

@@ -5,6 +5,7 @@ Source: Niemeyer et al., Occupancy Flow: 4D Reconstruction by Learning Particle 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -56,9 +57,12 @@ class OccupancyFlow(nn.Module):
         c_dim: size of both codes; 0 without encoders.
         z_dim: size of both latent codes; 0 without latent encoders.
         kl_weight: factor of the mean divergence of a number of the latent codes from their prior.
-        reconstruction: learn from occupancies.
-        correspondence: learn from points that correspond: carried forward from the first frame, or
-            also backward from the last one.
+        reconstruction: learn from occupancies; `start` from those at time 0 alone, which with
+            `velocities` is training without integration.
+        correspondence: learn from points that correspond: carried `forward` from the first frame,
+            in `both` directions, also backward from the last one, or from their `velocities`
+            between frames, which needs no integration.
+        correspondence_weight: factor of these distances beside the cross-entropies; 1 as published.
 
     Raises:
         ConfigError: unknown part or option, a code without its encoder, or nothing to learn from.
@@ -78,8 +82,9 @@ class OccupancyFlow(nn.Module):
         c_dim: int = 512,
         z_dim: int = 0,
         kl_weight: float = 1e-4,
-        reconstruction: bool = True,
-        correspondence: Literal["none", "forward", "both"] = "none",
+        reconstruction: bool | Literal["start"] = True,
+        correspondence: Literal["none", "forward", "both", "velocities"] = "none",
+        correspondence_weight: float = 1.0,
     ) -> None:
         super().__init__()
         _check(c_dim, z_dim, encoder, encoder_temporal, encoder_latent, encoder_latent_temporal)
@@ -89,9 +94,19 @@ class OccupancyFlow(nn.Module):
             raise ConfigError(
                 "model.correspondence: none, without reconstruction: nothing to learn"
             )
-        if not kl_weight >= 0:
-            raise ConfigError(f"model.kl_weight: {kl_weight}; give 0 or more")
-        self.c_dim, self.z_dim, self.kl_weight = c_dim, z_dim, kl_weight
+        if reconstruction == "start" and correspondence == "none":
+            raise ConfigError(
+                "model.correspondence: none, with reconstruction at the start: nothing tells how "
+                "shapes move; set reconstruction to true, or a correspondence"
+            )
+        for name, factor in (("kl", kl_weight), ("correspondence", correspondence_weight)):
+            if not (factor >= 0 and math.isfinite(factor)):
+                raise ConfigError(f"model.{name}_weight: {factor}; give 0 or more")
+        self.c_dim, self.z_dim = c_dim, z_dim
+        self.weights = {
+            "kl": kl_weight, "reconstruction": 1.0,
+            "correspondence": correspondence_weight, "backward": correspondence_weight,
+        }  # fmt: skip
         self.reconstruction, self.correspondence = reconstruction, correspondence
         self.integration = integration(solver or {})
         sizes = {"c_dim": c_dim, "z_dim": z_dim}
@@ -238,10 +253,10 @@ class OccupancyFlow(nn.Module):
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """What is minimised: the sum of the parts that the model learns from.
 
-        `reconstruction` is the mean cross-entropy at time 0 plus that at a random time,
+        `reconstruction` is the mean cross-entropy at time 0 plus, if wanted, that at a random time,
         `correspondence` the mean distance between points carried along and where they are, over the
-        frames after the first (`backward` that of points carried back from the last one), `kl` the
-        divergence of the latent codes, each once.
+        frames after the first (`backward` that of points carried back from the last one), or the
+        mean error of velocities, `kl` the divergence of the latent codes, each once.
 
         Raises:
             ConfigError: the data do not have what the model learns from.
@@ -253,30 +268,42 @@ class OccupancyFlow(nn.Module):
             code = self.with_latent(code, [q.rsample() for q in posteriors])
             parts["kl"] = torch.stack([divergence(q) for q in posteriors]).sum(0).mean()
         if self.reconstruction:
-            now = cross_entropy(self.decode(batch["points"], code), batch["occupancies"])
-            logits = self.occupancy(batch["later_points"], batch["later_time"], code)
-            later = cross_entropy(logits, batch["later_occupancies"])
-            parts["reconstruction"] = (now + later).mean()
-        if self.correspondence != "none":
+            found = cross_entropy(self.decode(batch["points"], code), batch["occupancies"])
+            if self.reconstruction != "start":
+                logits = self.occupancy(batch["later_points"], batch["later_time"], code)
+                found = found + cross_entropy(logits, batch["later_occupancies"])
+            parts["reconstruction"] = found.mean()
+        if self.correspondence == "velocities":
+            parts["correspondence"] = self._wrong_velocity(batch, code).mean()
+        elif self.correspondence != "none":
             parts["correspondence"] = self._distance(batch, code, 1).mean()
         if self.correspondence == "both":
             parts["backward"] = self._distance(batch, code, -1).mean()
-        total = sum((self.kl_weight if key == "kl" else 1) * value for key, value in parts.items())
+        total = sum(self.weights[key] * value for key, value in parts.items())
         assert isinstance(total, Tensor)
         return {"loss": total} | {key: value.detach() for key, value in parts.items()}
 
     def _distance(self, batch: dict[str, Any], code: MotionCode, way: Literal[1, -1]) -> Tensor:
         """Mean distance (B, K - 1) at each time of points carried forward, or backward."""
-        if "trajectories" not in batch:
-            raise ConfigError(
-                "model.correspondence: the data have no points that correspond over time; prepare "
-                "meshes of one topology, or set model.correspondence=none"
-            )
-        paths, times = batch["trajectories"], batch["trajectory_times"]
+        paths, times = _paths(batch)
         if way < 0:
             paths, times = paths.flip(1), times.flip(1)
         carried = self.flow(paths[:, 0], times[:, 0], times[:, 1:], code)
         return (carried - paths[:, 1:]).norm(dim=-1).mean(-1)
+
+    def _wrong_velocity(self, batch: dict[str, Any], code: MotionCode) -> Tensor:
+        """Mean error (B, K - 1) of velocities between frames, at a random time between each two.
+
+        Between two frames points move on straight lines, of which the velocity is known.
+        """
+        paths, times = _paths(batch)
+        between = torch.rand_like(times[:, 1:])
+        now = torch.lerp(times[:, :-1], times[:, 1:], between)
+        places = torch.lerp(paths[:, :-1], paths[:, 1:], between[:, :, None, None])
+        true = (paths[:, 1:] - paths[:, :-1]) / times.diff(dim=1)[:, :, None, None]
+        each = code.repeated(now.shape[1])
+        found = self.velocity(each)(places.flatten(0, 1), now.flatten(), None)
+        return (found.view_as(true) - true).norm(dim=-1).mean(-1)
 
     @torch.no_grad()
     def validate(
@@ -336,6 +363,20 @@ def integration(section: dict[str, Any]) -> Integration:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])).replace("solver", "type")
         raise ConfigError(f"model.solver.{key}: {first['msg']}") from None
+
+
+def _paths(batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Return the ways (B, K, M, 3) of points, and the times (B, K) of their places.
+
+    Raises:
+        ConfigError: the data have none.
+    """
+    if "trajectories" not in batch:
+        raise ConfigError(
+            "model.correspondence: the data have no points that correspond over time; prepare "
+            "meshes of one topology, or set model.correspondence=none"
+        )
+    return batch["trajectories"], batch["trajectory_times"]
 
 
 def _part(registry: Any, section: dict[str, Any] | None, name: str, **given: Any) -> Any:

@@ -35,6 +35,19 @@ class MotionCode:
         """Return the code of these shapes with the motion of others."""
         return replace(self, motion=other.motion, latent_motion=other.latent_motion)
 
+    def repeated(self, count: int) -> MotionCode:
+        """Return a code that has each item so many times, one after another."""
+
+        def again(code: Tensor | None) -> Tensor | None:
+            return None if code is None else code.repeat_interleave(count, 0)
+
+        return MotionCode(
+            self.shape.repeat_interleave(count, 0),
+            self.motion.repeat_interleave(count, 0),
+            again(self.latent_shape),
+            again(self.latent_motion),
+        )
+
     def towards(self, other: MotionCode, weight: float) -> MotionCode:
         """Return the code on the straight line to another one, `weight` of the way."""
 

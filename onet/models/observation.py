@@ -49,6 +49,11 @@ def check_input(
     if input.kind != observed:
         given = "nothing" if input.kind == "none" else input.kind
         raise ConfigError(f"{both.format(given)}observes {observed}; {_remedy(input, observed)}")
+    if input.views_in_training > 1 and not getattr(model, "fuses_views", False):
+        raise ConfigError(
+            f"data.input.views: {input.views_in_training} at once, and the model takes one; set "
+            "data.input.views=1, or a model that fuses them (model.type=r2n2 model.fusion=lstm)"
+        )
     shape = observed_shape(model.encoder)
     if shape is not None and shape != input.shape:
         raise ConfigError(

@@ -76,9 +76,12 @@ class Pixel2Mesh(nn.Module):
         return {f"map{number}": net for number, net in enumerate(maps)} | {CAMERA: camera}
 
     def _vertices(self, code: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the vertices after each block, and before it, never in half precision."""
         maps = [at_least_single(net) for key, net in code.items() if key != CAMERA]
-        after, before = self.decoder(maps, at_least_single(code[CAMERA]))
-        return [at_least_single(v) for v in after], [at_least_single(v) for v in before]
+        camera = at_least_single(code[CAMERA])
+        with torch.autocast(camera.device.type, enabled=False):
+            after, before = self.decoder(maps, camera)
+        return after, before
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Sum over the three meshes of all losses, and the parts of it."""

@@ -18,11 +18,11 @@ from torch.distributions import Normal, kl_divergence
 from onet.config import GenerationConfig
 from onet.errors import ConfigError
 from onet.models._registry import MODELS
-from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, kind_made, kinds_taken
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, FRONT, Code, kind_made, kinds_taken
 from onet.nn.color import COLOR_DECODERS, GEOMETRY_ENCODERS, PICTURE_ENCODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.precision import at_least_single
-from onet.nn.projection import camera_distances
+from onet.nn.projection import camera_distances, front_depths
 
 Batch = dict[str, Any]
 WHITE = {"white": 1.0, "black": 0.0}
@@ -55,7 +55,8 @@ class TextureNetwork(nn.Module):
         difference: of pictures that the conditional network is trained with.
         kl_weight: factor of the divergence of the latent codes from their prior.
         weight: factor of the whole loss of the autoencoder; published is 10.
-        camera_weight: factor of the error of an estimated camera, as in `OccupancyNetwork`.
+        camera_weight: factor of the logarithm of 1 and the error of an estimated camera, which is
+            that of `OccupancyNetwork`.
         background: of the pictures.
 
     Raises:
@@ -144,6 +145,17 @@ class TextureNetwork(nn.Module):
         code: Code = self.encoder(inputs)
         return (None, code) if self.local else (code, None)  # type: ignore[return-value]
 
+    def placed(self, local: Code | None, surface: Tensor) -> Code | None:
+        """Return a local code that knows what points (B, T, 3) of the surface hide, if it is asked.
+
+        The decoder asks for it; see `onet.nn.color.local`.
+        """
+        if not getattr(self.decoder, "occlusion", False) or not isinstance(local, dict):
+            return local
+        if CAMERA not in local:  # the decoder says what is missing
+            return local
+        return {**local, FRONT: front_depths(surface, local[CAMERA])}
+
     def sample_prior(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Return latent codes (count, z_dim) from N(0, 1), drawn on the CPU."""
         z = torch.randn(count, self.z_dim, generator=generator)
@@ -194,14 +206,17 @@ class TextureNetwork(nn.Module):
         if self.encoder_latent is not None:
             return self._bound(batch, geometry)
         z, local = self.observe(batch["inputs"])
+        local = self.placed(local, batch["surface"])
         pixels = self.render(batch["points"], batch["mask"], geometry, z, local)
         distance = F.l1_loss if self.difference == "l1" else F.mse_loss
         total = distance(pixels, batch["colors"])
         losses: dict[str, Tensor] = {self.difference: total.detach()}
         if isinstance(local, dict) and ESTIMATED_CAMERA in local and self._knows_camera(batch):
-            camera = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA]).mean()
-            total = total + self.camera_weight * camera
-            losses["camera"] = camera.detach()
+            apart = camera_distances(local[ESTIMATED_CAMERA], local[CAMERA])
+            # At first one step may put the camera far away, and the square of that is a gradient
+            # that the optimizer would not forget.
+            total = total + self.camera_weight * torch.log1p(apart).mean()
+            losses["camera"] = apart.mean().detach()
         return {"loss": total, **losses}
 
     def _knows_camera(self, batch: Batch) -> bool:
@@ -226,6 +241,7 @@ class TextureNetwork(nn.Module):
         """
         geometry = self.geometry_code(batch["surface"], batch["normals"])
         z, local = self.observe(batch["inputs"])
+        local = self.placed(local, batch["surface"])
         if self.encoder_latent is not None:
             z = self.infer(batch, geometry).mean
         pixels = self.render(batch["points"], batch["mask"], geometry, z, local)

@@ -5,7 +5,7 @@ Source: Choy et al., ECCV 2016; decoder and loss as in Mescheder et al., CVPR 20
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from onet.config import GenerationConfig
 from onet.data.targets import Targets
+from onet.errors import ConfigError
 from onet.models._registry import MODELS
 from onet.models.matching import check_global
+from onet.nn.baselines.recurrence import VoxelLSTM
 from onet.nn.baselines.voxels import VoxelDeconvolution, overlap, sample_grid
 from onet.nn.encoders import ENCODERS
 from onet.nn.precision import at_least_single
@@ -30,24 +32,58 @@ class VoxelGridNetwork(nn.Module):
     `generation.resolution=33` and `generation.padding=0.03125` these are the places where
     extraction looks.
 
+    With `fusion: lstm` the views of an object go through a recurrent network in their order, and
+    the code is its state. Training takes a random number of the views that a batch has, of which
+    `data.input.views` says how many.
+
     Args:
-        encoder: section of an encoder of a global code.
-        c_dim: size of the code.
+        encoder: section of an encoder of a global code; of pictures, where views are fused.
+        c_dim: size of the code of an observation.
         width: features of the decoder at 4³ cells.
+        fusion: of several views of an object: `mean` of their codes, which training knows nothing
+            of, or `lstm`.
+
+    Raises:
+        ConfigError: an encoder that does not go with this.
     """
 
     z_dim = 0
     targets = Targets(voxels=RESOLUTION)
 
-    def __init__(self, encoder: dict[str, Any], c_dim: int = 256, width: int = 256) -> None:
+    def __init__(
+        self,
+        encoder: dict[str, Any],
+        c_dim: int = 256,
+        width: int = 256,
+        fusion: Literal["mean", "lstm"] = "mean",
+    ) -> None:
         super().__init__()
         self.encoder = ENCODERS.build(encoder, "model.encoder", c_dim=c_dim)
         check_global(encoder, "r2n2")
-        self.decoder = VoxelDeconvolution(c_dim, width)
+        if fusion == "lstm" and self.encoder.observes != "image":
+            raise ConfigError(
+                f"model.fusion: lstm fuses pictures, and model.encoder.type {encoder['type']!r} "
+                f"observes {self.encoder.observes}; set model.fusion=mean"
+            )
+        self.fusion = VoxelLSTM(c_dim, width) if fusion == "lstm" else None
+        self.decoder = VoxelDeconvolution(None if self.fusion else c_dim, width)
 
-    def encode(self, inputs: Tensor) -> Tensor:  # (B, C)
-        code: Tensor = self.encoder(inputs)
-        return code
+    @property
+    def fuses_views(self) -> bool:
+        """Whether `encode` takes several views of each object."""
+        return self.fusion is not None
+
+    def encode(
+        self,
+        inputs: Tensor,  # (B, ...) observations; or, where views are fused, (B, V, 3, H, W)
+    ) -> Tensor:  # (B, C)
+        if self.fusion is None:
+            code: Tensor = self.encoder(inputs)
+            return code
+        views = inputs if inputs.ndim == 5 else inputs[:, None]
+        codes = self.encoder(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        state: Tensor = self.fusion(codes).flatten(1)
+        return state
 
     def decode(
         self,
@@ -58,8 +94,11 @@ class VoxelGridNetwork(nn.Module):
         return sample_grid(self.decoder(c), points)
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Mean cross-entropy of a cell."""
-        logits = at_least_single(self.decoder(self.encode(batch["inputs"])))
+        """Mean cross-entropy of a cell, from a random number of the views."""
+        inputs = batch["inputs"]
+        if self.fusion is not None and inputs.ndim == 5:
+            inputs = inputs[:, : int(torch.randint(inputs.shape[1], ())) + 1]
+        logits = at_least_single(self.decoder(self.encode(inputs)))
         return {"loss": F.binary_cross_entropy_with_logits(logits, batch["voxels"])}
 
     @torch.no_grad()

@@ -26,6 +26,15 @@ CAMERA = "camera"
 ESTIMATED_CAMERA = "estimated_camera"
 """Of a code: what the encoder takes for the camera, from the picture alone."""
 
+COLORS = "colors"
+"""Of a dictionary: the colours (B, N, 3) in [0, 1] of an observed cloud's points."""
+
+PIXELS = "pixels"
+"""Of a code of a picture: the picture itself, (B, 3, S, S) RGB in [0, 1]."""
+
+FRONT = "front"
+"""Of a code of a picture: how far away what it shows is; see `onet.nn.projection.front_depths`."""
+
 ObservationKind = Literal["points", "image", "voxels", "index"]
 """Points (B, N, 3) of a cloud in the unit frame; pictures (B, 3, H, W) in [0, 1], with or without
 cameras; occupancies (B, R, R, R) of a grid; or the number (B,) of a training shape."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+ROWS_AT_ONCE = 1 << 16
+"""Points seen at once where nothing is learned."""
 
 
 class PointCells(nn.Module):
@@ -32,13 +37,36 @@ class PointCells(nn.Module):
         count: int,
     ) -> Tensor:  # (count, features)
         occupied, cells = torch.unique(cells, return_inverse=True)
-        x = self.first(F.silu(self.embed(points)))
-        mean, largest, number = pooled(x, cells, len(occupied))
-        around = torch.cat([mean, largest], dim=1).index_select(0, cells)
-        x = self.second(F.silu(self.mix(torch.cat([x, around.to(x.dtype)], dim=1))))
+        x = in_parts(lambda p: self.first(F.silu(self.embed(p))), points)
+        x = self._with_neighbours(x, cells, torch.cat(pooled(x, cells, len(occupied))[:2], dim=1))
         mean, largest, number = pooled(x, cells, len(occupied))
         merged: Tensor = self.merge(torch.cat([mean, largest, number.log1p()], dim=1).to(x.dtype))
         return merged.new_zeros((count, merged.shape[1])).index_copy(0, occupied, merged)
+
+    def _with_neighbours(self, x: Tensor, cells: Tensor, pooled: Tensor) -> Tensor:
+        """Return what points are, who see those of their cell by what was pooled."""
+
+        def second(x: Tensor, cells: Tensor) -> Tensor:
+            around = pooled.index_select(0, cells).to(x.dtype)
+            seen: Tensor = self.second(F.silu(self.mix(torch.cat([x, around], dim=1))))
+            return seen
+
+        return in_parts(second, x, cells)
+
+
+def in_parts(function: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """Return a function of all rows; where nothing is learned and on a processor, a part at a time:
+    what is between stays small.
+    """
+    if torch.is_grad_enabled() or given[0].is_cuda or len(given[0]) <= ROWS_AT_ONCE:
+        return function(*given)
+    first, *others = zip(*(tensor.split(ROWS_AT_ONCE) for tensor in given), strict=True)
+    begin = function(*first)
+    out = begin.new_empty((len(given[0]), *begin.shape[1:]))
+    out[: len(begin)] = begin
+    for part, into in zip(others, out[len(begin) :].split(ROWS_AT_ONCE), strict=True):
+        into.copy_(function(*part))
+    return out
 
 
 def pooled(
@@ -55,4 +83,4 @@ def pooled(
     largest = x.new_zeros((count, x.shape[1])).scatter_reduce(
         0, cells[:, None].expand_as(x), x, "amax", include_self=False
     )
-    return total / number.clamp(min=1), largest, number
+    return total.div_(number.clamp(min=1)), largest, number

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from onet.nn.local_features import EXTENT, FeatureTable
@@ -54,6 +55,59 @@ def camera_distances(
     return seen.square().sum(1).mean(1)
 
 
+BACKGROUND = 0.98
+"""From where on, in all three colours, a pixel of a picture on white is background."""
+
+FRONT_RESOLUTION = 32
+"""Cells along an edge of a picture in which the nearest points of a surface are looked for."""
+
+
+def front_depths(
+    surface: Tensor,  # (B, N, 3) points all over a surface
+    camera: Tensor,  # (B, 3, 4)
+    resolution: int = FRONT_RESOLUTION,
+) -> Tensor:  # (B, R, R), rows from the top of the picture
+    """Return the depth of the nearest point seen in each cell of a picture, infinite without any.
+
+    Cells without points, between others that have some, take the nearest of their neighbours.
+    """
+    places, depth = _projected(surface, camera)
+    cells = _cells(places, resolution)
+    nearest = depth.new_full((len(surface), resolution**2), torch.inf)
+    nearest = nearest.scatter_reduce(1, cells, depth, "amin")
+    nearest = nearest.view(-1, 1, resolution, resolution)
+    around = -F.max_pool2d(-nearest, 3, stride=1, padding=1)
+    return torch.where(nearest.isinf(), around, nearest).squeeze(1)
+
+
+def depths_behind(
+    points: Tensor,  # (B, T, 3)
+    camera: Tensor,  # (B, 3, 4)
+    front: Tensor,  # (B, R, R), see `front_depths`
+) -> Tensor:  # (B, T)
+    """Return how far points lie behind what is seen where they would be; 0 where nothing is."""
+    places, depth = _projected(points, camera)
+    behind = depth - front.flatten(1).gather(1, _cells(places, front.shape[-1]))
+    return torch.where(behind.isinf(), torch.zeros_like(behind), behind)
+
+
+def _projected(points: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+    """Places (B, T, 2) in the picture, from 0 to 1, and depths (B, T)."""
+    with torch.autocast(points.device.type, enabled=False):
+        camera = camera.float()
+        seen = torch.baddbmm(
+            camera[:, None, :, 3], points.float(), camera[:, :, :3].transpose(1, 2)
+        )
+    depth = seen[..., 2:]
+    return seen[..., :2] / depth.clamp(min=NEAREST), depth.squeeze(-1)
+
+
+def _cells(places: Tensor, resolution: int) -> Tensor:
+    """Numbers (B, T) of the cells of a picture; outside it those of its border."""
+    across, down = (places * resolution).long().clamp(0, resolution - 1).unbind(-1)
+    return down * resolution + across
+
+
 class PixelFeatures:
     """Callable: points (B, T, 3) in the unit frame -> features (B, T, F + 1), float32.
 
@@ -74,12 +128,8 @@ class PixelFeatures:
         self,
         points: Tensor,  # (B, T, 3)
     ) -> Tensor:  # (B, T, F + 1)
-        with torch.autocast(points.device.type, enabled=False):
-            seen = torch.baddbmm(
-                self._camera[:, None, :, 3], points.float(), self._camera[:, :, :3].transpose(1, 2)
-            )
-        depth = seen[..., 2:]
+        places, depth = _projected(points, self._camera)
+        depth = depth[..., None]
         # the picture takes the place of the plane that covers the box
-        places = (seen[..., :2] / depth.clamp(min=NEAREST) - 0.5) * EXTENT
-        features = self._map(torch.cat([places, torch.zeros_like(depth)], -1))
+        features = self._map(torch.cat([(places - 0.5) * EXTENT, torch.zeros_like(depth)], -1))
         return torch.cat([features, depth - self._camera[:, 2, 3, None, None]], -1)

@@ -7,7 +7,7 @@ lies within the network's reach: scans can be cut into windows without seams.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -105,15 +105,17 @@ class SparseConv(nn.Module):
             return product
         if _fused(x, weight):
             return _product(x, weight, level.neighbours)
-        dtype = _operands(x)
-        flat = weight.flatten(0, 1).to(dtype)
-        padded = F.pad(x.to(dtype), (0, 0, 0, 1))
-        out = padded.new_empty((len(x), flat.shape[1]))
+        return self.of_operands(F.pad(x.to(_operands(x)), (0, 0, 0, 1)), level).to(x.dtype)
+
+    def of_operands(self, padded: Tensor, level: Level) -> Tensor:
+        """Return the result (M, D) of features (M + 1, C) whose last row is zero, in their type."""
+        flat = self.weight.flatten(0, 1).to(padded.dtype)
+        out = padded.new_empty((len(level), flat.shape[1]))
         for rows, into in zip(
             level.neighbours.split(ROWS_AT_ONCE), out.split(ROWS_AT_ONCE), strict=True
         ):
             torch.mm(padded.index_select(0, rows.flatten()).view(len(rows), -1), flat, out=into)
-        return out.to(x.dtype)
+        return out
 
 
 class SparseResBlock(nn.Module):
@@ -126,10 +128,30 @@ class SparseResBlock(nn.Module):
         self.gain = nn.Parameter(torch.full((features,), 0.3))
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
+        """Return new features; where nothing is learned `x` is overwritten with them."""
+        if not (torch.is_grad_enabled() or x.is_cuda):
+            return self._overwritten(x, level)
         y = x
         for norm, conv in zip(self.norms, self.convs, strict=True):
             y = conv(F.silu(norm(y).to(x.dtype)), level)
         return x + y * self.gain.to(x.dtype)
+
+    def _overwritten(self, x: Tensor, level: Level) -> Tensor:
+        """The same, row by row in place: memory for one tensor of all cells more, not for five."""
+        y, gain = x, self.gain.to(x.dtype)
+        padded = x.new_zeros((len(x) + 1, x.shape[1]), dtype=_operands(x))
+        for norm, conv in zip(self.norms, self.convs, strict=True):
+            for rows, into in _in_parts(y, padded[:-1]):
+                into.copy_(F.silu(norm(rows.to(x.dtype)).to(x.dtype)))
+            y = conv.of_operands(padded, level)
+        for rows, more in _in_parts(x, y):
+            rows.add_(more.to(x.dtype) * gain)
+        return x
+
+
+def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Go through rows of all tensors that stay in the cache."""
+    return zip(*(tensor.split(ROWS_AT_ONCE) for tensor in tensors), strict=True)
 
 
 class SparseUNet(nn.Module):
@@ -156,6 +178,7 @@ class SparseUNet(nn.Module):
         x: Tensor,  # (M0, widths[0])
         pyramid: SparsePyramid,
     ) -> list[Tensor]:  # (Ml, out_features) for each level
+        """Return features of all levels' cells; where nothing is learned `x` is overwritten."""
         levels, kept = pyramid.levels, []
         octants = [_octants(level.keys) for level in levels[:-1]]
         for k, level in enumerate(levels):
@@ -166,11 +189,15 @@ class SparseUNet(nn.Module):
         out = [self.out[-1](x)]
         for k in reversed(range(self.depth - 1)):
             level = levels[k]
-            spread = self.refine[k](x).view(-1, kept[k].shape[1])  # (8 M', C)
-            x = kept[k] + spread.index_select(0, 8 * level.parents + octants[k])
-            x = self.up[k](x, level)
+            x = self.up[k](self._from_parents(k, x, kept.pop(), level, octants.pop()), level)
             out.append(self.out[k](x))
         return out[::-1]
+
+    def _from_parents(
+        self, k: int, x: Tensor, kept: Tensor, level: Level, octants: Tensor
+    ) -> Tensor:
+        spread = self.refine[k](x).view(-1, kept.shape[1])  # (8 M', C)
+        return kept + spread.index_select(0, 8 * level.parents + octants)
 
     def _to_parents(self, k: int, x: Tensor, level: Level, octants: Tensor, count: int) -> Tensor:
         told = F.silu(x + self.octants[k](octants).to(x.dtype))

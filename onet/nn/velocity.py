@@ -22,6 +22,7 @@ class VelocityField(nn.Module):
         hidden_size: features of a point.
         n_blocks: residual blocks.
         leaky: leaky rectifier before the last layer.
+        at_rest: the last layer starts at zero, so that training starts from standing still.
 
     Raises:
         ConfigError: no block, or no feature.
@@ -34,6 +35,7 @@ class VelocityField(nn.Module):
         hidden_size: int = 512,
         n_blocks: int = 5,
         leaky: bool = False,
+        at_rest: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("hidden_size", hidden_size), ("n_blocks", n_blocks)):
@@ -44,6 +46,9 @@ class VelocityField(nn.Module):
         self.fc_c = _for_each_block(n_blocks, c_dim, hidden_size)
         self.blocks = nn.ModuleList(ResnetBlock(hidden_size, hidden_size) for _ in range(n_blocks))
         self.fc_out = nn.Linear(hidden_size, 3)
+        if at_rest:
+            nn.init.zeros_(self.fc_out.weight)
+            nn.init.zeros_(self.fc_out.bias)
         self.activation = rectifier(leaky)
 
     def added(self, c: Tensor, z: Tensor | None) -> list[Tensor]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from onet.geometry.color.textured import SurfaceColors
 from onet.geometry.color.textured_files import load_textured
 from onet.geometry.mesh_io import load_mesh, readable_suffixes
 from onet.geometry.point_cloud_io import load_cloud
+from onet.names import printable, told_apart
 
 
 def bake_file(
@@ -57,6 +60,53 @@ def bake_file(
         raise DataError(f"{mesh}: {error}") from None
     baked.save(out)
     return baked
+
+
+@dataclass
+class BakeReport:
+    """What `bake_files` did.
+
+    Attributes:
+        files: the textured meshes.
+        failures: why other meshes could not get colours, by their files.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def bake_files(
+    meshes: Sequence[Path],
+    colours: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    size: int = 1024,
+    max_faces: int = MOST_FACES,
+    told: Callable[[Path, BakedMesh], object] = lambda file, baked: None,
+) -> BakeReport:
+    """Write several meshes with the colours of one file; a mesh that fails costs only itself.
+
+    Args:
+        meshes: files of the meshes.
+        colours, size, max_faces: see `bake_file`.
+        out: folder of the results, `NAME.glb`.
+        told: hears of each file when it is written.
+
+    Raises:
+        ConfigError: see `onet.bake`.
+    """
+    report, folder = BakeReport(), Path(out)
+    stems = [path.stem for path in meshes]
+    names = told_apart(stems, [path.name for path in meshes], [str(path) for path in meshes])
+    for mesh, name in zip(meshes, names, strict=True):
+        file = folder / f"{name}.glb"
+        try:
+            baked = bake_file(mesh, colours, file, size, max_faces)
+        except DataError as error:
+            report.failures[printable(str(mesh))] = str(error)
+            continue
+        report.files.append(file)
+        told(file, baked)
+    return report
 
 
 def color_field(path: Path) -> tuple[ColorField, NDArray[np.float64]]:

@@ -42,6 +42,10 @@ def _of_motion(source: Any, options: dict[str, Any]) -> MotionReport:
     from onet.report.motion_sheet import sheet_of_folder
 
     options = {key: value for key, value in options.items() if key != "source"}
+    if isinstance(options.get("input"), list | tuple):
+        if len(options["input"]) > 1:
+            raise ConfigError("input: give one sequence, or a folder of them")
+        options["input"] = next(iter(options["input"]), None)
     for name in SHAPES_ALONE:
         if options.pop(name, None) is not None:
             raise ConfigError(f"{name}: is of shapes, and the model makes shapes that move")

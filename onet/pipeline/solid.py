@@ -11,15 +11,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from onet.checkpoints.kinds_of_files import no_mesh
 from onet.data.integrity import sha256
 from onet.data.prepare import memory_needed
 from onet.errors import ConfigError, DataError, StorageError
-from onet.files import replacing
+from onet.files import matching, replacing
 from onet.geometry.color.baking import MOST_FACES, bake, check_size
 from onet.geometry.color.textured import SurfaceColors
 from onet.geometry.color.textured_files import load_textured
 from onet.geometry.lengths import METRES, UNITS_OF_FORMATS, relative_length, split_length
-from onet.geometry.mesh_io import load_mesh, readable_suffixes, save_mesh
+from onet.geometry.mesh_io import MESH_SUFFIXES, load_mesh, readable_suffixes, save_mesh
 from onet.geometry.solid.colours import seen_from_outside
 from onet.geometry.solid.make import Cavities, make_solid
 from onet.geometry.solid.report import solid_report
@@ -127,7 +128,7 @@ def make_solids(
     same settings is kept. A mesh that fails costs only itself.
 
     Args:
-        files: meshes, and folders of meshes at any depth.
+        files: meshes, patterns such as `*.stl`, and folders of meshes at any depth.
         out: the folder to write to.
         settings: None means the defaults.
         workers, scheduler: see `onet.parallel.run_tasks`.
@@ -141,7 +142,12 @@ def make_solids(
     start = time.monotonic()
     settings = settings or SolidSettings()
     folder = Path(out)
-    sources = _meshes([Path(file) for file in files], folder)
+    if folder.suffix.lower() in MESH_SUFFIXES and not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: looks like a file, and results are a folder; name a folder, such as "
+            f"{folder.stem}, and the format {folder.suffix[1:].lower()}"
+        )
+    sources = find_meshes(files, folder)
     hold(folder)
     tasks = [_Task(path, folder / name, settings) for path, name in _names(sources, settings)]
     report = SolidsReport(folder)
@@ -169,14 +175,25 @@ def make_solids(
     return report
 
 
-def _meshes(given: list[Path], out: Path) -> list[Path]:
-    """Return the files, and those in the folders, sorted and once each; not those of the result."""
+def find_meshes(
+    given: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str] | None = None
+) -> list[Path]:
+    """Return the mesh files that paths mean, each once: files, patterns, and those in folders.
+
+    Args:
+        given: a file that is missing stays in the list; reading it says so.
+        out: folder of the results; what lies in it is left out.
+
+    Raises:
+        DataError: none of them is there, a pattern that nothing fits, or no meshes.
+    """
     suffixes = readable_suffixes()
     found: dict[str, Path] = {}
-    own = os.path.realpath(out)
-    for path in given:
-        if not path.exists():
-            raise DataError(f"{path}: no such file or folder; check the path")
+    own = None if out is None else os.path.realpath(out)
+    paths = [path for one in given for path in matching(one)]
+    if paths and not any(path.exists() for path in paths):
+        raise DataError(f"{paths[0]}: no such file or folder; check the path")
+    for path in paths:
         inside = (
             sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
             if path.is_dir()
@@ -187,11 +204,14 @@ def _meshes(given: list[Path], out: Path) -> list[Path]:
             hidden = path.is_dir() and any(
                 part.startswith(".") for part in file.relative_to(path).parts
             )
-            if hidden or real.startswith(own + os.sep):
+            if hidden or (own is not None and real.startswith(own + os.sep)):
                 continue
             found.setdefault(real, file)
     if not found:
         raise DataError(f"{', '.join(map(str, given))}: no meshes; see docs/data.md for formats")
+    problems = [no_mesh(path) for path in found.values()]
+    if problems[0] and all(problems):
+        raise DataError(problems[0])
     return list(found.values())
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -65,6 +66,7 @@ def texture(
     samples: int | None = None,
     like: Path_ | Sequence[Path_] = (),
     between: tuple[Path_, Path_] | None = None,
+    scan: Path_ | None = None,
     steps: int = 6,
     size: int = 1024,
     out: Path_ = "textured",
@@ -81,6 +83,7 @@ def texture(
         like: textured meshes whose appearances are taken over.
         between: two pictures, or two textured meshes, with `steps` appearances from one to the
             other.
+        scan: points with colours in the frame of the meshes, for a network that observes them.
         steps: with both ends, at least 2.
         size: texels along the edge of a texture.
         out: folder of the results, GLB files and `contact_sheet.png`.
@@ -88,18 +91,19 @@ def texture(
         device: where the network works.
 
     Raises:
-        ConfigError: not exactly one of image, samples, like and between; or one that the network
-            cannot do.
+        ConfigError: not exactly one of image, samples, like, between and scan; or one that the
+            network cannot do.
         DataError: no mesh can be used, or a picture or textured mesh cannot.
         CheckpointError: see `Painter.load`.
     """
-    given = [image is not None, samples is not None, bool(like), between is not None]
-    if sum(given) != 1:
-        raise ConfigError("texture: give one of image, samples, like and between")
+    given = [given is not None for given in (image, samples, between, scan)]
+    if sum(given) + bool(like) != 1:
+        raise ConfigError("texture: give one of image, samples, like, between and scan")
     if (samples is not None and samples < 1) or steps < 2:
         raise ConfigError(f"texture: {samples} samples, {steps} steps: give at least 1 and 2")
     check_size(size)
     painter = Painter.load(run, device)
+    wanted: dict[str, Appearance | Callable[[trimesh.Trimesh], Appearance]]
     if image is not None:
         wanted = {Path(image).stem: painter.of_picture(image, seed)}
     elif samples is not None:
@@ -107,6 +111,8 @@ def texture(
     elif between is not None:
         first, last = (_appearance(painter, Path(end), seed) for end in between)
         wanted = {f"step{n:02d}": first.towards(last, n / (steps - 1)) for n in range(steps)}
+    elif scan is not None:
+        wanted = {Path(scan).stem: partial(painter.of_scan, scan, seed=seed)}
     else:
         wanted = {path.stem: _appearance(painter, path, seed) for path in _distinct(like, "like")}
     return _paint(painter, _distinct(meshes, "meshes"), wanted, size, Path(out), seed)
@@ -183,7 +189,7 @@ def _appearance(painter: Painter, path: Path, seed: int) -> Appearance:
 def _paint(
     painter: Painter,
     meshes: list[Path],
-    appearances: dict[str, Appearance],
+    appearances: Mapping[str, Appearance | Callable[[trimesh.Trimesh], Appearance]],
     size: int,
     out: Path,
     seed: int,
@@ -196,7 +202,8 @@ def _paint(
         try:
             mesh = load_mesh(path)
             for name, appearance in appearances.items():
-                field = painter.field(mesh, appearance, seed)
+                own = appearance if isinstance(appearance, Appearance) else appearance(mesh)
+                field = painter.field(mesh, own, seed)
                 target = out / f"{path.stem}_{name}.glb"
                 files.append(bake(mesh, field, size).save(target))
                 logger.info("%s: written", target)

@@ -91,7 +91,11 @@ def write_report(
 def _subtitle(settings: dict[str, Any]) -> str:
     if "split" in settings:
         return f"Reconstructions of the split “{settings['split']}” of {settings['data']}"
-    return f"Made from: {settings['input']}"
+    given = settings["input"]
+    if isinstance(given, list):
+        more = f", … ({len(given)} files)" if len(given) > 3 else ""
+        given = ", ".join(str(one) for one in given[:3]) + more
+    return f"Made from: {given}"
 
 
 def _tiles(rows: Sequence[Row]) -> str:

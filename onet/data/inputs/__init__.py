@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from onet.data.inputs._protocol import UNIT, Arrays, Collected, Input
 from onet.data.inputs._registry import INPUTS
+from onet.data.inputs.colored_cloud import ColoredCloudInput
 from onet.data.inputs.image import ImageInput
 from onet.data.inputs.index import IndexInput
 from onet.data.inputs.none import NoInput
@@ -21,6 +22,7 @@ __all__ = [
     "UNIT",
     "Arrays",
     "Collected",
+    "ColoredCloudInput",
     "ImageInput",
     "ImageSequenceInput",
     "IndexInput",

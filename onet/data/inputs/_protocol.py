@@ -80,6 +80,11 @@ class Input(Protocol):
         """Names of the arrays that an observation has beside the main one."""
         return frozenset()
 
+    @property
+    def views_in_training(self) -> int:
+        """How many observations of an item `sample` gives at once in training, on a first axis."""
+        return 1
+
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
         """Return an observation of a prepared item; without `training` that of validation and test.
 

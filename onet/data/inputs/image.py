@@ -55,6 +55,8 @@ class ImageInput(Input):
             float32: `depth * (u, v, 1) = camera @ (point, 1)` for points in the unit frame, with u
             and v in pixels of the picture that the network sees. Prepared items know it; of a
             user's photograph it is not known. Excludes `augment`.
+        views: in training, so many different pictures of an item at once, in random order, for a
+            model that fuses them. Excludes `camera`.
     """
 
     kind: ClassVar[InputKind] = "image"
@@ -69,6 +71,7 @@ class ImageInput(Input):
         view: int | None = 0,
         augment: bool = False,
         camera: bool = False,
+        views: int = 1,
     ) -> None:
         if size < 1:
             raise ConfigError(f"data.input.size: {size} pixels; give at least 1")
@@ -79,11 +82,21 @@ class ImageInput(Input):
                 "data.input: augment takes a part of the picture, which camera does not know; set "
                 "one of them to false"
             )
+        if views < 1 or (views > 1 and camera):
+            raise ConfigError(
+                f"data.input.views: {views}; give at least 1, and 1 where data.input.camera is set"
+            )
         self.folder = folder
         self.size = size
         self.view = view
         self.augment = augment
         self.camera = camera
+        self.views = views
+
+    @property
+    def views_in_training(self) -> int:
+        """As configured."""
+        return self.views
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,7 +111,8 @@ class ImageInput(Input):
     def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
         """Return a rendering of a prepared item: (3, size, size) float32 RGB in [0, 1].
 
-        With `camera` a dictionary; see there.
+        With `camera` a dictionary; see there. In training with `views` above 1 an array (views, 3,
+        size, size).
 
         Raises:
             DataError: a missing or damaged picture or camera, or one that sees nothing of the unit
@@ -107,9 +121,21 @@ class ImageInput(Input):
         if not training:
             return self.view_of(item, self.choose(item, rng))
         files = item.pictures(self.folder)
-        number = int(rng.integers(len(files)))
+        if self.views == 1:
+            return self._drawn(item, int(rng.integers(len(files))), rng)
+        if self.views > len(files):
+            raise DataError(
+                f"{files[0].parent}: has {len(files)} pictures, data.input.views is {self.views}; "
+                "set it lower, or render more with `onet prepare --render`"
+            )
+        chosen = rng.permutation(len(files))[: self.views]
+        return np.stack([self._drawn(item, int(number), rng) for number in chosen])  # type: ignore[misc]
+
+    def _drawn(self, item: Item, number: int, rng: np.random.Generator) -> Arrays:
+        """Return a rendering as for training."""
         if self.augment:
-            return random_resized_crop(open_image(files[number]), rng, self.size)
+            file = item.pictures(self.folder)[number]
+            return random_resized_crop(open_image(file), rng, self.size)
         return self.view_of(item, number)
 
     def sample_views(self, item: Item, rng: np.random.Generator, count: int) -> list[Arrays]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onet.data.parts._part import PARTS_KEY, Part, Shape
+from onet.data.parts.colored_points import ColoredPoints
 from onet.data.parts.colored_views import ColoredDepth, ColoredPictures
 from onet.data.parts.near_surface import NearSurface
 from onet.data.parts.renderings import Renderings
@@ -22,6 +23,7 @@ __all__ = [
     "PARTS_KEY",
     "ColoredDepth",
     "ColoredPictures",
+    "ColoredPoints",
     "NearSurface",
     "Part",
     "Renderings",
@@ -30,7 +32,14 @@ __all__ = [
     "wanted_parts",
 ]
 
-PARTS: list[type[Part]] = [Renderings, ColoredPictures, ColoredDepth, Voxels, NearSurface]
+PARTS: list[type[Part]] = [
+    Renderings,
+    ColoredPictures,
+    ColoredDepth,
+    ColoredPoints,
+    Voxels,
+    NearSurface,
+]
 """All parts, in the order in which they are made."""
 
 

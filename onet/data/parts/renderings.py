@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from PIL import Image
 
@@ -15,6 +15,9 @@ from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import DataError
 from onet.files import replacing_folder
 from onet.geometry.cameras import Camera, cameras_by_name, write_cameras
+from onet.geometry.color.textured import TexturedMesh
+from onet.geometry.color.textured_files import load_textured
+from onet.geometry.color.views import render_textured
 from onet.geometry.rendering import on_white, render_view
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class Renderings(Part):
-    """Pictures of the mesh as it was read, in its colours; see `onet.geometry.cameras`.
+    """Pictures of the mesh as it was read, in light and shade; see `onet.geometry.cameras`.
 
     Attributes:
         count: number of pictures.
@@ -34,6 +37,7 @@ class Renderings(Part):
         size: pixels along an edge; published are 137.
         alpha: PNG with transparency around the object in place of JPEG on white.
         seed: of the cameras.
+        textured: with the textures of its file; else each face has one colour.
     """
 
     name: ClassVar[str] = RENDERINGS
@@ -43,6 +47,7 @@ class Renderings(Part):
         "size": "render_size",
         "alpha": "alpha",
         "seed": "seed",
+        "textured": "colours",
     }
     needs_closed_mesh: ClassVar[bool] = False
     needs_colors: ClassVar[bool] = True
@@ -52,15 +57,26 @@ class Renderings(Part):
     size: int
     alpha: bool
     seed: int
+    textured: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings; records of the time before textures do not name them."""
+        made = super().settings()
+        return made if self.textured else {k: v for k, v in made.items() if k != "textured"}
 
     def write(self, folder: Path, shape: Shape) -> None:
         rng = shape.rng(self.seed, self.name)
         cameras = cameras_by_name(self.views, shape.mesh.bounds, self.count, self.size, rng)
-        write_renderings(folder / self.name, shape.mesh, cameras, self.size, self.alpha)
+        mesh = load_textured(shape.path) if self.textured else shape.mesh
+        write_renderings(folder / self.name, mesh, cameras, self.size, self.alpha)
 
 
 def write_renderings(
-    folder: Path, mesh: trimesh.Trimesh, cameras: Sequence[Camera], size: int, alpha: bool
+    folder: Path,
+    mesh: trimesh.Trimesh | TexturedMesh,
+    cameras: Sequence[Camera],
+    size: int,
+    alpha: bool,
 ) -> None:
     """Write pictures `000.jpg`, ... (or png with alpha) and `cameras.npz`, in the published layout.
 
@@ -71,7 +87,10 @@ def write_renderings(
     """
     with replacing_folder(folder) as temporary:
         for number, camera in enumerate(cameras):
-            image = render_view(mesh, camera, size)
+            if isinstance(mesh, TexturedMesh):
+                image = render_textured(mesh, camera, size, lit=True).image
+            else:
+                image = render_view(mesh, camera, size)
             if not image[..., 3].any():
                 raise DataError(f"picture {number} shows nothing of the mesh; check its faces")
             stem = temporary / f"{number:03d}"

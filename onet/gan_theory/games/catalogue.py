@@ -16,7 +16,7 @@ from onet.gan_theory.games.four_points import FourPoints
 from onet.gan_theory.games.function_space import LocalGan
 from onet.gan_theory.games.game import Game
 from onet.gan_theory.games.linear_quadratic import LinearQuadratic
-from onet.gan_theory.games.modified import Consensus, NagarajanKolter
+from onet.gan_theory.games.modified import Consensus, DiscriminatorConsensus, NagarajanKolter
 from onet.gan_theory.games.nagarajan_kolter import Interval
 from onet.registry import nearest
 
@@ -66,6 +66,7 @@ def dirac_methods(
         "WGAN, clipped": DiracGan(WASSERSTEIN, clip=1.0),
         "WGAN-GP": DiracGan(WASSERSTEIN, gamma=0.7, penalty="one_centred"),
         "consensus": Consensus(DiracGan(pair), 1.0),
+        "consensus, of D alone": DiscriminatorConsensus(DiracGan(pair), 1.0),
         "Nagarajan-Kolter": NagarajanKolter(DiracGan(pair), 1.0),
         "instance noise": DiracGan(pair, noise=noise),
         "R1": DiracGan(pair, gamma=gamma),

@@ -8,9 +8,9 @@ so each checks the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,15 +39,18 @@ class FeatureGame(GameBase):
         gamma: weight of the zero-centred penalty gamma/2 E_mu|grad D|^2 (a function of psi alone).
         measure: where it is taken, of `measures.MEASURES`: `real` is R1, `fake` R2.
         non_saturating: the generator maximises phi2(D(fake)).
+        anchor: the fixed point (d,) of the measure `anchor`; default the origin.
 
     Raises:
-        ConfigError: an unknown pair or measure, an invalid pair, a negative gamma.
+        ConfigError: an unknown pair or measure, an invalid pair, a negative gamma, or, where the
+            penalty is evaluated, an anchor of another dimension.
     """
 
     pair: ActivationPair | str = "js"
     gamma: float = 0.0
     measure: str = "real"
     non_saturating: bool = False
+    anchor: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         require_non_negative("gamma", self.gamma)
@@ -124,7 +127,7 @@ class FeatureGame(GameBase):
     def _penalty(self, fake: Points, weights: Vector) -> Matrix:
         if self.measure == "real":
             return self._real_gram
-        return self.gram(measure(self.measure, self.real(), (fake, weights)))
+        return self.gram(measure(self.measure, self.real(), (fake, weights), self.anchor))
 
     def gram(self, where: Weighted) -> Matrix:
         """E[grad f grad f^T] (m, m) over weighted points: the Hessian of the penalty by psi."""

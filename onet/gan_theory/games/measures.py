@@ -30,7 +30,7 @@ def measure(name: str, real: Weighted, fake: Weighted, anchor: Points | None = N
         anchor: (d,), the fixed point of `anchor`; default the origin.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or an anchor of another dimension.
     """
     if name not in MEASURES:
         raise ConfigError(f"unknown penalty measure {name!r}: {nearest(name, list(MEASURES))}")
@@ -45,7 +45,14 @@ def measure(name: str, real: Weighted, fake: Weighted, anchor: Points | None = N
     if name == "interpolated":
         return _between(real, fake, nodes, weights)
     dimension = fake[0].shape[1]
-    start = np.zeros((1, dimension)) if anchor is None else np.reshape(anchor, (1, dimension))
+    start = np.zeros((1, dimension))
+    if anchor is not None:
+        given = np.asarray(anchor, dtype=np.float64)
+        if given.size != dimension:
+            raise ConfigError(
+                f"anchor: {given.size} numbers for points of {dimension}; give one for each"
+            )
+        start = given.reshape(1, dimension)
     return _between((start, np.ones(1)), fake, nodes, weights)
 
 

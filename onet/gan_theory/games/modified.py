@@ -70,6 +70,18 @@ class Consensus(Modified):
         return -self.gamma * jacobian.T
 
 
+class DiscriminatorConsensus(Consensus):
+    """The discriminator alone also minimises gamma/2 |v|^2: its part of consensus optimisation.
+
+    On the Dirac-GAN: roots of l^2 + gamma rho1^2 l + rho1^2, those of R1 with gamma rho1^2.
+    """
+
+    def correction(self, jacobian: Matrix) -> Matrix:
+        result = super().correction(jacobian)
+        result[: self.generator] = 0
+        return result
+
+
 class NagarajanKolter(Modified):
     """The generator also minimises gamma |grad_psi L|^2, the discriminator does not (their (6)).
 

@@ -18,6 +18,7 @@ from onet.gan_theory.dynamics import (
 from onet.gan_theory.games.catalogue import dirac_methods
 from onet.gan_theory.games.dirac import DiracGan
 from onet.gan_theory.games.game import Game
+from onet.gan_theory.studies.dirac_variants import annealed_rows, other_rows
 from onet.gan_theory.studies.study import FigurePart, Study, TablePart, shown_eigenvalues
 
 RUNS: dict[str, dict[str, Any]] = {
@@ -91,6 +92,16 @@ def dirac_study(
                 "dimensions",
                 f"In {DIMENSIONS} dimensions, data at distance 1 from 0",
                 _dimensions(pair, gamma, noise),
+            ),
+            TablePart(
+                "others",
+                f"Other methods: distance of the generator from the data after {steps} steps",
+                other_rows(start, step, steps),
+            ),
+            TablePart(
+                "annealed",
+                f"Falling step sizes: distance from the equilibrium after {steps} steps",
+                annealed_rows(pair, gamma, start, step, steps),
             ),
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,15 +14,16 @@ from matplotlib.patches import Circle
 from onet.adversarial.losses import find_loss
 from onet.errors import ConfigError
 from onet.gan_theory.blocks import BlockValues, block_values
+from onet.gan_theory.eigenpairs import Eigenpairs, Which
 from onet.gan_theory.rates import largest_alternating_step, largest_step
-from onet.gan_theory.spectrum import GameField, StabilityReport, stability_report
+from onet.gan_theory.spectrum import GameField
 from onet.gan_theory.studies.study import FigurePart, Row, Study, TablePart
 from onet.gan_theory.trained_game import TrainedGame, load_game
+from onet.gan_theory.verdict import Verdict, game_verdict
 from onet.registry import nearest
 
 logger = logging.getLogger(__name__)
 
-Which = Literal["LM", "LR", "LI"]
 OF_BLOCKS = 3  # values of each block
 TOLERANCE = 1e-5  # of the search for eigenvalues
 
@@ -38,32 +39,36 @@ def networks_study(
 ) -> Study:
     """Spectrum of the game between the networks of a run, at its last checkpoint.
 
+    The verdict looks for the eigenvalues that decide, whichever and however many are shown.
+
     Args:
         run: folder of an adversarial run, or a checkpoint of one.
         shapes, points: what the losses are means over; points of each shape, None for all.
-        count: eigenvalues.
+        count: eigenvalues that are shown.
         which: those of the largest modulus (`LM`), real (`LR`) or imaginary part (`LI`).
         data: prepared data, instead of the run's.
-        seed: of codes and points, and of the vector that the search starts from.
+        seed: of codes and points, and of the vectors that searches start from.
 
     Raises:
         CheckpointError: no readable checkpoint.
         ConfigError: a run without a discriminator, more eigenvalues than parameters.
         DataError: the data is missing.
-        TrainingError: the losses are not finite, or the search did not converge.
+        TrainingError: the losses are not finite, or the values of blocks did not converge.
     """
     if which not in get_args(Which):
         raise ConfigError(f"which: unknown {which!r}: {nearest(which, list(get_args(Which)))}")
     game = load_game(run, shapes, points, seed, data)
     field, options = game.field(), game.trainer.options
     logger.info("eigenvalues of a Jacobian of %s rows and columns", f"{field.size:,}")
-    values = field.spectrum(count, which, seed, TOLERANCE)  # type: ignore[arg-type]
-    values = np.array(sorted(values, key=lambda v: (-v.real, -v.imag)))
+    shown = field.eigenpairs(count, which, seed, TOLERANCE)  # type: ignore[arg-type]
+    logger.info("the eigenvalues that decide")
+    h_g, h_d = game.rates
+    known = shown if h_g == h_d else None
+    verdict = game_verdict(field, h_g, h_d / h_g, seed=seed, known=known)
     smaller = min(field.generator, field.size - field.generator)
     free = game.field(penalty=False) if options.penalty is not None else None
     logger.info("values of its blocks")
     blocks = block_values(field, free, min(OF_BLOCKS, smaller))
-    report = stability_report(values)
     settings = {
         "run": str(run),
         "checkpoint": game.path.name,
@@ -72,7 +77,7 @@ def networks_study(
         "penalty": str(options.penalty),
         "shapes": shapes,
         "points": points,
-        "eigenvalues": len(values),
+        "eigenvalues": len(shown.values),
         "which": which,
         "seed": seed,
     }
@@ -81,22 +86,23 @@ def networks_study(
         "vanishes; elsewhere they say how the players act on each other now. Steps are those of "
         "plain gradient descent: RMSprop and Adam divide by the size of the gradients."
     )
-    return Study(
-        f"The game between the networks of {Path(run).name}",
-        text,
-        settings,
-        [
-            TablePart("state", "How near an equilibrium is", [_state(game, field)]),
-            TablePart(
-                "eigenvalues",
-                f"Eigenvalues, {len(values)} of {field.size:,}",
-                [_eigenvalue(v) for v in values],
-            ),
-            FigurePart("plane", "Eigenvalues, and where a step may have them", _plane(report)),
-            TablePart("blocks", "Largest values of the blocks", _blocks(blocks)),
-            TablePart("advice", "Step sizes", _advice(game, report, blocks)),
-        ],
-    )
+    parts: list[TablePart | FigurePart] = [
+        TablePart("state", "How near an equilibrium is", [_state(game, field)]),
+        TablePart("verdict", "Verdict on simultaneous gradient descent", _verdict(verdict)),
+    ]
+    if len(shown.values):
+        caption = f"Eigenvalues, {len(shown.values)} of {field.size:,} ({which})"
+        if not shown.converged:
+            caption += f"; of {count} asked for the others did not converge"
+        parts.append(TablePart("eigenvalues", caption, _eigenvalues(shown)))
+    else:
+        text += f" None of the {count} eigenvalues asked for ({which}) converged."
+    parts += [
+        FigurePart("plane", "Eigenvalues, and where a step may have them", _plane(shown, verdict)),
+        TablePart("blocks", "Largest values of the blocks", _blocks(blocks)),
+        TablePart("advice", "Step sizes", _advice(game, verdict, blocks)),
+    ]
+    return Study(f"The game between the networks of {Path(run).name}", text, settings, parts)
 
 
 def _state(game: TrainedGame, field: GameField) -> Row:
@@ -109,12 +115,40 @@ def _state(game: TrainedGame, field: GameField) -> Row:
     return row
 
 
-def _eigenvalue(value: complex) -> Row:
-    return {
-        "real_part": float(value.real),
-        "imaginary_part": float(value.imag),
-        "largest_step": largest_step(np.array([value])),
+def _eigenvalues(found: Eigenpairs) -> list[Row]:
+    """Return a row for each, the rightmost first."""
+    return [
+        {
+            "real_part": float(value.real),
+            "imaginary_part": float(value.imag),
+            "residual": float(residual),
+            "largest_step": largest_step(np.array([value])),
+        }
+        for value, residual in reversed(list(zip(found.values, found.residuals, strict=True)))
+    ]
+
+
+def _verdict(verdict: Verdict) -> list[Row]:
+    """Return what decides: the rightmost, the largest, and what the step makes the largest."""
+    found = verdict.found
+    rows: list[Row] = [{"what": "all-clear", "value": "yes" if verdict.clear else "no"}]
+    rows.append({"what": "because", "value": verdict.text})
+    rows += [{"what": "in doubt", "value": doubt} for doubt in verdict.doubts]
+    if not len(found.values):
+        return rows
+    sizes = {
+        "rightmost eigenvalue": found.values.real,
+        "largest in modulus": np.abs(found.values),
+        f"largest after a step of {verdict.step:.3g}": np.abs(1 + verdict.step * found.values),
     }
+    for what, size in sizes.items():
+        place = int(np.argmax(size))
+        value, turn = found.values[place], abs(found.values[place].imag)
+        text = f"{value.real:.4g}" + (f" ± {turn:.4g}i" if turn else "")
+        rows.append({"what": what, "value": f"{text} (residual {found.residuals[place]:.1g})"})
+    looked = "all, written down" if verdict.whole else "searched for, in part"
+    rows.append({"what": "eigenvalues", "value": looked})
+    return rows
 
 
 def _blocks(blocks: BlockValues) -> list[Row]:
@@ -130,15 +164,17 @@ def _blocks(blocks: BlockValues) -> list[Row]:
     ]
 
 
-def _advice(game: TrainedGame, report: StabilityReport, blocks: BlockValues) -> list[Row]:
+def _advice(game: TrainedGame, verdict: Verdict, blocks: BlockValues) -> list[Row]:
     h_g, h_d = game.rates
     ratio, eta = h_d / h_g, float(blocks.damping.max())
     rows = [
         {"what": "optimiser", "value": game.config.training.optimizer},
         {"what": "learning rates", "value": f"h_g = {h_g:.4g}, h_d = {h_d:.4g}"},
-        {"what": "by the eigenvalues", "value": report.advice(h_g)},
+        {"what": "by the eigenvalues", "value": verdict.text},
     ]
-    if eta > 0:
+    if len(verdict.growing):
+        rows.append({"what": "alternating", "value": "an eigenvalue that grows does so here too"})
+    elif eta > 0:
         step = largest_alternating_step(float(blocks.k_dg[0]), eta, ratio)
         alternating = f"below {step:.4g} where anything damps (h_d = {ratio:.3g} h_g)"
         rows.append({"what": "alternating h_g by the blocks", "value": alternating})
@@ -146,15 +182,20 @@ def _advice(game: TrainedGame, report: StabilityReport, blocks: BlockValues) -> 
     return rows
 
 
-def _plane(report: StabilityReport) -> Figure:
+def _plane(shown: Eigenpairs, verdict: Verdict) -> Figure:
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.subplots()
-    values = report.eigenvalues
-    axes.plot(values.real, values.imag, "o", markersize=4)
-    if report.largest_step:
-        radius = 1 / report.largest_step
+    for pairs, style, label in (
+        (verdict.found, "x", "of the verdict"),
+        (shown, "o", "asked for"),
+    ):
+        values = pairs.values
+        axes.plot(values.real, values.imag, style, markersize=4, label=label)
+    if verdict.limit:
+        radius = 1 / verdict.limit
         axes.add_patch(Circle((-radius, 0), radius, fill=False, color="k", linewidth=0.6))
     axes.axvline(0, color="k", linewidth=0.6)
     axes.set(xlabel="real part", ylabel="imaginary part")
     axes.grid(alpha=0.3)
+    axes.legend()
     return figure

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from onet.geometry.color.srgb import to_srgb
+from onet.geometry.color.srgb import to_linear, to_srgb
 from onet.geometry.color.textured import TexturedMesh, barycentric
+from onet.geometry.rendering import shades
 
 if TYPE_CHECKING:
     from onet.geometry.cameras import Camera
@@ -47,6 +48,7 @@ def render_textured(
     camera: Camera,  # in the frame of the mesh
     size: int,
     supersampling: int = 3,
+    lit: bool = False,
 ) -> View:
     """Return what a camera sees: the colours of the surface, without any light or shade.
 
@@ -55,6 +57,7 @@ def render_textured(
         camera: of a picture of `size` pixels.
         size: pixels along an edge of the square picture.
         supersampling: subpixels along an edge of a pixel, an odd number.
+        lit: with the light and shade of `onet.geometry.rendering.render_view`.
 
     Raises:
         ValueError: an even number of subpixels, whose middle is none of them.
@@ -64,7 +67,7 @@ def render_textured(
     fine = camera.resized(supersampling)
     rays = _Rays(fine, size * supersampling)
     face = _visible_faces(textured, fine, rays)
-    depth, light, normals = _shaded(textured, rays, face)
+    depth, light, normals = _shaded(textured, rays, face, camera if lit else None)
     middle = slice(supersampling // 2, None, supersampling)
     blocks = light.reshape(size, supersampling, size, supersampling, 4)
     covered = blocks[..., 3].mean(axis=(1, 3))
@@ -124,11 +127,12 @@ def _hits(
 
 
 def _shaded(
-    textured: TexturedMesh, rays: _Rays, face: NDArray[np.int64]
+    textured: TexturedMesh, rays: _Rays, face: NDArray[np.int64], lamp: Camera | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Depth (N,), light with coverage (N, 4) and normals (N, 3) of all pixels.
 
-    Depth and normal are of the first face that is more than half opaque there.
+    Depth and normal are of the first face that is more than half opaque there. The light is that
+    over the shoulder of the camera `lamp`; with None all places are as bright as they can be.
     """
     count = len(face)
     depth, normals = np.full(count, np.inf), np.zeros((count, 3))
@@ -143,6 +147,8 @@ def _shaded(
         away, normal = _plane_depth(textured, met, rays.origin, ways)
         places = rays.origin + away[:, None] * ways
         shade = textured.shade(met, barycentric(textured.mesh, met, places))
+        if lamp is not None:
+            shade[:, :3] = to_linear(to_srgb(shade[:, :3]) * shades(normal, lamp)[:, None])
         light[going] += (through[going] * shade[:, 3])[:, None] * shade[:, :3]
         solid = (shade[:, 3] >= 0.5) & np.isinf(depth[going])
         depth[going[solid]], normals[going[solid]] = away[solid], normal[solid]

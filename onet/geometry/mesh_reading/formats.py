@@ -78,6 +78,12 @@ def advice(suffix: str) -> str:
     return f"export it as one of {', '.join(READERS)}"
 
 
+def is_suffix(suffix: str) -> bool:
+    """Return whether files of any known format, not only of meshes, have this suffix."""
+    suffix = suffix.lower()
+    return suffix in READERS or suffix in _OTHERS or suffix in _known()
+
+
 def _known() -> frozenset[str]:
     return frozenset(suffix for suffixes in _ADVICE for suffix in suffixes.split())
 

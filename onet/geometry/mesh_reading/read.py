@@ -67,7 +67,10 @@ def read_mesh(path: Path, colors: bool, data: bytes | None) -> trimesh.Trimesh:
 
 def _check(raw: RawMesh, files: MeshFiles) -> None:
     if not len(raw.faces):
-        raise files.error("has no faces; export it as a surface, not as points or curves")
+        raise files.error(
+            "has no faces; export it as a surface, not as points or curves (`onet scan` makes a "
+            "surface of points)"
+        )
     bad = int((~np.isfinite(raw.vertices).all(axis=1)).sum())
     if bad:
         raise files.error(

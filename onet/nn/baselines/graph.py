@@ -42,6 +42,7 @@ class PyramidEncoder(nn.Module):
         self.block_2 = _chain((4 * f, 8 * f, 3, 2), *[(8 * f, 8 * f)] * 2)
         self.block_3 = _chain((8 * f, 16 * f, 5, 2), *[(16 * f, 16 * f)] * 2)
         self.block_4 = _chain((16 * f, 32 * f, 5, 2), *[(32 * f, 32 * f)] * 3)
+        _keep_scale([*self.block_1, *self.block_2, *self.block_3, *self.block_4])
 
     def forward(
         self,
@@ -62,6 +63,36 @@ def _chain(*layers: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*made)
 
 
+@torch.no_grad()
+def _keep_scale(layers: list[nn.Module]) -> None:
+    """Draw weights with which a picture of noise has a standard deviation of 1 after every layer.
+
+    With the usual ones 18 layers without normalisation leave nothing of a picture, and what is made
+    of two pictures is the same.
+    """
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    if convolutions[0].weight.is_meta:
+        return
+    net = torch.rand(2, 3, 64, 64, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
+    for layer in convolutions:
+        nn.init.orthogonal_(layer.weight)
+        layer.weight -= layer.weight.mean((1, 2, 3), keepdim=True)
+        assert layer.bias is not None
+        nn.init.zeros_(layer.bias)
+        net = layer(net)
+        layer.weight /= net.std()
+        net = F.relu(net / net.std())
+
+
+def camera_axes(
+    camera: Tensor,  # (B, 3, 4)
+) -> Tensor:  # (B, 3, 3)
+    """Return the rotation from the unit frame to the axes of the camera: right, down, forward."""
+    sideways, forward = camera[:, 0, :3], F.normalize(camera[:, 2, :3], dim=-1)
+    right = F.normalize(sideways - (sideways * forward).sum(-1, keepdim=True) * forward, dim=-1)
+    return torch.stack([right, torch.linalg.cross(forward, right), forward], 1)
+
+
 def seen_features(
     points: Tensor,  # (B, V, 3) in the unit frame
     maps: list[Tensor],  # (B, F, H, W) each
@@ -78,6 +109,21 @@ def seen_features(
     return torch.cat([points, *found], -1)
 
 
+HIDDEN, MOVES = 2**0.5, 0.1
+"""Gains of weights: half of what is around 0 passes an activation; moves begin small."""
+
+
+@torch.no_grad()
+def _draw_centred(weight: Tensor, gain: float) -> None:
+    """Draw weights (outputs, inputs), of which those of one output add up to 0.
+
+    Behind activations all features are positive; in other weights what they have in common drowns,
+    layer by layer, what vertices and pictures differ in.
+    """
+    nn.init.xavier_uniform_(weight, gain)
+    weight -= weight.mean(1, keepdim=True)
+
+
 class GraphConvolution(nn.Module):
     """What a vertex is, and the normalised sum of what its neighbours and itself are, each weighed.
 
@@ -89,9 +135,9 @@ class GraphConvolution(nn.Module):
         super().__init__()
         self.lin = nn.Linear(inputs, outputs)
         self.lin2 = nn.Linear(inputs, outputs, bias=False)
-        nn.init.xavier_uniform_(self.lin.weight)
         nn.init.zeros_(self.lin.bias)
-        nn.init.xavier_uniform_(self.lin2.weight)
+        for linear in (self.lin, self.lin2):
+            _draw_centred(linear.weight, HIDDEN)
 
     def forward(
         self,
@@ -138,8 +184,11 @@ class GraphDecoder(nn.Module):
 
     Args:
         templates: an ellipsoid and twice its subdivision.
-        hidden_dim: features of a vertex. Published: 192.
+        hidden_dim: features of a vertex, at least 6. Published: 192.
         feat_dim: coordinates and features of the picture. Published: 963.
+
+    Raises:
+        ConfigError: too few features.
     """
 
     COUNTS = (12, 12, 13)
@@ -147,6 +196,8 @@ class GraphDecoder(nn.Module):
 
     def __init__(self, templates: list[Template], hidden_dim: int, feat_dim: int) -> None:
         super().__init__()
+        if hidden_dim < 6:
+            raise ConfigError(f"model.hidden_dim: {hidden_dim}; give at least 6")
         self.templates = templates
         self.supports = [normalised_adjacency(t.edges, len(t.vertices)) for t in templates]
         for number, (keys, count) in enumerate(zip(self.KEYS, self.COUNTS, strict=True)):
@@ -155,13 +206,49 @@ class GraphDecoder(nn.Module):
             blocks = nn.ModuleList(_Wrapped(hidden_dim, hidden_dim) for _ in range(count))
             self.add_module(keys[1], blocks)
             self.add_module(keys[2], GraphConvolution(hidden_dim, 3))
+            self._begin(*(self.get_submodule(key) for key in keys), feat_dim)
+
+    @torch.no_grad()
+    def _begin(self, first: nn.Module, middle: nn.Module, last: nn.Module, feat_dim: int) -> None:
+        """Draw weights with which a block moves the vertices little.
+
+        Six features are the coordinates, those above 0 and those below, and go through unchanged:
+        from places drawn at random a surface would unfold only with folds. In all others places
+        count as much as what is seen there; with equal weights three coordinates are lost among
+        hundreds of features, and vertices that are seen in one place go to one place.
+        """
+        size = float(np.square(self.templates[0].vertices).sum(axis=1).mean()) ** 0.5
+        layers = [m for m in (first, *middle.children(), last) for m in m.modules()]
+        begin, *between, end = (m for m in layers if isinstance(m, GraphConvolution))
+        for linear in (begin.lin, begin.lin2):
+            nn.init.normal_(linear.weight[:, :3], std=0.5**0.5 / size)
+            _draw_centred(linear.weight[:, 3:feat_dim], 1.0)
+        for layer in (begin, *between):
+            layer.lin.weight[:6], layer.lin2.weight[:6] = 0, 0
+        for layer in between:
+            layer.lin.weight[:6, :6] = torch.eye(6)
+        for linear in (end.lin, end.lin2):
+            _draw_centred(linear.weight, MOVES)
+            linear.weight[:, :6] = 0
+        both = torch.cat([torch.eye(3), -torch.eye(3)])
+        begin.lin.weight[:6, :3], end.lin.weight[:, :6] = both, both.T
 
     def forward(
         self,
         maps: list[Tensor],
         camera: Tensor,  # (B, 3, 4)
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the vertices (B, V, 3) after each block, and before it."""
+        """Return the vertices (B, V, 3) after each block, and before it, in the unit frame.
+
+        Blocks know them along the axes of the camera, from the origin of the unit frame: what a
+        picture shows of an object turns with the camera.
+        """
+        axes = camera_axes(camera)
+        camera = torch.cat([camera[:, :, :3] @ axes.transpose(1, 2), camera[:, :, 3:]], 2)
+        after, before = self._seen(maps, camera)
+        return [places @ axes for places in after], [places @ axes for places in before]
+
+    def _seen(self, maps: list[Tensor], camera: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         weights = next(self.parameters())
         start = torch.as_tensor(self.templates[0].vertices, dtype=weights.dtype)
         places = start.to(weights.device).expand(len(camera), -1, -1)

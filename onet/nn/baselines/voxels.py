@@ -18,14 +18,14 @@ class VoxelDeconvolution(nn.Module):
     """A linear layer to 4³ cells and three transposed convolutions to 32³.
 
     Args:
-        c_dim: size of the code.
+        c_dim: size of the code; None where it is the 4³ cells themselves, without that layer.
         width: features at 4³; each convolution halves them. Published: 256.
     """
 
-    def __init__(self, c_dim: int, width: int = 256) -> None:
+    def __init__(self, c_dim: int | None, width: int = 256) -> None:
         super().__init__()
         self.width = width
-        self.fc_in = nn.Linear(c_dim, width * 4**3)
+        self.fc_in = nn.Identity() if c_dim is None else nn.Linear(c_dim, width * 4**3)
         self.convtrp_0 = _doubled(width, width // 2)
         self.convtrp_1 = _doubled(width // 2, width // 4)
         self.convtrp_2 = _doubled(width // 4, width // 8)
@@ -33,7 +33,7 @@ class VoxelDeconvolution(nn.Module):
 
     def forward(
         self,
-        c: Tensor,  # (B, c_dim)
+        c: Tensor,  # (B, c_dim), or (B, width * 64)
     ) -> Tensor:  # (B, 32, 32, 32) logits, indexed [x, y, z]
         net = self.fc_in(c).view(-1, self.width, 4, 4, 4)
         for layer in (self.convtrp_0, self.convtrp_1, self.convtrp_2):

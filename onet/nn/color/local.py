@@ -9,13 +9,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import Code, CodeKind
+from onet.nn.code import CAMERA, FRONT, PIXELS, Code, CodeKind
 from onet.nn.color._registry import COLOR_DECODERS
 from onet.nn.color.each_layer import require_octaves
 from onet.nn.color.fourier import encode_points, encoded_size
 from onet.nn.layers import ResnetBlock, embed_points
 from onet.nn.local_features import AXES, FeatureSampler, FeatureTable
-from onet.nn.projection import PixelFeatures
+from onet.nn.projection import BACKGROUND, PixelFeatures, depths_behind
+
+_DARKEST = 0.02
+"""Colours nearer to black or white than this are taken as if so far, to have a logit."""
+
+_CLEARLY = 0.1
+"""So far behind what is seen, in units of the longest edge, a point is clearly hidden."""
 
 
 @COLOR_DECODERS.register("local")
@@ -31,6 +37,10 @@ class LocalColorDecoder(nn.Module):
         hidden_size: features of the blocks.
         blocks: how many.
         octaves: sines and cosines of the coordinates (`onet.nn.color.fourier`); 0 for none.
+        pixels: start from the colours of a picture, which have all its detail: that of the pixel
+            that shows the point and the mean of the object, whose mixture is corrected.
+        occlusion: know how far a point lies behind what the picture shows at its place, by the
+            points of the geometry; what is hidden does not take the colour of what hides it.
 
     Raises:
         ConfigError: no features, no blocks, or octaves that cannot be.
@@ -45,6 +55,8 @@ class LocalColorDecoder(nn.Module):
         hidden_size: int = 64,
         blocks: int = 4,
         octaves: int = 4,
+        pixels: bool = False,
+        occlusion: bool = False,
     ) -> None:
         super().__init__()
         if features < 1 or blocks < 1:
@@ -53,14 +65,17 @@ class LocalColorDecoder(nn.Module):
                 "give at least one of each"
             )
         self.octaves = require_octaves(octaves)
-        self.features = features
+        self.features, self.pixels, self.occlusion = features, pixels, occlusion
         self.fc_p = nn.Linear(encoded_size(octaves), hidden_size)
         self.fc_code = nn.Linear(code_dim, hidden_size) if code_dim else None
-        size = features + 1  # a picture's features come with the depth of the point
+        size = features + 1 + 6 * pixels + occlusion  # 1: the depth of a point in a picture
         self.fc_local = nn.ModuleList(nn.Linear(size, hidden_size) for _ in range(blocks))
         self.fc_picture = nn.Linear(features, hidden_size)
         self.blocks = nn.ModuleList(ResnetBlock(hidden_size, hidden_size) for _ in range(blocks))
-        self.fc_out = nn.Linear(hidden_size, 3)
+        self.fc_out = nn.Linear(hidden_size, 4 if pixels else 3)
+        if pixels:  # nothing is corrected at first
+            nn.init.zeros_(self.fc_out.weight)
+            nn.init.zeros_(self.fc_out.bias)
 
     def forward(
         self,
@@ -73,9 +88,10 @@ class LocalColorDecoder(nn.Module):
                 "model.decoder: 'local' needs local features; name an encoder that makes them, "
                 "resnet18_pixel or resnet18_planes for instance"
             )
-        found = _sampler(local)(points)
-        if found.shape[-1] == self.features:  # there is no depth
-            found = F.pad(found, (0, 1))
+        found = self._found(points, local)
+        colors = self._colors(points, local) if self.pixels else None
+        if colors is not None:
+            found = torch.cat([found, colors], -1)
         net = embed_points(self.fc_p, encode_points(points, self.octaves))
         if self.fc_code is not None:
             net = net + self.fc_code(code).unsqueeze(1)
@@ -83,7 +99,41 @@ class LocalColorDecoder(nn.Module):
             net = net + self.fc_picture(local["global"]).unsqueeze(1)
         for layer, block in zip(self.fc_local, self.blocks, strict=True):
             net = block(net + layer(found))
-        return torch.sigmoid(self.fc_out(F.relu(net)))
+        out = self.fc_out(F.relu(net))
+        if colors is None:
+            return torch.sigmoid(out)
+        own, mean = colors.float().chunk(2, -1)
+        start = torch.lerp(mean, own, torch.sigmoid(out[..., 3:].float()))
+        return torch.sigmoid(torch.logit(start, eps=_DARKEST) + out[..., :3].float())
+
+    def _found(self, points: Tensor, local: dict[str, Tensor]) -> Tensor:
+        """Return what the code knows of places (B, T, F)."""
+        found = _sampler(local)(points)
+        if found.shape[-1] == self.features:  # there is no depth
+            found = F.pad(found, (0, 1))
+        if self.occlusion:
+            front = self._of_picture(local, FRONT)
+            behind = depths_behind(points, local[CAMERA], front)
+            found = torch.cat([found, torch.tanh(behind / _CLEARLY)[..., None]], -1)
+        return found
+
+    def _colors(self, points: Tensor, local: dict[str, Tensor]) -> Tensor:
+        """Return the picture's colours (B, T, 6) at places, and the mean of the object's."""
+        picture = self._of_picture(local, PIXELS).float()
+        own = PixelFeatures(picture, local[CAMERA])(points)[..., :3]
+        shown = (picture.amin(1) < BACKGROUND).flatten(1).float()
+        shown = torch.where(shown.sum(1, keepdim=True) > 0, shown, torch.ones_like(shown))
+        total = (picture.flatten(2) * shown[:, None]).sum(2)
+        mean = total / shown.sum(1, keepdim=True)
+        return torch.cat([own, mean[:, None].expand_as(own)], -1)
+
+    def _of_picture(self, local: dict[str, Tensor], name: str) -> Tensor:
+        if name not in local:
+            raise ConfigError(
+                "model.decoder: pixels and occlusion are of a picture whose camera is known or "
+                "estimated; take model.encoder.type=resnet18_pixel, or set both to false"
+            )
+        return local[name]
 
 
 def _sampler(local: dict[str, Tensor]) -> FeatureSampler:

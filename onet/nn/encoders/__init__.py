@@ -10,7 +10,7 @@ loaded.
 
 from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.index import IndexEncoder
-from onet.nn.encoders.local_pointnet import LocalPointNetEncoder
+from onet.nn.encoders.local_pointnet import ColoredPointNetEncoder, LocalPointNetEncoder
 from onet.nn.encoders.local_voxels import LocalVoxelEncoder
 from onet.nn.encoders.point_set import PointSetEncoder
 from onet.nn.encoders.pointnet import (
@@ -29,6 +29,7 @@ from onet.nn.encoders.voxels import VoxelEncoder
 
 __all__ = [
     "ENCODERS",
+    "ColoredPointNetEncoder",
     "IndexEncoder",
     "LocalPointNetEncoder",
     "LocalVoxelEncoder",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import CodeKind, ObservationKind
+from onet.nn.code import COLORS, Code, CodeKind, ObservationKind
 from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.layers import ResnetBlock, embed_points
@@ -43,6 +43,8 @@ class LocalPointNetEncoder(nn.Module):
 
     observes: ClassVar[ObservationKind] = "points"
     makes: ClassVar[CodeKind] = "maps"
+    numbers: ClassVar[int] = 3
+    """Known of each point."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class LocalPointNetEncoder(nn.Module):
         super().__init__()
         if blocks < 1:
             raise ConfigError(f"model.encoder.blocks: {blocks}; give at least 1")
-        self.fc_pos = nn.Linear(3, 2 * hidden_dim)
+        self.fc_pos = nn.Linear(self.numbers, 2 * hidden_dim)
         self.blocks = nn.ModuleList(ResnetBlock(2 * hidden_dim, hidden_dim) for _ in range(blocks))
         self.fc_c = nn.Linear(hidden_dim, c_dim)
         self.maps = LocalMaps(
@@ -80,10 +82,14 @@ class LocalPointNetEncoder(nn.Module):
         inputs: Tensor,  # (B, N, 3) float32 in the unit frame
     ) -> dict[str, Tensor]:
         """Maps (B, c_dim, R, R) of the planes and (B, c_dim, R, R, R) of the grid."""
-        self._warn_outside(inputs)
-        cells = self.maps.cells(inputs)
+        return self._encode(inputs, inputs)
+
+    def _encode(self, points: Tensor, known: Tensor) -> dict[str, Tensor]:
+        """Maps of what is known (B, N, numbers) of points (B, N, 3)."""
+        self._warn_outside(points)
+        cells = self.maps.cells(points)
         groups = [CellGroups(numbers) for numbers in cells.values()]
-        net = embed_points(self.fc_pos, inputs)
+        net = embed_points(self.fc_pos, known)
         for number, block in enumerate(self.blocks):
             if number:
                 pooled = torch.stack([group.maximum(net) for group in groups]).sum(0)
@@ -104,3 +110,31 @@ class LocalPointNetEncoder(nn.Module):
                 outside,
                 points.shape[:2].numel(),
             )
+
+
+@ENCODERS.register("colored_pointnet")
+class ColoredPointNetEncoder(LocalPointNetEncoder):
+    """The same for a cloud with colours, which are known of each point beside its place.
+
+    The input is `colored_pointcloud`.
+    """
+
+    observes_parts: ClassVar[frozenset[str]] = frozenset({COLORS})
+    numbers: ClassVar[int] = 6
+
+    def forward(  # type: ignore[override]  # observations of two arrays
+        self,
+        inputs: Code,  # `points` (B, N, 3) float32 in the unit frame and `colors` (B, N, 3)
+    ) -> dict[str, Tensor]:
+        """Maps (B, c_dim, R, R) of the planes and (B, c_dim, R, R, R) of the grid.
+
+        Raises:
+            ConfigError: the observation has no colours.
+        """
+        if not isinstance(inputs, dict) or COLORS not in inputs:
+            raise ConfigError(
+                "model.encoder: 'colored_pointnet' needs the colours of points; set "
+                "data.input.type=colored_pointcloud, or take local_pointnet"
+            )
+        points, colors = inputs["points"], inputs[COLORS]
+        return self._encode(points, torch.cat([points, 2 * colors - 1], -1))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import CAMERA, ESTIMATED_CAMERA, Code, CodeKind
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, PIXELS, Code, CodeKind
 from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.resnet import Resnet18Features
 from onet.nn.projection import published_projection
@@ -34,19 +34,28 @@ class Resnet18PixelEncoder(Resnet18Features):
         pretrained: weights of the ResNet, as for `resnet18`.
         map_resolution: cells along an edge of the map. A quarter of the picture's pixels is what
             the first stage sees.
+        trunk_size: pixels along an edge that the ResNet sees, of a larger picture; null for all.
 
     Raises:
-        ConfigError: a map of fewer than 2 cells along an edge.
+        ConfigError: a map of fewer than 2 cells along an edge, or a trunk that sees none.
     """
 
     makes: ClassVar[CodeKind] = "picture"
     observes_parts: ClassVar[frozenset[str]] = frozenset({CAMERA})
 
-    def __init__(self, c_dim: int, pretrained: str | None = None, map_resolution: int = 56) -> None:
+    def __init__(
+        self,
+        c_dim: int,
+        pretrained: str | None = None,
+        map_resolution: int = 56,
+        trunk_size: int | None = None,
+    ) -> None:
         super().__init__(pretrained)
         if map_resolution < 2:
             raise ConfigError(f"model.encoder.map_resolution: {map_resolution}; give at least 2")
-        self.map_resolution = map_resolution
+        if trunk_size is not None and trunk_size < 1:
+            raise ConfigError(f"model.encoder.trunk_size: {trunk_size}; give at least 1, or null")
+        self.map_resolution, self.trunk_size = map_resolution, trunk_size
         width = self.width
         self.laterals = nn.ModuleList(nn.Conv2d(width // 2**k, c_dim, 1) for k in (3, 2, 1, 0))
         self.conv_out = nn.Conv2d(c_dim, c_dim, 3, padding=1)
@@ -61,13 +70,17 @@ class Resnet18PixelEncoder(Resnet18Features):
     ) -> dict[str, Tensor]:
         """Return the code.
 
-        `image` (B, c_dim, R, R), `global` (B, c_dim), and cameras (B, 3, 4) for places in the
-        picture from 0 to 1: `estimated_camera`, and `camera`, the known one or else the estimated.
+        `image` (B, c_dim, R, R), `global` (B, c_dim), `pixels`, the picture itself, and cameras
+        (B, 3, 4) for places in the picture from 0 to 1: `estimated_camera`, and `camera`, the known
+        one or else the estimated.
         """
         given = {"image": inputs} if isinstance(inputs, Tensor) else inputs
-        pyramid = self.pyramid(given["image"])
+        seen = given["image"]
+        if self.trunk_size is not None:
+            seen = F.adaptive_avg_pool2d(seen, self.trunk_size)
+        pyramid = self.pyramid(seen)
         levels = [
-            _resampled(lateral(maps), 4 * 2**stage, self.map_resolution, given["image"])
+            _resampled(lateral(maps), 4 * 2**stage, self.map_resolution, seen)
             for stage, (lateral, maps) in enumerate(zip(self.laterals, pyramid, strict=True))
         ]
         whole = pyramid[-1].mean(dim=(2, 3))
@@ -81,6 +94,7 @@ class Resnet18PixelEncoder(Resnet18Features):
         return {
             "image": self.conv_out(F.relu(torch.stack(levels).sum(0))),
             "global": self.fc(whole),
+            PIXELS: given["image"],
             CAMERA: camera,
             ESTIMATED_CAMERA: estimated,
         }

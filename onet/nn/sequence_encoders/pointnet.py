@@ -27,16 +27,19 @@ class TemporalPointNetEncoder(PointNetResnetEncoder):
         c_dim: size of the code.
         hidden_dim: features of a point.
         frames: 17 in the publication.
+        relative: give the places after the first as ways from there, not as coordinates.
     """
 
     observes: ClassVar[ObservationKind] = "points"
     corresponding: ClassVar[bool] = True
 
-    def __init__(self, c_dim: int, hidden_dim: int = 512, frames: int = 17) -> None:
+    def __init__(
+        self, c_dim: int, hidden_dim: int = 512, frames: int = 17, relative: bool = False
+    ) -> None:
         super().__init__(c_dim, hidden_dim)
         if frames < 1:
             raise ConfigError(f"model.encoder_temporal.frames: {frames}; give at least 1")
-        self.frames = frames
+        self.frames, self.relative = frames, relative
         self.fc_pos = nn.Linear(3 * frames, 2 * hidden_dim)
 
     def forward(  # type: ignore[override]
@@ -45,6 +48,8 @@ class TemporalPointNetEncoder(PointNetResnetEncoder):
         times: Tensor,  # (B, L)
     ) -> Tensor:  # (B, c_dim)
         even = at_even_times(frames, times, self.frames)
+        if self.relative:
+            even = torch.cat([even[:, :1], even[:, 1:] - even[:, :1]], 1)
         return super().forward(even.transpose(1, 2).flatten(2))
 
 
