@@ -122,12 +122,13 @@ class Live:
             wanted = Wanted(samples=count)
         elif "split" in told:
             categories = tuple(told["categories"])
-            wanted = Wanted(None, Path(told["data"]), told["split"], categories, None,
-                            told.get("views"))  # fmt: skip
+            data, views = Path(told["data"]), told.get("views")
+            wanted = Wanted((), data, told["split"], categories, views=views)
         else:
             mask = told.get("mask")
+            given = told["input"]
             wanted = Wanted(
-                Path(told["input"]),
+                tuple(map(Path, given if isinstance(given, list) else [given])),
                 samples=told.get("samples"),
                 views=told.get("views"),
                 mask=None if mask is None else Path(mask),
