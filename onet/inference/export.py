@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,10 @@ def export(
     write_json(folder / MODEL_CONFIG, model.config.model_dump(mode="json"))
     report.files.extend([MODEL, MODEL_CONFIG])
     for name, (program, _) in programs.items():
-        _write(folder / f"{name}.pt2", lambda path, p=program: torch.export.save(p, path))
+        _write(folder / f"{name}.pt2", partial(torch.export.save, program))
         report.files.append(f"{name}.pt2")
     for name, content in converted.items():
-        _write(folder / f"{name}.onnx", lambda path, c=content: c.save(path))
+        _write(folder / f"{name}.onnx", content.save)
         report.files.append(f"{name}.onnx")
     write_json(folder / TOLD, told | {"files": report.files})
     report.files.append(TOLD)
