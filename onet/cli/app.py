@@ -192,6 +192,16 @@ def out_option(help: str) -> Any:
     return typer.Option("--out", "-o", help=help)
 
 
+def wrapped(text: str, hanging: int = 0) -> str:
+    """Return a text as indented lines that fit the terminal, those after the first by more."""
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    after = " " * (4 + hanging)
+    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent=after)
+
+
 def echo_json(value: Any) -> None:
     """Print a value as JSON; paths become text, numbers that are none become null."""
     import json

@@ -29,6 +29,9 @@ ESTIMATED_CAMERA = "estimated_camera"
 COLORS = "colors"
 """Of a dictionary: the colours (B, N, 3) in [0, 1] of an observed cloud's points."""
 
+CLOUD = "cloud"
+"""Of a code of a cloud with colours: its points (B, N, 3), as `COLORS` are their colours."""
+
 PIXELS = "pixels"
 """Of a code of a picture: the picture itself, (B, 3, S, S) RGB in [0, 1]."""
 
