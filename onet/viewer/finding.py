@@ -202,8 +202,8 @@ def _item(root: Path, row: Row, store: Store | None) -> list[Panel]:
 
 def _truth(item: Item) -> Panel:
     truth = truth_of(item)
-    points = isinstance(truth, np.ndarray)
-    return Panel("truth", [Shape.of_points(truth) if points else Shape.of_mesh(truth)])
+    shape = Shape.of_points(truth) if isinstance(truth, np.ndarray) else Shape.of_mesh(truth)
+    return Panel("truth", [shape])
 
 
 def _or_reason(read: Callable[[], Panel], title: str) -> Panel:

@@ -16,7 +16,7 @@ from torch import Tensor
 from onet.checkpoints import run_folder
 from onet.checkpoints.checkpoint import checksum
 from onet.errors import ConfigError, DataError
-from onet.inference.latent import blend, global_code, sample_latent
+from onet.inference.latent import Kind, blend, global_code, sample_latent
 from onet.inference.observing import Observed, observe, reconstruct
 from onet.inference.reconstructor import Reconstructor, load
 from onet.inference.surface import SURFACE_OPTIONS
@@ -38,8 +38,8 @@ def has_field(settings: dict[str, Any]) -> bool:
     Where the settings do not tell, it is found out when it is asked for.
     """
     section = (settings.get("config") or {}).get("model") or {}
-    kind = section.get("type")
-    return kind not in MODELS or not hasattr(MODELS[kind], "mesh")
+    kind = str(section.get("type"))
+    return kind not in list(MODELS) or not hasattr(MODELS[kind], "mesh")
 
 
 class Live:
@@ -168,7 +168,7 @@ class Live:
                 global_code(self.model, code), global_code(self.model, other), share, "linear"
             )
         if z is not None and other_z is not None:
-            kind = "linear" if self.model.input.conditions else "spherical"
+            kind: Kind = "linear" if self.model.input.conditions else "spherical"
             z = blend(z, other_z, share, kind)
         return self.model.surface(code, latent=z, **options)
 

@@ -34,7 +34,7 @@ class LiveScans:
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._settings = settings
+        self._settings = {"closed": True} | settings
         self._one_at_a_time = threading.Lock()
         self._model: ScanReconstructor | None = None
         self._encoded: tuple[str, ScanInput, list[EncodedScan]] | None = None
@@ -68,7 +68,7 @@ class LiveScans:
                 for part in parts
             ]
             mesh: Any = meshes[0] if len(meshes) == 1 else trimesh.util.concatenate(meshes)
-            return finish(mesh, scan, self._settings.get("trim"), self._settings.get("closed"))
+            return finish(mesh, scan, self._settings.get("trim"), self._settings["closed"])
 
     def _parts(self, key: str) -> tuple[ScanInput, list[EncodedScan]]:
         if self._encoded is None or self._encoded[0] != key:

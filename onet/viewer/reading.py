@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,9 +109,11 @@ def read_shape(path: Path) -> Shape:
 
 def made_shape(mesh: trimesh.Trimesh) -> Shape:
     """Return a mesh that a model made, with the colours and numbers of its vertices."""
-    shape, visual = Shape.of_mesh(mesh), mesh.visual
+    visual: Any = mesh.visual
+    shape = Shape.of_mesh(mesh)
     colors = visual.vertex_colors[:, :3] if visual.kind == "vertex" else None
-    numbers = _named(mesh.vertex_attributes, len(shape.vertices))
+    given = {name: np.asarray(values) for name, values in mesh.vertex_attributes.items()}
+    numbers = _named(given, len(shape.vertices))
     return Shape(shape.vertices, shape.faces, colors, numbers)
 
 
@@ -188,7 +190,7 @@ def _gltf_numbers(path: Path) -> dict[str, NDArray[np.generic]]:
     if len(parts) != 1:
         return {}
     attributes = asset.mapping(asset.mapping(parts[0])["attributes"])
-    found = {}
+    found: dict[str, NDArray[np.generic]] = {}
     for name, number in attributes.items():
         if name.startswith("_"):
             values = asset.accessor(number)
