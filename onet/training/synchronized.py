@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -82,9 +81,22 @@ def synchronize(model: nn.Module) -> int:
     return len(found)
 
 
+class _Sum(torch.autograd.Function):
+    """Sum over all processes; the gradient is the sum of the gradients of all."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        result = values.clone()
+        distributed.all_reduce(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return _Sum.apply(gradients[0].contiguous())  # type: ignore[no-untyped-call]
+
+
 def _summed(values: Tensor) -> Tensor:
-    """Sum over all processes; gradients flow back to all of them."""
-    result: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
+    result: Tensor = _Sum.apply(values.contiguous())  # type: ignore[no-untyped-call]
     return result
 
 
