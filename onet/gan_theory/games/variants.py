@@ -13,7 +13,7 @@ import numpy as np
 from onet.adversarial.activations import JS, ActivationPair, find_pair
 from onet.adversarial.factors import require_non_negative
 from onet.errors import ConfigError
-from onet.gan_theory.games.game import GameBase, Vector, damped_pair
+from onet.gan_theory.games.game import Game, GameBase, Vector, damped_pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,7 +294,7 @@ class HistoricalAverage(GameBase):
         return np.sort_complex(np.concatenate(roots))
 
 
-def variants() -> dict[str, GameBase]:
+def variants() -> dict[str, Game]:
     """Return the methods with the settings of the tables."""
     return {
         "label smoothing, 0.1": LabelSmoothing(),
