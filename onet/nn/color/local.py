@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import CAMERA, CLOUD, COLORS, FRONT, PIXELS, Code, CodeKind
+from onet.nn.code import CAMERA, CLOUD, FRONT, PIXELS, Code, CodeKind
 from onet.nn.color._registry import COLOR_DECODERS
 from onet.nn.color.each_layer import require_octaves
 from onet.nn.color.fourier import encode_points, encoded_size
@@ -137,7 +137,7 @@ class LocalColorDecoder(nn.Module):
                     "model.decoder.nearest: the code has no points with colours; take "
                     "model.encoder.type=colored_pointnet, or nearest=0"
                 )
-            return nearest_colors(points, local[CLOUD], local[COLORS], self.nearest)
+            return nearest_colors(points, *local[CLOUD].split(3, -1), self.nearest)
         return self._of_pixels(points, local) if self.pixels else None
 
     def _of_pixels(self, points: Tensor, local: dict[str, Tensor]) -> Tensor:
