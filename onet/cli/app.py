@@ -64,7 +64,7 @@ class Command(TyperCommand):
                 parser.add_option(option, opts=[old], dest=option.name)
             if getattr(option, "is_flag", False) and not option.secondary_opts:
                 for name in (name for name in option.opts if name.startswith("--")):
-                    off = {"action": "store_const", "const": False}
+                    off: dict[str, Any] = {"action": "store_const", "const": False}
                     parser.add_option(option, opts=[f"--no-{name[2:]}"], dest=option.name, **off)
         return parser
 

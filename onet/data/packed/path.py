@@ -17,7 +17,7 @@ from onet.data.packed.reading import Pack, is_packed, pack_at
 _Base: Any = type(Path())
 
 
-class PackedPath(_Base):  # type: ignore[misc]
+class PackedPath(_Base):
     """A path whose files below CATEGORY/MODEL are those of a packed store; others are on the disk.
 
     It is read as any path is (`open`, `read_bytes`, `stat`, `iterdir`, ...), by its own methods:
