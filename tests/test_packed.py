@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import pickle
 import signal
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from onet.cli import app
@@ -528,3 +530,45 @@ def test_an_item_of_its_own_reads_packed_files(packed: Path) -> None:
     path = Store(packed).root / "ball" / "m 3"
     item = Item("ball", "m 3", path)
     assert len(item.points()) == 701 and item.frame().scale == FRAME.scale
+
+
+# -- commands that read stores --------------------------------------------------------------------
+
+SMALL = (
+    "model.c_dim=8", "model.encoder.hidden_dim=8", "model.decoder.hidden_size=8",
+    "data.points_subsample=64", "training.batch_size=2", "training.validate_every=3",
+    "training.checkpoint_every=3", "training.threads=1", "generation.resolution=16",
+    "generation.refine=none",
+)  # fmt: skip
+
+
+def test_train_generate_and_eval_read_packed_stores(sample_store: Path, tmp_path: Path) -> None:
+    """The same weights and the same scores; a run begun from one kind goes on from the other."""
+    run = CliRunner()
+
+    def onet(*arguments: object) -> None:
+        result = run.invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    onet("data", "pack", sample_store, tmp_path / "packed")
+    for name, root in (("plain", sample_store), ("packed", tmp_path / "packed")):
+        out = tmp_path / f"run-{name}"
+        onet(
+            "train", "demo", f"data.path={root}", *SMALL, "training.max_iterations=3", "--run", out
+        )
+        onet("generate", out, "--out", out / "made", "--format", "ply")
+        onet("eval", out / "made", "--samples", 500)
+    runs = [tmp_path / f"run-{name}" for name in ("plain", "packed")]
+    for file in ("made/results.csv", "made/eval_items.csv"):
+        rows = [
+            [{k: v for k, v in row.items() if "second" not in k and " [s]" not in k}
+             for row in csv.DictReader((out / file).read_text().splitlines())]
+            for out in runs
+        ]  # fmt: skip
+        assert rows[0] == rows[1] and rows[0]
+    onet("train", "demo", f"data.path={sample_store}", *SMALL, "training.max_iterations=6",
+         "--run", runs[1])  # fmt: skip
+    onet("train", "demo", f"data.path={tmp_path / 'packed'}", *SMALL,
+         "training.max_iterations=6", "--run", runs[0])  # fmt: skip
+    weights = [load_file(out / "checkpoints" / "last.safetensors") for out in runs]
+    assert same(*weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import time
@@ -34,7 +35,7 @@ from onet.training.loop import TrainingError, train
 from onet.training.optimizer import build_optimizer
 from onet.training.precision import choose_precision
 from onet.training.schedule import LearningRate
-from onet.training.stream import StreamSampler, training_batches
+from onet.training.stream import StreamSampler, lasting_batches, training_batches
 from onet.training.validation import validate
 
 
@@ -696,3 +697,28 @@ def test_pretrained_weights_start_a_run_and_are_not_asked_for_again(
     assert len(calls) == 1
     run(tmp_path / "run", max_iterations=3)
     assert len(calls) == 1
+
+
+def test_killed_workers_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    alone = iter(training_batches(Spheres(), 4, 0, 1))
+    lasting = lasting_batches(Spheres(), 4, 0, 1, workers=2)
+    for step in range(12):
+        a, b = next(alone), next(lasting)
+        assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+        if step in (2, 7):
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            time.sleep(0.1)  # torch would raise here, amid the step
+    lasting.close()
+    assert len([r for r in caplog.records if "was killed" in r.message]) >= 2
+
+
+class Broken(Spheres):
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(index)
+
+
+def test_workers_that_die_each_time_end_training() -> None:
+    with pytest.raises(RuntimeError, match="DataLoader worker"):
+        next(lasting_batches(Broken(), 4, 0, 1, workers=1))

@@ -205,6 +205,16 @@ class TrainingConfig(_Strict):
         default=1, description="Processes per machine, each with its device (DDP if over 1)."
     )
     nodes: Processes = Field(default=1, description="Machines (DDP when over 1).")
+    synchronize: bool = Field(
+        default=True,
+        description="Batch normalisation over the items of all processes, so that several learn "
+        "what one does; false normalises each share by itself.",
+    )
+    accumulate: PositiveInt = Field(
+        default=1,
+        description="Parts of a batch that are computed one after the other, where memory does not "
+        "hold it; batch normalisation then sees a part at a time.",
+    )
     precision: Literal["32-true", "bf16-mixed", "auto"] = Field(
         default="32-true",
         description="Arithmetic of forward and backward passes; auto takes bf16-mixed where the "

@@ -56,10 +56,11 @@ def build_fabric(settings: TrainingConfig) -> tuple[Fabric, Precision]:
             f"training.devices: {devices} of {device} cannot be had ({text}); choose fewer"
         ) from None
     fabric.launch()
-    if settings.batch_size % fabric.world_size:
+    if settings.batch_size % (fabric.world_size * settings.accumulate):
+        each = f" in {settings.accumulate} parts each" if settings.accumulate > 1 else ""
         raise ConfigError(
             f"training.batch_size: {settings.batch_size} items cannot be shared evenly by "
-            f"{fabric.world_size} processes; choose a multiple"
+            f"{fabric.world_size} processes{each}; choose a multiple"
         )
     return fabric, precision
 

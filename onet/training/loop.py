@@ -43,7 +43,7 @@ from onet.training.memory import keep_freed_memory
 from onet.training.result import TrainingResult
 from onet.training.resumption import checkpoint_to_resume
 from onet.training.schedule import LearningRate
-from onet.training.stream import ItemSource, training_batches
+from onet.training.stream import ItemSource, lasting_batches
 from onet.training.update import build_update
 from onet.training.validation import validate
 
@@ -249,7 +249,7 @@ class _Run:
         first, self.rate_started = self.iteration, time.monotonic()
         if self._due(settings.validate_every) and self.validated != self.iteration:
             self._validate()  # the run was interrupted during this validation
-        batches = training_batches(
+        stream = lasting_batches(
             self.datasets["train"],
             settings.batch_size,
             settings.seed,
@@ -263,7 +263,6 @@ class _Run:
         totals: dict[str, Any] = {}
         reported_at = time.monotonic()
         stopped = self._stop_reason()
-        stream = iter(batches)
         self._tell()
         while stopped is None:
             losses = self._step(next(stream))

@@ -9,14 +9,21 @@ its iteration.
 from __future__ import annotations
 
 import functools
+import logging
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from onet.parallel import end_with_parent, ignore_interrupts, in_main_thread
+
+logger = logging.getLogger(__name__)
+
+DEATHS = 3
+"""Times that workers may be killed before a batch is there."""
 
 LINGER = 5
 """Seconds that workers go on after SIGTERM, for the iteration after which training stops."""
@@ -91,6 +98,52 @@ def training_batches(
         pin_memory=pin_memory,
         worker_init_fn=functools.partial(_begin_worker, in_main_thread()) if workers else None,
     )
+
+
+def lasting_batches(
+    source: ItemSource, batch_size: int, seed: int, start: int, *, workers: int = 0, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield the same batches, also when workers are killed: others draw what is missing again.
+
+    Args:
+        source, batch_size, seed, start, workers, options: see `training_batches`.
+
+    Raises:
+        RuntimeError: workers died several times before a batch was there.
+    """
+    deaths = 0
+    while True:
+        loader = training_batches(source, batch_size, seed, start, workers=workers, **options)
+        try:
+            with _untold_deaths(workers > 0):
+                stream = iter(loader)
+            for batch in stream:
+                yield batch
+                start, deaths = start + 1, 0
+        except RuntimeError as error:
+            deaths += 1
+            if "DataLoader worker" not in str(error) or deaths > DEATHS:
+                raise
+            logger.warning(
+                "iteration %d: a process that reads data was killed (%s); starting others", start,
+                str(error).partition("\n")[0],
+            )  # fmt: skip
+
+
+@contextmanager
+def _untold_deaths(several: bool) -> Iterator[None]:
+    """Keep torch from raising the death of a worker amid a training step.
+
+    It does so in a signal handler, which it installs when workers are first started; without, the
+    death is found when the next batch is waited for.
+    """
+    handled = several and hasattr(signal, "SIGCHLD") and in_main_thread()
+    before = signal.getsignal(signal.SIGCHLD) if handled else None
+    try:
+        yield
+    finally:
+        if handled:
+            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
 
 
 def _begin_worker(by_main_thread: bool, number: int) -> None:

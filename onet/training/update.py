@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onet.config import TrainingConfig
 from onet.errors import ConfigError
 from onet.training.optimizer import build_optimizer
+from onet.training.synchronized import parts, synchronize
 
 
 class Update(Protocol):
@@ -46,21 +47,36 @@ class GradientUpdate:
 
     def __init__(self, fabric: Fabric, model: nn.Module, settings: TrainingConfig) -> None:
         self.fabric, self.clip = fabric, settings.clip
+        self.parts = settings.accumulate
+        if settings.synchronize and fabric.world_size > 1:
+            synchronize(model)
         self.optimizer = build_optimizer(model.parameters(), settings)
         self.objective, self.wrapped = fabric.setup(_Objective(model), self.optimizer)
 
     def __call__(self, batch: dict[str, Any], iteration: int, rate: float) -> dict[str, Tensor]:
         for group in self.wrapped.param_groups:
             group["lr"] = rate
-        losses: dict[str, Tensor] = self.objective(batch)
-        self.fabric.backward(losses["loss"])
+        losses = self._accumulate(batch)
         if self.clip is not None:  # NaN is reported by the checks of loss and weights
             self.fabric.clip_gradients(
                 self.objective, self.wrapped, max_norm=self.clip, error_if_nonfinite=False
             )
         self.wrapped.step()
         self.wrapped.zero_grad(set_to_none=True)
-        return {key: value.detach() for key, value in losses.items()}
+        return losses
+
+    def _accumulate(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Add up the gradients of the parts of a batch; returns the means of their losses."""
+        total: dict[str, Tensor] = {}
+        for number, part in enumerate(parts(batch, self.parts), start=1):
+            with self.fabric.no_backward_sync(self.objective, enabled=number < self.parts):
+                losses: dict[str, Tensor] = self.objective(part)
+                loss = losses["loss"]
+                self.fabric.backward(loss if self.parts == 1 else loss / self.parts)
+            for key, value in losses.items():
+                mean = value.detach() if self.parts == 1 else value.detach() / self.parts
+                total[key] = total[key] + mean if key in total else mean
+        return total
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -91,6 +107,10 @@ def build_update(fabric: Fabric, model: nn.Module, settings: TrainingConfig) -> 
     if hasattr(model, "discriminator_module"):
         from onet.training.adversarial_update import AdversarialUpdate
 
+        if settings.accumulate > 1:
+            raise ConfigError(
+                "training.accumulate: an adversarial update takes its batch as one; set it to 1"
+            )
         return AdversarialUpdate(fabric, model, settings)
     if settings.adversarial is not None:
         raise ConfigError(
