@@ -202,7 +202,10 @@ def _onnx(program: Any, names: dict[str, Any], model: Reconstructor) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the notes of torch's exporters, which are about its own future, from the user."""
-    names = ("torch.onnx", "torch.export", "torch.fx.experimental.symbolic_shapes", "onnxscript")
+    names = (
+        *("torch.onnx", "torch.export", "torch.fx.experimental.symbolic_shapes"),
+        *("onnxscript", "onnx_ir"),
+    )
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
