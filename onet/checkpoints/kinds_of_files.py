@@ -114,8 +114,8 @@ def observes(model: PackagedModel) -> str | None:
         return None  # colours, or motion
     if "input" not in data:
         return None
-    input: type[Input] = INPUTS[data["input"]["type"]]
-    return input.kind
+    input: Any = INPUTS[data["input"]["type"]]
+    return str(input.kind)
 
 
 def _configuration(path: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Command(TyperCommand):
 
     def make_parser(self, ctx: Any) -> Any:  # the context and parser of click, or of typer's own
         """Return the parser of the command line, with the former names."""
-        parser = super().make_parser(ctx)
+        parser: Any = super().make_parser(ctx)
         options: list[Any] = self.get_params(ctx)
         for option in options:
             for old in (FORMER[name] for name in option.opts if name in FORMER):
