@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
                 rows += _counted(f"{kind}, R1 {gamma:g}" if gamma else kind, loss, names, series)
                 print(f"{kind}, {loss}, gamma {gamma:g}: {len(names)} runs", flush=True)
     write_csv(arguments.out / "alarms.csv", rows[0], rows)
-    print_table(rows, f"Runs with an alarm in {arguments.iterations} steps, window {WINDOW}")
+    print_table(rows, f"Runs with an alarm, window {WINDOW}")
 
 
 def _counted(kind: str, loss: str, names: list[str], series: Series) -> list[Row]:
