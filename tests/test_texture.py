@@ -30,7 +30,7 @@ from onet.geometry.depth_points import (
 )
 from onet.models import build_model, check_config, model_layout
 from onet.nn.color.fourier import encode_points
-from onet.nn.color.local import nearest_colors
+from onet.nn.color.local import nearest_colors, without_background
 from onet.nn.projection import depths_behind, front_depths
 from onet.training.loop import train
 
@@ -281,6 +281,16 @@ def test_local_colors_start_from_those_of_the_picture() -> None:
         _, code = model.observe({"image": shown, "camera": torch.from_numpy(pixels)[None]})
         found = model.colors(points, torch.zeros(1, 0), local=code)
         assert torch.allclose(found, torch.tensor(color).expand_as(found), atol=1e-4)
+
+
+def test_the_background_of_a_picture_is_no_color_of_the_object() -> None:
+    picture = torch.ones(2, 3, 32, 32)
+    picture[0, :, 8:24, 8:16], picture[0, :, 8:24, 16:24] = 0.2, 0.6
+    filled, mean = without_background(picture)
+    assert torch.allclose(mean[0], torch.tensor(0.4)) and torch.equal(mean[1], torch.ones(3))
+    assert torch.equal(filled[0, :, 8:24, 8:24], picture[0, :, 8:24, 8:24])
+    assert torch.allclose(filled[0, :, 12, 7], torch.tensor(0.2))  # beside the dark half
+    assert torch.allclose(filled[0, :, 0, 0], torch.tensor(0.4)) and filled[0].max() < 0.61
 
 
 def test_colors_of_nearest_points_are_means_in_which_near_ones_weigh_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -143,11 +144,8 @@ class LocalColorDecoder(nn.Module):
     def _of_pixels(self, points: Tensor, local: dict[str, Tensor]) -> Tensor:
         """Return the picture's colours (B, T, 6) at places, and the mean of the object's."""
         picture = self._of_picture(local, PIXELS).float()
-        own = PixelFeatures(picture, local[CAMERA])(points)[..., :3]
-        shown = (picture.amin(1) < BACKGROUND).flatten(1).float()
-        shown = torch.where(shown.sum(1, keepdim=True) > 0, shown, torch.ones_like(shown))
-        total = (picture.flatten(2) * shown[:, None]).sum(2)
-        mean = total / shown.sum(1, keepdim=True)
+        filled, mean = without_background(picture)
+        own = PixelFeatures(filled, local[CAMERA])(points)[..., :3]
         return torch.cat([own, mean[:, None].expand_as(own)], -1)
 
     def _of_picture(self, local: dict[str, Tensor], name: str) -> Tensor:
@@ -157,6 +155,25 @@ class LocalColorDecoder(nn.Module):
                 "estimated; take model.encoder.type=resnet18_pixel, or set both to false"
             )
         return local[name]
+
+
+def without_background(
+    picture: Tensor,  # (B, 3, S, S) RGB in [0, 1], on white
+) -> tuple[Tensor, Tensor]:
+    """Return pictures whose background has the colours beside it, and the object's mean (B, 3).
+
+    Points near the outline, and all of them where the camera is not exact, may be seen beside the
+    object. Far from it the background has the mean colour.
+    """
+    shown = (picture.amin(1, keepdim=True) < BACKGROUND).float()
+    shown = torch.where(shown.sum((1, 2, 3), keepdim=True) > 0, shown, torch.ones_like(shown))
+    mean = (picture * shown).sum((2, 3)) / shown.sum((2, 3))
+    reach = picture.shape[-1] // 16
+    blur = partial(F.avg_pool2d, kernel_size=2 * reach + 1, stride=1, padding=reach)
+    weight = blur(shown)
+    near = blur(picture * shown) / weight.clamp(min=1e-6)
+    around = torch.where(weight > 1e-6, near, mean[..., None, None])
+    return torch.where(shown > 0, picture, around), mean
 
 
 def nearest_colors(
