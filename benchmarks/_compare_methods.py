@@ -84,7 +84,8 @@ def score_classical(
     settings = generation.read_settings(source)
     made = folder / "generation"
     kept = {key: settings[key] for key in ("data", "split", "categories", "limit")}
-    generation.write_settings(made, {"method": method, **kept})
+    nothing = {"path": "", "sha256": ""}  # no network made them
+    generation.write_settings(made, {"method": method, "checkpoint": nothing, **kept})
     rows = [_classical(method, source, made, key) for key in generation.read_results(source)]
     generation.write_results(made, rows)
     trained = dict.fromkeys(("parameters", "iterations", "minutes"))

@@ -5,7 +5,7 @@ makes meshes of the test split, and is scored like any other generation. Classic
 same point clouds. What was done is kept: when it is called again, it goes on; with other --methods
 it adds their rows to the table.
 
-Writes compare.csv, compare_items.csv, compare.md and, with --sheet, compare.png.
+Writes compare.csv, compare_items.csv, compare.md and, with --sheet, compare_INPUT.png.
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    known = {method for kind in METHODS.values() for method in kind} | set(CLASSICAL)
+    if unknown := sorted(set(arguments.methods or ()) - known):
+        raise SystemExit(f"--methods: {unknown}; choose of {', '.join(sorted(known))}")
     rows: list[dict[str, Any]] = []
     items: list[dict[str, Any]] = []
     for kind in arguments.input:

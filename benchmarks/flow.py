@@ -13,9 +13,11 @@ first frame standing still; `true frame, CONFIG`, the true first frame carried b
 model with velocities has learned, which tells motion from shape; and `mean`, the occupancy at a
 place and time that most training sequences have (IoU alone).
 
-Columns: means over sequences of means over time. `own still` is the correspondence if the first
-frame that the method made stood still. Written to OUT: runs/CONFIG/SEED with run and generations,
-scores.csv, sequences.csv. What is finished is not made again.
+Columns: means over sequences of means over time; a sequence of which nothing was made (`failed`)
+has IoU 0 and no distances. `own still` is the correspondence if the first frame that the method
+made stood still. Written to OUT: runs/CONFIG/SEED with run and generations, runs.csv, scores.csv,
+sequences.csv, and with --meshes SPLIT.png, some sequences over time below the truth. What is
+finished is not made again.
 """
 
 from __future__ import annotations
@@ -106,7 +108,7 @@ def _measure(arguments: argparse.Namespace) -> None:
         some = [row for row in means if row["held out"] == title]
         count = max(row["sequences"] for row in some)
         table = [
-            {"method": row["method"]}
+            {"method": row["method"], "failed": row["failed"]}
             | {TITLES.get(key, key): None if row[key] == "" else f"{row[key]:.4f}"
                for key in SCORES}
             for row in some
@@ -154,8 +156,9 @@ def _draw(arguments: argparse.Namespace, truth: Any, split: str) -> None:
         names.append(item.model)
         for config in arguments.configs:
             folder = _training.folder_of(arguments, config, arguments.seeds[0]) / split
-            meshes.append(_flow_rows.read_made(folder, item))
-            names.append(_training.name_of(config))
+            if (made := _flow_rows.read_made(folder, item)) is not None:
+                meshes.append(made)
+                names.append(_training.name_of(config))
     motion_sheet(meshes, names, arguments.out / f"{split}.png", 128)
 
 
@@ -173,6 +176,7 @@ def _means(rows: Items[Row]) -> list[Row]:
         own = [row for row in rows if (row["held out"], row["method"]) == key]
         mean: dict[str, Any] = {"held out": key[0], "method": key[1]}
         mean["sequences"] = len({row["sequence"] for row in own})
+        mean["failed"] = sum(row.get("failed", 0) for row in own)
         for score in SCORES:
             values = [row[score] for row in own if row.get(score, "") != ""]
             mean[score] = float(np.mean(values)) if values else ""

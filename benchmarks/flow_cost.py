@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", choices=("solvers", "parts"), help="the first, or the others")
     parser.add_argument("--sequences", type=int, default=4, help="for the solvers")
     parser.add_argument("--points", type=int, default=1000, help="of each, for the solvers")
+    parser.add_argument("--number", type=int, default=0, help="of these, for the parts")
     parser.add_argument("--frames", type=int, nargs="+", default=[5, 9, 17, 33])
     parser.add_argument("--resolutions", type=int, nargs="+", default=[32, 64, 128])
     parser.add_argument("--out", type=Path, default=Path("out/flow_cost"))
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
                     f"{what}; {len(targets)} sequences, {arguments.points} points of each",
                 )
         if arguments.only != "solvers":
-            parts = _parts(model, targets[0], arguments)
+            parts = _parts(model, targets[arguments.number], arguments)
             print_table(_shown(parts), "seconds (processor) of one sequence, per part")
             print_table(_shown(_exponents(parts)), "growth of the seconds of integration")
 

@@ -92,10 +92,10 @@ def _errors(painter: Painter, dataset: ViewDataset, index: int, views: int) -> t
 
     rng = np.random.default_rng(index)
     cloud: Any = dataset.view_of(index, 0, rng)["inputs"]
-    colors = np.round(255 * cloud["colors"].numpy()).astype(np.uint8)
-    carried = CloudColors(cloud["points"].numpy().astype(np.float64), colors)
+    places, colors = np.split(cloud.numpy().astype(np.float64), 2, axis=1)
+    carried = CloudColors(places, np.round(255 * colors).astype(np.uint8))
     with torch.no_grad():
-        _, code = painter.model.observe({name: part[None] for name, part in cloud.items()})
+        _, code = painter.model.observe(cloud[None])
     network = painter.model.field(torch.zeros(1, 0), local=code)
     errors = []
     for view in range(views):

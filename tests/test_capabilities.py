@@ -68,12 +68,18 @@ def test_asking_is_seen() -> None:
 
 SECTIONS: dict[str, dict[str, Any]] = {  # of others the defaults
     "pointcloud": {"count": 20},
+    "colored_pointcloud": {"count": 20},
     "image": {"size": 48},
     "voxels": {"resolution": LEAST["resolution"]},
     "index": {},
     "none": {},
 }
-KINDS = {"pointcloud": "points", "image": "image", "voxels": "voxels"}
+KINDS = {
+    "pointcloud": "points",
+    "colored_pointcloud": "colored_points",
+    "image": "image",
+    "voxels": "voxels",
+}
 KINDS |= {"index": "index", "none": "none"}
 
 

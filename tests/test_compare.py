@@ -62,6 +62,11 @@ def table(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_unknown_methods_are_refused(compare: Any, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="screened Poisson"):
+        compare.run(arguments(tmp_path, tmp_path, "Poisson"))
+
+
 @pytest.mark.slow
 def test_methods_are_trained_scored_and_kept(
     compare: Any, sample_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -17,7 +17,7 @@ from onet.adversarial.factors import gamma_of_reg_param
 from onet.errors import ConfigError
 from onet.gan_theory.games.bilinear import Bilinear
 from onet.gan_theory.games.catalogue import GAMES, build_game, dirac_methods
-from onet.gan_theory.games.dirac import PENALTIES, DiracGan
+from onet.gan_theory.games.dirac import PENALTIES, DiracGan, Weight, WeightedPenalty
 from onet.gan_theory.games.energy import EnergyDirac
 from onet.gan_theory.games.feature_game import FeatureGame
 from onet.gan_theory.games.four_points import FourPoints
@@ -188,10 +188,45 @@ def test_dirac_penalties_are_gradients(penalty):
             "roth": 0.8
             * (torch.sigmoid(psi @ theta) ** 2 + (1 - torch.sigmoid(psi @ real)) ** 2)
             * norm**2,
+            "sure": 0.8 * ((psi @ theta) ** 2 + (psi @ real) ** 2) * norm**2,
         }[penalty]
         (slope,) = torch.autograd.grad(value, psi)
         force = free.field(x) - game.field(x)
         np.testing.assert_allclose(force, [0, 0, *slope], atol=1e-12)
+
+
+@given(
+    fake=st.floats(-0.1, 1),
+    real=st.floats(-0.1, 1),
+    bends=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
+)
+def test_weighted_penalties_count_as_their_weights_at_0(fake, real, bends):
+    """nu(0) alone decides ([M] (6.45)); quarter weights are R1."""
+
+    def weight(value, bend):
+        return Weight(lambda t: value + bend * t, lambda t: bend + 0 * t)
+
+    x0 = (0.5, -0.3)
+    penalty = WeightedPenalty(weight(fake, bends[0]), weight(real, bends[1]))
+    game = DiracGan("js", x0, 0.7, penalty)
+    same_spectrum(game.eigenvalues(), numeric(game), 1e-9)
+    same_spectrum(
+        game.eigenvalues(),
+        np.linalg.eigvals(complex_step(game.field, game.equilibrium)),
+        1e-6,
+    )
+    damped = game.eigenvalues().real.min() < -1e-6
+    assert damped or fake + real < 0.1 or penalty.part == 0
+    quarters = WeightedPenalty(weight(0.25, 0.0), weight(0.25, 0.0))
+    x = np.array([0.3, -0.2, 0.8, 0.4])
+    np.testing.assert_allclose(
+        DiracGan("js", x0, 0.7, quarters).field(x), DiracGan("js", x0, 0.7).field(x), atol=1e-12
+    )
+
+
+def test_a_weight_that_vanishes_where_d_is_0_does_not_converge_linearly():
+    free, sure = DiracGan("js", (1.0, 0.5)), DiracGan("js", (1.0, 0.5), 5.0, "sure")
+    same_spectrum(free.eigenvalues(), sure.eigenvalues(), 1e-12)
 
 
 def test_noise_is_the_mean_over_noisy_points():

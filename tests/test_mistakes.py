@@ -121,7 +121,7 @@ MISTAKES = {
     "data chek prepared": (2, "'chek'", "Did you mean 'check'?"),
     "generate demo --sampels 3": (2, "--sampels", "--samples"),
     "generate demo --samples three": (2, "--samples", "integer"),
-    "generate demo --samples 3": (2, "the model observes something", "give input"),
+    "generate demo --samples 3": (2, "the model observes something", "give it as input"),
     "scan cloud.xyz": (2, "Missing option", "'--out'", "`onet scan --help`"),
     "scan cloud.xyz -o out.ply --device gpu": (2, "--device", "'auto', 'cpu', 'cuda', 'mps'"),
     "scan cloud.xyz -o out.ply --model demo": (2, "is no network for scans", "`onet models`"),

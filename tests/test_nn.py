@@ -52,7 +52,8 @@ SIZES = {  # of the codes of some encoders, flattened, where it is not C
     "local_pointnet": C * (3 * 8**2 + 8**3),
     "local_voxels": C * (3 * 8**2 + 8**3),
     "resnet18_planes": C * 3 * 8**2,
-    "resnet18_pixel": C * 8**2 + C + 2 * 12,
+    "colored_pointnet": C * (3 * 8**2 + 8**3) + 6 * N,
+    "resnet18_pixel": C * 8**2 + C + 2 * 12 + 3 * 48 * 40,
 }
 BLOCKS = (ResnetBlock, BatchNormResnetBlock, ConditionalResnetBlock)
 Part = tuple[str, str]
@@ -84,7 +85,8 @@ def observations(encoder: Any) -> Tensor:
     kind: ObservationKind = encoder.observes
     if kind == "index":
         return torch.tensor([2, 0, 1])
-    shape = {"points": (N, 3), "image": (3, 48, 40), "voxels": (LEAST["resolution"],) * 3}[kind]
+    grid = (LEAST["resolution"],) * 3
+    shape = {"points": (N, 3), "colored_points": (N, 6), "image": (3, 48, 40), "voxels": grid}[kind]
     return torch.rand(B, *shape, generator=torch.Generator().manual_seed(1)) - 0.5
 
 

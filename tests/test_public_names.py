@@ -17,9 +17,9 @@ import onet
 
 NAMES = (
     "Config OnetError Reconstructor UnitFrame __version__ bake calibrate contains convert "
-    "dual_contouring evaluate evaluate_diversity evaluate_folders evaluate_run export extract_mesh fit "
-    "generate interpolate load load_config make_solid prepare reconstruct_scene refine_roots "
-    "sample_grid search_threshold simplify train"
+    "dual_contouring evaluate evaluate_diversity evaluate_folders evaluate_run export "
+    "extract_mesh fit generate interpolate load load_config make_solid prepare reconstruct_scene "
+    "refine_roots sample_grid search_threshold simplify train"
 )
 PUBLIC = NAMES.split()
 FUNCTIONS = [name for name in PUBLIC if name[0].islower()]

@@ -30,6 +30,7 @@ from onet.geometry.depth_points import (
 )
 from onet.models import build_model, check_config, model_layout
 from onet.nn.color.fourier import encode_points
+from onet.nn.color.local import nearest_colors, without_background
 from onet.nn.projection import depths_behind, front_depths
 from onet.training.loop import train
 
@@ -280,6 +281,32 @@ def test_local_colors_start_from_those_of_the_picture() -> None:
         _, code = model.observe({"image": shown, "camera": torch.from_numpy(pixels)[None]})
         found = model.colors(points, torch.zeros(1, 0), local=code)
         assert torch.allclose(found, torch.tensor(color).expand_as(found), atol=1e-4)
+
+
+def test_the_background_of_a_picture_is_no_color_of_the_object() -> None:
+    picture = torch.ones(2, 3, 32, 32)
+    picture[0, :, 8:24, 8:16], picture[0, :, 8:24, 16:24] = 0.2, 0.6
+    filled, mean = without_background(picture)
+    assert torch.allclose(mean[0], torch.tensor(0.4)) and torch.equal(mean[1], torch.ones(3))
+    assert torch.equal(filled[0, :, 8:24, 8:24], picture[0, :, 8:24, 8:24])
+    assert torch.allclose(filled[0, :, 12, 7], torch.tensor(0.2))  # beside the dark half
+    assert torch.allclose(filled[0, :, 0, 0], torch.tensor(0.4)) and filled[0].max() < 0.61
+
+
+def test_colors_of_nearest_points_are_means_in_which_near_ones_weigh_more() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cloud, colors = torch.rand(2, 40, 3, generator=generator), torch.rand(2, 40, 3)
+    places = cloud[:, :5] + 1e-5
+    one = nearest_colors(places, cloud, colors, 1)
+    assert torch.allclose(one, colors[:, :5].repeat(1, 1, 2), atol=1e-6)
+    some = nearest_colors(places, cloud, colors, 8)
+    distance = (places[:, :, None] - cloud[:, None]).norm(dim=-1)
+    eight = distance.argsort(-1)[..., :8]
+    means = torch.stack([colors[b][eight[b]].mean(1) for b in range(2)])
+    assert torch.allclose(some[..., 3:], means, atol=1e-6)
+    own = (some[..., :3] - colors[:, :5]).abs().mean()
+    assert own < (means - colors[:, :5]).abs().mean()
+    assert nearest_colors(places, cloud[:, :3], colors[:, :3], 8).shape == (2, 5, 6)
 
 
 def test_local_colors_know_the_pixels_and_what_hides_a_point() -> None:

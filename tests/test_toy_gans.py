@@ -75,6 +75,19 @@ def test_clusters_are_recorded_for_both_losses(benchmark: Any, tmp_path: Path) -
     assert (tmp_path / "clusters.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+def test_alarms_of_the_watch_are_counted(benchmark: Any, tmp_path: Path) -> None:
+    watch = benchmark("watch")
+    words = ["--losses", "relativistic", "--gammas", 0, 1, "--iterations", 510, "--seeds", 1]
+    run(watch, *words, "--simulated", 4, "--out", tmp_path)
+    rows = read(tmp_path / "alarms.csv")
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    assert kinds[:4] == ["healthy", "healthy, R1 1", "collapsed", "collapsed, R1 1"]
+    assert len(rows) == 2 * (6 + 8) + 2 and [row["runs"] for row in rows[-2:]] == ["4", "4"]
+    for row in rows:
+        assert int(row["with an alarm"]) <= int(row["runs"]) and float(row["loss of D"]) < 1.5
+
+
 def test_predictions_are_those_of_the_two_point_landscape(benchmark: Any) -> None:
     predicted = benchmark("clusters").predicted
     assert predicted((0.5, 0.5), "js") == pytest.approx(0.4774, abs=1e-4)

@@ -87,7 +87,8 @@ def test_training_gets_different_views_at_once_and_the_test_one(tmp_path: Path) 
     assert len(np.unique(drawn.mean((1, 2, 3)))) == 4
     others = input.sample(item, np.random.default_rng(1))
     assert isinstance(others, np.ndarray) and not np.array_equal(drawn, others)
-    assert np.shape(input.sample(item, np.random.default_rng(0), training=False)) == (3, 16, 16)
+    tested = input.sample(item, np.random.default_rng(0), training=False)
+    assert isinstance(tested, np.ndarray) and tested.shape == (3, 16, 16)
     usual = ImageInput(size=16).sample(item, np.random.default_rng(0))
     np.testing.assert_array_equal(
         usual, input.view_of(item, int(np.random.default_rng(0).integers(6)))
@@ -133,9 +134,10 @@ def test_views_are_fused_and_not_averaged() -> None:
     both = model.encode_multiview([one, other])
     whole = model.model.encode(torch.from_numpy(np.stack([one, other]))[None])[0]
     torch.testing.assert_close(both, whole)
-    torch.testing.assert_close(model.encode_multiview([one]), model.encode(one))
-    apart = (model.encode(one) + model.encode(other)) / 2
-    assert not torch.allclose(both, apart)  # type: ignore[arg-type]
+    first, second = model.encode(one), model.encode(other)
+    assert isinstance(first, Tensor) and isinstance(second, Tensor)
+    torch.testing.assert_close(model.encode_multiview([one]), first)
+    assert not torch.allclose(both, (first + second) / 2)
     mesh = model.reconstruct_multiview([one, other])
     assert mesh.metadata["reconstruction"]["observations"] == 2
 

@@ -13,16 +13,18 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from test_generate import write_item
 from typer.testing import CliRunner
 
 from onet.cli import app
+from onet.data.store_folder import RENDERINGS
 from onet.errors import DataError, MissingDependency, OnetError
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.inference.generate import generate
 from onet.inference.latent import interpolate
 from onet.report.shape import Shape, for_display, frame_of, limit_of
 from onet.viewer import export, view
-from onet.viewer.entry import Entry
+from onet.viewer.entry import MADE, Entry
 from onet.viewer.finding import find_entries
 from onet.viewer.reading import NOT_SEEN, read_panel
 
@@ -297,3 +299,54 @@ def test_a_viewer_extracts_what_its_sliders_ask_for(viewer) -> None:  # type: ig
     )
     viewer.item.value = "x"
     assert "x.png" in viewer.told.content and viewer.kept()[0] == "nothing.txt"
+
+
+def test_models_without_a_field_have_no_sliders() -> None:
+    from onet.viewer.live import has_field
+
+    assert not has_field({"config": {"model": {"type": "atlasnet"}}})
+    assert has_field({"config": {"model": {"type": "occupancy"}}}) and has_field({})
+
+
+def test_a_scan_is_made_again(tmp_path: Path) -> None:
+    from onet.inference.scan_files import ScanOptions, scan_files
+
+    points = trimesh.sample.sample_surface(ball(), 200, seed=0)[0]
+    trimesh.PointCloud(points).export(tmp_path / "ball.ply")
+    scan_files([tmp_path / "ball.ply"], tmp_path / "out", ScanOptions(resolution=24))
+    (entry,) = find_entries([tmp_path / "out"])
+    scan, made = entry.load()
+    assert len(scan.frames[0].vertices) == 200 and entry.live is not None
+    assert NOT_SEEN in made.frames[0].shades
+    same = entry.live.mesh(entry.key, 0.5, 24)
+    np.testing.assert_allclose(same.vertices, made.frames[0].vertices, atol=1e-5)
+    assert entry.live.mesh(entry.key, 0.2, 24).volume > same.volume
+    with pytest.raises(OnetError, match="nothing between"):
+        entry.live.mesh(entry.key, 0.5, 24, "other", 0.5)
+
+
+def test_results_of_several_inputs_and_of_a_store_are_made_again(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run = make_run("image", size=8)
+    for name, shade in (("dark", 0), ("light", 255)):
+        Image.new("L", (8, 8), shade).save(tmp_path / f"{name}.png")
+    generate(run, input=[tmp_path / "dark.png", tmp_path / "light.png"], resolution=16)
+    store = tmp_path / "store" / "ball"
+    for name in ("a", "b"):
+        write_item(store / name, count=50)
+        (store / name / RENDERINGS).mkdir()
+        Image.new("L", (8, 8), 128).save(store / name / RENDERINGS / "000.png")
+    (store / "test.lst").write_text("a\nb\n")
+    generate(run, data=tmp_path / "store", resolution=16)
+    entries = {entry.name: entry for entry in find_entries([run])}
+    assert list(entries) == [
+        *(f"generation/ball/{name}" for name in "ab"),
+        *(f"generation-inputs/{name}" for name in ("dark", "light")),
+    ]
+    for entry in entries.values():
+        assert entry.live is not None
+        made = next(panel for panel in entry.load() if panel.title == MADE).frames[0]
+        again = entry.live.mesh(entry.key, 0.5, 16)
+        np.testing.assert_allclose(again.vertices, made.vertices, atol=1e-5)
+    assert titles(entries["generation/ball/a"]) == ["observation", MADE, "truth"]

@@ -27,7 +27,7 @@ COMMON = ("--out", "--device", "--threads", "--seed", "--workers", "--json")
 MARK = "<!-- from here on written by tools/commands.py -->\n"
 
 
-def commands(group: Any, path: str = "onet") -> Iterator[tuple[str, Any, str]]:
+def commands(group: Any, path: str = "onet") -> Iterator[tuple[str, Any, str | None]]:
     """Yield the line that calls each command, the command, and its panel."""
     context = typer.Context(group)
     for name in group.list_commands(context):
@@ -52,7 +52,7 @@ def page() -> str:
     return above + "\n".join([MARK, *_table(found), *_sections(found)]) + "\n"
 
 
-def _table(found: list[tuple[str, Any, str]]) -> Iterator[str]:
+def _table(found: list[tuple[str, Any, str | None]]) -> Iterator[str]:
     yield "| command | " + " | ".join(f"`{name}`" for name in COMMON) + " |"
     yield "|---|" + "---|" * len(COMMON)
     for line, command, _ in found:
@@ -61,7 +61,7 @@ def _table(found: list[tuple[str, Any, str]]) -> Iterator[str]:
         yield f"| `{line}` | " + " | ".join(marks) + " |"
 
 
-def _sections(found: list[tuple[str, Any, str]]) -> Iterator[str]:
+def _sections(found: list[tuple[str, Any, str | None]]) -> Iterator[str]:
     for panel in PANELS:
         yield f"\n## {panel}"
         for line, command, of in found:

@@ -23,9 +23,9 @@ from onet.errors import ConfigError
 
 WATCHED = ("loss_d", "d_accuracy", "d_real", "d_fake", "gradient_g")
 BLOCKS = 10  # of a window, whose means are compared
-STILL = 0.01  # part of the equilibrium's value: blocks that differ less have not moved at all
+STILL = 0.003  # part of the equilibrium's value: blocks that differ less have not moved at all
 MARGIN = 0.05  # of the accuracy, over that of a collapse
-NOISE = 3.0  # most that means of blocks may vary, in variances of means of as many unrelated steps
+NOISE = 2.5  # most that means of blocks may vary, in variances of means of as many unrelated steps
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class CollapseWatch:
         sure: float = 8.0,
         still: float = 0.01,
         flat: float = 0.05,
-        near: float = 0.005,
+        near: float = 0.004,
     ) -> None:
         if window < 2:
             raise ConfigError(f"collapse watch: window {window}; give at least 2 steps")

@@ -15,7 +15,7 @@ from functools import lru_cache
 from math import log, sqrt
 
 from onet.adversarial.losses import AdversarialLoss, find_loss
-from onet.adversarial.separable import SEPARABLE
+from onet.adversarial.separable import SEPARABLE, partitions
 
 ATOMS = 6  # of the data, where k of n are generated in proportion: modes of up to 5 : 1
 LOPSIDED = 5  # of the data, where generated points may be spread over them in any way
@@ -106,12 +106,3 @@ def _resting(fake: Sequence[float], loss: str, state: str) -> RestingLevel:
     real = [1 / len(fake)] * len(fake)
     accuracy = sum(max(pair) for pair in zip(real, fake, strict=True)) / 2
     return RestingLevel(discriminator_loss(real, fake, loss), state, accuracy)
-
-
-def partitions(n: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
-    """Ways to write n as a sum of positive numbers, largest first."""
-    if n == 0:
-        yield ()
-    for first in range(min(n, largest or n), 0, -1):
-        for rest in partitions(n - first, first):
-            yield (first, *rest)

@@ -10,7 +10,7 @@ and depends only on how many generated points lie on each real one; Y minimises 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import log
 from typing import Any
 
@@ -58,3 +58,12 @@ def known_loss(loss: str, valid: dict[str, Any]) -> str:
     if loss not in valid:
         raise ConfigError(f"unknown loss {loss!r}: {nearest(loss, list(valid))}")
     return loss
+
+
+def partitions(n: int, largest: int | None = None) -> Iterator[tuple[int, ...]]:
+    """Ways to write n as a sum of positive numbers, largest first."""
+    if n == 0:
+        yield ()
+    for first in range(min(n, largest or n), 0, -1):
+        for rest in partitions(n - first, first):
+            yield (first, *rest)

@@ -112,7 +112,10 @@ def observes(model: PackagedModel) -> str | None:
     data = config.get("data") or {}
     if data.get("views") is not None or data.get("sequence") is not None:
         return None  # colours, or motion
-    return str(INPUTS[data["input"]["type"]].kind) if "input" in data else None
+    if "input" not in data:
+        return None
+    input: Any = INPUTS[data["input"]["type"]]
+    return str(input.kind)
 
 
 def _configuration(path: Path) -> dict[str, Any]:

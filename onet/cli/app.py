@@ -57,14 +57,14 @@ class Command(TyperCommand):
 
     def make_parser(self, ctx: Any) -> Any:  # the context and parser of click, or of typer's own
         """Return the parser of the command line, with the former names."""
-        parser = super().make_parser(ctx)
+        parser: Any = super().make_parser(ctx)
         options: list[Any] = self.get_params(ctx)
         for option in options:
             for old in (FORMER[name] for name in option.opts if name in FORMER):
                 parser.add_option(option, opts=[old], dest=option.name)
             if getattr(option, "is_flag", False) and not option.secondary_opts:
                 for name in (name for name in option.opts if name.startswith("--")):
-                    off = {"action": "store_const", "const": False}
+                    off: dict[str, Any] = {"action": "store_const", "const": False}
                     parser.add_option(option, opts=[f"--no-{name[2:]}"], dest=option.name, **off)
         return parser
 
@@ -190,6 +190,16 @@ Scheduler = Annotated[
 def out_option(help: str) -> Any:
     """Return the option `--out`, `-o`: where results go, which `help` says."""
     return typer.Option("--out", "-o", help=help)
+
+
+def wrapped(text: str, hanging: int = 0) -> str:
+    """Return a text as indented lines that fit the terminal, those after the first by more."""
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
+    after = " " * (4 + hanging)
+    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent=after)
 
 
 def echo_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onet.cli.app import TRAIN, Json, command, echo_json, group
+from onet.cli.app import TRAIN, Json, command, echo_json, group, wrapped
 
 if TYPE_CHECKING:
     from onet.config import Explained
@@ -56,15 +56,7 @@ def list_configs(
         if row.get("parameters") is not None:
             about += f", {row['parameters']:,} parameters"
         typer.echo(f"{row['name']}  ({about})")
-        typer.echo(_wrapped(row["what"]))
-
-
-def _wrapped(text: str) -> str:
-    import shutil
-    import textwrap
-
-    width = min(shutil.get_terminal_size((80, 24)).columns, 100)
-    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ")
+        typer.echo(wrapped(row["what"]))
 
 
 def _row(name: str, what: str, parameters: bool) -> dict[str, Any]:

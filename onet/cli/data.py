@@ -153,8 +153,8 @@ def unpack(
 
 @command(
     DATA,
-    "onet data merge packed more --out all",
-    "onet data merge chairs tables lamps --out furniture",
+    "onet data merge packed more -o all",
+    "onet data merge chairs tables lamps -o furniture",
     parent=data_app,
 )
 def merge(

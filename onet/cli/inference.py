@@ -62,8 +62,8 @@ def generate(
         int | None,
         typer.Option(
             min=1,
-            help="Average the codes of so many observations of each object; with --input the files "
-            "of each folder show one object.",
+            help="Fuse so many observations of each object, by the mean of their codes or as the "
+            "model does; with --input the files of each folder show one object.",
         ),
     ] = None,
     mask: Annotated[

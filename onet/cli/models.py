@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from onet.cli.app import INSTALLATION, Json, command, echo_json
+import typer
+
+from onet.cli.app import INSTALLATION, Json, command, echo_json, wrapped
 
 
 @command(INSTALLATION, "onet models", "onet models --json")
@@ -19,19 +21,23 @@ def models(json: Json = False) -> None:
     if json:
         echo_json([model.as_dict() for model in found])
         return
-    from onet.report.tables import print_table
+    for model in found:
+        for line in _lines(model):
+            typer.echo(line)
 
-    print_table([_row(model) for model in found], "Networks of this package")
 
+def _lines(model: Any) -> list[str]:
+    from onet.checkpoints.packaged import RUN, SCAN
 
-def _row(model: Any) -> dict[str, Any]:
     size = "missing" if model.size is None else f"{model.size / 1e6:.1f} MB"
-    scores = "; ".join(f"{what} {score:.3f}" for what, score in model.scores.items())
-    return {
-        "name": model.name,
-        "input": model.input,
-        "trained_on": model.trained_on,
-        "licence": model.licence,
-        "scores": scores,
-        "size": size,
-    }
+    scores = "; ".join(f"{what}: {score:.3f}" for what, score in model.scores.items())
+    use = {SCAN: "onet scan FILE -o out.ply", RUN: f"onet generate {model.name} FILE"}
+    lines = [
+        f"{model.name}  ({size}, {model.licence})",
+        wrapped(f"takes       {model.input}", hanging=12),
+        wrapped(f"trained on  {model.trained_on}", hanging=12),
+        wrapped(f"scores      {scores}", hanging=12),
+    ]
+    if model.kind in use:
+        lines.append(wrapped(f"use         {use[model.kind]}", hanging=12))
+    return lines

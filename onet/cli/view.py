@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import app
+from onet.cli.app import SCORE, command
 
 
 class Up(StrEnum):
@@ -17,7 +17,12 @@ class Up(StrEnum):
     z = "z"
 
 
-@app.command()
+@command(
+    SCORE,
+    "onet view scan.ply mesh.ply",
+    "onet view runs/mine",
+    "onet view runs/mine --export page.html",
+)
 def view(
     what: Annotated[
         list[Path],
@@ -43,11 +48,7 @@ def view(
 ) -> None:
     """Look at meshes, clouds and results in the browser (extra: viewer).
 
-    onet view scan.ply mesh.ply   beside one another
-
-    onet view RUN                 what was observed, made and true, with sliders
-
-    onet view RUN --export page.html
+    Files lie beside one another; of a run what was observed, made and true, with sliders.
     """
     from onet.viewer import export as write_page
     from onet.viewer import view as show

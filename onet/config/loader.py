@@ -112,7 +112,7 @@ def _described(path: Path) -> str:
 
 def _leaves(tree: dict[str, Any], where: str = "") -> dict[str, Any]:
     """Return the values of a tree by dotted keys; an empty section is a value."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict) and value:
             found |= _leaves(value, f"{where}{key}.")

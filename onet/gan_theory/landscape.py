@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial, log, prod
 
-from onet.adversarial.plateaus import partitions
-from onet.adversarial.separable import SEPARABLE, known_loss, separable_value
+from onet.adversarial.separable import SEPARABLE, known_loss, partitions, separable_value
 from onet.errors import ConfigError
 
 # h(0). rs: -log(1 + exp(-t)); rp_hinge: -max(0, 1-t); rp_least_squares: -(1-t)^2.

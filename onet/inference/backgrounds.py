@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from onet.data.images import IMAGE_SUFFIXES, open_image
@@ -103,4 +104,6 @@ def _is_cut_out(path: Path) -> bool:
     if path.with_suffix(MASK_SUFFIX).is_file():
         return True
     picture = open_image(path)
-    return picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] < 128
+    if picture.mode != "RGBA":
+        return False
+    return bool(np.asarray(picture.getchannel("A")).min() < 128)

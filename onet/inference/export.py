@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,18 +110,18 @@ def export(
     report = ExportReport(folder)
     if missing and onnx is None:
         report.left_out.append("ONNX is left out: pip install 'onet[onnx]'")
+    programs, told = _programs(model)
+    wanted = onnx or (onnx is None and not missing)
+    converted = {name: _onnx(*made, model) for name, made in programs.items() if wanted}
     save_checkpoint(folder / MODEL, model.model, model.config, model.metadata)
     write_json(folder / MODEL_CONFIG, model.config.model_dump(mode="json"))
     report.files.extend([MODEL, MODEL_CONFIG])
-    programs, told = _programs(model)
-    for name, (program, names) in programs.items():
-        _write(folder / f"{name}.pt2", lambda path, p=program: torch.export.save(p, path))
+    for name, (program, _) in programs.items():
+        _write(folder / f"{name}.pt2", partial(torch.export.save, program))
         report.files.append(f"{name}.pt2")
-        if onnx or (onnx is None and not missing):
-            with _quiet():
-                converted: Any = torch.onnx.export(program, dynamo=True, **names)
-            _write(folder / f"{name}.onnx", lambda path, c=converted: c.save(path))
-            report.files.append(f"{name}.onnx")
+    for name, content in converted.items():
+        _write(folder / f"{name}.onnx", content.save)
+        report.files.append(f"{name}.onnx")
     write_json(folder / TOLD, told | {"files": report.files})
     report.files.append(TOLD)
     return report
@@ -142,7 +143,7 @@ def _programs(model: Reconstructor) -> tuple[dict[str, tuple[Any, dict[str, Any]
     arguments = (points, code) if latent is None else (points, code, latent)
     shapes = (free, fixed) if latent is None else (free, fixed, None)
     programs: dict[str, tuple[Any, dict[str, Any]]] = {}
-    codes = sorted(code) if isinstance(code, dict) else ["code"]
+    codes = [*code] if isinstance(code, dict) else ["code"]
     if model.model.encoder is not None:
         ends = {"input_names": ["observation"], "output_names": codes}
         programs["encoder"] = _program(_Encoder(model.model), (observation,), None, model), ends
@@ -186,10 +187,26 @@ def _program(module: nn.Module, arguments: Any, shapes: Any, model: Reconstructo
         ) from error
 
 
+def _onnx(program: Any, names: dict[str, Any], model: Reconstructor) -> Any:
+    try:
+        with _quiet():
+            return torch.onnx.export(program, dynamo=True, verbose=False, **names)
+    except Exception as error:  # what ONNX has no word for
+        reason = next((line for line in str(error).splitlines() if line.strip()), "")
+        raise ConfigError(
+            f"{model.source}: cannot be said in ONNX ({type(error).__name__}: {reason[:200]}); "
+            "leave out ONNX: --no-onnx, or onnx=False"
+        ) from error
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the notes of torch's exporters, which are about its own future, from the user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    names = (
+        *("torch.onnx", "torch.export", "torch.fx.experimental.symbolic_shapes"),
+        *("onnxscript", "onnx_ir"),
+    )
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

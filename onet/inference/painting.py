@@ -26,7 +26,7 @@ from onet.geometry.sampling import sample_surface
 from onet.inference.camera_fit import fit_camera
 from onet.inference.reconstructor import choose_device
 from onet.models import TextureNetwork, build_model
-from onet.nn.code import CAMERA, COLORS, ESTIMATED_CAMERA, PIXELS, Code, as_batch
+from onet.nn.code import CAMERA, ESTIMATED_CAMERA, PIXELS, Code, as_batch
 
 if TYPE_CHECKING:
     import trimesh
@@ -145,7 +145,7 @@ class Painter:
             )
         if self.input.kind != "image":
             raise ConfigError(
-                f"image: the network looks at {self.input.kind}, not at pictures; use scan"
+                "image: the network looks at points with colours, not at pictures; use scan"
             )
         file = isinstance(picture, str | os.PathLike)
         raw = self.input.read(picture) if file else self.input.take(picture)
@@ -168,7 +168,7 @@ class Painter:
             ConfigError: the network observes something else.
             DataError: the points cannot be read, have no colours, or are far from the mesh.
         """
-        if COLORS not in self.input.parts:
+        if self.input.kind != "colored_points":
             raise ConfigError(
                 "scan: the network does not look at coloured points; take a run of texture_points"
             )

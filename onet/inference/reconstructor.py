@@ -189,9 +189,10 @@ class Reconstructor:
             ConfigError: the codes are local features or sets, which have no mean.
         """
         if getattr(self.model, "fuses_views", False):
-            views = torch.stack([to_tensors(view, self.device) for view in observations])  # type: ignore[arg-type]
+            views = np.stack([np.asarray(view, dtype=np.float32) for view in observations])
             with torch.no_grad():
-                fused: Tensor = self.model.eval().encode(views[None])[0]
+                inputs = torch.from_numpy(views[None]).to(self.device)
+                fused: Tensor = self.model.eval().encode(inputs)[0]
             return fused
         return mean_code([self.encode(observation) for observation in observations])
 

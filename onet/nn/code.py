@@ -26,8 +26,8 @@ CAMERA = "camera"
 ESTIMATED_CAMERA = "estimated_camera"
 """Of a code: what the encoder takes for the camera, from the picture alone."""
 
-COLORS = "colors"
-"""Of a dictionary: the colours (B, N, 3) in [0, 1] of an observed cloud's points."""
+CLOUD = "cloud"
+"""Of a code of a cloud with colours: the cloud itself, (B, N, 6)."""
 
 PIXELS = "pixels"
 """Of a code of a picture: the picture itself, (B, 3, S, S) RGB in [0, 1]."""
@@ -35,9 +35,10 @@ PIXELS = "pixels"
 FRONT = "front"
 """Of a code of a picture: how far away what it shows is; see `onet.nn.projection.front_depths`."""
 
-ObservationKind = Literal["points", "image", "voxels", "index"]
-"""Points (B, N, 3) of a cloud in the unit frame; pictures (B, 3, H, W) in [0, 1], with or without
-cameras; occupancies (B, R, R, R) of a grid; or the number (B,) of a training shape."""
+ObservationKind = Literal["points", "colored_points", "image", "voxels", "index"]
+"""Points (B, N, 3) of a cloud in the unit frame, or (B, N, 6) with RGB in [0, 1]; pictures
+(B, 3, H, W) in [0, 1], with or without cameras; occupancies (B, R, R, R) of a grid; or the number
+(B,) of a training shape."""
 
 InputKind = ObservationKind | Literal["none", "sequence"]
 """What an input gives, `none` for nothing at all, (B, 0), which a model without encoder takes, and

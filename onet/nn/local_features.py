@@ -74,6 +74,9 @@ class CellGroups:
         self,
         cells: Tensor,  # (B, N), see `cells_of`
     ) -> None:
+        if torch.compiler.is_compiling():  # sizes of a program must not depend on values
+            self.number, self.count = _numbered(cells.flatten()), cells.numel()
+            return
         occupied, number = torch.unique(cells, return_inverse=True)
         self.count = len(occupied)
         self.number = number.flatten()  # (B * N,)
@@ -86,6 +89,15 @@ class CellGroups:
         flat = features.flatten(0, 1)
         pooled: Tensor = _Maximum.apply(flat, self.number, self.count)
         return pooled.view_as(features)
+
+
+def _numbered(
+    cells: Tensor,  # (N,)
+) -> Tensor:
+    """Return the number (N,) of each cell among those that there are, in their order."""
+    ordered, order = cells.sort()
+    begins = F.pad((ordered[1:] != ordered[:-1]).long(), (1, 0))
+    return torch.zeros_like(cells).scatter(0, order, begins.cumsum(0))
 
 
 class _Maximum(torch.autograd.Function):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -143,7 +143,7 @@ class SparseResBlock(nn.Module):
         for norm, conv in zip(self.norms, self.convs, strict=True):
             for rows, into in _in_parts(y, padded[:-1]):
                 into.copy_(F.silu(norm(rows.to(x.dtype)).to(x.dtype)))
-            y = conv.of_operands(padded, level)
+            y = cast(SparseConv, conv).of_operands(padded, level)
         for rows, more in _in_parts(x, y):
             rows.add_(more.to(x.dtype) * gain)
         return x

@@ -131,5 +131,7 @@ def _in_cells(
     kept = (ordered[:, 0] < ordered[:, 1]) & (ordered[:, 1] < ordered[:, 2])
     _, first = np.unique(ordered[kept], axis=0, return_index=True)  # each once, as it was turned
     colors = None if shape.colors is None else means(shape.colors).round().astype(np.uint8)
-    shades = {name: mean(values) for name, values in shape.shades.items()}
+    shades: dict[str, NDArray[np.floating]] = {
+        name: mean(values) for name, values in shape.shades.items()
+    }
     return Shape(means(shape.vertices), corners[kept][first], colors, shades)

@@ -92,11 +92,11 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        return _Sum.apply(gradients[0].contiguous())  # type: ignore[no-untyped-call]
+        return _Sum.apply(gradients[0].contiguous())
 
 
 def _summed(values: Tensor) -> Tensor:
-    result: Tensor = _Sum.apply(values.contiguous())  # type: ignore[no-untyped-call]
+    result: Tensor = _Sum.apply(values.contiguous())
     return result
 
 

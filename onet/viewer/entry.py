@@ -13,6 +13,9 @@ from onet.report.shape import Shape
 if TYPE_CHECKING:
     import trimesh
 
+MADE = "reconstruction"
+"""Title of what a model made."""
+
 NEAR = 3.0
 """Boxes of panels that differ by more than that factor, or lie that far apart, in longest edges,
 are not in one frame."""
@@ -23,10 +26,12 @@ class Maker(Protocol):
 
     Attributes:
         probability, resolution: those that it was made with.
+        blends: whether there is something between the codes of two items.
     """
 
     probability: float
     resolution: int
+    blends: bool
 
     def mesh(
         self, key: str, probability: float, resolution: int, toward: str = "", share: float = 0.0

@@ -17,12 +17,14 @@ from onet.inference import latent
 from onet.inference.generate_motion import MOTION
 from onet.inference.read_motion import read_motion
 from onet.inference.scan_files import TABLE as SCANS
+from onet.inference.scan_sources import RECORD
 from onet.names import checked_path, printable
 from onet.records import Row, check_names, read_csv, read_json
 from onet.report.item_parts import truth_of
 from onet.report.shape import Shape
-from onet.viewer.entry import Entry, Panel
-from onet.viewer.live import Live, Samples
+from onet.viewer.entry import MADE, Entry, Panel
+from onet.viewer.live import Live, Samples, has_field
+from onet.viewer.live_scan import LiveScans
 from onet.viewer.reading import GRIDS, SUFFIXES, moving_panel, read_panel, read_shape
 
 BESIDE = 6
@@ -170,7 +172,7 @@ def _generation(root: Path) -> list[Entry]:
         Entry(
             printable("/".join(filter(None, key))),
             partial(_item, root, row, store),
-            live if row["status"] == folder.OK else None,
+            live if row["status"] == folder.OK and has_field(settings) else None,
             "/".join(filter(None, key)),
         )
         for key, row in folder.read_results(root).items()
@@ -187,10 +189,10 @@ def _item(root: Path, row: Row, store: Store | None) -> list[Panel]:
     ][:1]
     if row["status"] == folder.OK:
         mesh = root / checked_path(row["mesh"], f"{root / folder.RESULTS}: mesh")
-        read = partial(read_panel, mesh, "reconstruction")
-        panels.append(_or_reason(read, "reconstruction"))
+        read = partial(read_panel, mesh, MADE)
+        panels.append(_or_reason(read, MADE))
     else:
-        panels.append(Panel("reconstruction", reason=f"failed: {row['reason']}"))
+        panels.append(Panel(MADE, reason=f"failed: {row['reason']}"))
     if store is not None:
         category, model = row["category"], row["model"]
         item = Item(category, model, store.root / category / model)
@@ -200,8 +202,8 @@ def _item(root: Path, row: Row, store: Store | None) -> list[Panel]:
 
 def _truth(item: Item) -> Panel:
     truth = truth_of(item)
-    points = isinstance(truth, np.ndarray)
-    return Panel("truth", [Shape.of_points(truth) if points else Shape.of_mesh(truth)])
+    shape = Shape.of_points(truth) if isinstance(truth, np.ndarray) else Shape.of_mesh(truth)
+    return Panel("truth", [shape])
 
 
 def _or_reason(read: Callable[[], Panel], title: str) -> Panel:
@@ -225,7 +227,7 @@ def _motion(root: Path) -> list[Entry]:
 
 
 def _moving(root: Path, mesh: str) -> list[Panel]:
-    return [moving_panel(read_motion(root, mesh), "reconstruction")]
+    return [moving_panel(read_motion(root, mesh), MADE)]
 
 
 def _walk(root: Path) -> list[Entry]:
@@ -257,16 +259,19 @@ def _along(root: Path, rows: Sequence[Row], titles: Sequence[str]) -> list[Panel
 
 def _scans(root: Path) -> list[Entry]:
     """Return scans and their meshes, which `onet scan` made."""
-    entries = []
+    entries, record = [], root / RECORD
+    live = LiveScans(read_json(record, {"network": dict})) if record.is_file() else None
     for where, row in read_csv(root / SCANS, ("mesh", "source", "status", "reason")):
         if row["status"] != folder.OK:
             panels: Callable[[], list[Panel]] = partial(
-                lambda reason: [Panel("mesh", reason=f"failed: {reason}")], row["reason"]
+                lambda reason: [Panel(MADE, reason=f"failed: {reason}")], row["reason"]
             )
             entries.append(Entry(printable(row["source"]), panels))
             continue
         mesh = root / checked_path(row["mesh"], f"{where}: mesh")
         source = Path(row["source"])
-        files = [(source, "scan")] if source.is_file() else []
-        entries.append(Entry(printable(row["mesh"]), partial(_beside, [*files, (mesh, "mesh")])))
+        there = source.is_file()
+        files = [*([(source, "scan")] if there else []), (mesh, MADE)]
+        name, made = printable(row["mesh"]), live if there else None
+        entries.append(Entry(name, partial(_beside, files), made, str(source)))
     return entries

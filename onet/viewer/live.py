@@ -16,19 +16,30 @@ from torch import Tensor
 from onet.checkpoints import run_folder
 from onet.checkpoints.checkpoint import checksum
 from onet.errors import ConfigError, DataError
-from onet.inference.latent import blend, global_code, sample_latent
+from onet.inference.latent import Kind, blend, global_code, sample_latent
 from onet.inference.observing import Observed, observe, reconstruct
 from onet.inference.reconstructor import Reconstructor, load
 from onet.inference.surface import SURFACE_OPTIONS
 from onet.inference.targets import SAMPLES, Target, Wanted, find
+from onet.models import MODELS
 from onet.nn.code import Code
 from onet.report.shape import Shape
-from onet.viewer.entry import Panel
+from onet.viewer.entry import MADE, Panel
 
 RESOLUTION = 32
 """Of samples until a slider asks for more."""
 
 SHOWN_SAMPLES = 16
+
+
+def has_field(settings: dict[str, Any]) -> bool:
+    """Whether the model of a generation has a field, and so a probability; it is not loaded.
+
+    Where the settings do not tell, it is found out when it is asked for.
+    """
+    section = (settings.get("config") or {}).get("model") or {}
+    kind = str(section.get("type"))
+    return kind not in list(MODELS) or not hasattr(MODELS[kind], "mesh")
 
 
 class Live:
@@ -38,11 +49,13 @@ class Live:
 
     Attributes:
         probability, resolution: those that the meshes were made with.
+        blends: whether codes can be mixed, as far as is known without the model.
     """
 
     def __init__(self, root: Path, settings: dict[str, Any]) -> None:
         self._root, self._settings = root, settings
         self._one_at_a_time = threading.Lock()
+        self.blends = True
         self.probability = float(settings.get("probability", 0.5))
         self.resolution = int(settings.get("resolution", 128))
 
@@ -109,12 +122,13 @@ class Live:
             wanted = Wanted(samples=count)
         elif "split" in told:
             categories = tuple(told["categories"])
-            wanted = Wanted(None, Path(told["data"]), told["split"], categories, None,
-                            told.get("views"))  # fmt: skip
+            data, views = Path(told["data"]), told.get("views")
+            wanted = Wanted((), data, told["split"], categories, views=views)
         else:
             mask = told.get("mask")
+            given = told["input"]
             wanted = Wanted(
-                Path(told["input"]),
+                tuple(map(Path, given if isinstance(given, list) else [given])),
                 samples=told.get("samples"),
                 views=told.get("views"),
                 mask=None if mask is None else Path(mask),
@@ -154,7 +168,7 @@ class Live:
                 global_code(self.model, code), global_code(self.model, other), share, "linear"
             )
         if z is not None and other_z is not None:
-            kind = "linear" if self.model.input.conditions else "spherical"
+            kind: Kind = "linear" if self.model.input.conditions else "spherical"
             z = blend(z, other_z, share, kind)
         return self.model.surface(code, latent=z, **options)
 
@@ -176,6 +190,7 @@ class Samples(Live):
                 "`onet generate` first"
             )
         self.__dict__["model"] = model
+        self.blends = True
         self.probability = float(model.generation_settings().probability)
         self.resolution = RESOLUTION
         self.names = [str(number) for number in range(SHOWN_SAMPLES)]
@@ -196,5 +211,5 @@ class Samples(Live):
         """Return the panel of a sample."""
         mesh = self.mesh(key, self.probability, self.resolution)
         if not len(mesh.faces):
-            return [Panel("sample", reason="no surface")]
-        return [Panel("sample", [Shape.of_mesh(mesh)])]
+            return [Panel(MADE, reason="no surface")]
+        return [Panel(MADE, [Shape.of_mesh(mesh)])]

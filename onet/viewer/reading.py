@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,16 @@ def read_shape(path: Path) -> Shape:
     return Shape(shape.vertices, shape.faces, colors, _numbers(path, len(shape.vertices)))
 
 
+def made_shape(mesh: trimesh.Trimesh) -> Shape:
+    """Return a mesh that a model made, with the colours and numbers of its vertices."""
+    visual: Any = mesh.visual
+    shape = Shape.of_mesh(mesh)
+    colors = visual.vertex_colors[:, :3] if visual.kind == "vertex" else None
+    given = {name: np.asarray(values) for name, values in mesh.vertex_attributes.items()}
+    numbers = _named(given, len(shape.vertices))
+    return Shape(shape.vertices, shape.faces, colors, numbers)
+
+
 def _cloud(path: Path) -> Shape:
     cloud = load_cloud(path)
     return Shape.of_points(cloud.points, cloud.colors)
@@ -143,8 +154,15 @@ def _numbers(path: Path, count: int) -> dict[str, NDArray[np.floating]]:
         found = _gltf_numbers(path)
     else:
         return {}
-    numbers = {
-        name: values.astype(np.float64) for name, values in found.items() if len(values) == count
+    return _named(found, count)
+
+
+def _named(found: Mapping[str, NDArray[np.generic]], count: int) -> dict[str, NDArray[np.floating]]:
+    """Return numbers of `count` vertices by what they are called in the viewer."""
+    numbers: dict[str, NDArray[np.floating]] = {
+        name: values.astype(np.float64)
+        for name, values in found.items()
+        if values.shape == (count,)
     }
     if SEEN in numbers:  # what stands out is what was completed
         numbers = {NOT_SEEN: 1 - numbers.pop(SEEN), **numbers}
@@ -172,7 +190,7 @@ def _gltf_numbers(path: Path) -> dict[str, NDArray[np.generic]]:
     if len(parts) != 1:
         return {}
     attributes = asset.mapping(asset.mapping(parts[0])["attributes"])
-    found = {}
+    found: dict[str, NDArray[np.generic]] = {}
     for name, number in attributes.items():
         if name.startswith("_"):
             values = asset.accessor(number)

@@ -27,8 +27,9 @@ from onet.geometry.mesh_writing import points_ply, save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.report.mesh_viewer import COLORS
 from onet.report.shape import Shape, limit_of
-from onet.viewer.entry import Entry, Panel
+from onet.viewer.entry import MADE, Entry, Panel
 from onet.viewer.export import colors_of, frames_of, panels_of
+from onet.viewer.reading import made_shape
 
 GAP = 1.25
 """From the middle of a panel to the next, where the longest edge is 1."""
@@ -230,8 +231,10 @@ class Viewer:
             return
         others = [name for name, k in self._numbers.items() if self.entries[k].live is live]
         self._offering = True
+        self.toward.visible = self.share.visible = live.blends and len(others) > 1
         self.toward.options = (NONE, *others)
         self.toward.value, self.share.value = NONE, 0.0
+        self.resolution.min = min(_RESOLUTIONS[0], live.resolution)
         self.resolution.max = max(_RESOLUTIONS[1], live.resolution)
         self.probability.value = round(live.probability, 2)
         self.resolution.value = live.resolution
@@ -377,14 +380,14 @@ class Viewer:
             return
         with self._shown:
             self._panels = [
-                replace(panel, frames=[Shape.of_mesh(mesh)]) if self._is_made(panel) else panel
+                replace(panel, frames=[made_shape(mesh)]) if self._is_made(panel) else panel
                 for panel in self._panels
             ]
         self._draw()
 
     @staticmethod
     def _is_made(panel: Panel) -> bool:
-        return panel.title in ("reconstruction", "sample")
+        return panel.title == MADE
 
     def _play(self) -> None:
         """Move the slider of time while it plays."""

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onet.data.inputs._protocol import UNIT, Arrays, Input
+from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
 from onet.data.store import Item
 from onet.errors import ConfigError, DataError
@@ -16,16 +17,15 @@ from onet.geometry.clouds.cloud import PointCloud
 from onet.geometry.mesh_writing import points_ply
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import POINT_SUFFIXES, load_cloud, take_cloud
-from onet.nn.code import COLORS, InputKind
+from onet.nn.code import InputKind
 
 
 @INPUTS.register("colored_pointcloud")
 class ColoredCloudInput(Input):
     """A sparse point cloud with Gaussian noise, each point with the colour of its place.
 
-    An observation is a dictionary of `points` (count, 3) float32 in the unit frame and `colors`
-    (count, 3) float32 sRGB in [0, 1]. Prepared items need the colours of their surface points
-    (`onet prepare --render 12 --colours`).
+    An observation is (count, 6) float32, places in the unit frame and sRGB in [0, 1]. Prepared
+    items need the colours of their surface points (`onet prepare --render 12 --colours`).
 
     Args:
         count: number of points.
@@ -36,7 +36,7 @@ class ColoredCloudInput(Input):
         ConfigError: numbers below 1, or deviations below 0.
     """
 
-    kind: ClassVar[InputKind] = "points"
+    kind: ClassVar[InputKind] = "colored_points"
     suffixes: ClassVar[tuple[str, ...]] = tuple(POINT_SUFFIXES)
     defines_frame: ClassVar[bool] = True
     multiview: ClassVar[bool] = False
@@ -53,15 +53,12 @@ class ColoredCloudInput(Input):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(count, 3), of places as of colours."""
-        return (self.count, 3)
+        """(count, 6)."""
+        return (self.count, 6)
 
-    @property
-    def parts(self) -> frozenset[str]:
-        """The colours."""
-        return frozenset({COLORS})
-
-    def sample(self, item: Item, rng: np.random.Generator, *, training: bool = True) -> Arrays:
+    def sample(
+        self, item: Item, rng: np.random.Generator, *, training: bool = True
+    ) -> NDArray[np.float32]:
         """Return an observation of a prepared item, with noise; see the class.
 
         Raises:
@@ -74,7 +71,7 @@ class ColoredCloudInput(Input):
         places += np.float32(self.noise) * rng.standard_normal(places.shape, dtype=np.float32)
         drawn = rng.standard_normal(colors.shape, dtype=np.float32)
         colors = np.clip(colors + np.float32(self.color_noise) * drawn, 0, 1)
-        return {"points": places, COLORS: colors.astype(np.float32)}
+        return np.concatenate([places, colors], axis=1, dtype=np.float32)
 
     def read(self, path: str | Path) -> PointCloud:
         """Return a cloud of a file in its own frame; see `load_cloud`.
@@ -92,7 +89,9 @@ class ColoredCloudInput(Input):
         """That of the bounding box of the points."""
         return UnitFrame.of(raw.points, name)
 
-    def observe(self, raw: PointCloud, rng: np.random.Generator, frame: UnitFrame = UNIT) -> Arrays:
+    def observe(
+        self, raw: PointCloud, rng: np.random.Generator, frame: UnitFrame = UNIT
+    ) -> NDArray[np.float32]:
         """Return a user's cloud as the model expects it.
 
         Of more points a random subset is used; of fewer some are repeated. No noise is added.
@@ -104,17 +103,16 @@ class ColoredCloudInput(Input):
             repeated = rng.integers(total, size=self.count - total)
             chosen = np.concatenate([np.arange(total), repeated])
         assert raw.colors is not None  # `_colored` has looked
-        return {
-            "points": frame.to_unit(raw.points[chosen]).astype(np.float32),
-            COLORS: raw.colors[chosen].astype(np.float32) / np.float32(255),
-        }
+        places, colors = frame.to_unit(raw.points[chosen]), raw.colors[chosen] / 255
+        return np.concatenate([places, colors], axis=1, dtype=np.float32)
 
     def write(self, observation: Any, path: Path, frame: UnitFrame) -> Path:
         """Write a PLY file in the source frame, with colours."""
         file = path.with_name(f"{path.name}.ply")
-        colors = np.round(255 * observation[COLORS]).astype(np.uint8)
+        places, colors = np.split(observation, 2, axis=1)
+        colors = np.round(255 * colors).astype(np.uint8)
         with replacing(file) as temporary:
-            temporary.write_bytes(points_ply(frame.to_source(observation["points"]), colors=colors))
+            temporary.write_bytes(points_ply(frame.to_source(places), colors=colors))
         return file
 
 

@@ -54,10 +54,8 @@ def _array(
         return None
     member = archive.read(info)  # compares the checksum
     place = _place(member)
-    if place is None:
-        return None
-    if info.compress_type != zipfile.ZIP_STORED:
-        return place, member
+    if place is None or info.compress_type != zipfile.ZIP_STORED:
+        return None if place is None else (place, member)
     signature, name, extra = _LOCAL.unpack_from(content, info.header_offset)
     start = info.header_offset + _LOCAL.size + name + extra
     if signature != b"PK\3\4" or content[start : start + len(member)] != member:

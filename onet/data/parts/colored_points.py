@@ -22,22 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ColoredPoints(Part):
-    """For each of the points of `pointcloud.npz` the colour of the closest place of the mesh."""
+    """For each of the points of `pointcloud.npz` the colour of the closest place of the mesh.
+
+    Attributes:
+        pictures: how many pictures they were asked for with.
+    """
 
     name: ClassVar[str] = POINT_COLORS
-    fields_of: ClassVar[Mapping[str, str]] = {}
+    fields_of: ClassVar[Mapping[str, str]] = {"pictures": "render"}
     needs_closed_mesh: ClassVar[bool] = False
     needs_colors: ClassVar[bool] = True
+
+    pictures: int
 
     @classmethod
     def wanted(cls, settings: PrepareSettings) -> Self | None:
         """Return the part if colours are asked for."""
-        return cls() if settings.colours else None
+        return super().wanted(settings) if settings.colours else None
 
     @classmethod
     def settings_of(cls, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return nothing: the pictures that are made with it ask for colours."""
-        return {}
+        """Return the settings that ask for the part; see `Part`."""
+        found = super().settings_of(record)
+        return found | {"colours": True} if found else {}
 
     def write(self, folder: Path, shape: Shape) -> None:
         item = Item("", folder.name, folder)

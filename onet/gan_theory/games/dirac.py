@@ -40,19 +40,56 @@ def one_sided(game: DiracGan, theta: Vector, psi: Vector) -> Vector:
     return one_centred(game, theta, psi) if np.real(_norm(psi)) > 1 else 0 * psi
 
 
-def roth(game: DiracGan, theta: Vector, psi: Vector) -> Vector:
-    """Of gamma (s(D_fake)^2 + (1 - s(D_real))^2) |grad D|^2 with the sigmoid s ([M] (6.44))."""
-    fake, real = ((1 + np.tanh(psi @ x / 2)) / 2 for x in (theta, game.data))
-    weights = fake**2 + (1 - real) ** 2
-    slopes = 2 * fake**2 * (1 - fake) * theta - 2 * (1 - real) ** 2 * real * game.data
-    return game.gamma * (2 * weights * psi + (psi @ psi) * slopes)
+@dataclass(frozen=True)
+class Weight:
+    """A function of the logit and its derivative, also of complex numbers."""
 
+    value: Callable[[Any], Any]
+    slope: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class WeightedPenalty:
+    """gamma (E_fake[nu1(D) |grad D|^2] + E_real[nu2(D) |grad D|^2]) ([M] (6.45)).
+
+    Converges locally as R1 with `part` times gamma, if that is above 0. Constant weights 1/4 are R1
+    with gamma here; weights that vanish at 0 damp nothing there.
+    """
+
+    fake: Weight
+    real: Weight
+
+    @property
+    def part(self) -> float:
+        """2 (nu1(0) + nu2(0))."""
+        return 2 * float(np.real(self.fake.value(0.0) + self.real.value(0.0)))
+
+    def __call__(self, game: DiracGan, theta: Vector, psi: Vector) -> Vector:
+        at_fake, at_real = psi @ theta, psi @ game.data
+        weights = self.fake.value(at_fake) + self.real.value(at_real)
+        slopes = self.fake.slope(at_fake) * theta + self.real.slope(at_real) * game.data
+        return game.gamma * (2 * weights * psi + (psi @ psi) * slopes)
+
+
+def _sigmoid(t: Any) -> Any:
+    return (1 + np.tanh(t / 2)) / 2
+
+
+# Of gamma (s(D_fake)^2 + (1 - s(D_real))^2) |grad D|^2 with the sigmoid s ([M] (6.44)).
+ROTH = WeightedPenalty(
+    Weight(lambda t: _sigmoid(t) ** 2, lambda t: 2 * _sigmoid(t) ** 2 * (1 - _sigmoid(t))),
+    Weight(lambda t: (1 - _sigmoid(t)) ** 2, lambda t: -2 * (1 - _sigmoid(t)) ** 2 * _sigmoid(t)),
+)
+# Where the discriminator is sure alone: no damping at the equilibrium.
+_SQUARE = Weight(lambda t: t**2, lambda t: 2 * t)
+SURE = WeightedPenalty(_SQUARE, _SQUARE)
 
 PENALTIES: dict[str, Penalty] = {
     "zero_centred": zero_centred,
     "one_centred": one_centred,
     "one_sided": one_sided,
-    "roth": roth,
+    "roth": ROTH,
+    "sure": SURE,
 }
 
 
@@ -64,7 +101,7 @@ class DiracGan(GameBase):
         pair: activation pair of the loss, or its name.
         x0: the real point, (n,).
         gamma: weight of the penalty.
-        penalty: a key of `PENALTIES`.
+        penalty: a key of `PENALTIES`, or weights of one's own.
         non_saturating: the generator maximises phi2(D(fake)) ([M] (3.21), Remark 4.4).
         noise: standard deviation of instance noise on real and fake, or its covariance (n, n)
             ([M] (3.56), (4.33)).
@@ -77,7 +114,7 @@ class DiracGan(GameBase):
     pair: ActivationPair | str = "js"
     x0: Any = (0.0,)
     gamma: float = 0.0
-    penalty: str = "zero_centred"
+    penalty: str | WeightedPenalty = "zero_centred"
     non_saturating: bool = False
     noise: Any = 0.0
     clip: float | None = None
@@ -87,7 +124,7 @@ class DiracGan(GameBase):
 
     def __post_init__(self) -> None:
         require_non_negative("gamma", self.gamma)
-        if self.penalty not in PENALTIES:
+        if isinstance(self.penalty, str) and self.penalty not in PENALTIES:
             hint = nearest(self.penalty, list(PENALTIES))
             raise ConfigError(f"unknown penalty {self.penalty!r}: {hint}")
         data = np.atleast_1d(np.asarray(self.x0, dtype=np.float64))
@@ -122,7 +159,7 @@ class DiracGan(GameBase):
             bend = pair.phi1.curvature(-fake) + pair.phi2.curvature(real)
             psi_dot = psi_dot + np.sum(weights * bend) * (self.covariance @ psi)
         if self.gamma:
-            psi_dot = psi_dot - PENALTIES[self.penalty](self, theta, psi)
+            psi_dot = psi_dot - self._penalty(self, theta, psi)
         return np.concatenate([rise * psi, psi_dot])
 
     def jacobian(self, x: Vector) -> Matrix:
@@ -160,7 +197,7 @@ class DiracGan(GameBase):
         """[M] table of 3.3, (4.20), (4.30), (4.33) and (4.42), with + under the printed roots.
 
         With mu_k the eigenvalues of C + x0 x0^T: roots of l^2 + (gamma + rho2 mu_k) l + rho1^2.
-        Roth's penalty counts as R1 of the same gamma.
+        Weighted penalties count as R1 with their part of gamma, Roth's with all of it.
 
         Raises:
             ValueError: a one-centred penalty, with which the field jumps at the equilibrium.
@@ -172,9 +209,17 @@ class DiracGan(GameBase):
             spread[-1] = self.data @ self.data
         else:
             spread = np.linalg.eigvalsh(self.covariance + np.outer(self.data, self.data))
-        gamma = 0.0 if self.penalty == "one_sided" else self.gamma
+        penalty, gamma = self._penalty, self.gamma
+        if isinstance(penalty, WeightedPenalty):
+            gamma *= penalty.part
+        elif self.penalty == "one_sided":
+            gamma = 0.0
         damping = gamma + self.activations.rho2 * spread
         return damped_pair(damping, np.full_like(damping, self.activations.rho1**2))
+
+    @property
+    def _penalty(self) -> Penalty:
+        return PENALTIES[self.penalty] if isinstance(self.penalty, str) else self.penalty
 
     def project(self, x: Vector) -> Vector:
         if self.clip is None:

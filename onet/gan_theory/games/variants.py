@@ -13,7 +13,7 @@ import numpy as np
 from onet.adversarial.activations import JS, ActivationPair, find_pair
 from onet.adversarial.factors import require_non_negative
 from onet.errors import ConfigError
-from onet.gan_theory.games.game import GameBase, Vector, damped_pair
+from onet.gan_theory.games.game import Game, GameBase, Vector, damped_pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ class MeanDiscrepancy(GameBase):
 
     Gretton et al., 2012; Li et al., Generative Moment Matching Networks, 2015. From farther than a
     few widths the pull is gone. (The Cramer or energy distance has the kernel -|x - y|: its pull is
-    2 everywhere and jumps at x0, so there is no Jacobian, and steps h end within h of it.)
+    2 everywhere and jumps at x0, so there is no Jacobian, and steps h end within 2 h of it.)
 
     Args:
         width: of the kernel exp(-d^2 / (2 width^2)).
@@ -283,8 +283,8 @@ class HistoricalAverage(GameBase):
     def eigenvalues(self) -> Vector:
         """Roots of l^2 + (pace + 2 weight +- i rho1) l +- i rho1 pace.
 
-        A slow pace leaves -pace rho1^2 / (4 weight^2 + rho1^2): with 1/t for it convergence is a
-        power of t, not linear.
+        A slow pace leaves -pace r with r = rho1^2 / (4 weight^2 + rho1^2): with 1/t for it the
+        distance falls like t^-r, not linearly.
         """
         rho1 = find_pair(self.pair).rho1
         roots = [
@@ -294,7 +294,7 @@ class HistoricalAverage(GameBase):
         return np.sort_complex(np.concatenate(roots))
 
 
-def variants() -> dict[str, GameBase]:
+def variants() -> dict[str, Game]:
     """Return the methods with the settings of the tables."""
     return {
         "label smoothing, 0.1": LabelSmoothing(),

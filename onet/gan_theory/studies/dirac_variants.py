@@ -8,7 +8,7 @@ import numpy as np
 
 from onet.gan_theory.dynamics import distances, trajectory
 from onet.gan_theory.games.dirac import DiracGan
-from onet.gan_theory.games.game import GameBase, Vector
+from onet.gan_theory.games.game import Game, Vector
 from onet.gan_theory.games.variants import (
     HistoricalAverage,
     LabelSmoothing,
@@ -37,15 +37,15 @@ def other_rows(start: tuple[float, float], step: float, steps: int) -> list[dict
         state = beside(game, start)
         row = {"method": name, "eigenvalues": shown_eigenvalues(values)}
         for scheme in SCHEMES:
-            states = trajectory(game, state, steps, scheme, h_g=step)  # type: ignore[arg-type]
+            states = trajectory(game, state, steps, scheme, h_g=step)
             row[f"end, {scheme}"] = f"{abs(states[-1, 0] - game.equilibrium[0]):.3g}"
         rows.append(row | {"converges_linearly": _linear(values)})
     return rows
 
 
-def beside(game: GameBase, start: tuple[float, float]) -> Vector:
+def beside(game: Game, start: tuple[float, float]) -> Vector:
     """Return a state with theta and psi beside the equilibrium's; averages start where they are."""
-    state = np.array(game.equilibrium, dtype=np.float64)  # type: ignore[attr-defined]
+    state = np.array(game.equilibrium, dtype=np.float64)
     count = min(2, len(state))
     state[:count] += start[:count]
     if isinstance(game, LabelSmoothing) and game.bias:

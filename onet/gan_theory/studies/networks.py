@@ -146,7 +146,7 @@ def _verdict(verdict: Verdict) -> list[Row]:
         value, turn = found.values[place], abs(found.values[place].imag)
         text = f"{value.real:.4g}" + (f" ± {turn:.4g}i" if turn else "")
         rows.append({"what": what, "value": f"{text} (residual {found.residuals[place]:.1g})"})
-    looked = "all, written down" if verdict.whole else "searched for, in part"
+    looked = "all of them" if verdict.whole else "the outermost, by a search"
     rows.append({"what": "eigenvalues", "value": looked})
     return rows
 

@@ -206,7 +206,8 @@ class GraphDecoder(nn.Module):
             blocks = nn.ModuleList(_Wrapped(hidden_dim, hidden_dim) for _ in range(count))
             self.add_module(keys[1], blocks)
             self.add_module(keys[2], GraphConvolution(hidden_dim, 3))
-            self._begin(*(self.get_submodule(key) for key in keys), feat_dim)
+            first, middle, last = (self.get_submodule(key) for key in keys)
+            self._begin(first, middle, last, feat_dim)
 
     @torch.no_grad()
     def _begin(self, first: nn.Module, middle: nn.Module, last: nn.Module, feat_dim: int) -> None:

@@ -93,12 +93,13 @@ class LocalDecoder(ResidualDecoder):
         Raises:
             ConfigError: the encoder makes other codes than this decoder takes.
         """
-        if isinstance(c, Tensor) or not c.keys() <= AXES.keys():
+        maps = {} if isinstance(c, Tensor) else {k: m for k, m in c.items() if k in AXES}
+        if not maps:
             raise ConfigError(
                 "model.decoder: 'local' needs maps of features; name an encoder that makes them, "
                 "local_pointnet for instance"
             )
-        return FeatureTable(c, self.published)
+        return FeatureTable(maps, self.published)
 
     def added(
         self,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.code import COLORS, Code, CodeKind, ObservationKind
+from onet.nn.code import CLOUD, CodeKind, ObservationKind
 from onet.nn.encoders._registry import ENCODERS
 from onet.nn.encoders.local_maps import LocalMaps
 from onet.nn.layers import ResnetBlock, embed_points
@@ -99,7 +99,7 @@ class LocalPointNetEncoder(nn.Module):
         return maps
 
     def _warn_outside(self, points: Tensor) -> None:
-        if self._warned:
+        if self._warned or torch.compiler.is_compiling():  # a program has no log
             return
         outside = int((points.abs() > EXTENT / 2).any(-1).sum())
         if outside:
@@ -119,22 +119,14 @@ class ColoredPointNetEncoder(LocalPointNetEncoder):
     The input is `colored_pointcloud`.
     """
 
-    observes_parts: ClassVar[frozenset[str]] = frozenset({COLORS})
+    observes: ClassVar[ObservationKind] = "colored_points"
     numbers: ClassVar[int] = 6
 
-    def forward(  # type: ignore[override]  # observations of two arrays
+    def forward(
         self,
-        inputs: Code,  # `points` (B, N, 3) float32 in the unit frame and `colors` (B, N, 3)
+        inputs: Tensor,  # (B, N, 6) float32, places in the unit frame and RGB in [0, 1]
     ) -> dict[str, Tensor]:
-        """Maps (B, c_dim, R, R) of the planes and (B, c_dim, R, R, R) of the grid.
-
-        Raises:
-            ConfigError: the observation has no colours.
-        """
-        if not isinstance(inputs, dict) or COLORS not in inputs:
-            raise ConfigError(
-                "model.encoder: 'colored_pointnet' needs the colours of points; set "
-                "data.input.type=colored_pointcloud, or take local_pointnet"
-            )
-        points, colors = inputs["points"], inputs[COLORS]
-        return self._encode(points, torch.cat([points, 2 * colors - 1], -1))
+        """Maps (B, c_dim, R, R) of planes and (B, c_dim, R, R, R) of the grid, and the cloud."""
+        points, colors = inputs.split(3, -1)
+        maps = self._encode(points, torch.cat([points, 2 * colors - 1], -1))
+        return {**maps, CLOUD: inputs}
