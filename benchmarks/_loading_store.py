@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,12 @@ CATEGORY = "shapes"
 _CHUNK = 500  # items that lie on the disk twice while a packed store is made
 
 
-def arrays_of_item(number: int, points: int) -> dict[str, dict[str, NDArray[np.generic]]]:
+def arrays_of_item(number: int, points: int) -> dict[str, dict[str, Any]]:
     """Return the files of an item as arrays: random ones, other ones for each item."""
     base = _base(points)
     shift = 1 + number % (points - 1)
     placed = np.roll(base, shift, axis=0)
-    frame = {"loc": np.zeros(3), "scale": np.float64(1)}
+    frame: dict[str, Any] = {"loc": np.zeros(3), "scale": np.float64(1)}
     bits = np.packbits(placed[:, 0] > 0)
     return {
         POINTS: {"points": placed, "occupancies": bits, **frame},

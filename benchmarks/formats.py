@@ -90,7 +90,7 @@ def write_npy(root: Path, items: int, points: int) -> None:
 
 def npy(root: Path) -> Reader:
     files = [np.load(root / f"{key}.npy", mmap_mode="r") for key in KEYS]
-    return lambda number: tuple(file[number] for file in files)  # type: ignore[return-value]
+    return lambda number: tuple(file[number] for file in files)
 
 
 def write_safetensors(root: Path, items: int, points: int) -> None:
@@ -108,9 +108,7 @@ def safetensors(root: Path) -> Reader:
     from safetensors import safe_open
 
     file = safe_open(root / "0.safetensors", framework="np")
-    return lambda number: tuple(  # type: ignore[return-value]
-        file.get_tensor(f"{number}.{key}") for key in KEYS
-    )
+    return lambda number: tuple(file.get_tensor(f"{number}.{key}") for key in KEYS)
 
 
 def write_zarr(root: Path, items: int, points: int) -> None:
@@ -138,7 +136,7 @@ def zarr(root: Path) -> Reader:
 
     group = zarr.open_group(str(root), mode="r")
     arrays = [group[key] for key in KEYS]
-    return lambda number: tuple(array[number] for array in arrays)  # type: ignore[return-value]
+    return lambda number: tuple(array[number] for array in arrays)
 
 
 def tensorstore(root: Path) -> Reader:

@@ -172,7 +172,7 @@ INPUTS = {
 def test_batches_are_the_same_bit_for_bit(
     plain: Path, packed: Path, name: str, cache: bool
 ) -> None:
-    subsample = (30, 40) if name == "picture" else 70
+    subsample: tuple[int, int] | int | None = (30, 40) if name == "picture" else 70
     if name == "turned":
         subsample = None
     sets = [
@@ -325,7 +325,7 @@ def test_subset_draws_and_names(packed: Path, tmp_path: Path) -> None:
                           ({"splits": ["tset"]}, "no items"),
                           ({"categories": ["bal"]}, "no category 'bal'")):  # fmt: skip
         with pytest.raises(DataError, match=what):
-            subset(packed, tmp_path / "d", **options)  # type: ignore[arg-type]
+            subset(packed, tmp_path / "d", **options)
         assert not (tmp_path / "d").exists()
 
 
@@ -445,7 +445,7 @@ def test_places_that_are_taken(plain: Path, packed: Path, tmp_path: Path) -> Non
             pack(plain, tmp_path / "packed2")
             what = "is a packed store"
         with pytest.raises(DataError, match=what):
-            function(*arguments)  # type: ignore[operator]
+            function(*arguments)
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["file"]
 
 
