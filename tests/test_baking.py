@@ -14,6 +14,7 @@ import onet
 from onet import _C
 from onet.errors import ConfigError, DataError
 from onet.geometry.carried_colors import CloudColors
+from onet.geometry.color.atlas import unfold
 from onet.geometry.color.baked import BakedMesh
 from onet.geometry.color.srgb import to_linear, to_srgb
 from onet.geometry.color.textured import SurfaceColors, Texture
@@ -117,6 +118,17 @@ def test_many_faces_are_simplified_and_it_is_said(caplog: pytest.LogCaptureFixtu
         baked = onet.bake(ball(), waves, 64, max_faces=500)
     assert baked.report["faces"] <= 500 < baked.report["faces_before"] == 1280
     assert "simplified to 500" in caplog.text
+
+
+def test_a_ball_that_is_flat_from_face_to_face_has_charts() -> None:
+    fine = trimesh.creation.icosphere(subdivisions=6)  # one closed plane to xatlas, which crashes
+    atlas = unfold(fine, 512)
+    assert 6 <= atlas.charts < 100
+    assert (atlas.source[atlas.faces] == fine.faces).all()
+    assert atlas.uv.min() >= 0 and atlas.uv.max() <= 1
+    corners = atlas.uv[atlas.faces]
+    edges = corners[:, 1:] - corners[:, :1]
+    assert (np.abs(np.linalg.det(edges)) > 0).all()
 
 
 def test_faces_without_area_do_no_harm() -> None:

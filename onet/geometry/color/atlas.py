@@ -17,6 +17,8 @@ _LARGEST_CHART = 1 / 60  # of the area
 _FACES_OF_CHART = 400  # about as many at most: charts of thousands take minutes to grow
 _COST = 8.0  # of a chart; the default of 2 makes twice as many
 _SMOOTHINGS = 10
+_FLAT = 1e-3  # 1 - cosine between neighbours that make one plane
+_BENT = 0.5  # cosine to the mean of a plane's normals that a face of a plane does not come below
 _SHORT = 0.02  # of the extent: median edge of meshes whose roughness is not their shape
 _SHRINKS = 1.6  # at most, by which xatlas' picture is larger than the size that it is asked for
 
@@ -69,21 +71,53 @@ def unfold(
     pack.padding, pack.bilinear = int(np.ceil(padding * _SHRINKS)), True
     pack.resolution = size
     found: Any = xatlas.Atlas()
-    found.add_mesh(
-        _smoothed(vertices, mesh).astype(np.float32), np.asarray(mesh.faces, dtype=np.uint32)
-    )
+    smooth = _smoothed(vertices, mesh)
+    pieces = _pieces(smooth, mesh)
+    parts = [np.unique(mesh.faces[piece], return_inverse=True) for piece in pieces]
+    for used, corners in parts:
+        found.add_mesh(smooth[used].astype(np.float32), corners.reshape(-1, 3).astype(np.uint32))
     found.generate(charts, pack)
-    source, faces, uv = found.get_mesh(0)
-    if found.atlas_count > 1 or len(faces) != len(mesh.faces):
-        raise DataError(f"the mesh cannot be unfolded into {size} texels; give a larger size")
+    faces, sources, uvs = np.full((len(mesh.faces), 3), -1), [], []
+    for number, (piece, (used, _)) in enumerate(zip(pieces, parts, strict=True)):
+        source, corners, uv = found.get_mesh(number)
+        if found.atlas_count > 1 or len(corners) != len(piece):
+            raise DataError(f"the mesh cannot be unfolded into {size} texels; give a larger size")
+        faces[piece] = np.asarray(corners, dtype=np.int64) + sum(map(len, sources))
+        sources.append(used[source])
+        uvs.append(uv)
     # The picture has about the size that was asked for, and is no square: one scale for both axes.
-    texels = np.asarray(uv, dtype=np.float64) * (found.width, found.height)
+    texels = np.concatenate(uvs).astype(np.float64) * (found.width, found.height)
     return Atlas(
         texels / max(found.width, found.height),
-        np.asarray(faces, dtype=np.int64),
-        np.asarray(source, dtype=np.int64),
+        faces,
+        np.concatenate(sources).astype(np.int64),
         int(found.chart_count),
     )
+
+
+def _pieces(vertices: NDArray[np.float64], mesh: trimesh.Trimesh) -> list[NDArray[np.int64]]:
+    """Return the numbers of the faces that may be in a chart together.
+
+    xatlas takes for a plane what bends too little from face to face. A fine ball is all one plane
+    to it, closed, on which it crashes or works for minutes. Such a surface is cut by the direction
+    that its faces look in.
+    """
+    from scipy import sparse
+
+    corners = vertices[mesh.faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.finfo(float).tiny)
+    first, second = np.asarray(mesh.face_adjacency).reshape(-1, 2).T
+    flat = (normals[first] * normals[second]).sum(axis=1) > 1 - _FLAT
+    links = sparse.coo_array((flat[flat], (first[flat], second[flat])), shape=(len(normals),) * 2)
+    planes = sparse.csgraph.connected_components(links, directed=False)[1]
+    mean = np.stack([np.bincount(planes, axis) for axis in normals.T], axis=1)
+    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(float).tiny)
+    bent = np.bincount(planes, (normals * mean[planes]).sum(axis=1) < _BENT) > 0
+    axis = np.abs(normals).argmax(axis=1)
+    side = np.take_along_axis(normals, axis[:, None], 1)[:, 0] < 0
+    kind = np.where(bent[planes], 1 + 2 * axis + side, 0)
+    return [np.flatnonzero(kind == each) for each in np.unique(kind)]
 
 
 def _unit(mesh: trimesh.Trimesh) -> tuple[NDArray[np.float64], float]:
