@@ -77,12 +77,14 @@ def unfold(
     for used, corners in parts:
         found.add_mesh(smooth[used].astype(np.float32), corners.reshape(-1, 3).astype(np.uint32))
     found.generate(charts, pack)
-    faces, sources, uvs = np.full((len(mesh.faces), 3), -1), [], []
+    faces = np.full((len(mesh.faces), 3), -1, dtype=np.int64)
+    sources: list[NDArray[np.int64]] = []
+    uvs: list[NDArray[np.float64]] = []
     for number, (piece, (used, _)) in enumerate(zip(pieces, parts, strict=True)):
         source, corners, uv = found.get_mesh(number)
         if found.atlas_count > 1 or len(corners) != len(piece):
             raise DataError(f"the mesh cannot be unfolded into {size} texels; give a larger size")
-        faces[piece] = np.asarray(corners, dtype=np.int64) + sum(map(len, sources))
+        faces[piece] = np.asarray(corners, dtype=np.int64) + sum(len(part) for part in sources)
         sources.append(used[source])
         uvs.append(uv)
     # The picture has about the size that was asked for, and is no square: one scale for both axes.
@@ -111,8 +113,8 @@ def _pieces(vertices: NDArray[np.float64], mesh: trimesh.Trimesh) -> list[NDArra
     flat = (normals[first] * normals[second]).sum(axis=1) > 1 - _FLAT
     links = sparse.coo_array((flat[flat], (first[flat], second[flat])), shape=(len(normals),) * 2)
     planes = sparse.csgraph.connected_components(links, directed=False)[1]
-    mean = np.stack([np.bincount(planes, axis) for axis in normals.T], axis=1)
-    mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(float).tiny)
+    total = np.stack([np.bincount(planes, axis) for axis in normals.T], axis=1)
+    mean = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.finfo(float).tiny)
     bent = np.bincount(planes, (normals * mean[planes]).sum(axis=1) < _BENT) > 0
     axis = np.abs(normals).argmax(axis=1)
     side = np.take_along_axis(normals, axis[:, None], 1)[:, 0] < 0

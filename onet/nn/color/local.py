@@ -138,7 +138,8 @@ class LocalColorDecoder(nn.Module):
                     "model.decoder.nearest: the code has no points with colours; take "
                     "model.encoder.type=colored_pointnet, or nearest=0"
                 )
-            return nearest_colors(points, *local[CLOUD].split(3, -1), self.nearest)
+            cloud, colors = local[CLOUD].split(3, -1)
+            return nearest_colors(points, cloud, colors, self.nearest)
         return self._of_pixels(points, local) if self.pixels else None
 
     def _of_pixels(self, points: Tensor, local: dict[str, Tensor]) -> Tensor:
