@@ -160,7 +160,7 @@ def test_marks_are_known_and_tell_a_reason(page: Path) -> None:
     for block in blocks(page):
         assert not block.mark or (block.mark in MARKS and block.about.strip())
     text = page.read_text(encoding="utf-8")
-    comments = re.findall(r"^<!-- .*$", text, re.MULTILINE)
+    comments = re.findall(r"^<!-- .*\n+```", text, re.MULTILINE)
     assert len(comments) == sum(bool(block.mark) for block in blocks(page))
 
 

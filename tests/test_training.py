@@ -700,6 +700,7 @@ def test_pretrained_weights_start_a_run_and_are_not_asked_for_again(
 
 
 def test_killed_workers_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    next(iter(training_batches(Spheres(), 4, 0, 1, workers=1)))  # torch begins to watch workers
     alone = iter(training_batches(Spheres(), 4, 0, 1))
     lasting = lasting_batches(Spheres(), 4, 0, 1, workers=2)
     for step in range(12):

@@ -139,6 +139,8 @@ def _untold_deaths(several: bool) -> Iterator[None]:
     """
     handled = several and hasattr(signal, "SIGCHLD") and in_main_thread()
     before = signal.getsignal(signal.SIGCHLD) if handled else None
+    if getattr(before, "__module__", "").startswith("torch."):  # of another loader, before this one
+        before = signal.SIG_DFL
     try:
         yield
     finally:
