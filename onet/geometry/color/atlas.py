@@ -59,6 +59,8 @@ def unfold(
         DataError: no faces, vertices that are not finite, or nothing that has an area.
         MissingDependency: without xatlas.
     """
+    import trimesh
+
     try:
         import xatlas
     except ImportError:
@@ -71,8 +73,12 @@ def unfold(
     pack.padding, pack.bilinear = int(np.ceil(padding * _SHRINKS)), True
     pack.resolution = size
     found: Any = xatlas.Atlas()
-    smooth = _smoothed(vertices, mesh)
-    pieces = _pieces(smooth, mesh)
+    apart, places = np.unique(vertices, axis=0, return_inverse=True)
+    places = places.reshape(-1)  # vertices of one place are one, as they are to xatlas
+    joined = trimesh.Trimesh(apart, places[mesh.faces], process=False)
+    smooth = _smoothed(apart, joined)
+    pieces = _pieces(smooth, joined)
+    smooth = smooth[places]
     parts = [np.unique(mesh.faces[piece], return_inverse=True) for piece in pieces]
     for used, corners in parts:
         found.add_mesh(smooth[used].astype(np.float32), corners.reshape(-1, 3).astype(np.uint32))
@@ -115,7 +121,8 @@ def _pieces(vertices: NDArray[np.float64], mesh: trimesh.Trimesh) -> list[NDArra
     planes = sparse.csgraph.connected_components(links, directed=False)[1]
     total = np.stack([np.bincount(planes, axis) for axis in normals.T], axis=1)
     mean = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.finfo(float).tiny)
-    bent = np.bincount(planes, (normals * mean[planes]).sum(axis=1) < _BENT) > 0
+    turned = (normals * mean[planes]).sum(axis=1) < _BENT
+    bent = np.bincount(planes, turned & normals.any(axis=1)) > 0  # faces without area turn nowhere
     axis = np.abs(normals).argmax(axis=1)
     side = np.take_along_axis(normals, axis[:, None], 1)[:, 0] < 0
     kind = np.where(bent[planes], 1 + 2 * axis + side, 0)
