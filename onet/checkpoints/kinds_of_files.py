@@ -26,6 +26,7 @@ _OTHERS = {
     VIDEO: (".mp4", ".mov", ".avi", ".mkv", ".webm"),
     CONFIGURATION: (".yaml", ".yml"),
 }
+_HEADING = 1 << 20  # bytes in which a PLY file says what it holds
 _ARRAYS = (".npy", ".npz")  # of points, of voxels, or of anything else
 _OBSERVED = {PICTURE: "image", CLOUD: "points", MESH: "points", GRID: "voxels"}
 _PLURAL = {"image": "pictures", "points": "point clouds", "voxels": "voxel grids"}
@@ -131,10 +132,11 @@ def _configuration(path: Path) -> dict[str, Any]:
 
 
 def _has_faces(path: Path) -> bool:
+    """Whether the heading of a PLY file tells of faces, or has no end where it could be read."""
     try:
         with path.open("rb") as file:
-            heading = file.read(4096).partition(b"end_header")[0]
+            heading, end, _ = file.read(_HEADING).partition(b"end_header")
     except OSError:
         return False
-    found = re.search(rb"element\s+face\s+(\d+)", heading)
-    return found is not None and int(found[1]) > 0
+    counts = re.findall(rb"element\s+(?:faces?|tristrips)\s+(\d+)", heading)
+    return not end or any(int(count) for count in counts)
