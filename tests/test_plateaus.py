@@ -12,18 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 
+from onet.adversarial.activations import PAIRS
 from onet.adversarial.collapse import CollapseWatch
-from onet.adversarial.losses import LOSSES
+from onet.adversarial.losses import LOSSES, pair_loss
 from onet.adversarial.plateaus import (
     FAMILIES,
-    PAIRED,
     WITHOUT,
     discriminator_loss,
     resting_levels,
 )
+from onet.errors import ConfigError
 from onet.gan_theory.landscape import imbalanced_value, relativistic_census, separable_census
 
 LOG2 = math.log(2)
+PAIRED = [name for name, loss in LOSSES.items() if loss.paired]
 USUAL = {"d_accuracy": 0.6, "d_real": 0.2, "d_fake": -0.2, "gradient_g": 1.0}
 
 
@@ -136,6 +138,16 @@ def test_the_watch_names_what_is_generated(name: str) -> None:
     noisy = alarms(CollapseWatch(loss, 200), level + 0.02 * abs(level) * rng.normal(size=450))
     for found in (still, noisy):
         assert len(found) == 2 and found[0].startswith("plateau") and words in found[0]
+        assert ("relativistic loss" in found[0]) != LOSSES[loss].paired
+
+
+def test_losses_of_ones_own_have_no_levels() -> None:
+    own = pair_loss(PAIRS["js"])
+    assert resting_levels(own) == () and alarms(CollapseWatch(own, 10), np.full(20, 0.1)) == []
+    with pytest.raises(ConfigError, match="unknown loss"):
+        discriminator_loss([0.5, 0.5], [1, 0], "wasserstein")
+    with pytest.raises(ConfigError, match="above 0"):
+        discriminator_loss([1, 0], [0.5, 0.5])
 
 
 def test_an_accuracy_that_no_collapse_has_is_told() -> None:

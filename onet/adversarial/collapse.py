@@ -120,7 +120,7 @@ class CollapseWatch:
         """The loss rests at the value of a generator that makes a part of the data only."""
         goal, losses = self.loss.equilibrium, self._column("loss_d")
         level = float(losses.mean())
-        levels = resting_levels(self.loss.name)
+        levels = resting_levels(self.loss)
         if not levels:
             return ""
         nearest = min(levels, key=lambda one: abs(level - one.level))
@@ -135,8 +135,8 @@ class CollapseWatch:
             )
         return (
             f"the discriminator's loss rests at {level:.4g}; in the equilibrium it is {goal:.4g}, "
-            f"and {nearest.level:.4g} where {nearest.state}; look at samples, and take a "
-            f"relativistic loss or a larger batch{hedge}"
+            f"and {nearest.level:.4g} where {nearest.state}; look at samples, and take "
+            f"{'' if self.loss.paired else 'a relativistic loss or '}a larger batch{hedge}"
         )
 
     def _rests(self, losses: NDArray[np.float64], unit: float) -> bool:

@@ -15,7 +15,8 @@ from functools import lru_cache
 from math import log, sqrt
 
 from onet.adversarial.losses import AdversarialLoss, find_loss
-from onet.adversarial.separable import SEPARABLE, partitions
+from onet.adversarial.separable import SEPARABLE, known_loss, partitions
+from onet.errors import ConfigError
 
 ATOMS = 6  # of the data, where k of n are generated in proportion: modes of up to 5 : 1
 LOPSIDED = 5  # of the data, where generated points may be spread over them in any way
@@ -34,7 +35,6 @@ FAMILIES: dict[str, tuple[Callable[[float], float], float]] = {
     "least_squares": (SEPARABLE["least_squares"], 4.0),
     "hinge": (SEPARABLE["hinge"], 1.0),
 } | {name: (xi, 1.0) for name, xi in DIVERGENCES.items()}
-PAIRED = ("relativistic", "relativistic_hinge", "relativistic_least_squares")
 WITHOUT = {
     "wasserstein": "the best loss is a distance, which has no bound",
     "reverse_kl": "a mode that is not generated makes the best loss fall without bound",
@@ -68,31 +68,39 @@ def discriminator_loss(
     Args:
         real, fake: shares of each mode; those of the data above 0.
         loss: a key of `FAMILIES`.
+
+    Raises:
+        ConfigError: another loss, or a share of the data that is not above 0.
     """
-    xi, factor = FAMILIES[find_loss(loss).name]
+    xi, factor = FAMILIES[known_loss(find_loss(loss).name, FAMILIES)]
+    if not all(share > 0 for share in real):
+        raise ConfigError(f"real: {list(real)}; each share of the data has to be above 0")
     return -factor * sum(a * xi(k / a) for a, k in zip(real, fake, strict=True))
 
 
 @lru_cache(maxsize=32)
-def resting_levels(loss: str) -> tuple[RestingLevel, ...]:
-    """Return the levels below the equilibrium, highest first; none for losses of `WITHOUT`."""
-    goal = find_loss(loss).equilibrium
+def resting_levels(loss: str | AdversarialLoss) -> tuple[RestingLevel, ...]:
+    """Return the levels below the equilibrium, highest first; none for losses of `WITHOUT`, and for
+    separable ones of one's own.
+    """
+    loss = find_loss(loss)
+    goal = loss.equilibrium
     found: dict[float, RestingLevel] = {}
     for one in _levels(loss, goal):
         found.setdefault(round(one.level, 9), one)
     return tuple(found[level] for level in sorted(found, reverse=True) if level < goal)
 
 
-def _levels(loss: str, goal: float) -> Iterator[RestingLevel]:
+def _levels(loss: AdversarialLoss, goal: float) -> Iterator[RestingLevel]:
     for n in range(2, ATOMS + 1):
         for k in range(1, n):
             state = f"{k}/{n} of the data is generated ({k} of {n} equal modes"
             state += f", or the larger of {k} : {n - k})" if 2 * k > n else ")"
-            if loss in PAIRED:
+            if loss.paired:
                 yield RestingLevel(goal * k / n, state, None)
-            elif loss in FAMILIES:
+            elif loss.name in FAMILIES:
                 yield _resting([1 / k] * k + [0.0] * (n - k), loss, state)
-    if loss in FAMILIES:
+    if loss.name in FAMILIES:
         for n in range(3, LOPSIDED + 1):
             for parts in partitions(n):
                 if len(parts) < n and len(set(parts)) > 1:
@@ -101,7 +109,7 @@ def _levels(loss: str, goal: float) -> Iterator[RestingLevel]:
                     yield _resting([s / n for s in shares], loss, state)
 
 
-def _resting(fake: Sequence[float], loss: str, state: str) -> RestingLevel:
+def _resting(fake: Sequence[float], loss: AdversarialLoss, state: str) -> RestingLevel:
     """Of shares of the generated points on equal atoms."""
     real = [1 / len(fake)] * len(fake)
     accuracy = sum(max(pair) for pair in zip(real, fake, strict=True)) / 2
