@@ -16,7 +16,7 @@ from onet.gan_theory import verdict as verdicts
 from onet.gan_theory.eigenpairs import search, whole_spectrum
 from onet.gan_theory.rates import largest_step
 from onet.gan_theory.spectrum import GameField, stability_report
-from onet.gan_theory.verdict import Verdict, game_verdict
+from onet.gan_theory.verdict import game_verdict
 
 
 def game(
@@ -192,11 +192,3 @@ def test_searches_that_end_early_are_no_spectrum(monkeypatch: pytest.MonkeyPatch
     assert not found.converged and len(found.values) == len(found.residuals) < 9
     with pytest.raises(TrainingError, match="of 9 eigenvalues"):
         field.spectrum(9, "LR")
-
-
-def test_a_verdict_takes_in_what_is_known() -> None:
-    field, _ = game([(2.0, 1.0)], [*-np.linspace(1, 9, 20), 0.2], -np.linspace(1, 9, 20))
-    for count, which in ((1, "LM"), (4, "LM"), (12, "LM"), (2, "LR"), (9, "LR"), (2, "LI")):
-        known = field.eigenpairs(count, which, tolerance=1e-5)  # type: ignore[arg-type]
-        found: Verdict = game_verdict(field, 1e-3, written=0, known=known)
-        assert found.text.startswith("there is an eigenvalue 0.2 (")

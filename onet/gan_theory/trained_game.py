@@ -41,7 +41,8 @@ class TrainedGame:
         iteration: when it was written.
         trainer: takes the run's steps.
         batch, latent: shapes of the training data, and as many codes of the prior.
-        rates: learning rates of generator and discriminator at that iteration.
+        rates: learning rates of generator and discriminator at that iteration; of a schedule that
+            falls to 0 those from which it falls.
     """
 
     config: Config
@@ -137,7 +138,10 @@ def load_game(
         latent = update.trainer.networks.latent(batch)
         chosen = torch.randperm(batch["points"].shape[1])[:points]
     batch |= {key: batch[key][:, chosen] for key in PER_POINT & batch.keys()}
-    rate = LearningRate(config.training)(iteration, checkpoint.metadata["minutes"])
+    schedule = LearningRate(config.training)
+    rate = schedule(iteration, checkpoint.metadata["minutes"])
+    if schedule.falls:
+        rate = config.training.learning_rate
     rates = rate * update.factors[0], rate * update.factors[-1]
     return TrainedGame(config, checkpoint.path, iteration, update.trainer, batch, latent, rates)
 

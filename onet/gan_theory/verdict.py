@@ -102,7 +102,6 @@ def game_verdict(
     *,
     seed: int = 0,
     written: int = WRITTEN,
-    known: Eigenpairs | None = None,
 ) -> Verdict:
     """Of simultaneous descent near an equilibrium with steps h of G and ratio h of D.
 
@@ -114,7 +113,6 @@ def game_verdict(
         seed: of the vectors that searches start from.
         written: parameters up to which the Jacobian is written down and nothing is searched for;
             also done, up to `WRITTEN_IF_NEEDED`, where a search does not converge.
-        known: eigenvalues of the same Jacobian that were found already.
 
     Raises:
         ConfigError: steps that are not positive.
@@ -129,7 +127,7 @@ def game_verdict(
 
     slack = max(1.0, 1e9 * field.eps)
     if field.size > max(written, 2 * COUNT):
-        verdict = _searched(product, field.size, step, slack, seed, known)
+        verdict = _searched(product, field.size, step, slack, seed)
         if not verdict.doubts or field.size > WRITTEN_IF_NEEDED:
             return verdict
     every = whole_spectrum(sizes[:, None] * field.jacobian(), field.eps)
@@ -138,9 +136,7 @@ def game_verdict(
     return _judged(replace(every, errors=np.minimum(every.errors, most)), step, True)
 
 
-def _searched(
-    product: Product, size: int, step: float, slack: float, seed: int, known: Eigenpairs | None
-) -> Verdict:
+def _searched(product: Product, size: int, step: float, slack: float, seed: int) -> Verdict:
     """By Arnoldi's method: outermost by modulus, rightmost, farthest from -1/h, and then from
     -1/limit until the limit stays.
     """
@@ -150,7 +146,7 @@ def _searched(
     scale = float(np.abs(first.values).max(initial=0.0)) or _norm(product, size, seed)
     if scale == 0:
         return _judged(first, step, True)
-    parts = [first] if known is None else [first, known]
+    parts = [first]
 
     def look(shift: float, what: str, of_right: bool) -> None:
         found = search(

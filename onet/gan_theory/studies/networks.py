@@ -63,8 +63,7 @@ def networks_study(
     shown = field.eigenpairs(count, which, seed, TOLERANCE)  # type: ignore[arg-type]
     logger.info("the eigenvalues that decide")
     h_g, h_d = game.rates
-    known = shown if h_g == h_d else None
-    verdict = game_verdict(field, h_g, h_d / h_g, seed=seed, known=known)
+    verdict = game_verdict(field, h_g, h_d / h_g, seed=seed)
     smaller = min(field.generator, field.size - field.generator)
     free = game.field(penalty=False) if options.penalty is not None else None
     logger.info("values of its blocks")
@@ -173,7 +172,8 @@ def _advice(game: TrainedGame, verdict: Verdict, blocks: BlockValues) -> list[Ro
         {"what": "by the eigenvalues", "value": verdict.text},
     ]
     if len(verdict.growing):
-        rows.append({"what": "alternating", "value": "an eigenvalue that grows does so here too"})
+        alternating = "short steps grow here too; longer ones were not looked at"
+        rows.append({"what": "alternating", "value": alternating})
     elif eta > 0:
         step = largest_alternating_step(float(blocks.k_dg[0]), eta, ratio)
         alternating = f"below {step:.4g} where anything damps (h_d = {ratio:.3g} h_g)"
