@@ -23,6 +23,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+import onet
 from onet.cli import app
 from onet.data.check import check_store
 from onet.data.dataset import ShapeDataset
@@ -33,6 +34,7 @@ from onet.data.packed.index import INDEX
 from onet.data.packed.reading import Pack
 from onet.data.packed.verify import verify
 from onet.data.sequence_folder import Sequence
+from onet.data.sequences import prepare_sequences
 from onet.data.store import Item, Store, write_pointcloud, write_points
 from onet.data.store_folder import POINTCLOUD, POINTS, VOXELS
 from onet.errors import DataError
@@ -97,6 +99,14 @@ def packed(plain: Path) -> Path:
     assert (report.copied, report.kept, report.failures) == (11, 0, {})
     assert len([*(root / "shards").iterdir()]) > 2
     return root
+
+
+def test_nothing_is_prepared_into_a_packed_store(packed: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in packed.rglob("*") if path.is_file()}
+    for make in (onet.prepare, prepare_sequences):
+        with pytest.raises(DataError, match="is a packed store"):
+            make(tmp_path, packed)
+    assert before == {path: path.read_bytes() for path in packed.rglob("*") if path.is_file()}
 
 
 def content(root: Path) -> dict[str, tuple[bytes | None, int]]:

@@ -720,6 +720,17 @@ class Broken(Spheres):
         return super().__getitem__(index)
 
 
+class Raising(Spheres):
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        raise RuntimeError("no such radius")
+
+
+def test_what_a_worker_raises_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(RuntimeError, match="no such radius"):
+        next(lasting_batches(Raising(), 4, 0, 1, workers=1))
+    assert not caplog.records
+
+
 def test_workers_that_die_each_time_end_training() -> None:
     with pytest.raises(RuntimeError, match="DataLoader worker"):
         next(lasting_batches(Broken(), 4, 0, 1, workers=1))

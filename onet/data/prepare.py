@@ -39,6 +39,7 @@ from onet.data.mesh_files import (
     select_meshes,
     summary,
 )
+from onet.data.packed.reading import refuse_packed
 from onet.data.parts import wanted_parts
 from onet.data.settings import PrepareSettings
 from onet.data.splits import SPLITS, assign_splits, write_splits
@@ -127,6 +128,7 @@ def prepare(
     settings = PrepareSettings(**changes) if settings is None else replace(settings, **changes)
     root, store = Path(meshes), Path(out)
     listed = None if settings.listing is None else read_listing(settings.listing, root)
+    refuse_packed(store)
     _check_labels(store, settings)
     hold(store)
     selection = select_meshes(root, store, settings, listed)

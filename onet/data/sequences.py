@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.data.packed.reading import refuse_packed
 from onet.data.prepare import Failure, PrepareReport, write_failures
 from onet.data.sequence_folder import (
     PCL_SEQ,
@@ -117,6 +118,7 @@ def prepare_sequences(
     if frames is not None and fps is not None:
         raise DataError("prepare: frames and fps: give one of them")
     root, store = Path(meshes), Path(out)
+    refuse_packed(store)
     hold(store)
     plans = _plan(root, store, settings, frames, fps)
     report = PrepareReport(store)

@@ -122,7 +122,8 @@ def lasting_batches(
                 start, deaths = start + 1, 0
         except RuntimeError as error:
             deaths += 1
-            if "DataLoader worker" not in str(error) or deaths > DEATHS:
+            # What a worker raised itself comes as "Caught ... in DataLoader worker process ..."
+            if not str(error).startswith("DataLoader worker (pid") or deaths > DEATHS:
                 raise
             logger.warning(
                 "iteration %d: a process that reads data was killed (%s); starting others", start,

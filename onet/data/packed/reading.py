@@ -146,6 +146,19 @@ def is_packed(root: Path) -> bool:
     return (root / INDEX).is_file()
 
 
+def refuse_packed(root: Path) -> None:
+    """See that a folder takes items one by one.
+
+    Raises:
+        DataError: it is a packed store, which only packing adds to.
+    """
+    if is_packed(root):
+        raise DataError(
+            f"{root}: is a packed store; prepare in a folder of its own, and add that with "
+            "`onet data pack`"
+        )
+
+
 def pack_at(root: Path) -> Pack:
     """Return the packed store at a folder; one for all who ask while its index stays the same.
 

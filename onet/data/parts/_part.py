@@ -115,3 +115,22 @@ class Part(ABC):
         Raises:
             DataError: it cannot be made of this shape.
         """
+
+
+@dataclass(frozen=True)
+class ColoredPart(Part):
+    """A part that shows the mesh's own colours: it is asked for by `--colours`."""
+
+    needs_closed_mesh: ClassVar[bool] = False
+    needs_colors: ClassVar[bool] = True
+
+    @classmethod
+    def wanted(cls, settings: PrepareSettings) -> Self | None:
+        """Return the part if colours are asked for."""
+        return super().wanted(settings) if settings.colours else None
+
+    @classmethod
+    def settings_of(cls, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that ask for the part; see `Part`."""
+        found = super().settings_of(record)
+        return found | {"colours": True} if found else {}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from onet.data.parts._part import Part, Shape
+from onet.data.parts._part import ColoredPart, Shape
 from onet.data.settings import Views
 from onet.data.store import Item
 from onet.data.view_files import CAMERAS, DEPTH, IMAGE, depth_file, write_depth
@@ -23,14 +23,11 @@ from onet.geometry.color.textured_files import load_textured
 from onet.geometry.color.views import View, render_textured
 from onet.geometry.depth_points import published_matrices
 
-if TYPE_CHECKING:
-    from onet.data.settings import PrepareSettings
-
 _DRAWN = "colored views"  # both parts have the same cameras
 
 
 @dataclass(frozen=True)
-class _ColoredViews(Part):
+class _ColoredViews(ColoredPart):
     """What pictures with colours and those of depth have in common.
 
     Attributes:
@@ -43,24 +40,10 @@ class _ColoredViews(Part):
         "size": "render_size",
         "seed": "seed",
     }
-    needs_closed_mesh: ClassVar[bool] = False
-    needs_colors: ClassVar[bool] = True
-
     count: int
     views: Views
     size: int
     seed: int
-
-    @classmethod
-    def wanted(cls, settings: PrepareSettings) -> Self | None:
-        """Return the part if pictures with colours are asked for."""
-        return super().wanted(settings) if settings.colours else None
-
-    @classmethod
-    def settings_of(cls, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings that ask for the part; see `Part`."""
-        found = super().settings_of(record)
-        return found | {"colours": True} if found else {}
 
     def cameras(self, shape: Shape) -> list[Camera]:
         """Return the cameras, in the source frame."""
