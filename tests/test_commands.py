@@ -196,6 +196,14 @@ def test_the_doctor_says_what_is_broken(monkeypatch: pytest.MonkeyPatch) -> None
     assert "-> in the clone: pip install -e ." in result.output
 
 
+def test_the_doctor_goes_on_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch.hub", None)
+    result = onet("doctor")
+    assert result.exit_code == 1 and "torch: broken" in result.output
+    assert "disk: ok" in result.output or "disk: note" in result.output
+
+
 def test_the_doctor_knows_every_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
     import tomllib
@@ -286,6 +294,27 @@ def test_meshes_are_checked_and_baked_many_at_a_time(meshes: Path) -> None:
                   "--size", 64)  # fmt: skip
     assert result.exit_code == 1 and "failed: bad.ply" in result.output
     assert {path.name for path in (meshes / "baked").glob("*.glb")} == {"a.ply.glb", "a.obj.glb"}
+
+
+def test_results_are_no_inputs_and_missing_colours_are_told_once(meshes: Path) -> None:
+    ball = trimesh.load(meshes / "a.ply")
+    colours = np.full((len(ball.vertices), 4), 200, np.uint8)
+    trimesh.PointCloud(ball.vertices, colours).export(meshes / "colours.npy.ply")
+    bake = ("bake", "sub", "a.ply", "--colours", "colours.npy.ply", "-o", "sub/baked", "--size", 64)
+    assert onet(*bake).exit_code == 0 and onet(*bake).exit_code == 0
+    assert len([*(meshes / "sub/baked").glob("*.glb")]) == 2
+    result = onet("bake", "a.ply", "sub", "--colours", "none.ply", "-o", "baked")
+    assert result.exit_code == 2 and result.output.count("none.ply") == 1
+
+
+def test_converted_names_differ(tmp_path: Path) -> None:
+    from onet.checkpoints.published_weights import converted_names
+
+    (tmp_path / "v1.5").mkdir()
+    files = ["a/best.safetensors", "b/best.safetensors", "c/best.PT", "d/x.pth", "v1.5"]
+    assert converted_names([tmp_path / file for file in files]) == [
+        "a__best.pt", "b__best.pt", "c__best.safetensors", "x.safetensors", "v1.5.pt"
+    ]  # fmt: skip
 
 
 def test_weights_are_converted_many_at_a_time(meshes: Path) -> None:

@@ -56,6 +56,7 @@ from onet.files import replacing
 from onet.locks import writing_file
 from onet.mistaken import mistaken_for
 from onet.models import TextureNetwork, build_model, fit_to_data, model_layout
+from onet.names import told_apart
 
 SUFFIXES = (".pt", ".pth")
 """Of files in the published layout that are written; what is read is known by its content."""
@@ -229,6 +230,20 @@ def convert(
         else:
             save_checkpoint(target, _filled(checkpoint), checkpoint.config, checkpoint.metadata)
     return checkpoint
+
+
+def converted_names(sources: Sequence[Path]) -> list[str]:
+    """Return a name for each of several converted files, different on every file system.
+
+    Published files become .safetensors, checkpoints of this package and folders of runs .pt.
+    """
+    stems = [source.name if source.is_dir() else source.stem for source in sources]
+    longer = [f"{source.parent.name}__{stem}" for source, stem in zip(sources, stems, strict=True)]
+    names = told_apart(stems, longer, [os.path.abspath(source) for source in sources])
+    return [
+        f"{name}{'.safetensors' if source.suffix.lower() in SUFFIXES else '.pt'}"
+        for name, source in zip(names, sources, strict=True)
+    ]
 
 
 def _filled(checkpoint: Checkpoint) -> nn.Module:

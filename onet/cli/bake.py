@@ -39,7 +39,7 @@ def bake(
     from onet.pipeline.bake import bake_file, bake_files
     from onet.pipeline.solid import find_meshes
 
-    meshes = find_meshes(mesh)
+    meshes = find_meshes(mesh, out)
     if len(meshes) == 1 and out.suffix and not out.is_dir():
         _told(out, bake_file(meshes[0], colours, out, size, max_faces))
         return

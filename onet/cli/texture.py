@@ -77,7 +77,7 @@ def texture(
 
     report = texture(
         run,
-        find_meshes(mesh),
+        find_meshes(mesh, out),
         image=image,
         samples=samples,
         like=like or (),

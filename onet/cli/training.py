@@ -100,8 +100,8 @@ def convert(
 
     In a folder .pt files become .safetensors, and all others .pt.
     """
-    from onet.checkpoints.published_weights import convert
-    from onet.errors import CheckpointError
+    from onet.checkpoints.published_weights import convert, converted_names
+    from onet.errors import CheckpointError, ConfigError
     from onet.files import matching
     from onet.names import printable
 
@@ -112,13 +112,12 @@ def convert(
         out = Path(last)
     sources = [path for text in files for path in matching(text)]
     failures = []
-    for source in sources:
-        target = out
-        if len(sources) > 1 or out.is_dir():
-            target = out / f"{source.stem}{'.safetensors' if source.suffix == '.pt' else '.pt'}"
+    several = len(sources) > 1 or out.is_dir()
+    for source, name in zip(sources, converted_names(sources), strict=True):
+        target = out / name if several else out
         try:
             checkpoint = convert(source, target, config)
-        except CheckpointError as error:
+        except (CheckpointError, ConfigError) as error:
             if len(sources) == 1:
                 raise
             failures.append(str(error))

@@ -47,11 +47,23 @@ def bake_file(
     mesh, colours, out = Path(mesh), Path(colours), Path(out)
     if out.suffix.lower() not in BAKED_SUFFIXES:
         raise ConfigError(f"{out}: name a file that ends in {', '.join(BAKED_SUFFIXES)}")
+    return _baked(mesh, colours, color_field(colours), out, size, max_faces)
+
+
+def _baked(
+    mesh: Path,
+    colours: Path,
+    known: tuple[ColorField, NDArray[np.float64]],
+    out: Path,
+    size: int,
+    max_faces: int,
+) -> BakedMesh:
+    """Write a mesh with colours that were read already, and their box."""
     for path in (mesh, colours):
         if out.resolve() == path.resolve():
             raise DataError(f"{out}: is read; choose another file to write")
     shape = load_mesh(mesh)
-    field, bounds = color_field(colours)
+    field, bounds = known
     if (shape.bounds[0] > bounds[1]).any() or (shape.bounds[1] < bounds[0]).any():
         raise DataError(f"{mesh}: lies beside {colours}; bring both into one frame")
     try:
@@ -93,14 +105,17 @@ def bake_files(
 
     Raises:
         ConfigError: see `onet.bake`.
+        DataError: the colours cannot be read, or there are none.
     """
-    report, folder = BakeReport(), Path(out)
+    check_size(size)
+    report, folder, source = BakeReport(), Path(out), Path(colours)
+    known = color_field(source)
     stems = [path.stem for path in meshes]
     names = told_apart(stems, [path.name for path in meshes], [str(path) for path in meshes])
     for mesh, name in zip(meshes, names, strict=True):
         file = folder / f"{name}.glb"
         try:
-            baked = bake_file(mesh, colours, file, size, max_faces)
+            baked = _baked(mesh, source, known, file, size, max_faces)
         except DataError as error:
             report.failures[printable(str(mesh))] = str(error)
             continue
