@@ -96,6 +96,18 @@ def test_the_page_of_a_comparison(tab: Tab, tmp_path: Path) -> None:
     assert numbers == sorted(numbers) and len(set(numbers)) > 1
 
 
+def test_pictures_alone_can_be_chosen(tab: Tab, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "in" / f"{name}.png")
+    look(tab, export([tmp_path / "in"], tmp_path / "page.html"))
+    hidden = "[...document.querySelectorAll('section.item')].map(e => e.hidden).join()"
+    assert tab.value(hidden) == "false,true"
+    tab.value("(e => {e.value = 1; e.dispatchEvent(new Event('change'))})"
+              "(document.querySelector('select.items'))")  # fmt: skip
+    assert tab.value(hidden) == "true,false"
+
+
 def test_the_page_of_the_viewer(tab: Tab, tmp_path: Path) -> None:
     mesh = trimesh.creation.icosphere(subdivisions=2, radius=3)
     mesh.apply_translation([10, 0, 0])

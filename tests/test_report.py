@@ -14,10 +14,17 @@ from onet.geometry.rendering import render_mesh
 from onet.inference import generation_folder as folder
 from onet.records import write_json
 from onet.report.contact_sheet import contact_sheet, draw_grid
-from onet.report.html import write_report
+from onet.report.html import _scores, write_report
 from onet.report.tables import build_table, format_cell, print_table
 
 SIZE = 64
+
+
+def test_categories_of_digits_stay_as_they_are(tmp_path):
+    write_json(tmp_path / folder.PROTOCOL, {"samples": 100, "seed": 0})
+    (tmp_path / folder.EVAL).write_text("category,items\n02691156,1200\nmean,1200\n")
+    page = _scores(tmp_path)
+    assert "02691156" in page and "2,691,156" not in page and "1,200" in page
 
 
 def text_of(table):

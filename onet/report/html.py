@@ -122,7 +122,10 @@ def _scores(root: Path) -> str:
         raise DataError(f"{path}: has no rows; make it again")
     left_out = {_titled(key) for key, score in SCORES.items() if not score.shown}
     keys = [key for key in rows[0] if key not in left_out]
-    table = [{_plain(key): _value(row[key]) for key in keys} for row in rows]
+    table = [
+        {_plain(key): row[key] if key == "category" else _value(row[key]) for key in keys}
+        for row in rows
+    ]
     words = (
         f"Means, by the published protocol: {protocol['samples']:,} samples of each predicted "
         f"surface (seed {protocol['seed']}) against the stored surface points, IoU on the stored "

@@ -261,13 +261,6 @@
       save(glbOf(shownIn(view)), "mesh.glb");
     });
 
-  const items = all("section.item");
-  const chosen = document.querySelector("select.items");
-  const choose = () => {
-    items.forEach((item, k) => { item.hidden = k !== Number(chosen.value); });
-    views.forEach(view => { if (!view.dataset.drawn) draw(view); });
-  };
-  if (chosen) chosen.addEventListener("change", choose);
   addEventListener("resize", () => views.forEach(draw));
-  if (chosen) choose(); else views.forEach(draw);
+  views.forEach(draw);
 })();

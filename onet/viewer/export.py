@@ -40,6 +40,20 @@ section.item figcaption { display: flex; gap: 10px; justify-content: center; ali
 .controls select.items { max-width: 100% }
 """
 
+CHOOSE = """
+(() => {
+  const items = [...document.querySelectorAll("section.item")];
+  const chosen = document.querySelector("select.items");
+  const choose = () => {
+    items.forEach((item, k) => { item.hidden = k !== Number(chosen.value); });
+    dispatchEvent(new Event("resize"));
+  };
+  chosen.addEventListener("change", choose);
+  choose();
+})();
+"""
+"""Shows the chosen item, pictures and reasons too, and where the browser draws no meshes."""
+
 
 def write_viewer_page(
     entries: Sequence[Entry], path: Path, heading: str, limit: int, up: str
@@ -68,7 +82,12 @@ def write_viewer_page(
     return page.write_html(
         path,
         heading,
-        [f"<style>{STYLE}</style>{top}", f'<div class="controls">{chooser}</div>', *sections],
+        [
+            f"<style>{STYLE}</style>{top}",
+            f'<div class="controls">{chooser}</div>',
+            *sections,
+            f"<script>{CHOOSE}</script>",
+        ],
         views,
     )
 

@@ -31,6 +31,8 @@ from onet.viewer.entry import MADE, Entry, Panel
 from onet.viewer.export import colors_of, frames_of, panels_of
 from onet.viewer.reading import made_shape
 
+logger = logging.getLogger(__name__)
+
 GAP = 1.25
 """From the middle of a panel to the next, where the longest edge is 1."""
 
@@ -328,7 +330,8 @@ class Viewer:
             by = self.colors.value
             first = [panel.frames[0] for panel in self._panels if panel.frames]
             found = [shape.shades[by] for shape in first if by in shape.shades]
-            lines.append(f"{by}: blue 0, red {limit_of(found[0]):.3g}")
+            if found:  # a surface made again has no uncertainty
+                lines.append(f"{by}: blue 0, red {limit_of(found[0]):.3g}")
         if self.message:
             lines.append(f"*{self.message}*")
         self.told.content = "\n\n".join(lines)
@@ -350,6 +353,10 @@ class Viewer:
             self._wanted.clear()
             try:
                 self._extract()
+            except Exception as error:  # of any kind: the thread has to be there for the next one
+                logger.exception("the surface of %s cannot be made", self.item.value)
+                self.message = f"cannot be extracted: {error}"
+                self._tell()
             finally:
                 self._busy.clear()
 
@@ -437,7 +444,7 @@ class Viewer:
             return "nothing.txt", b"there is no mesh to save\n"
         shape = min(shapes, key=lambda row: row[:2])[2]
         if not len(shape.faces):
-            return f"{self._stem()}.ply", points_ply(shape.vertices)
+            return f"{self._stem()}.ply", points_ply(shape.vertices, colors=shape.colors)
         mesh = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
         if shape.colors is not None:
             mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=shape.colors)
