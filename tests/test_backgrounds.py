@@ -77,6 +77,19 @@ def test_a_folder_of_masks(make_run: MakeRun, photo: Path, tmp_path: Path) -> No
     assert "b.png: has no mask in" in report.failures[0]["reason"]
 
 
+def test_masks_among_several_files_are_no_pictures(
+    make_run: MakeRun, photo: Path, tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(photo.read_bytes())
+    masked(tmp_path / "in" / "a.mask.png")
+    run = make_run("image", size=16)
+    report = generate(run, input=sorted((tmp_path / "in").iterdir()), out=tmp_path / "out")
+    assert [row["model"] for row in report.rows] == ["a", "b"]
+    assert is_cut_out(seen(report.out, "a")) and not is_cut_out(seen(report.out, "b"))
+
+
 def test_a_segmenter_is_asked_where_nothing_else_tells(
     make_run: MakeRun, photo: Path, tmp_path: Path
 ) -> None:

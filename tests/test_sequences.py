@@ -189,6 +189,9 @@ def test_sequences_of_one_name_become_two(tmp_path: Path) -> None:
         save_mesh(trimesh.creation.box(), tmp_path / f"walk/{number}.ply")
     found = files_to_observe(build_input(load_config("flow_small_correspond")), tmp_path)
     assert sorted(target.model for target in found) == ["run", "walk", "walk.npz"]
+    np.savez(tmp_path / "Run.npz", points=clouds)  # the name of the folder, on some disks
+    found = files_to_observe(build_input(load_config("flow_small_correspond")), tmp_path)
+    assert len({target.model.casefold() for target in found}) == len(found) == 4
 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def _find(path: str | os.PathLike[str]) -> Path:
         return packaged
     if path.suffix or len(path.parts) > 1:
         known = {name: f"{name}.yaml" for name in _names()}
-        known |= {one.stem: one.name for one in sorted(path.parent.glob("*.y*ml"))}
+        known |= {one.stem: str(one) for one in sorted(path.parent.glob("*.y*ml"))}
         near = get_close_matches(path.stem, known, 1, 0.8)
         remedy = f"give a YAML file, or one of the packaged {', '.join(_names())}"
         if near:

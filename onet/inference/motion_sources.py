@@ -18,6 +18,7 @@ from onet.geometry.point_cloud_io import POINT_SUFFIXES, load_points
 from onet.geometry.sampling import sample_surface
 from onet.geometry.sequences.moving_mesh import MovingMesh, check_times
 from onet.geometry.sequences.reading import ARCHIVE, frame_files, is_sequence, read_sequence
+from onet.names import told_apart
 
 SAMPLES = 10_000  # surface points of a mesh, from which those observed are drawn
 
@@ -72,8 +73,8 @@ def files_to_observe(input: Any, path: Path) -> list[MotionTarget]:
             "an npz with points (T, N, 3) or vertices (T, V, 3) and faces, an animated .glb, or a "
             "folder of them"
         )
-    names = [p.stem if p.is_file() else p.name for p in found]
-    names = [p.name if names.count(n) > 1 else n for p, n in zip(found, names, strict=True)]
+    stems = [p.stem if p.is_file() else p.name for p in found]
+    names = told_apart(stems, [p.name for p in found], [str(p) for p in found])
     return [
         MotionTarget("", name, lambda rng, p=p: observe(input, p, rng))  # type: ignore[misc]
         for p, name in zip(found, names, strict=True)

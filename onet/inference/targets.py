@@ -196,6 +196,8 @@ def _many(wanted: Wanted, input: Input) -> list[Target]:
             raise ConfigError(f"{path}: is a collection of pictures; name it alone")
         files = _observable(path, input) if path.is_dir() else [path]
         for file in files:
+            if file.name.endswith(MASK_SUFFIX):  # a pattern takes them along
+                continue
             found.setdefault(file.resolve(), (file, path if path.is_dir() else path.parent))
     if not any(file.exists() for file in found):
         raise DataError(f"{wanted.input[0]}: no such file or folder of scans or pictures")
