@@ -5,6 +5,7 @@ Nothing is written but to a temporary file in each cache folder, and nothing is 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -180,10 +181,7 @@ def _processor() -> Iterator[Finding]:
     features = _features()
     fast = [name for name in ("AVX512_BF16", "AMX_BF16") if name in features]
     shown = ", ".join(features) or "none of those looked for"
-    if fast:
-        yield Finding("processor", OK, f"{shown}; bfloat16 is fast (precision auto takes it)")
-    else:
-        yield Finding("processor", OK, f"{shown}; no fast bfloat16, precision auto takes float32")
+    yield Finding("processor", OK, f"{shown}; fast bfloat16: {', '.join(fast) or 'not known of'}")
 
 
 def _features() -> list[str]:
@@ -192,8 +190,10 @@ def _features() -> list[str]:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux: torch knows of two
-        import torch
-
+        try:
+            import torch
+        except (ImportError, OSError):  # `_torch` tells
+            return []
         told = {
             "AVX512_BF16": torch.cpu._is_avx512_bf16_supported(),
             "AMX_TILE": torch.cpu._is_amx_tile_supported(),
@@ -238,9 +238,13 @@ def _same_package() -> Finding:
     if python is None:
         return Finding(name, OK, script)
     code = "import onet; print(onet.__file__)"
-    asked = subprocess.run(
-        [python, "-P", "-c", code], capture_output=True, text=True, timeout=30, check=False
-    )
+    try:
+        asked = subprocess.run(
+            [python, "-P", "-c", code], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        told = f"{script}: its Python {python} does not run: {error}"
+        return Finding(name, NOTE, told, same_remedy)
     found = asked.stdout.strip()
     if asked.returncode or not found:
         return Finding(name, NOTE, f"{script}: its Python {python} has no onet", same_remedy)
@@ -261,14 +265,15 @@ def _interpreter(script: Path) -> str | None:
 
 
 def _caches() -> Iterator[Finding]:
-    import matplotlib
-    import torch.hub
+    folders = {"temporary files": (Path(tempfile.gettempdir()), "TMPDIR")}
+    with contextlib.suppress(ImportError, OSError):  # what cannot be imported is told elsewhere
+        import matplotlib
 
-    folders = {
-        "temporary files": (Path(tempfile.gettempdir()), "TMPDIR"),
-        "cache of matplotlib": (Path(matplotlib.get_cachedir()), "MPLCONFIGDIR"),
-        "cache of torch": (Path(torch.hub.get_dir()), "TORCH_HOME"),
-    }
+        folders["cache of matplotlib"] = (Path(matplotlib.get_cachedir()), "MPLCONFIGDIR")
+    with contextlib.suppress(ImportError, OSError):
+        import torch.hub
+
+        folders["cache of torch"] = (Path(torch.hub.get_dir()), "TORCH_HOME")
     for name, (folder, variable) in folders.items():
         existing = folder
         while not existing.exists():

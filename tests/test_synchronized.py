@@ -14,6 +14,7 @@ from onet.config import TrainingConfig
 from onet.errors import ConfigError
 from onet.training.fabric import build_fabric
 from onet.training.synchronized import parts, synchronize
+from onet.training.update import GradientUpdate
 
 NORMS = """
 import sys
@@ -84,6 +85,42 @@ def test_parts_of_a_batch_hold_it_once() -> None:
     assert torch.equal(torch.cat([part["points"] for part in found]), batch["points"])
     assert [part["inputs"]["image"].tolist() for part in found] == [[0, 1], [2, 3], [4, 5]]
     assert next(parts(batch, 1)) is batch
+
+
+class Errors(nn.Module):
+    """Mean square of the errors of a line; no statistics of the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(3, 1)
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"loss": (self.line(batch["points"])[:, 0] - batch["values"]).square().mean()}
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_an_update_in_parts_is_that_of_the_whole(accumulate: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch = {
+        "points": torch.randn(8, 3, generator=generator),
+        "values": torch.randn(8, generator=generator),
+    }
+    weights, losses = [], []
+    for parts_of_batch in (1, accumulate):
+        settings = TrainingConfig(
+            batch_size=8,
+            accumulate=parts_of_batch,
+            device="cpu",
+            precision="32-true",
+            optimizer="sgd",
+        )
+        torch.manual_seed(1)
+        model = Errors()
+        update = GradientUpdate(build_fabric(settings)[0], model, settings)
+        losses.append(float(update(batch, 0, 0.1)["loss"]))
+        weights.append(model.line.weight.detach().clone())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    torch.testing.assert_close(weights[0], weights[1])
 
 
 def test_batches_that_do_not_split_are_refused() -> None:

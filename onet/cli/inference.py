@@ -139,9 +139,14 @@ def generate(
     }
     times = _given(frames=frames, fps=fps)
     if texture is not None:
-        useless = [f"--{name}" for name in _given(**several) | times]
+        several["overwrite"] = overwrite or None
+        useless = [f"--{name.replace('_', '-')}" for name in _given(**several) | times]
         chosen = _given(**surface) | {"device": device.value}
-        _generate_textured(model, texture, inputs, out, seed, chosen, useless)
+        file = _generate_textured(model, texture, inputs, out, seed, chosen, useless)
+        if json:
+            echo_json({"file": file})
+        else:
+            typer.echo(f"see {file}")
         return
     from onet.pipeline.generate import generate
 
@@ -176,8 +181,8 @@ def _generate_textured(
     seed: int,
     options: dict[str, Any],
     useless: list[str],
-) -> None:
-    """`onet generate --texture`: one picture to one textured file."""
+) -> Path:
+    """Return the textured file that `onet generate --texture` makes of one picture."""
     from onet.errors import ConfigError
     from onet.pipeline.texture import textured_reconstruction
 
@@ -185,8 +190,7 @@ def _generate_textured(
         raise ConfigError("texture: give one picture and a file as --out, car.glb")
     if useless:
         raise ConfigError(f"{', '.join(useless)}: not with --texture, which makes one file")
-    file = textured_reconstruction(model, texture, inputs[0], out, seed=seed, **options)
-    typer.echo(f"see {file}")
+    return textured_reconstruction(model, texture, inputs[0], out, seed=seed, **options)
 
 
 @command(RECONSTRUCT, "onet demo", "onet demo -o /tmp/demo --json")
@@ -197,7 +201,7 @@ def demo(
     json: Json = False,
     seed: Seed = 0,
 ) -> None:
-    """Reconstruct meshes from the embedded scans and compare them with the truth."""
+    """Reconstruct an embedded scan of each of four kinds, and compare with the truth."""
     from onet.demo import run_demo
     from onet.report.tables import print_table
 
