@@ -17,11 +17,12 @@ from typing import Any
 
 from benchmarks._compare_methods import SHOWN, Scored, score_classical, score_learned
 from benchmarks._compare_sheet import draw_sheet
+from benchmarks._runs import finished, keep
 from onet.errors import MissingDependency
 from onet.evaluation.intervals import mean_of
 from onet.files import replacing
 from onet.inference.generation_folder import OK
-from onet.records import read_json, write_csv, write_json
+from onet.records import write_csv
 from onet.report.tables import print_table
 
 METHODS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -99,14 +100,13 @@ def _scored(
     settings = {
         "minutes": arguments.minutes if own else None,
         "samples": arguments.samples,
-        "set": [*(own or ())[1:], *arguments.set] if own else [],
+        "set": [*(own or ())[1:], *arguments.set],
         "store": str(arguments.store.resolve()),
     }
     kept = folder / "compare.json"
-    if kept.is_file():
-        known = read_json(kept)
-        if known["settings"] == settings:
-            return Scored(folder / known["made"], known["rows"], known["trained"])
+    known = finished(kept, settings)
+    if known is not None:
+        return Scored(folder / known["made"], known["rows"], known["trained"])
     if not wanted:
         return None
     try:
@@ -119,8 +119,7 @@ def _scored(
         print(f"{kind}, {method}: left out: {error}")
         return None
     made = scored.made.relative_to(folder).as_posix()
-    content = {"settings": settings, "made": made, "rows": scored.rows, "trained": scored.trained}
-    write_json(kept, content)
+    keep(kept, settings, {"made": made, "rows": scored.rows, "trained": scored.trained})
     return scored
 
 

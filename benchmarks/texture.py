@@ -22,7 +22,6 @@ Writes texture.csv, texture.md, and sheet.png: what some held-out objects look l
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -214,26 +213,24 @@ def _trained(method: str, arguments: argparse.Namespace) -> Row:
         [*_settings(arguments, arguments.size), *changes, *limits, "training.device=cpu"],
     )
     kept = folder / RESULT
-    if kept.is_file():
-        row: Row = json.loads(kept.read_text())
-        if row.pop("settings") != config.model_dump(mode="json"):
-            raise SystemExit(f"{kept}: made with other settings; give another --out")
-        return row
+    settings = config.model_dump(mode="json")
+    known = finished(kept, settings)
+    if known is not None:
+        return {key: value for key, value in known.items() if key != "settings"}
     alarms = _Alarms()
     logging.getLogger("onet.training.adversarial_update").addHandler(alarms)
-    started = time.process_time()
     result = train(config, folder, clock=time.process_time)
     if result.stopped == "interrupted":
         raise SystemExit(f"{folder}: interrupted; the same command goes on from here")
     row = {
         "parameters": result.parameters,
         "steps": result.iterations,
-        "ms_a_step": 1000 * (time.process_time() - started) / max(result.iterations, 1),
+        "ms_a_step": 60_000 * arguments.minutes / max(result.iterations, 1),  # of all sessions
     }
     if method == "GAN":
         last = result.last or {}
         row |= {"alarms": len(alarms.messages), "sample_distance": last.get("sample_distance")}
-    kept.write_text(json.dumps({**row, "settings": config.model_dump(mode="json")}))
+    keep(kept, settings, row)
     return row
 
 
@@ -251,6 +248,7 @@ def _kept(
         "size": arguments.size,
         "store": str(arguments.store.resolve()),
         "features": arguments.features,
+        "set": arguments.set,
     }
     path = folder / f"row_{Path(arguments.features or 'none').stem}.json"
     row = finished(path, settings)
