@@ -12,13 +12,14 @@ trained so; see `onet.nn.published_cells`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from onet.nn.arrays import as_array
 from onet.nn.published_cells import published_shares
 
 FeatureSampler = Callable[[Tensor], Tensor]
@@ -68,27 +69,43 @@ def scatter_mean(
 
 
 class CellGroups:
-    """Points that share a cell."""
+    """Points that share a cell of the same map.
 
-    def __init__(
-        self,
-        cells: Tensor,  # (B, N), see `cells_of`
-    ) -> None:
+    Args:
+        maps: for each map the cells (B, N) that points are in, see `cells_of`.
+    """
+
+    def __init__(self, maps: Sequence[Tensor]) -> None:
         if torch.compiler.is_compiling():  # sizes of a program must not depend on values
-            self.number, self.count = _numbered(cells.flatten()), cells.numel()
-            return
-        occupied, number = torch.unique(cells, return_inverse=True)
-        self.count = len(occupied)
-        self.number = number.flatten()  # (B * N,)
+            numbers = [(_numbered(cells.flatten()).view_as(cells), cells.numel()) for cells in maps]
+        else:
+            numbers = [_occupied(cells) for cells in maps]
+        self._numbers = [number for number, _ in numbers]  # (B, N) int32 or int64
+        self._counts = [count for _, count in numbers]
 
-    def maximum(
+    def sum_of_maxima(
         self,
         features: Tensor,  # (B, N, F)
     ) -> Tensor:  # (B, N, F)
-        """For every point the maximum over all points of its cell."""
+        """For every point the sum over the maps of the maximum over all points of its cell."""
+        known = features.dtype in (torch.float32, torch.bfloat16)
+        if features.is_cpu and known and not torch.compiler.is_compiling():
+            pooled: Tensor = _SumOfMaxima.apply(features, self._numbers, self._counts)
+            return pooled
         flat = features.flatten(0, 1)
-        pooled: Tensor = _Maximum.apply(flat, self.number, self.count)
-        return pooled.view_as(features)
+        maxima = [
+            _Maximum.apply(flat, number.flatten().long(), count)
+            for number, count in zip(self._numbers, self._counts, strict=True)
+        ]
+        return torch.stack(maxima).sum(0).view_as(features)
+
+
+def _occupied(
+    cells: Tensor,  # (B, N)
+) -> tuple[Tensor, int]:
+    """Return the numbers (B, N) int32 of cells among those that have points, and their count."""
+    occupied, number = torch.unique(cells, return_inverse=True)
+    return number.int(), len(occupied)
 
 
 def _numbered(
@@ -100,8 +117,65 @@ def _numbered(
     return torch.zeros_like(cells).scatter(0, order, begins.cumsum(0))
 
 
+class _SumOfMaxima(torch.autograd.Function):
+    """On the CPU: all maps in one pass, of float32, or of bfloat16 with sums in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, numbers: list[Tensor], counts: list[int]) -> Tensor:
+        from onet import _C
+
+        features = features.detach().contiguous()
+        maxima = [features.new_empty((k, features.shape[2]), dtype=torch.float32) for k in counts]
+        pooled = torch.empty_like(features)
+        cells, tables = [n.numpy() for n in numbers], [m.numpy() for m in maxima]
+        _C.sum_of_maxima(
+            as_array(features), cells, tables, as_array(pooled), torch.get_num_threads()
+        )
+        ctx.save_for_backward(features, *numbers, *maxima)
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Equal maxima share the gradient."""
+        features, *rest = ctx.saved_tensors
+        numbers, maxima = rest[: len(rest) // 2], rest[len(rest) // 2 :]
+        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
+            return _shared_by_torch(features, numbers, maxima, gradients[0]), None, None
+        from onet import _C
+
+        gradient, given = gradients[0].contiguous(), torch.empty_like(features)
+        cells, tables = [n.numpy() for n in numbers], [m.numpy() for m in maxima]
+        _C.sum_of_maxima_gradient(
+            *(as_array(features), cells, tables),
+            *(as_array(gradient), as_array(given), torch.get_num_threads()),
+        )
+        return given, None, None
+
+
+def _shared_by_torch(
+    features: Tensor,  # (B, N, F)
+    numbers: Sequence[Tensor],  # (B, N) of each map
+    maxima: Sequence[Tensor],  # (cells, F) of each map
+    gradient: Tensor,  # (B, N, F)
+) -> Tensor:
+    flat, total = gradient.flatten(0, 1), torch.zeros_like(gradient)
+    for number, most in zip(numbers, maxima, strict=True):
+        rows = number.flatten().long()
+        largest = features.flatten(0, 1).float() == most.index_select(0, rows)
+        total = total + _shared(flat, largest, rows, len(most)).view_as(total)
+    return total
+
+
+def _shared(gradient: Tensor, largest: Tensor, number: Tensor, count: int) -> Tensor:
+    """Return the gradient (N, F) of points of which the largest share that of their cell."""
+    empty = gradient.new_zeros((count, gradient.shape[1]))
+    total = empty.index_add(0, number, gradient)
+    total = total / empty.index_add(0, number, largest.to(gradient.dtype))
+    return total.index_select(0, number) * largest
+
+
 class _Maximum(torch.autograd.Function):
-    """Maximum over groups, given to each member; half the time of `scatter_reduce` and indexing."""
+    """On other devices: maximum over groups, given to each member."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, number: Tensor, count: int) -> Tensor:
@@ -116,12 +190,8 @@ class _Maximum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         """Equal maxima share the gradient."""
-        (gradient,) = gradients
         largest, number = ctx.saved_tensors
-        empty = gradient.new_zeros((ctx.count, gradient.shape[1]))
-        total = empty.index_add(0, number, gradient)
-        total = total / empty.index_add(0, number, largest.to(gradient.dtype))
-        return total.index_select(0, number) * largest, None, None
+        return _shared(gradients[0], largest, number, ctx.count), None, None
 
 
 class FeatureTable:
