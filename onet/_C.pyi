@@ -401,3 +401,21 @@ def sum_of_maxima_gradient(
     out: Annotated[NDArray[numpy.int16], dict(shape=(None, None, None), order="C", device="cpu")],
     threads: int = 0,
 ) -> None: ...
+def add_to_rows(
+    gradient: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    rows: Annotated[
+        NDArray[numpy.int64],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    weights: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    table: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+    threads: int = 0,
+) -> None: ...

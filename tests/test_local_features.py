@@ -50,12 +50,17 @@ def test_mean_of_cells(name: str, resolution: int) -> None:
 
 
 def some_groups(resolutions: dict[str, int]) -> CellGroups:
-    return CellGroups([cells_of(cloud(), name, r) for name, r in resolutions.items()])
+    return groups_of(cloud(), resolutions)
+
+
+def groups_of(points: Tensor, resolutions: dict[str, int]) -> CellGroups:
+    cells = [cells_of(points, name, r) for name, r in resolutions.items()]
+    return CellGroups(cells, [r ** len(AXES[name]) for name, r in resolutions.items()])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize(
-    "resolutions", [{"xz": 2}, {"xz": 5, "xy": 5, "yz": 3}, {"grid": 4, "xy": 1}]
+    "resolutions", [{"xz": 2}, {"xz": 5, "xy": 5, "yz": 3}, {"grid": 9, "xy": 1}]
 )
 def test_sum_of_maxima_is_that_of_the_twin(resolutions: dict[str, int], dtype: torch.dtype) -> None:
     features = torch.randn(B, N, F).to(dtype)
@@ -112,7 +117,7 @@ def test_maxima_depend_on_no_other_item_and_no_threads(monkeypatch: pytest.Monke
     again = some_groups({"xz": 4, "xy": 4}).sum_of_maxima(features)
     torch.testing.assert_close(again, together, rtol=0, atol=0)
     for i in range(B):
-        alone = CellGroups([cells_of(cloud()[i : i + 1], name, 4) for name in ("xz", "xy")])
+        alone = groups_of(cloud()[i : i + 1], {"xz": 4, "xy": 4})
         torch.testing.assert_close(
             alone.sum_of_maxima(features[i : i + 1])[0], together[i], rtol=0, atol=0
         )
@@ -167,6 +172,37 @@ def test_gradients_of_the_interpolation() -> None:
     assert not torch.autograd.grad(value(beyond).sum(), beyond)[0].any()
     grads = torch.autograd.grad(value(points).sum(), list(maps.values()))
     torch.testing.assert_close(grads[0].sum((0, 2, 3)), B * N * weights, atol=1e-3, rtol=1e-4)
+
+
+def test_gradients_by_the_maps_alone_are_those_beside_points() -> None:
+    """The compiled sum and that of torch; they can be differentiated in their turn."""
+    maps = {n: values.requires_grad_() for n, values in some_maps().items()}
+    upstream = torch.randn(B, N, F, requires_grad=True)
+
+    def by_maps(points: Tensor, further: bool = False) -> list[Tensor]:
+        value = (FeatureTable(maps)(points) * upstream).sum()
+        return list(torch.autograd.grad(value, list(maps.values()), create_graph=further))
+
+    expected = by_maps(cloud().requires_grad_())
+    for further in (False, True):
+        for own, other in zip(by_maps(cloud(), further), expected, strict=True):
+            torch.testing.assert_close(own, other)
+    squares = sum(gradient.square().sum() for gradient in by_maps(cloud(), True))
+    (second,) = torch.autograd.grad(squares, upstream)
+    twice = 2 * FeatureTable({n: g.detach() for n, g in zip(maps, expected, strict=True)})(cloud())
+    torch.testing.assert_close(second, twice)  # sampling is the transpose of its gradient
+
+
+def test_rows_of_another_item_are_refused() -> None:
+    from onet import _C
+
+    gradient, weights = np.ones((2, 1, 1), np.float32), np.ones((2, 1, 1), np.float32)
+    table = np.zeros((2, 3, 1), np.float32)
+    _C.add_to_rows(gradient, np.array([[[2]], [[3]]]), weights, table)
+    assert table.ravel().tolist() == [0, 0, 1, 1, 0, 0]
+    for rows in ([2, 2], [-1, 3], [0, 6]):
+        with pytest.raises(IndexError, match="rows"):
+            _C.add_to_rows(gradient, np.array(rows).reshape(2, 1, 1), weights, table)
 
 
 @given(seed=st.integers(0, 1000), factor=st.floats(1.0, 50.0))

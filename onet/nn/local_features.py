@@ -73,13 +73,14 @@ class CellGroups:
 
     Args:
         maps: for each map the cells (B, N) that points are in, see `cells_of`.
+        sizes: for each map how many cells an item has.
     """
 
-    def __init__(self, maps: Sequence[Tensor]) -> None:
+    def __init__(self, maps: Sequence[Tensor], sizes: Sequence[int]) -> None:
         if torch.compiler.is_compiling():  # sizes of a program must not depend on values
             numbers = [(_numbered(cells.flatten()).view_as(cells), cells.numel()) for cells in maps]
         else:
-            numbers = [_occupied(cells) for cells in maps]
+            numbers = [_counted(cells, size) for cells, size in zip(maps, sizes, strict=True)]
         self._numbers = [number for number, _ in numbers]  # (B, N) int32 or int64
         self._counts = [count for _, count in numbers]
 
@@ -100,10 +101,13 @@ class CellGroups:
         return torch.stack(maxima).sum(0).view_as(features)
 
 
-def _occupied(
+def _counted(
     cells: Tensor,  # (B, N)
+    size: int,  # cells of an item
 ) -> tuple[Tensor, int]:
-    """Return the numbers (B, N) int32 of cells among those that have points, and their count."""
+    """Return numbers (B, N) int32 of cells, and how many there are: the occupied ones of many."""
+    if size <= 2 * cells.shape[1]:
+        return cells.int(), len(cells) * size
     occupied, number = torch.unique(cells, return_inverse=True)
     return number.int(), len(occupied)
 
@@ -222,23 +226,18 @@ class FeatureTable:
         self,
         points: Tensor,  # (B, T, 3) in the unit frame
     ) -> Tensor:  # (B, T, F)
-        batch, count = points.shape[:2]
         places = points.float().movedim(-1, 0).contiguous()  # the points last: long loops
         near = {p: _neighbours(self._positions(places, *p)) for p in {p for _, p, _ in self._maps}}
         corners = [_corners(*near[p], axes, p[0], first) for axes, p, first in self._maps]
         rows = torch.cat([rows for rows, _ in corners])
-        if batch > 1:
-            item = torch.arange(batch, device=points.device) * self.table.shape[1]
+        if len(points) > 1:
+            item = torch.arange(len(points), device=points.device) * self.table.shape[1]
             rows = rows + item[:, None]
         weights = torch.cat([weights for _, weights in corners])
         with torch.autocast(points.device.type, enabled=False):
-            features = F.embedding_bag(
-                rows.flatten(1).T.contiguous(),
-                self.table.flatten(0, 1),
-                mode="sum",
-                per_sample_weights=weights.flatten(1).T.contiguous(),
+            return _summed(
+                self.table, rows.movedim(0, -1).contiguous(), weights.movedim(0, -1).contiguous()
             )
-        return features.view(batch, count, self.table.shape[-1])
 
     def _positions(
         self,
@@ -251,6 +250,51 @@ class FeatureTable:
             return published_shares(places, grid) * (resolution - 1), resolution
         at = places * (resolution / EXTENT) + (resolution - 1) / 2
         return at.clamp(0, resolution - 1), resolution
+
+
+def _summed(
+    table: Tensor,  # (B, cells, F) float32
+    rows: Tensor,  # (B, T, K) of the flattened table, each item's in its own part
+    weights: Tensor,  # (B, T, K)
+) -> Tensor:  # (B, T, F)
+    """Return weighted sums of rows."""
+    alone = not weights.requires_grad and torch.is_grad_enabled()  # the table's gradient alone
+    if alone and table.requires_grad and table.is_cpu and not torch.compiler.is_compiling():
+        summed: Tensor = _SummedRows.apply(table, rows, weights)
+        return summed
+    features = F.embedding_bag(
+        rows.flatten(0, 1),
+        table.flatten(0, 1),
+        mode="sum",
+        per_sample_weights=weights.flatten(0, 1),
+    )
+    return features.view(*rows.shape[:2], -1)
+
+
+class _SummedRows(torch.autograd.Function):
+    """On the CPU: gradients are added where they belong; for `embedding_bag` rows are sorted."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weights)
+        ctx.shape = table.shape
+        with torch.no_grad():
+            return _summed(table, rows, weights)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        rows, weights = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
+            empty = gradient.new_zeros(ctx.shape).flatten(0, 1)
+            given = (gradient[..., None, :] * weights[..., None]).flatten(0, 2)
+            return empty.index_add(0, rows.flatten(), given).view(ctx.shape), None, None
+        from onet import _C
+
+        table = gradient.new_zeros(ctx.shape)
+        arrays = [as_array(each) for each in (gradient, rows, weights, table)]
+        _C.add_to_rows(*arrays, torch.get_num_threads())
+        return table, None, None
 
 
 _Positions = tuple[int, bool]  # cells an edge; of a grid of the published code

@@ -88,7 +88,7 @@ class LocalPointNetEncoder(nn.Module):
         """Maps of what is known (B, N, numbers) of points (B, N, 3)."""
         self._warn_outside(points)
         cells = self.maps.cells(points)
-        groups = CellGroups(list(cells.values()))
+        groups = CellGroups(list(cells.values()), self.maps.sizes)
         net = embed_points(self.fc_pos, known)
         for number, block in enumerate(self.blocks):
             if number:
