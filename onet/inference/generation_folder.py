@@ -13,6 +13,8 @@
     OUT/evaluation.json                        how they were measured
     OUT/eval_onet2019.{csv,json}               the table of the publication, if asked for
     OUT/report.html, OUT/contact_sheet.png     for people
+    OUT/pictures/, OUT/samples.png             of a generator of pictures, instead of meshes: see
+                                               `onet.inference.sample_pictures`
     OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
                                                compared: see `onet.evaluation.diversity`
 
@@ -50,6 +52,8 @@ RESULTS = "results.csv"
 FAILURES = "failures.csv"
 MESHES = "meshes"
 INPUTS = "inputs"
+PICTURES = "pictures"
+SAMPLE_SHEET = "samples.png"
 EVAL = "eval.csv"
 EVAL_ITEMS = "eval_items.csv"
 PROTOCOL = "evaluation.json"
@@ -276,10 +280,10 @@ def clear(folder: Path) -> None:
     """Delete what an earlier generation left in a folder; other folders are not touched."""
     if not (folder / SETTINGS).is_file():
         return
-    for name in (MESHES, INPUTS):
+    for name in (MESHES, INPUTS, PICTURES):
         remove(folder / name)
     scores = (EVAL, EVAL_ITEMS, PROTOCOL, ONET2019, ONET2019_SETTINGS, *OF_SETS)
-    for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SETTINGS):
+    for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SAMPLE_SHEET, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 
 
