@@ -27,8 +27,8 @@ from onet.config.schema import (
     TrainingConfig,
 )
 from onet.data.inputs import INPUTS
-from onet.data.transforms import TRANSFORMS
 from onet.data.picture_folder import PICTURES
+from onet.data.transforms import TRANSFORMS
 from onet.data.views import VIEWS
 from onet.models import MODELS
 from onet.nn.color import COLOR_DECODERS, GEOMETRY_ENCODERS, PICTURE_ENCODERS

@@ -14,7 +14,7 @@ from onet.names import printable
 @command(
     SCORE,
     "onet picture-eval runs/gan_images_small/generation-samples",
-    "onet picture-eval made --data store --category chair --folder image --size 64",
+    "onet picture-eval made --data store --category chair --folder image",
     name="picture-eval",
 )
 def picture_eval(
