@@ -1,4 +1,4 @@
-"""Eight Gaussians on a circle: a game small enough that the whole spectrum can be looked at ([M] 2.4.3).
+"""Eight Gaussians on a circle: a game small enough for its whole spectrum ([M] 2.4.3).
 
 Generator and discriminator have four layers of 16 ReLUs, the latent code 16 numbers from N(0, 1).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ def network(inputs: int, outputs: int) -> nn.Sequential:
     """Return one of the two networks, with torch's initial weights."""
     sizes = [inputs, *[WIDTH] * LAYERS]
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(WIDTH, outputs))
 
