@@ -20,6 +20,7 @@ from onet.config import load_config
 from onet.data.build import build_datasets
 from onet.data.picture_folder import PictureDataset, PictureSettings, find_pictures
 from onet.errors import ConfigError, DataError
+from onet.gan_theory.trained_game import load_game
 from onet.inference.sample_pictures import PictureSampler, generate_pictures
 from onet.metrics.distribution_distances import frechet_distance
 from onet.metrics.feature_sets import KEPT, FeatureSet, frechet_of_sets, kernel_distance
@@ -183,6 +184,15 @@ def test_all_pictures_of_a_folder_are_found_and_a_share_is_held_out(tmp_path: Pa
     assert len(everything) == 20
     few = PictureDataset(root, "x", PictureSettings(held_out=0.5, validation=3), training=False)
     assert len(few) == 3
+
+
+def test_links_that_lead_around_are_followed_once(tmp_path: Path) -> None:
+    root = write_pictures(tmp_path / "pictures", 2)
+    (tmp_path / "more").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "more" / "a.png")
+    (root / "linked").symlink_to(tmp_path / "more")
+    (root / "disc" / "around").symlink_to(root)
+    assert len(find_pictures(root)) == 5
 
 
 def test_categories_are_numbered_in_the_order_given(tmp_path: Path) -> None:
@@ -359,6 +369,19 @@ def test_other_options_are_refused(
 def test_a_generator_of_pictures_reconstructs_nothing(run: Path) -> None:
     with pytest.raises(ConfigError, match="makes no shapes; use it with `onet generate"):
         onet.load(run, "cpu")
+
+
+def test_the_game_of_a_run_can_be_looked_at(run: Path) -> None:
+    game = load_game(run, shapes=2)
+    assert game.batch["pictures"].shape == (2, 3, 8, 8) and game.iteration == 4
+    assert np.abs(game.field().value()).max() > 0
+
+
+def test_pictures_are_no_meshes_to_evaluate(run: Path, tmp_path: Path) -> None:
+    generate_pictures(run, samples=1, out=tmp_path / "out", device="cpu")
+    for words in (["eval", tmp_path / "out"], ["diversity", tmp_path / "out"]):
+        result = CliRunner().invoke(cli.app, [str(word) for word in words])
+        assert "holds pictures, not meshes" in str(result.exception)
 
 
 # -- scores ----------------------------------------------------------------------------------------

@@ -107,14 +107,20 @@ def find_pictures(
 
 
 def _files(place: Path) -> list[Path]:
-    return [
-        Path(folder, name)
-        for folder, _, names in os.walk(place, followlinks=True)
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES
-        and name[0] != "."
-        and not Path(name).stem.endswith(".mask")
-    ]
+    found, known = [], {os.path.realpath(place)}
+    for folder, within, names in os.walk(place, followlinks=True):
+        real = {name: os.path.realpath(Path(folder, name)) for name in within}
+        within[:] = [name for name in within if real[name] not in known]  # links may lead around
+        known.update(real.values())
+        found += [Path(folder, name) for name in names if _is_picture(name)]
+    return found
+
+
+def _is_picture(name: str) -> bool:
+    path = Path(name)
+    return (
+        path.suffix.lower() in IMAGE_SUFFIXES and name[0] != "." and not path.stem.endswith(".mask")
+    )
 
 
 class PictureDataset(Dataset[dict[str, Any]]):

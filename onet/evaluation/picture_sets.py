@@ -145,7 +145,7 @@ def _true_pictures(
             f"data: {root} does not say what its pictures were to be like; name the folder of the "
             "true ones"
         )
-    checkpoint = generation.read_settings(root)["checkpoint"]["path"]
+    checkpoint = generation.read_settings(root, pictures=True)["checkpoint"]["path"]
     config = trained_config(checkpoint)
     if config is None or config.data.pictures is None:
         raise ConfigError(

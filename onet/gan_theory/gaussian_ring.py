@@ -76,11 +76,11 @@ class RingGame:
             consensus=gamma if method == "consensus" else 0.0,
             penalty=named_penalty("r1", gamma=gamma) if method == "r1" else None,
         )
-        optimizers = [
+        of_g, of_d = (
             torch.optim.RMSprop(part.parameters(), lr=rate)
             for part in (pair.generator, pair.discriminator)
-        ]
-        return cls(method, gamma, AdversarialTrainer(pair, *optimizers, options), generator)
+        )
+        return cls(method, gamma, AdversarialTrainer(pair, of_g, of_d, options), generator)
 
     def train(self, iterations: int, stops: tuple[int, ...]) -> Iterator[int]:
         """Train, and yield at each of some iterations, 0 among them perhaps."""

@@ -122,16 +122,24 @@ def locate(path: Path) -> Path:
     return default if (default / SETTINGS).is_file() and not (path / SETTINGS).is_file() else path
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Path, *, pictures: bool = False) -> dict[str, Any]:
     """Contents of generation.json.
 
+    Args:
+        folder: of the generation.
+        pictures: whether it may be one of pictures, without meshes.
+
     Raises:
-        DataError: it is missing or damaged.
+        DataError: it is missing or damaged, or of pictures.
     """
     path = folder / SETTINGS
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a folder written by `onet generate`")
     settings = with_present_names(read_json(path, _KINDS))
+    if settings.get(PICTURES) and not pictures:
+        raise DataError(
+            f"{folder}: holds pictures, not meshes; compare them by `onet picture-eval`"
+        )
     for part, kinds in (("checkpoint", _CHECKPOINT_KINDS), ("config", {"data": dict | None})):
         check_kinds(settings.get(part) or {}, kinds, f"{path}: {part}")
     if "split" in settings:
@@ -257,7 +265,7 @@ def goes_on(folder: Path, settings: dict[str, Any]) -> bool:
     """
     if not (folder / SETTINGS).is_file():
         return False
-    before = read_settings(folder)
+    before = read_settings(folder, pictures=True)
     differing = sorted(
         key
         for key in (before.keys() | settings.keys()) - _NOT_COMPARED

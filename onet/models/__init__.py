@@ -138,8 +138,9 @@ def _check_samples(config: Config, model: nn.Module) -> None:
             raise ConfigError(f"data.{kind}: {lacking}")
         if kind != learns_from and given:
             raise ConfigError(superfluous)
-    if hasattr(model, "check_pictures"):
-        model.check_pictures(config.data.pictures)
+    check: Any = getattr(model, "check_pictures", None)
+    if check is not None:
+        check(config.data.pictures)
 
 
 def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:

@@ -97,7 +97,9 @@ def _spectra(game: RingGame) -> dict[str, Values]:
     fields = {f"{name}: v": field}
     if game.method == "consensus":
         fields[f"{name}: w"] = field.regularised(game.gamma)
-    return {key: np.linalg.eigvals(one.jacobian()) for key, one in fields.items()}
+    return {
+        key: np.linalg.eigvals(one.jacobian()).astype(np.complex128) for key, one in fields.items()
+    }
 
 
 def _mode_rows(found: dict[str, Samples]) -> list[dict[str, Any]]:
