@@ -132,6 +132,21 @@ def test_every_size_makes_pictures_and_judges_them(blocks: int, size: int, class
                                   generator(torch.zeros(6, 5), other)[0])  # fmt: skip
 
 
+def test_without_a_bound_the_gradient_gets_through_pictures_that_are_white() -> None:
+    for bounded in (True, False):
+        generator = ResnetPictureGenerator(2, 0, 4, 4, 4, bounded=bounded)
+        with torch.no_grad():
+            generator.conv_img.bias.fill_(12.0)
+        generator(torch.randn(3, 2)).mean().backward()
+        assert generator.conv_img.bias.grad is not None
+        assert (float(generator.conv_img.bias.grad.sum()) > 0.1) == (not bounded)
+    options = {**SMALL, "model.generator.bounded": False}
+    model = build_model(load_config("gan_images_small", options).model)
+    with torch.no_grad():
+        model.generator.conv_img.bias.fill_(3.0)
+        assert model.sample(torch.randn(2, 4)).max() <= 1
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

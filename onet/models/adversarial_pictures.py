@@ -91,7 +91,7 @@ class AdversarialPictureNetwork(Adversarial, nn.Module):
     ) -> Tensor:  # (B, 3, S, S) in [0, 1]
         """Return pictures of latent codes."""
         made: Tensor = at_least_single(self.generator(latent, labels))
-        return (made + 1) / 2
+        return ((made + 1) / 2).clamp(0, 1)
 
     # -- what `onet.adversarial.networks.AdversarialNetworks` asks for -----------------------------
 

@@ -1,7 +1,7 @@
 """Generators of pictures from latent codes and classes, by name.
 
 A generator is a class `__init__(self, z_dim, classes, **options)` with `size`, the pixels along an
-edge, and `forward(latent, labels) -> pictures` (B, 3, size, size) in [-1, 1], decorated with
+edge, and `forward(latent, labels) -> pictures` (B, 3, size, size), about [-1, 1], decorated with
 `@PICTURE_GENERATORS.register(name)`.
 """
 
@@ -50,6 +50,9 @@ class ResnetPictureGenerator(nn.Module):
         blocks: at each size.
         embedding: size of the direction of a class.
         leaky: leaky activations.
+        bounded: a tanh at the end, as published. Where pictures are white for the most part it
+            holds a generator that has become white all over, as no gradient gets through it;
+            without it values may lie beyond [-1, 1], and are cut off in samples.
 
     Raises:
         ConfigError: another size, no features, blocks or embedding.
@@ -65,9 +68,11 @@ class ResnetPictureGenerator(nn.Module):
         blocks: int = 1,
         embedding: int = 256,
         leaky: bool = True,
+        bounded: bool = True,
     ) -> None:
         super().__init__()
         check_blocks(blocks, "model.generator")
+        self.bounded = bounded
         widths = widths_of(size, width, widest)[::-1]
         self.size, self.activation, self.first = size, rectifier(leaky), widths[0]
         if classes and embedding < 1:
@@ -93,7 +98,8 @@ class ResnetPictureGenerator(nn.Module):
         if self.embedding is not None:
             latent = torch.cat([latent, F.normalize(self.embedding(labels), dim=1)], 1)
         net = self.fc(latent).view(-1, self.first, LAST, LAST)
-        return torch.tanh(self.conv_img(self.activation(self.resnet(net))))
+        pictures: Tensor = self.conv_img(self.activation(self.resnet(net)))
+        return torch.tanh(pictures) if self.bounded else pictures
 
 
 def _generated(widths: list[int], blocks: int) -> list[int]:
