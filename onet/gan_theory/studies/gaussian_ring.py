@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import SymmetricalLogLocator
 from numpy.typing import NDArray
 
 from onet.adversarial.collapse import mode_shares
@@ -171,6 +172,8 @@ def _scatter(place: Axes, values: Values, title: str) -> None:
     place.axvline(0, color="#888888", linewidth=0.6)
     place.set_xscale("symlog", linthresh=STILL * reach)
     place.set_yscale("symlog", linthresh=STILL * reach)
+    for axis in (place.xaxis, place.yaxis):  # a tick for every second power of 10
+        axis.set_major_locator(SymmetricalLogLocator(base=100, linthresh=STILL * reach))
     place.set_title(title, fontsize=9)
     place.tick_params(labelsize=6)
     place.set(xlabel="Re", ylabel="Im")
