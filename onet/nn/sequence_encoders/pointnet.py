@@ -46,9 +46,7 @@ class TemporalPointNetEncoder(PointNetResnetEncoder):
         if frames < 1:
             raise ConfigError(f"model.encoder_temporal.frames: {frames}; give at least 1")
         if not way_scale > 0:
-            raise ConfigError(
-                f"model.encoder_temporal.way_scale: {way_scale}; give a factor over 0"
-            )
+            raise ConfigError(f"model.encoder_temporal.way_scale: {way_scale}; give more than 0")
         self.frames, self.relative, self.way_scale = frames, relative, way_scale
         self.fc_pos = nn.Linear(3 * frames, 2 * hidden_dim)
 
