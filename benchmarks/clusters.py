@@ -10,6 +10,9 @@ five Gaussians get half of the published 20,000 iterations. All seeds are traine
 data, codes and initial weights of a seed are the same for both losses. A run ends early when all
 seeds have covered all modes for a fifth of the iterations.
 
+With `--augment`, what the discriminator sees of real and generated samples is augmented; what is
+recorded is not.
+
 The discriminator's loss is halved for js, so that both rest at log 2 = 0.6931 in the equilibrium.
 "lowest" is the least running median over 11 records, median over seeds, and of all seeds the least;
 "predicted" what the loss is for the best discriminator while all samples lie on the largest mode;
@@ -88,6 +91,9 @@ EXPERIMENTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiments", nargs="+", choices=EXPERIMENTS, default=[*EXPERIMENTS])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument(
+        "--augment", metavar="NAME=STRENGTH", help="of real and generated samples; default none"
+    )
     parser.add_argument("--part", type=float, default=1.0, help="of the iterations")
     parser.add_argument("--out", type=Path, default=Path("out/clusters"))
 
@@ -102,6 +108,8 @@ def run(arguments: argparse.Namespace) -> None:
                 "seeds": arguments.seeds,
                 "iterations": round(arguments.part * EXPERIMENTS[name].iterations),
             }
+            if arguments.augment:
+                settings["augment"] = arguments.augment
             file = f"{name.replace(' ', '_').replace(',', '').replace(':', '')}-{loss}.json"
             path = arguments.out / "runs" / file
             found = finished(path, settings)
@@ -136,6 +144,23 @@ def _centres(experiment: Experiment) -> tuple[Array, float]:
     if experiment.two:
         return np.array([[0.15], [4.15]]), 0.5
     return ring_centres(len(experiment.shares)), 0.2
+
+
+class _OfEach:
+    """An augmentation of the samples of each of several runs by themselves."""
+
+    def __init__(self, word: str, runs: int) -> None:
+        from onet.adversarial.augmentation import Augmentation
+
+        name, _, strength = word.partition("=")
+        self.change = Augmentation(name, float(strength)) if strength else Augmentation(name)
+        self.runs = runs
+
+    def __call__(self, samples: Any, real: Any) -> Any:
+        import torch
+
+        parts = zip(samples.chunk(self.runs), real.chunk(self.runs), strict=True)
+        return torch.cat([self.change(one, known) for one, known in parts])
 
 
 @one_thread()
@@ -193,7 +218,13 @@ def _learn(settings: Row, curves: Path) -> Row:
         ]
     networks = ModulePair(generators, discriminators, dim, prior)
     steps = experiment.steps
-    options = AdversarialOptions(loss=loss, generator_steps=steps, discriminator_steps=steps)
+    augment = settings.get("augment")
+    options = AdversarialOptions(
+        loss=loss,
+        generator_steps=steps,
+        discriminator_steps=steps,
+        augmentation=_OfEach(augment, seeds) if augment else None,
+    )
     trainer = AdversarialTrainer(networks, *optimisers, options)
     torch.manual_seed(seeds)
     centres, radius = _centres(experiment)

@@ -9,7 +9,7 @@ deviation of 0.005 or 0.015 and 200 steps of memory, single steps have noise of 
 `--simulated` of 3,000 steps. These numbers are those of the healthy runs without penalty.
 
 The runs of a kind are made side by side (`benchmarks._replicas`). Each watch is that of training,
-with its window of 500. Written to the folder: `alarms.csv`.
+with its window of 500, but looks every 25th step (`--every`). Written to the folder: `alarms.csv`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--iterations", type=int, default=1600)
     parser.add_argument("--seeds", type=int, default=3, help="of each distribution")
     parser.add_argument("--simulated", type=int, default=1000)
+    parser.add_argument("--every", type=int, default=25, help="steps from look to look; training 1")
     parser.add_argument("--out", type=Path, default=Path("out/watch"))
 
 
@@ -59,27 +60,28 @@ def run(arguments: argparse.Namespace) -> None:
     from onet.records import write_csv
     from onet.report.tables import print_table
 
-    learners = {"healthy": _healthy, "collapsed": _collapsed}
+    learners, every = {"healthy": _healthy, "collapsed": _collapsed}, arguments.every
     rows = []
     for kind in arguments.kinds:
         if kind == "simulated":
             for wander in (0.005, 0.015):
                 series = _simulated(arguments.simulated, wander)
                 name = f"simulated, wandering {wander:g}"
-                rows += _counted(name, "non_saturating", ["all"] * len(series), series)
+                rows += _counted(name, "non_saturating", ["all"] * len(series), series, every)
             continue
         for loss in arguments.losses:
             for gamma in arguments.gammas:
                 names, series = learners[kind](loss, gamma, arguments.iterations, arguments.seeds)
-                rows += _counted(f"{kind}, R1 {gamma:g}" if gamma else kind, loss, names, series)
+                name = f"{kind}, R1 {gamma:g}" if gamma else kind
+                rows += _counted(name, loss, names, series, every)
                 print(f"{kind}, {loss}, gamma {gamma:g}: {len(names)} runs", flush=True)
     write_csv(arguments.out / "alarms.csv", rows[0], rows)
     print_table(rows, f"Runs with an alarm, window {WINDOW}")
 
 
-def _counted(kind: str, loss: str, names: list[str], series: Series) -> list[Row]:
+def _counted(kind: str, loss: str, names: list[str], series: Series, every: int) -> list[Row]:
     """Return for each kind of data how many of its runs had an alarm, and where losses ended."""
-    found = [_alarms(loss, one) for one in series]
+    found = [_alarms(loss, one, every) for one in series]
     rows = []
     for name in dict.fromkeys(names):
         places = [k for k, other in enumerate(names) if other == name]
@@ -98,17 +100,16 @@ def _counted(kind: str, loss: str, names: list[str], series: Series) -> list[Row
     return rows
 
 
-def _alarms(loss: str, series: NDArray[np.float64]) -> list[str]:
+def _alarms(loss: str, series: NDArray[np.float64], every: int) -> list[str]:
     from onet.adversarial.collapse import CollapseWatch
 
     watch, messages, since = CollapseWatch(loss, WINDOW), [], 0
-    # A rest lasts: looking every 25th step at the window of all steps is enough.
-    for end in range(WINDOW, len(series) + 1, 25):
+    for end in range(WINDOW, len(series) + 1, every):
         if end - since < WINDOW:
             continue
         watch.rows.clear()
         watch.rows.extend((*row, 1.0) for row in series[end - WINDOW : end].tolist())
-        message = watch._plateau()
+        message = watch.plateau()
         if message:
             messages.append(message)
             since = end

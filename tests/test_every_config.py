@@ -33,6 +33,7 @@ NAMES = [
     for path in sorted(configs_dir().glob("*.yaml"))
     if load_config(path.stem).data.views is None  # those of colours: test_texture.py
     and load_config(path.stem).data.sequence is None  # of motion: test_flow, test_sequences
+    and load_config(path.stem).data.pictures is None  # of pictures: test_picture_gan.py
 ]
 SMALL = {
     **{"c_dim": 16, "z_dim": 8, "hidden_dim": 16, "hidden_size": 16},

@@ -62,6 +62,39 @@ def test_the_suite_measures_every_method_and_goes_on(
 
 
 @pytest.mark.slow
+def test_the_suite_takes_the_best_of_optimizers_and_says_how_sure_it_is(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = benchmark("suite2d")
+    words = ["--distributions", "eight", "--iterations", 5, "--seeds", 2, "--points", 60]
+    words += ["--methods", "none", "r1", "--rates", 0.01, "--out", tmp_path]
+    run(suite, *words, "--optimizers", "adam", "sgd")
+    rows = read(tmp_path / "suite2d.csv")
+    assert [row["optimizer"] for row in rows[::2]] == ["adam", "sgd"] * 2
+    assert len({row["w1"] for row in rows}) == len(rows)
+    assert "r1 less none, 95 % over seeds: " in capsys.readouterr().out
+
+
+def test_intervals_over_seeds_are_those_of_student(benchmark: Any) -> None:
+    found = benchmark("suite2d")._interval(np.array([0.1, 0.2, 0.3]))
+    assert found == "+0.2000 (-0.0484 to +0.4484)"
+
+
+@pytest.mark.slow
+def test_augmented_clusters_differ_and_each_seed_by_itself(benchmark: Any, tmp_path: Path) -> None:
+    clusters = benchmark("clusters")
+    words = ["--experiments", "two clusters", "--seeds", 2, "--part", 0.01]
+    run(clusters, *words, "--out", tmp_path / "plain")
+    run(clusters, *words, "--out", tmp_path / "changed", "--augment", "mixup=0.5")
+    plain, changed = (read(tmp_path / name / "clusters.csv") for name in ("plain", "changed"))
+    assert [row["final"] for row in plain] != [row["final"] for row in changed]
+    samples = torch.tensor([[0.0], [1.0], [10.0], [11.0]])
+    torch.manual_seed(0)
+    mixed = clusters._OfEach("mixup=1", 2)(samples, samples)
+    assert (mixed[:2] <= 1).all() and (mixed[2:] >= 10).all()
+
+
+@pytest.mark.slow
 def test_clusters_are_recorded_for_both_losses(benchmark: Any, tmp_path: Path) -> None:
     clusters = benchmark("clusters")
     chosen = ["two clusters 2:1", "five Gaussians"]

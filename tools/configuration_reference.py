@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from onet.adversarial.class_discriminators import CLASS_DISCRIMINATORS
 from onet.adversarial.discriminators import DISCRIMINATORS
 from onet.adversarial.picture_discriminators import PICTURE_DISCRIMINATORS
 from onet.config.adversarial import AdversarialSettings
@@ -26,6 +27,7 @@ from onet.config.schema import (
     TrainingConfig,
 )
 from onet.data.inputs import INPUTS
+from onet.data.picture_folder import PICTURES
 from onet.data.transforms import TRANSFORMS
 from onet.data.views import VIEWS
 from onet.models import MODELS
@@ -33,6 +35,7 @@ from onet.nn.color import COLOR_DECODERS, GEOMETRY_ENCODERS, PICTURE_ENCODERS
 from onet.nn.decoders import DECODERS
 from onet.nn.encoders import ENCODERS
 from onet.nn.latent_encoders import LATENT_ENCODERS
+from onet.nn.picture_generators import PICTURE_GENERATORS
 from onet.nn.sequence_encoders import SEQUENCE_ENCODERS, SEQUENCE_LATENT_ENCODERS
 from onet.registry import Registry
 from onet.resources import configs_dir
@@ -61,6 +64,9 @@ PARTS: list[tuple[str, str, Registry]] = [
     ("data.input", "Inputs", INPUTS),
     ("data.input.transforms", "Transforms of point clouds", TRANSFORMS),
     ("data.views", "Views", VIEWS),
+    ("data.pictures", "Pictures", PICTURES),
+    ("model.generator", "Generators of pictures", PICTURE_GENERATORS),
+    ("model.discriminator", "Discriminators of pictures of classes", CLASS_DISCRIMINATORS),
 ]
 BOUNDS = {
     "minimum": "at least",

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from onet.adversarial.losses import AdversarialLoss, find_loss
 from onet.adversarial.plateaus import resting_levels
-from onet.adversarial.separable import separable_value
 from onet.errors import ConfigError
 
 WATCHED = ("loss_d", "d_accuracy", "d_real", "d_fake", "gradient_g")
@@ -75,7 +74,7 @@ class CollapseWatch:
     @property
     def healthy(self) -> bool:
         """Whether the window is full and nothing in it looks wrong."""
-        return len(self.rows) == self.window and not self._saturated() and not self._plateau()
+        return len(self.rows) == self.window and not self._saturated() and not self.plateau()
 
     def observe(self, report: Mapping[str, Any], iteration: int) -> list[Alarm]:
         """Take in what a step logs; alarms, mostly none."""
@@ -84,7 +83,7 @@ class CollapseWatch:
             return []
         alarms = [
             Alarm(kind, iteration, message)
-            for kind, message in (("saturation", self._saturated()), ("plateau", self._plateau()))
+            for kind, message in (("saturation", self._saturated()), ("plateau", self.plateau()))
             if message
         ]
         self.usual = max(self.usual, float(self._column("gradient_g").mean()))
@@ -116,8 +115,10 @@ class CollapseWatch:
             "raise gamma of the penalty"
         )
 
-    def _plateau(self) -> str:
-        """The loss rests at the value of a generator that makes a part of the data only."""
+    def plateau(self) -> str:
+        """Say that the loss of a full window rests at the value of a generator that makes a part of
+        the data only; empty where it does not.
+        """
         goal, losses = self.loss.equilibrium, self._column("loss_d")
         level = float(losses.mean())
         levels = resting_levels(self.loss)
@@ -152,18 +153,6 @@ class CollapseWatch:
             return False
         noise = float(losses.var(ddof=1)) * len(blocks) / len(losses)
         return spread <= STILL * unit or float(means.var(ddof=1)) <= NOISE * noise
-
-
-def collapsed_part(modes: int, family: str = "js") -> float:
-    """Return the discriminator's loss over the equilibrium's when 1 of so many modes is generated.
-
-    It is that of the best discriminator there is, so a penalty brings it nearer to 1.
-
-    Args:
-        modes: equal ones of the data.
-        family: a key of `onet.adversarial.separable.SEPARABLE`.
-    """
-    return separable_value((modes,), modes, family) / separable_value((1,), 1, family)
 
 
 def mode_shares(

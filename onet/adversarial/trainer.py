@@ -7,7 +7,7 @@ Converge?, 2018.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +53,9 @@ class AdversarialOptions:
             the same real samples; alternating updates only.
         same_latent: the discriminator sees what the generator has just made of the same codes
             ([M] 8.2 finds this better than new ones). Further steps draw new ones in any case.
-        noise: on real and fake samples, or None.
+        augmentation: of real and fake samples, such as `Augmentation`, or None; it also gets the
+            real samples.
+        noise: on real and fake samples, after that, or None.
         consensus: gamma of consensus optimisation, 0 for none.
         nagarajan_kolter: eta of the generator's penalty, 0 for none.
         weight: of the adversarial loss beside the generator's auxiliary loss.
@@ -69,6 +71,7 @@ class AdversarialOptions:
     discriminator_steps: int = 1
     generator_steps: int = 1
     same_latent: bool = True
+    augmentation: Callable[[Tensor, Tensor], Tensor] | None = None
     noise: InstanceNoise | None = None
     consensus: float = 0.0
     nagarajan_kolter: float = 0.0
@@ -180,18 +183,22 @@ class AdversarialTrainer:
 
     # -- losses -----------------------------------------------------------------------------------
 
-    def _noisy(self, samples: Tensor, iteration: int) -> Tensor:
-        noise = self.options.noise
+    def _shown(self, samples: Tensor, batch: Batch, iteration: int) -> Tensor:
+        """What the discriminator sees of real or generated samples."""
+        noise, augmentation = self.options.noise, self.options.augmentation
+        if augmentation is not None:
+            samples = augmentation(samples, self.networks.real(batch))
         return samples if noise is None else noise(samples, iteration)
 
     def _generator_loss(
         self, batch: Batch, latent: Tensor, iteration: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         networks, loss = self.networks, find_loss(self.options.loss)
-        fake = self._noisy(networks.fake(batch, latent), iteration)
+        fake = self._shown(networks.fake(batch, latent), batch, iteration)
         real_logits = None
         if loss.paired:
-            real_logits = networks.discriminate(batch, self._noisy(networks.real(batch), iteration))
+            real = self._shown(networks.real(batch), batch, iteration)
+            real_logits = networks.discriminate(batch, real)
         adversarial = loss.generator(networks.discriminate(batch, fake), real_logits)
         more = networks.auxiliary_loss(batch)
         total = self.options.weight * adversarial
@@ -208,7 +215,7 @@ class AdversarialTrainer:
             fake = networks.fake(batch, latent)
         if not attached:  # a view of a parameter asks for gradients even so
             fake = fake.detach()
-        real, fake = (self._noisy(s, iteration) for s in (networks.real(batch), fake))
+        real, fake = (self._shown(s, batch, iteration) for s in (networks.real(batch), fake))
         real_logits, fake_logits = (
             networks.discriminate(batch, real),
             networks.discriminate(batch, fake),

@@ -111,8 +111,8 @@ def observes(model: PackagedModel) -> str | None:
         return "points"
     config = _configuration(model.path)
     data = config.get("data") or {}
-    if data.get("views") is not None or data.get("sequence") is not None:
-        return None  # colours, or motion
+    if any(data.get(key) is not None for key in ("views", "sequence", "pictures")):
+        return None  # colours, motion, or pictures
     if "input" not in data:
         return None
     input: Any = INPUTS[data["input"]["type"]]

@@ -28,6 +28,7 @@ from onet.cli import (  # noqa: F401
     latent,
     models,
     motion,
+    pictures,
     scan,
     scene,
     solid,

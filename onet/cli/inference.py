@@ -37,6 +37,7 @@ from onet.cli.surface import (
     "onet generate runs/mine",
     "onet generate demo scans/*.ply -o meshes --format glb",
     "onet generate runs/cars --samples 20 --resolution 128",
+    "onet generate runs/gan_images_small --samples 64",
 )
 def generate(
     model: Run,
@@ -76,6 +77,13 @@ def generate(
     data: Annotated[Path | None, typer.Option(help="Prepared data, instead of the run's.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Split of the data; default the configured test split.")
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Category of the data, or class of a generator of pictures; may be repeated; "
+            "default all."
+        ),
     ] = None,
     out: Annotated[
         Path | None, out_option("Folder of the results; default RUN/generation.")
@@ -134,6 +142,7 @@ def generate(
         "remove_background": remove_background or None,  # None is not asked for
         "data": data,
         "split": split,
+        "categories": category or None,
         "format": format.value if format else None,
         "limit": limit,
     }

@@ -188,6 +188,57 @@ def landscape(
     _show(landscape_study(n, loss, paired), out or Path("stability/landscape"))
 
 
+@command(
+    THEORY,
+    "onet stability gaussians",
+    "onet stability gaussians --iterations 5000 --method r1 -o ring",
+    parent=stability,
+)
+def gaussians(
+    iterations: Annotated[int, typer.Option(min=1, help="Of each training.")] = 20_000,
+    gamma: Annotated[float, typer.Option(help="Of consensus optimisation, and of R1.")] = 10.0,
+    reg_param: RegParam = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="none, consensus, r1; may be repeated; default all."),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate of RMSprop.")] = 1e-4,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """Eight Gaussians by two networks: samples, and all eigenvalues before and after."""
+    from onet.gan_theory.gaussian_ring import METHODS
+    from onet.gan_theory.studies.gaussian_ring import gaussian_ring_study
+
+    study = gaussian_ring_study(iterations, _gamma(gamma, reg_param), method or METHODS, rate, seed)
+    _show(study, out or Path("stability/gaussians"))
+
+
+@command(
+    THEORY,
+    "onet stability image photo.jpg",
+    "onet stability image photo.jpg --size 64 --steps 400 -o dirac-image",
+    parent=stability,
+)
+def image(
+    picture: Annotated[Path, typer.Argument(help="A picture, whose middle square is taken.")],
+    size: Annotated[int, typer.Option(min=1, help="Pixels along its edge.")] = 256,
+    pair: Pair = "js",
+    gamma: Gamma = 1.0,
+    reg_param: RegParam = None,
+    step: Annotated[float, typer.Option(help="Size of both players' steps.")] = 0.1,
+    steps: Annotated[int, typer.Option(min=1)] = 200,
+    seed: Seed = 0,
+    out: Out = None,
+) -> None:
+    """The Dirac-GAN whose point is a picture, with R1 and without: pictures and errors."""
+    from onet.gan_theory.studies.image_dirac import image_dirac_study
+
+    weight = _gamma(gamma, reg_param)
+    study = image_dirac_study(picture, size, pair, weight, step, steps, seed)
+    _show(study, out or Path("stability/image"))
+
+
 def _gamma(gamma: float, reg_param: float | None) -> float:
     from onet.adversarial.factors import gamma_of_reg_param
 

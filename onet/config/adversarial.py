@@ -35,6 +35,12 @@ class AdversarialSettings(BaseModel):
     weight: NonNegative = Field(
         default=1.0, description="Of the adversarial loss beside that of an autoencoder."
     )
+    augmentation: dict[str, Any] | None = Field(
+        default=None,
+        description="{type, strength} of what real and generated samples undergo, such as {type: "
+        "mixup, strength: 0.5}, the options of onet.adversarial.augmentation.Augmentation; null "
+        "for nothing.",
+    )
     noise: dict[str, Any] | None = Field(
         default=None, description="Options of InstanceNoise; null for none."
     )

@@ -113,6 +113,12 @@ class DataConfig(_Strict):
         "options of onet.data.views.ViewDataset (size, pixels, surface_points); null for query "
         "points.",
     )
+    pictures: Section | None = Field(
+        default=None,
+        description="For a generator of pictures: how they are read from the folder data.path, the "
+        "options of onet.data.picture_folder.PictureSettings (size, flip, folder, held_out); null "
+        "for shapes.",
+    )
     cache: bool = Field(default=True, description="Keep loaded items in memory.")
     workers: int = Field(
         default=0,

@@ -7,11 +7,13 @@ from typing import Any
 from onet.config import Config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS
+from onet.data.picture_folder import PICTURES, PictureDataset
 from onet.data.sequence_dataset import SequenceDataset
 from onet.data.store import Store
 from onet.data.store_folder import POINTS
 from onet.data.targets import NOTHING, Targets
 from onet.data.views import VIEWS, ViewDataset
+from onet.errors import ConfigError
 
 
 def build_input(config: Config) -> Any:
@@ -39,8 +41,29 @@ def build_views(
     )
 
 
+def build_pictures(config: Config, split: str, *, training: bool = False) -> PictureDataset:
+    """Return the pictures of a split, as `data.pictures` describes them.
+
+    Raises:
+        ConfigError: unknown option, or classes without their folders.
+        DataError: no pictures.
+    """
+    data = config.data
+    settings = PICTURES.build({"type": "folder", **(data.pictures or {})}, "data.pictures")
+    classes = config.model.get("classes", 0)
+    if classes and len(data.categories or ()) != classes:
+        raise ConfigError(
+            f"data.categories: names {len(data.categories or ())} folders, and model.classes is "
+            f"{classes}; name the folder of each class, such as 'data.categories=[chair, table]' "
+            "model.classes=2, or set model.classes=0"
+        )
+    return PictureDataset(
+        data.path, split, settings, config.training.seed, data.categories, training, data.cache
+    )
+
+
 def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, Any]:
-    """Return the datasets `train` and `val`, of query points, pictures or sequences.
+    """Return the datasets `train` and `val`, of query points, sequences or pictures.
 
     Args:
         config: a whole configuration.
@@ -51,6 +74,11 @@ def build_datasets(config: Config, targets: Targets = NOTHING) -> dict[str, Any]
         DataError: the data is missing or incomplete, or a split is empty.
     """
     data, training = config.data, config.training
+    if data.pictures is not None:
+        return {
+            "train": build_pictures(config, data.train_split, training=True),
+            "val": build_pictures(config, data.val_split),
+        }
     store = Store(data.path)
     observation = build_input(config)
     if data.views is not None:

@@ -340,6 +340,12 @@ def resize_image(image: Image.Image, size: int = IMAGE_SIZE) -> NDArray[np.float
     return _to_array(_on_white(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
+def middle_square(image: Image.Image, size: int) -> NDArray[np.uint8]:  # (size, size, 3)
+    """Return the middle of a picture, on white, as a square of `size` pixels."""
+    square = ImageOps.fit(_on_white(image), (size, size), Image.Resampling.BICUBIC)
+    return np.asarray(square)
+
+
 def random_resized_crop(
     image: Image.Image,
     rng: np.random.Generator,

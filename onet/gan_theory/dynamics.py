@@ -7,7 +7,7 @@ is held still, as some published code does, is Euler's method on a bilinear game
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -133,6 +133,46 @@ def trajectory(
     """States (k+1, n), the first being `start`; shorter where the state leaves all bounds.
 
     Args:
+        game, start, steps, scheme, h_g, h_d, n_g, n_d, annealing: see `states`.
+
+    Raises:
+        ConfigError: see `states`.
+    """
+    return np.stack(
+        [
+            *states(
+                game,
+                start,
+                steps,
+                scheme,
+                h_g=h_g,
+                h_d=h_d,
+                n_g=n_g,
+                n_d=n_d,
+                annealing=annealing,
+            )
+        ]
+    )
+
+
+def states(
+    game: Game,
+    start: Vector,  # (n,)
+    steps: int,
+    scheme: str = "simultaneous",
+    *,
+    h_g: float = 0.2,
+    h_d: float | None = None,
+    n_g: int = 1,
+    n_d: int = 1,
+    annealing: tuple[float, float] = (0.0, 0.0),
+) -> Iterator[Vector]:
+    """Yield `start` and the state after each step, until one leaves all bounds; none is kept.
+
+    Args:
+        game: that is played.
+        start: state (n,).
+        steps: number of them.
         scheme: a key of `SCHEMES`.
         h_g, h_d: step sizes; h_d defaults to h_g.
         n_g, n_d: steps of each player, for `alternating`.
@@ -150,15 +190,14 @@ def trajectory(
     sizes = step_sizes(game, h_g, h_d)
     first, powers = sizes.copy(), step_sizes(game, *annealing)
     step = find_scheme(scheme, n_g, n_d)(game, sizes)  # which looks at the sizes in each step
-    states = [x]
-    with np.errstate(over="ignore", invalid="ignore"):  # of a diverging step, which ends the loop
-        for k in range(steps):
-            sizes[:] = first / (1 + k) ** powers
+    yield x
+    for k in range(steps):
+        sizes[:] = first / (1 + k) ** powers
+        with np.errstate(over="ignore", invalid="ignore"):  # of a diverging step, which is the last
             x = game.project(step(x))
             if not (np.abs(x) < DIVERGED).all():
-                break
-            states.append(x)
-    return np.stack(states)
+                return
+        yield x
 
 
 def distances(states: Matrix, equilibrium: Vector) -> Vector:

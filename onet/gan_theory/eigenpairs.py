@@ -123,14 +123,20 @@ def search(
 
 
 def _residuals(product: Product, values: NDArray[Any], vectors: NDArray[Any]) -> Vector:
-    """|J x - l x| (k,) of vectors (n, k); a conjugate pair has the same."""
-    found: dict[complex, float] = {}
-    for value, x in zip(values, vectors.T, strict=True):
-        if np.conj(value) in found:
-            found[value] = found[np.conj(value)]
+    """|J x - l x| (k,) of vectors (n, k); the conjugate of a pair has the same."""
+    found: list[float] = []
+    for place, (value, x) in enumerate(zip(values, vectors.T, strict=True)):
+        pairs = [
+            before
+            for before in range(place)
+            if value.imag and values[before] == np.conj(value)
+            if np.array_equal(vectors[:, before], np.conj(x))
+        ]
+        if pairs:
+            found.append(found[pairs[0]])
             continue
         image = product(np.ascontiguousarray(x.real)).astype(np.complex128)
         if np.any(x.imag):
             image += 1j * product(np.ascontiguousarray(x.imag))
-        found[value] = float(np.linalg.norm(image - value * x) / np.linalg.norm(x))
-    return np.array([found[value] for value in values], dtype=np.float64)
+        found.append(float(np.linalg.norm(image - value * x) / np.linalg.norm(x)))
+    return np.array(found, dtype=np.float64)

@@ -71,7 +71,7 @@ def identifiability(
     for start in theta + rng.uniform(-reach, reach, (starts, len(theta))):
         end = least_squares(apart, start, xtol=1e-14, ftol=1e-14, gtol=1e-14).x
         same = np.abs(apart(end)).max() < SAME
-        other = _distance(game.fake(end), game.real()) > APART * reach**0.5
+        other = _energy_distance(game.fake(end), game.real()) > APART * reach**0.5
         known = any(np.abs(end - one).max() < APART * reach for one in found)
         if same and other and not known:
             found.append(end)
@@ -85,7 +85,7 @@ def _moments(game: FeatureGame, where: Weighted) -> Vector:
     return moments
 
 
-def _distance(first: Weighted, second: Weighted) -> float:
+def _energy_distance(first: Weighted, second: Weighted) -> float:
     """Energy distance of weighted points, 0 for equal distributions alone."""
 
     def mean(a: Weighted, b: Weighted) -> float:

@@ -9,6 +9,7 @@ eigenvalues for any network; `onet.gan_theory.blocks` looks at its blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,7 @@ from onet.gan_theory.eigenpairs import Eigenpairs, Which, outermost, search, who
 from onet.gan_theory.rates import largest_step
 
 NULL = 1e-6  # eigenvalues below this part of the largest are directions in which nothing happens
+COLUMNS = 32  # of the Jacobian at a time
 LARGEST_BLOCK = 20_000_000  # numbers of a matrix that is written down
 
 
@@ -54,7 +56,11 @@ class GameField:
         self.size = sum(p.numel() for p in self.parameters)
         of_g = flat_gradient(loss_g, parameters_g, create_graph=True)
         of_d = flat_gradient(loss_d, parameters_d, create_graph=True)
-        self._field = -torch.cat([of_g, of_d])
+        self._take(-torch.cat([of_g, of_d]))
+
+    def _take(self, field: Tensor) -> None:
+        """Make a field, a function of the parameters, that of the game."""
+        self._field = field
         if not bool(torch.isfinite(self._field).all()):
             raise TrainingError("the field of the game is NaN or infinite at these parameters")
         # J^T u is linear in u, so its derivative by u in the direction x is J x.
@@ -72,6 +78,17 @@ class GameField:
         """
         loss_g, loss_d, _ = trainer.losses(batch, latent, iteration)
         return cls(loss_g, loss_d, trainer.parameters_g, trainer.parameters_d)
+
+    def regularised(self, gamma: float) -> GameField:
+        """Return the field of consensus optimisation, v - gamma grad |v|^2 / 2 ([M] 2.4).
+
+        Products with its Jacobian hold third derivatives of the losses, so they take longer.
+        """
+        cost = self._field.square().sum() / 2
+        slope = flat_gradient(cost, self.parameters, create_graph=True)
+        field = copy(self)
+        field._take(self._field - gamma * slope)
+        return field
 
     def value(self) -> NDArray[np.float64]:
         """v (n,)."""
@@ -114,7 +131,22 @@ class GameField:
             ConfigError: it would be too large.
         """
         require_small(self.size, self.size)
-        return np.stack([self.product(unit) for unit in np.eye(self.size)], axis=1)
+        if not self._pulled.requires_grad:
+            return np.zeros((self.size, self.size))
+        eye = torch.eye(self.size, dtype=self._field.dtype, device=self._field.device)
+        columns = []
+        for units in eye.split(COLUMNS):
+            (found,) = torch.autograd.grad(
+                self._pulled,
+                self._dual,
+                units,
+                retain_graph=True,
+                allow_unused=True,
+                is_grads_batched=True,
+            )
+            columns.append(torch.zeros_like(units) if found is None else found)
+        matrix: NDArray[np.float64] = torch.cat(columns).T.double().cpu().numpy()
+        return matrix
 
     def spectrum(
         self,

@@ -40,7 +40,7 @@ class TrainedGame:
         path: of the checkpoint.
         iteration: when it was written.
         trainer: takes the run's steps.
-        batch, latent: shapes of the training data, and as many codes of the prior.
+        batch, latent: shapes or pictures of the training data, and as many codes of the prior.
         rates: learning rates of generator and discriminator at that iteration; of a schedule that
             falls to 0 those from which it falls.
     """
@@ -93,7 +93,7 @@ def load_game(
         path: a run folder, for the weights in training at its last checkpoint; or a checkpoint, for
             the weights in that file, which are averages where the run keeps some.
         shapes: how many the losses are means over. Work and memory grow with it.
-        points: so many query points of each; default those of training.
+        points: so many query points of each, where it has some; default those of training.
         seed: of the codes and the choice of points; the shapes are those of the next iteration.
         data: prepared data, instead of the run's.
         datasets: `train`, instead of what the configuration describes.
@@ -136,8 +136,9 @@ def load_game(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         latent = update.trainer.networks.latent(batch)
-        chosen = torch.randperm(batch["points"].shape[1])[:points]
-    batch |= {key: batch[key][:, chosen] for key in PER_POINT & batch.keys()}
+        if "points" in batch:  # of shapes; pictures are taken whole
+            chosen = torch.randperm(batch["points"].shape[1])[:points]
+            batch |= {key: batch[key][:, chosen] for key in PER_POINT & batch.keys()}
     schedule = LearningRate(config.training)
     rate = schedule(iteration, checkpoint.metadata["minutes"])
     if schedule.falls:

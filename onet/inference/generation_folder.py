@@ -13,6 +13,8 @@
     OUT/evaluation.json                        how they were measured
     OUT/eval_onet2019.{csv,json}               the table of the publication, if asked for
     OUT/report.html, OUT/contact_sheet.png     for people
+    OUT/pictures/, OUT/samples.png             of a generator of pictures, instead of meshes: see
+                                               `onet.inference.sample_pictures`
     OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
                                                compared: see `onet.evaluation.diversity`
 
@@ -50,6 +52,8 @@ RESULTS = "results.csv"
 FAILURES = "failures.csv"
 MESHES = "meshes"
 INPUTS = "inputs"
+PICTURES = "pictures"
+SAMPLE_SHEET = "samples.png"
 EVAL = "eval.csv"
 EVAL_ITEMS = "eval_items.csv"
 PROTOCOL = "evaluation.json"
@@ -118,16 +122,24 @@ def locate(path: Path) -> Path:
     return default if (default / SETTINGS).is_file() and not (path / SETTINGS).is_file() else path
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Path, *, pictures: bool = False) -> dict[str, Any]:
     """Contents of generation.json.
 
+    Args:
+        folder: of the generation.
+        pictures: whether it may be one of pictures, without meshes.
+
     Raises:
-        DataError: it is missing or damaged.
+        DataError: it is missing or damaged, or of pictures.
     """
     path = folder / SETTINGS
     if not path.is_file():
         raise DataError(f"{path}: no such file; name a folder written by `onet generate`")
     settings = with_present_names(read_json(path, _KINDS))
+    if settings.get(PICTURES) and not pictures:
+        raise DataError(
+            f"{folder}: holds pictures, not meshes; compare them by `onet picture-eval`"
+        )
     for part, kinds in (("checkpoint", _CHECKPOINT_KINDS), ("config", {"data": dict | None})):
         check_kinds(settings.get(part) or {}, kinds, f"{path}: {part}")
     if "split" in settings:
@@ -253,7 +265,7 @@ def goes_on(folder: Path, settings: dict[str, Any]) -> bool:
     """
     if not (folder / SETTINGS).is_file():
         return False
-    before = read_settings(folder)
+    before = read_settings(folder, pictures=True)
     differing = sorted(
         key
         for key in (before.keys() | settings.keys()) - _NOT_COMPARED
@@ -276,10 +288,10 @@ def clear(folder: Path) -> None:
     """Delete what an earlier generation left in a folder; other folders are not touched."""
     if not (folder / SETTINGS).is_file():
         return
-    for name in (MESHES, INPUTS):
+    for name in (MESHES, INPUTS, PICTURES):
         remove(folder / name)
     scores = (EVAL, EVAL_ITEMS, PROTOCOL, ONET2019, ONET2019_SETTINGS, *OF_SETS)
-    for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SETTINGS):
+    for name in (RESULTS, FAILURES, *scores, REPORT, CONTACT_SHEET, SAMPLE_SHEET, SETTINGS):
         (folder / name).unlink(missing_ok=True)
 
 

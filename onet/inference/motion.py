@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from onet.checkpoints.checkpoint import read_safetensors, resolve_checkpoint, restored
-from onet.checkpoints.pickled import is_pickled
+from onet.checkpoints.checkpoint import restored
 from onet.checkpoints.published_weights import read_checkpoint
-from onet.config import Config, parse_config, with_changes
+from onet.checkpoints.trained_config import trained_config
+from onet.config import Config, with_changes
 from onet.data.build import build_input
-from onet.errors import ConfigError, DataError, OnetError
+from onet.errors import ConfigError, DataError
 from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sequences.moving_mesh import MovingMesh
@@ -39,14 +39,8 @@ def moves(config: Config) -> bool:
 
 def holds_motion(path: str | os.PathLike[str]) -> bool:
     """Whether there is a trained model of motion; False for what cannot be read."""
-    try:
-        file = resolve_checkpoint(path)
-        if is_pickled(file):
-            return moves(read_checkpoint(file).config)
-        header = read_safetensors(file).header
-        return "config" in header and moves(parse_config(header["config"], str(file)))
-    except (OnetError, OSError):
-        return False  # whoever reads it next says what is wrong
+    config = trained_config(path)
+    return config is not None and moves(config)
 
 
 @dataclass

@@ -97,7 +97,7 @@ class Painter:
         model = restored(checkpoint, build_model)
         if not isinstance(model, TextureNetwork):
             raise ConfigError(
-                f"{path}: a model of shapes, not of colours; name a run of texture, texture_vae, "
+                f"{path}: a model, but not of colours; name a run of texture, texture_vae, "
                 "texture_gan or texture_local"
             )
         return cls(checkpoint.config, model.to(chosen).eval().requires_grad_(False))

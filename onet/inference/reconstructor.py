@@ -78,6 +78,11 @@ def load(
     checkpoint = with_applied_threshold(path, checkpoint)
     model = restored(checkpoint, build_model)
     if not (hasattr(model, "decode") or hasattr(model, "mesh")):
+        if hasattr(model, "sample"):
+            raise ConfigError(
+                f"{checkpoint.path}: a generator of pictures, which makes no shapes; use it with "
+                "`onet generate RUN --samples 64`"
+            )
         raise ConfigError(
             f"{checkpoint.path}: a network of colours, which makes no shapes; use it with `onet "
             "texture`"

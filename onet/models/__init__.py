@@ -23,6 +23,7 @@ from onet.data.targets import NOTHING, Targets
 from onet.errors import ConfigError
 from onet.models._registry import MODELS
 from onet.models.adversarial_occupancy import AdversarialOccupancyNetwork
+from onet.models.adversarial_pictures import AdversarialPictureNetwork
 from onet.models.adversarial_texture import AdversarialTextureNetwork
 from onet.models.atlas import AtlasNetwork
 from onet.models.deep_marching_cubes import DeepMarchingCubes
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MODELS",
     "AdversarialOccupancyNetwork",
+    "AdversarialPictureNetwork",
     "AdversarialTextureNetwork",
     "AtlasNetwork",
     "DeepMarchingCubes",
@@ -110,19 +112,35 @@ def check_config(config: Config, *, trained: bool = False) -> Targets:
     return targets
 
 
+_SAMPLES = {
+    "views": (
+        "the model learns colours from pictures with depth; set it, for instance data.views={size: "
+        "128}",
+        "data.views: is of texture networks, and the model learns from other data; set "
+        "data.views=null, or model.type to a texture network",
+    ),
+    "pictures": (
+        "the model learns to make pictures; say how they are read, for instance "
+        "data.pictures={size: 64}",
+        "data.pictures: is of generators of pictures; set data.pictures=null, or "
+        "model.type=picture_gan",
+    ),
+}
+"""What is said where a model lacks what it learns from, and where it has what is of others."""
+
+
 def _check_samples(config: Config, model: nn.Module) -> None:
     """Refuse pictures for a model of query points, and the other way round."""
-    colors = getattr(model, "learns_from", "points") == "views"
-    if colors and config.data.views is None:
-        raise ConfigError(
-            "data.views: the model learns colours from pictures with depth; set it, for instance "
-            "data.views={size: 128}"
-        )
-    if not colors and config.data.views is not None:
-        raise ConfigError(
-            "data.views: the model learns from query points; set data.views=null, or model.type to "
-            "a texture network"
-        )
+    learns_from = getattr(model, "learns_from", "points")
+    for kind, (lacking, superfluous) in _SAMPLES.items():
+        given = getattr(config.data, kind) is not None
+        if kind == learns_from and not given:
+            raise ConfigError(f"data.{kind}: {lacking}")
+        if kind != learns_from and given:
+            raise ConfigError(superfluous)
+    check: Any = getattr(model, "check_pictures", None)
+    if check is not None:
+        check(config.data.pictures)
 
 
 def fit_to_data(section: dict[str, Any], items: int) -> dict[str, Any]:

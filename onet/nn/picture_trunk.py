@@ -17,13 +17,38 @@ LAST = 4
 """Pixels along an edge after the last block."""
 
 
-class PictureBlock(nn.Module):
-    """Residual block of two convolutions; the second starts at zero."""
+def widths_of(size: int, width: int, widest: int) -> list[int]:
+    """Return the features at each size of a picture, halved from `size` to 4 pixels.
 
-    def __init__(self, in_features: int, out_features: int, leaky: bool = True) -> None:
+    Raises:
+        ConfigError: a size that is not 4 times a power of two, or no features.
+    """
+    halvings = (size // LAST).bit_length() - 1
+    if size < LAST or LAST << halvings != size:
+        raise ConfigError(
+            f"model: a network of pictures of {size} pixels; give a size of 4, 8, 16, 32, ..."
+        )
+    if width < 1 or widest < width:
+        raise ConfigError(f"model: {width} to {widest} features; give 1 to more than that")
+    return [min(width << number, widest) for number in range(halvings + 1)]
+
+
+class PictureBlock(nn.Module):
+    """Residual block of two convolutions.
+
+    Args:
+        in_features, out_features: before and after it.
+        leaky: leaky activations.
+        weight: of what the convolutions add; None adds all of it, from a second convolution that
+            starts at zero.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, leaky: bool = True, weight: float | None = None
+    ) -> None:
         super().__init__()
         hidden = min(in_features, out_features)
-        self.activation = rectifier(leaky)
+        self.activation, self.weight = rectifier(leaky), weight
         self.conv_0 = nn.Conv2d(in_features, hidden, 3, padding=1)
         self.conv_1 = nn.Conv2d(hidden, out_features, 3, padding=1)
         self.shortcut = (
@@ -31,7 +56,8 @@ class PictureBlock(nn.Module):
             if in_features == out_features
             else nn.Conv2d(in_features, out_features, 1, bias=False)
         )
-        nn.init.zeros_(self.conv_1.weight)
+        if weight is None:
+            nn.init.zeros_(self.conv_1.weight)
 
     def forward(
         self,
@@ -39,7 +65,7 @@ class PictureBlock(nn.Module):
     ) -> Tensor:
         residual: Tensor = self.conv_1(self.activation(self.conv_0(self.activation(x))))
         straight: Tensor = self.shortcut(x)
-        return straight + residual
+        return straight + residual if self.weight is None else straight + self.weight * residual
 
 
 class PictureTrunk(nn.Sequential):
@@ -56,14 +82,7 @@ class PictureTrunk(nn.Sequential):
     """
 
     def __init__(self, size: int, width: int, widest: int = 1024, leaky: bool = True) -> None:
-        halvings = (size // LAST).bit_length() - 1
-        if size < LAST or LAST << halvings != size:
-            raise ConfigError(
-                f"model: a network of pictures of {size} pixels; give a size of 4, 8, 16, 32, ..."
-            )
-        if width < 1 or widest < width:
-            raise ConfigError(f"model: {width} to {widest} features; give 1 to more than that")
-        widths = [min(width << number, widest) for number in range(halvings + 1)]
+        widths = widths_of(size, width, widest)
         blocks: list[nn.Module] = [PictureBlock(width, width, leaky)]
         for before, after in pairwise(widths):
             blocks += [nn.AvgPool2d(3, stride=2, padding=1), PictureBlock(before, after, leaky)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
 
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from onet.adversarial.augmentation import Augmentation
 from onet.adversarial.collapse import CollapseWatch, Snapshot
 from onet.adversarial.penalties import InstanceNoise, named_penalty
 from onet.adversarial.trainer import AdversarialOptions, AdversarialTrainer
@@ -17,6 +19,8 @@ from onet.registry import nearest
 from onet.training.optimizer import build_optimizer
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _WHERE = "training.adversarial"
 
@@ -34,13 +38,8 @@ def options_of(settings: AdversarialSettings, clip: float | None = None) -> Adve
         if name is None:
             raise ConfigError(f"{_WHERE}.penalty.type is missing; name a penalty, such as r1")
         penalty = named_penalty(name, **options)
-    noise = None
-    if settings.noise is not None:
-        fields = list(InstanceNoise.__dataclass_fields__)
-        for key in settings.noise:
-            if key not in fields:
-                raise ConfigError(f"{_WHERE}.noise: unknown key {key!r}; {nearest(key, fields)}")
-        noise = InstanceNoise(**settings.noise)
+    noise = _optional(InstanceNoise, settings.noise, "noise")
+    augmentation = _optional(Augmentation, settings.augmentation, "augmentation")
     return AdversarialOptions(
         loss=settings.loss,
         penalty=penalty,
@@ -48,12 +47,32 @@ def options_of(settings: AdversarialSettings, clip: float | None = None) -> Adve
         discriminator_steps=settings.discriminator_steps,
         generator_steps=settings.generator_steps,
         same_latent=settings.same_latent,
+        augmentation=augmentation,
         noise=noise,
         consensus=settings.consensus,
         nagarajan_kolter=settings.nagarajan_kolter,
         weight=settings.weight,
         clip=clip,
     )
+
+
+def _optional(kind: type[T], section: dict[str, Any] | None, name: str) -> T | None:
+    """Return what a section of the configuration describes, or None without one.
+
+    Raises:
+        ConfigError: an unknown or a missing key, or a value that cannot be.
+    """
+    if section is None:
+        return None
+    known = fields(kind)  # type: ignore[arg-type]
+    for key in section:
+        if key not in {field.name for field in known}:
+            remedy = nearest(key, [field.name for field in known])
+            raise ConfigError(f"{_WHERE}.{name}: unknown key {key!r}; {remedy}")
+    for field in known:
+        if field.default is MISSING and field.name not in section:
+            raise ConfigError(f"{_WHERE}.{name}.{field.name} is missing")
+    return kind(**section)
 
 
 class AdversarialUpdate:

@@ -14,19 +14,15 @@ import numpy as np
 from onet.adversarial.activations import ActivationPair
 from onet.errors import ConfigError
 from onet.gan_theory.games.feature_game import Blocks, FeatureGame
-from onet.gan_theory.games.game import Matrix, Vector, damped_pair
+from onet.gan_theory.games.game import Matrix, OneParameterGenerator, Vector, damped_pair
 from onet.gan_theory.games.measures import Points, Weighted
 
 
 @dataclass(frozen=True, eq=False)
-class SquareDirac(FeatureGame):
+class SquareDirac(OneParameterGenerator, FeatureGame):
     """Real point 0, fake point theta, D = psi x^2; theta = 0 with any psi is an equilibrium."""
 
     pair: ActivationPair | str = "wasserstein"
-
-    @property
-    def generator(self) -> int:
-        return 1
 
     @property
     def equilibrium(self) -> Vector:

@@ -14,7 +14,7 @@ import numpy as np
 
 from onet.adversarial.factors import require_non_negative
 from onet.errors import ConfigError
-from onet.gan_theory.games.game import GameBase, Vector, damped_pair
+from onet.gan_theory.games.game import GameBase, OneParameterGenerator, Vector, damped_pair
 from onet.registry import nearest
 
 # Mass M(theta, psi) and its derivative by psi.
@@ -29,7 +29,7 @@ MASSES: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] =
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteMassDirac(GameBase):
+class FiniteMassDirac(OneParameterGenerator, GameBase):
     """Wasserstein loss, real point 0, fake point theta, D = psi x; state (theta, psi).
 
     Args:
@@ -47,10 +47,6 @@ class FiniteMassDirac(GameBase):
         require_non_negative("gamma", self.gamma)
         if self.mass not in MASSES:
             raise ConfigError(f"unknown mass {self.mass!r}: {nearest(self.mass, list(MASSES))}")
-
-    @property
-    def generator(self) -> int:
-        return 1
 
     @property
     def equilibrium(self) -> Vector:

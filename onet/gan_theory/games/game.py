@@ -55,6 +55,14 @@ class GameBase:
         return x
 
 
+class OneParameterGenerator:
+    """A game whose generator is one number, theta; to be named before the other classes."""
+
+    @property
+    def generator(self) -> int:
+        return 1
+
+
 def complex_step(field: Callable[[Vector], Vector], x: Vector) -> Matrix:
     """Jacobian (n, n) of an analytic field, exact to rounding: Im v(x + i s e_k) / s."""
     columns = []

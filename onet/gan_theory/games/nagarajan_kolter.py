@@ -12,7 +12,7 @@ import numpy as np
 
 from onet.adversarial.activations import ActivationPair
 from onet.gan_theory.games.feature_game import Blocks, FeatureGame
-from onet.gan_theory.games.game import Matrix, Vector, damped_pair
+from onet.gan_theory.games.game import Matrix, OneParameterGenerator, Vector, damped_pair
 from onet.gan_theory.games.measures import Points, Weighted
 
 NODES = 24  # Gauss-Legendre
@@ -20,14 +20,10 @@ _UNIT, _WEIGHTS = np.polynomial.legendre.leggauss(NODES)
 
 
 @dataclass(frozen=True, eq=False)
-class Interval(FeatureGame):
+class Interval(OneParameterGenerator, FeatureGame):
     """Real points uniform in (-1, 1), fake ones in (-theta, theta), D = psi x^2."""
 
     pair: ActivationPair | str = "wasserstein"
-
-    @property
-    def generator(self) -> int:
-        return 1
 
     @property
     def equilibrium(self) -> Vector:

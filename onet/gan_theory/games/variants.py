@@ -7,17 +7,24 @@ Eigenvalues are those at the equilibrium; rho1 is phi'(0) of the loss.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from onet.adversarial.activations import JS, ActivationPair, find_pair
 from onet.adversarial.factors import require_non_negative
 from onet.errors import ConfigError
-from onet.gan_theory.games.game import Game, GameBase, Vector, damped_pair
+from onet.gan_theory.games.game import (
+    Game,
+    GameBase,
+    OneParameterGenerator,
+    Vector,
+    damped_pair,
+)
 
 
 @dataclass(frozen=True, eq=False)
-class LabelSmoothing(GameBase):
+class LabelSmoothing(OneParameterGenerator, GameBase):
     """One-sided label smoothing with the logistic loss: the target of real samples is 1 - amount.
 
     Salimans et al., Improved Techniques for Training GANs, 2016. State (theta, psi), or (theta,
@@ -40,10 +47,6 @@ class LabelSmoothing(GameBase):
     def __post_init__(self) -> None:
         if not 0 <= self.amount < 0.5:
             raise ConfigError(f"amount = {self.amount:g}: it must be in [0, 1/2)")
-
-    @property
-    def generator(self) -> int:
-        return 1
 
     @property
     def equilibrium(self) -> Vector:
@@ -76,7 +79,7 @@ class LabelSmoothing(GameBase):
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureMatching(GameBase):
+class FeatureMatching(OneParameterGenerator, GameBase):
     """The generator minimises the squared distance of mean features instead of the game's loss.
 
     Salimans et al., 2016. With x as the feature (a layer below the logit) the generator descends by
@@ -93,9 +96,10 @@ class FeatureMatching(GameBase):
     logit: bool = False
     psi: float = 0.0
 
-    @property
-    def generator(self) -> int:
-        return 1
+    @cached_property
+    def activations(self) -> ActivationPair:
+        """The pair of that name."""
+        return find_pair(self.pair)
 
     @property
     def equilibrium(self) -> Vector:
@@ -104,7 +108,7 @@ class FeatureMatching(GameBase):
     def field(self, x: Vector) -> Vector:
         theta, psi = x
         weight = psi**2 if self.logit else 1.0
-        slope = find_pair(self.pair).phi1.slope(-psi * theta)
+        slope = self.activations.phi1.slope(-psi * theta)
         return np.array([-2 * weight * theta, -slope * theta])
 
     def eigenvalues(self) -> Vector:
@@ -114,7 +118,7 @@ class FeatureMatching(GameBase):
 
 
 @dataclass(frozen=True, eq=False)
-class Unrolled(GameBase):
+class Unrolled(OneParameterGenerator, GameBase):
     """The generator looks `steps` steps of the discriminator ahead, with their derivatives.
 
     Metz et al., Unrolled Generative Adversarial Networks, 2017: theta descends L(theta, psi_k), and
@@ -136,11 +140,12 @@ class Unrolled(GameBase):
     def __post_init__(self) -> None:
         require_non_negative("steps", self.steps)
         require_non_negative("step", self.step)
-        find_pair(self.pair)
+        find_pair(self.pair)  # refuses what is none
 
-    @property
-    def generator(self) -> int:
-        return 1
+    @cached_property
+    def activations(self) -> ActivationPair:
+        """The pair of that name."""
+        return find_pair(self.pair)
 
     @property
     def equilibrium(self) -> Vector:
@@ -148,7 +153,7 @@ class Unrolled(GameBase):
 
     def field(self, x: Vector) -> Vector:
         theta, psi = x
-        phi = find_pair(self.pair).phi1
+        phi = self.activations.phi1
         ahead, slope_ahead = psi, 0.0 * theta  # psi_k, and its derivative by theta
         for _ in range(self.steps):
             at = -ahead * theta
@@ -161,12 +166,12 @@ class Unrolled(GameBase):
 
     def eigenvalues(self) -> Vector:
         """Roots of l^2 + 2 k eta rho1^2 l + rho1^2: unrolling damps the generator."""
-        rho1 = find_pair(self.pair).rho1
+        rho1 = self.activations.rho1
         return damped_pair(2 * self.steps * self.step * rho1**2, np.array([rho1**2]))
 
 
 @dataclass(frozen=True, eq=False)
-class MeanDiscrepancy(GameBase):
+class MeanDiscrepancy(OneParameterGenerator, GameBase):
     """MMD with a fixed Gaussian kernel: no discriminator is trained. State (theta,).
 
     Gretton et al., 2012; Li et al., Generative Moment Matching Networks, 2015. From farther than a
@@ -187,10 +192,6 @@ class MeanDiscrepancy(GameBase):
             raise ConfigError(f"width = {self.width:g}: it must be positive")
 
     @property
-    def generator(self) -> int:
-        return 1
-
-    @property
     def equilibrium(self) -> Vector:
         return np.zeros(1)
 
@@ -203,29 +204,24 @@ class MeanDiscrepancy(GameBase):
 
 
 @dataclass(frozen=True, eq=False)
-class TwoDiscriminators(GameBase):
+class TwoDiscriminators(OneParameterGenerator, GameBase):
     """D2GAN (Nguyen et al., 2017): D1 = exp(psi1 x) rewards real, D2 = exp(psi2 x) fake samples.
 
     L = alpha log D1(x0) - D1(theta) - D2(x0) + beta log D2(theta), real point 0; state (theta,
-    psi1, psi2). At 0 both are 1 whatever their parameters, as alpha and beta 1 have it.
+    psi1, psi2). At 0 both are 1 whatever their parameters, which is the optimum for alpha and beta
+    1. There log D1(x0) = psi1 x0 is 0, so that alpha plays no part in the field.
 
     Args:
-        alpha, beta: weights.
+        beta: weight of log D2(theta).
 
     Raises:
-        ConfigError: weights that are negative.
+        ConfigError: it is negative.
     """
 
-    alpha: float = 1.0
     beta: float = 1.0
 
     def __post_init__(self) -> None:
-        require_non_negative("alpha", self.alpha)
         require_non_negative("beta", self.beta)
-
-    @property
-    def generator(self) -> int:
-        return 1
 
     @property
     def equilibrium(self) -> Vector:
@@ -243,7 +239,7 @@ class TwoDiscriminators(GameBase):
 
 
 @dataclass(frozen=True, eq=False)
-class HistoricalAverage(GameBase):
+class HistoricalAverage(OneParameterGenerator, GameBase):
     """Both players are pulled to the moving averages of their parameters: weight |x - mean|^2.
 
     Salimans et al., 2016, with an exponential average instead of that of all steps, whose `pace`
@@ -266,9 +262,10 @@ class HistoricalAverage(GameBase):
         require_non_negative("weight", self.weight)
         require_non_negative("pace", self.pace)
 
-    @property
-    def generator(self) -> int:
-        return 1
+    @cached_property
+    def activations(self) -> ActivationPair:
+        """The pair of that name."""
+        return find_pair(self.pair)
 
     @property
     def equilibrium(self) -> Vector:
@@ -276,7 +273,7 @@ class HistoricalAverage(GameBase):
 
     def field(self, x: Vector) -> Vector:
         now, mean = x[:2], x[2:]
-        slope = find_pair(self.pair).phi1.slope(-now[0] * now[1])
+        slope = self.activations.phi1.slope(-now[0] * now[1])
         game = slope * np.array([now[1], -now[0]])
         return np.concatenate([game - 2 * self.weight * (now - mean), self.pace * (now - mean)])
 
@@ -286,7 +283,7 @@ class HistoricalAverage(GameBase):
         A slow pace leaves -pace r with r = rho1^2 / (4 weight^2 + rho1^2): with 1/t for it the
         distance falls like t^-r, not linearly.
         """
-        rho1 = find_pair(self.pair).rho1
+        rho1 = self.activations.rho1
         roots = [
             np.roots([1, self.pace + 2 * self.weight + turn, turn * self.pace])
             for turn in (1j * rho1, -1j * rho1)
@@ -295,9 +292,13 @@ class HistoricalAverage(GameBase):
 
 
 def variants() -> dict[str, Game]:
-    """Return the methods with the settings of the tables."""
+    """Return the methods with the settings of the tables.
+
+    Labels are smoothed at x0 = 1: at 0 their targets drop out of the field, which is that of the
+    Dirac-GAN without any method.
+    """
     return {
-        "label smoothing, 0.1": LabelSmoothing(),
+        "label smoothing, 0.1, x0 = 1, no bias": LabelSmoothing(x0=1.0),
         "label smoothing, 0.1, x0 = 1, bias": LabelSmoothing(x0=1.0, bias=True),
         "feature matching, on x": FeatureMatching(JS),
         "feature matching, on the logit": FeatureMatching(JS, logit=True),

@@ -30,15 +30,19 @@ SCHEDULES = {
 
 
 def other_rows(start: tuple[float, float], step: float, steps: int) -> list[dict[str, Any]]:
-    """Return what the methods of `variants` do from theta beside the data, by the schemes."""
+    """Return what the methods of `variants` do from beside the equilibrium, by the schemes.
+
+    The ends are theta's distances from the data.
+    """
     rows = []
     for name, game in variants().items():
         values = game.eigenvalues()
         state = beside(game, start)
         row = {"method": name, "eigenvalues": shown_eigenvalues(values)}
+        data = game.x0 if isinstance(game, LabelSmoothing) else game.equilibrium[0]
         for scheme in SCHEMES:
             states = trajectory(game, state, steps, scheme, h_g=step)
-            row[f"end, {scheme}"] = f"{abs(states[-1, 0] - game.equilibrium[0]):.3g}"
+            row[f"end, {scheme}"] = f"{abs(states[-1, 0] - data):.3g}"
         rows.append(row | {"converges_linearly": _linear(values)})
     return rows
 
