@@ -119,7 +119,7 @@ def _without_compiled() -> None:
     """Let this process pool and sample by torch's operations, as it does on other devices."""
     from onet.nn import local_features
 
-    local_features.compiled = lambda *tensors: False  # type: ignore[assignment]
+    local_features.compiled = lambda *tensors: False
 
 
 def _step(config: str, precision: torch.dtype, arguments: argparse.Namespace) -> Callable[[], None]:
@@ -142,8 +142,8 @@ def _step(config: str, precision: torch.dtype, arguments: argparse.Namespace) ->
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-            loss = model.loss(batch)["loss"]
-        loss.backward()
+            losses: dict[str, torch.Tensor] = model.loss(batch)  # type: ignore[operator]
+        losses["loss"].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

@@ -292,13 +292,13 @@ class _SummedRows(torch.autograd.Function):
         gradient = gradients[0].contiguous()
         if torch.is_grad_enabled():  # the gradient is to be differentiated in its turn
             empty = gradient.new_zeros(ctx.shape).flatten(0, 1)
-            given = (gradient[..., None, :] * weights[..., None]).flatten(0, 2)
-            return empty.index_add(0, rows.flatten(), given).view(ctx.shape), None, None
+            parts = (gradient[..., None, :] * weights[..., None]).flatten(0, 2)
+            return empty.index_add(0, rows.flatten(), parts).view(ctx.shape), None, None
         from onet import _C
 
         table = gradient.new_zeros(ctx.shape)
-        arrays = [as_array(each) for each in (gradient, rows, weights, table)]
-        _C.add_to_rows(*arrays, torch.get_num_threads())
+        given, into = as_array(gradient), as_array(table)
+        _C.add_to_rows(given, rows.numpy(), weights.numpy(), into, torch.get_num_threads())
         return table, None, None
 
 
