@@ -2,8 +2,8 @@
 
     python tools/pack_network.py RUN data/photo.safetensors
 
-Vectors (offsets, statistics of batch normalisation) keep their precision. The configuration stays in
-the header, with `prepared` in place of the path of the data; what else the header has is kept.
+Vectors (offsets, statistics of batch normalisation) keep their precision. The configuration stays
+in the header, with `prepared` in place of the path of the data; what else it has is kept.
 """
 
 from __future__ import annotations
