@@ -228,7 +228,7 @@ def imagenet_file() -> Path:
 
 @ENCODERS.register("efficientnet_lite0")
 class EfficientnetEncoder(EfficientnetFeatures):
-    """One code of a picture: features of all stages where they are, brought to a coarse grid.
+    """EfficientNet-Lite0, with ImageNet weights that are frozen; features in a coarse grid.
 
     Each stage is brought to few features by a 1 x 1 convolution and to `grid` x `grid` cells by
     means; one linear layer makes the code of all of them. So the code knows where in the picture

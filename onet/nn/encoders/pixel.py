@@ -135,7 +135,9 @@ class PixelMaps(nn.Module):
 
 @ENCODERS.register("resnet18_pixel")
 class Resnet18PixelEncoder(PixelMaps, Resnet18Features):
-    """Maps of the four stages of a ResNet-18; see `PixelMaps`.
+    """Features of the pixels by ResNet-18, a code of the whole picture, and its camera.
+
+    Made of the maps of all four stages as `PixelMaps` says.
 
     Args:
         pretrained: weights of the ResNet, as for `resnet18`.
@@ -159,7 +161,9 @@ class Resnet18PixelEncoder(PixelMaps, Resnet18Features):
 
 @ENCODERS.register("efficientnet_lite0_pixel")
 class EfficientnetPixelEncoder(PixelMaps, EfficientnetFeatures):
-    """Maps of the stages of EfficientNet-Lite0; see `PixelMaps`.
+    """Features of the pixels by EfficientNet-Lite0, a code of the whole picture, and its camera.
+
+    Made of the maps of the stages as `PixelMaps` says.
 
     Args:
         pretrained, frozen, stages: see `EfficientnetFeatures`.
