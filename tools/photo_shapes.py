@@ -1,4 +1,4 @@
-"""Makes the meshes that the packaged network for photographs is trained on.
+"""Makes meshes to train and test networks for pictures of single objects on.
 
     python tools/photo_shapes.py OBJECTS -o shapes
     onet prepare shapes/meshes -o store --listing shapes/listing.csv --labels winding \\
