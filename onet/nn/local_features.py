@@ -68,6 +68,12 @@ def scatter_mean(
     return (total / count.clamp(min=1)[:, None]).view(*shape, size).movedim(-1, 1)
 
 
+def compiled(tensor: Tensor) -> bool:
+    """Return whether the package's own operations take this tensor; torch's take all."""
+    known = tensor.dtype in (torch.float32, torch.bfloat16)
+    return tensor.is_cpu and known and not torch.compiler.is_compiling()
+
+
 class CellGroups:
     """Points that share a cell of the same map.
 
@@ -89,8 +95,7 @@ class CellGroups:
         features: Tensor,  # (B, N, F)
     ) -> Tensor:  # (B, N, F)
         """For every point the sum over the maps of the maximum over all points of its cell."""
-        known = features.dtype in (torch.float32, torch.bfloat16)
-        if features.is_cpu and known and not torch.compiler.is_compiling():
+        if compiled(features):
             pooled: Tensor = _SumOfMaxima.apply(features, self._numbers, self._counts)
             return pooled
         flat = features.flatten(0, 1)
@@ -258,8 +263,8 @@ def _summed(
     weights: Tensor,  # (B, T, K)
 ) -> Tensor:  # (B, T, F)
     """Return weighted sums of rows."""
-    alone = not weights.requires_grad and torch.is_grad_enabled()  # the table's gradient alone
-    if alone and table.requires_grad and table.is_cpu and not torch.compiler.is_compiling():
+    learned = torch.is_grad_enabled() and table.requires_grad
+    if learned and not weights.requires_grad and compiled(table):
         summed: Tensor = _SummedRows.apply(table, rows, weights)
         return summed
     features = F.embedding_bag(
