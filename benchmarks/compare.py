@@ -37,6 +37,7 @@ METHODS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "image": {
         "ONet": ("img_small",),
+        "ONet, ImageNet features": ("img_pretrained_small",),
         "3D-R2N2": ("r2n2_img_small",),
         "PSGN + Poisson": ("psgn_img_small",),
         "AtlasNet, 25 patches": ("atlasnet_img_small",),

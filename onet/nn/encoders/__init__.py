@@ -9,9 +9,11 @@ loaded.
 """
 
 from onet.nn.encoders._registry import ENCODERS
+from onet.nn.encoders.efficientnet import EfficientnetEncoder
 from onet.nn.encoders.index import IndexEncoder
 from onet.nn.encoders.local_pointnet import ColoredPointNetEncoder, LocalPointNetEncoder
 from onet.nn.encoders.local_voxels import LocalVoxelEncoder
+from onet.nn.encoders.pixel import EfficientnetPixelEncoder, Resnet18PixelEncoder
 from onet.nn.encoders.point_set import PointSetEncoder
 from onet.nn.encoders.pointnet import (
     PointNetResnetEncoder,
@@ -23,13 +25,14 @@ from onet.nn.encoders.resnet import (
     Resnet50Encoder,
     Resnet101Encoder,
 )
-from onet.nn.encoders.resnet_pixel import Resnet18PixelEncoder
 from onet.nn.encoders.resnet_planes import Resnet18PlanesEncoder
 from onet.nn.encoders.voxels import VoxelEncoder
 
 __all__ = [
     "ENCODERS",
     "ColoredPointNetEncoder",
+    "EfficientnetEncoder",
+    "EfficientnetPixelEncoder",
     "IndexEncoder",
     "LocalPointNetEncoder",
     "LocalVoxelEncoder",

@@ -6,7 +6,6 @@ the stride is in the 3x3 convolution.
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,12 +14,11 @@ from urllib.error import URLError
 import torch
 from torch import Tensor, nn
 
-from onet.errors import CheckpointError, ConfigError
-from onet.mistaken import mistaken_for
+from onet.errors import ConfigError
 from onet.nn.code import ObservationKind
 from onet.nn.encoders._registry import ENCODERS
+from onet.nn.encoders.pretrained import IMAGENET, load_trunk, read_weights
 
-IMAGENET = "imagenet"
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB in [0, 1]
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 
@@ -99,20 +97,10 @@ class ResnetFeatures(nn.Module):
             state = _download(source)
         else:
             source = self.pretrained
-            state = _read(Path(source))
+            state = read_weights(Path(source), "torchvision's weights")
         state = {key: value for key, value in state.items() if not key.startswith("fc.")}
-        # Files of the first releases of torchvision have no counters.
-        wanted = self.features.state_dict()
-        missing = [k for k in wanted.keys() - state.keys() if not k.endswith("batches_tracked")]
-        wrong = [k for k in state if k not in wanted or state[k].shape != wanted[k].shape]
-        if missing or wrong:
-            named = ", ".join(sorted([*missing, *wrong])[:3])
-            raise CheckpointError(
-                f"{source}: not the weights of this network ({len(missing)} keys missing, "
-                f"{len(wrong)} unexpected or of another shape: {named}, ...); give torchvision's "
-                f"{_url(self.network).rpartition('/')[2]}"
-            )
-        self.features.load_state_dict(state, strict=False)
+        remedy = f"give torchvision's {_url(self.network).rpartition('/')[2]}"
+        load_trunk(self.features, state, source, remedy)
 
 
 class _ResnetEncoder(ResnetFeatures):
@@ -155,27 +143,6 @@ def _download(url: str) -> dict[str, Tensor]:
             f"network, copy {name} there and set model.encoder.pretrained=PATH/{name}, or set "
             "model.encoder.pretrained=null to start from random weights"
         ) from None
-    return state
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ConfigError(
-            f"model.encoder.pretrained: {path}: no such file; give {IMAGENET!r}, a file with "
-            "torchvision's weights, or null"
-        )
-    if what := mistaken_for(path):
-        raise CheckpointError(f"{path}: {what}")
-    try:
-        if path.suffix.lower() == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a readable file of weights ({error})") from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise CheckpointError(f"{path}: not a dictionary of tensors as torchvision saves it")
     return state
 
 
