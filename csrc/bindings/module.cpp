@@ -15,6 +15,7 @@ void bind_simplify(nb::module_& m);
 void bind_crossings(nb::module_& m);
 void bind_rays(nb::module_& m);
 void bind_sparse_cells(nb::module_& m);
+void bind_rows(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -32,4 +33,5 @@ NB_MODULE(_C, m) {
   bind_crossings(m);
   bind_rays(m);
   bind_sparse_cells(m);
+  bind_rows(m);
 }

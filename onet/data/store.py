@@ -22,6 +22,7 @@ from onet.archives import read_member
 from onet.data.lists import read_list
 from onet.data.packed.path import PackedPath, opened
 from onet.data.packed.reading import Pack, pack_at
+from onet.data.rows import bits_at
 from onet.data.store_folder import (
     CAMERAS,
     MESH,
@@ -183,7 +184,7 @@ class Item:
         if stored.dtype == np.uint8 and stored.shape == ((count + 7) // 8,):
             if index is None:
                 return np.unpackbits(stored, count=count).astype(bool)
-            return (stored.take(index >> 3) >> (7 - (index & 7)).astype(np.uint8)) & 1 > 0
+            return bits_at(stored, count, index)
         raise DataError(
             f"{self.path / file}: 'occupancies' has shape {stored.shape} and type {stored.dtype} "
             f"for {count} points, expected ({count},) or, as packed bits, ({(count + 7) // 8},) "
