@@ -29,6 +29,7 @@ SHAPES_ALONE = (
         "simplify",
         "normals",
         "uncertainty",
+        "scheduler",
     ),
 )
 
