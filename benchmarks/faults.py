@@ -1,12 +1,12 @@
 """A dask cluster on this machine, of which one worker is killed and one stopped: same solids.
 
-`onet solid` makes solids of the meshes in a folder twice: in processes of this machine, and over two
-workers of one thread each. When a third of the solids is there one worker is killed with SIGKILL
-(its nanny starts another); when two thirds are, the other one is stopped with SIGSTOP, which the
-scheduler notices after `--patience` seconds. Both folders are then compared, byte for byte but for
-the seconds in the records, and the command is repeated, which has to find nothing to do. With
-`--namespaces` (Linux, as root) every worker has a network of its own, bridged to that of the
-scheduler; else they are two ports of the loopback.
+`onet solid` makes solids of the meshes in a folder twice: in processes of this machine, and over
+two workers of one thread each. When a third of the solids is there one worker is killed with
+SIGKILL (its nanny starts another); when two thirds are, the other one is stopped with SIGSTOP,
+which the scheduler notices after `--patience` seconds. Both folders are then compared, byte for
+byte but for the seconds in the records, and the command is repeated, which has to find nothing to
+do. With `--namespaces` (Linux, as root) every worker has a network of its own, bridged to that of
+the scheduler; else they are two ports of the loopback.
 """
 
 from __future__ import annotations

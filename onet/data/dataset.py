@@ -95,7 +95,6 @@ class ShapeDataset(Dataset[dict[str, Any]]):
                     store.labels[category],
                 )
         self.items.cached = cache
-        self.items.kept |= importance or distances
         self.input = input
         self.points_subsample = points_subsample
         self.points_file = points_file
