@@ -51,7 +51,7 @@ def run_on_cluster(
         ConfigError: nobody answers at that address.
     """
     try:
-        from distributed import Client, KilledWorker, as_completed
+        from distributed import Client, as_completed
     except ImportError:
         raise MissingDependency("a scheduler needs dask: pip install 'onet[cluster]'") from None
     try:
@@ -65,7 +65,8 @@ def run_on_cluster(
         threads, resources = _offered(client, memory, scheduler)
         waiting, here = deque(items), os.getcwd()
         running: dict[Any, T] = {}
-        done = as_completed(loop=client.loop)
+        # Results are fetched as soon as they are there: those on a worker that dies are lost.
+        done = as_completed(with_results=True, raise_errors=False, loop=client.loop)
 
         def submit() -> None:
             future = client.submit(
@@ -77,18 +78,28 @@ def run_on_cluster(
 
         while waiting and len(running) < max(LEAST_AHEAD, AHEAD * threads):
             submit()
-        for future in done:
-            try:
-                outcome: R | Exception = future.result()
-            except KilledWorker:
-                outcome = WorkerDied()
-            except Exception as error:
-                outcome = error
+        for future, found in done:
+            failure = _failure(future.status, found)
+            outcome: R | Exception = found if failure is None else failure
             item = running.pop(future)
             future.release()
             if waiting:
                 submit()
             yield item, outcome
+
+
+def _failure(status: str, found: Any) -> Exception | None:
+    """Return why a task has no result; None where it has one."""
+    from distributed import KilledWorker
+
+    if status == "finished":
+        return None
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, KilledWorker):
+        return WorkerDied()
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"the cluster has given it up ({status}: {error!r})")
 
 
 def _offered(client: Any, memory: float, scheduler: str) -> tuple[int, dict[str, float] | None]:
