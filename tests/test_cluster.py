@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trimesh
 from parallel_tasks import crowded, mortal, square
 
 from onet.errors import ConfigError, DataError, WorkerDied
 from onet.parallel import run_tasks
+from onet.pipeline.evaluate_folders import evaluate_folders
+from onet.pipeline.generate import generate
+from onet.pipeline.solid import SolidSettings, make_solids
 
 
 def local_cluster(**options: Any) -> Any:
@@ -84,3 +88,30 @@ def test_a_folder_that_workers_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         cluster._run(square, 2, str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
     assert cluster._run(square, 2, str(tmp_path)) == 4
+
+
+def test_solids_meshes_and_scores_are_those_of_local_processes(
+    tmp_path: Path, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paths are relative, as on the command line."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for number, extents in enumerate(([1, 1, 1], [1, 2, 1], [1, 1, 3])):
+        trimesh.creation.box(extents).export(f"in/{number}.ply")
+    run = make_run("pointcloud", count=50)
+    settings = SolidSettings(resolution=12)
+    with local_cluster(n_workers=1, threads_per_worker=1, processes=False) as cluster:
+        for place, address in (("here", None), ("there", cluster.scheduler_address)):
+            report = make_solids(["in"], f"{place}/solids", settings, workers=1, scheduler=address)
+            assert report.made == 3
+            made = generate(run, input="in", out=f"{place}/made", resolution=8, scheduler=address)
+            assert made.ok
+            evaluate_folders(
+                [f"{place}/solids"], "in", f"{place}/scores", samples=500, solids=False,
+                shown=0, scheduler=address,
+            )  # fmt: skip
+    files = {path.relative_to("here") for path in Path("here").rglob("*.ply")}
+    assert len(files) > 5
+    for file in [*files, Path("scores/items.csv")]:
+        found = Path("there", file).read_bytes()
+        assert Path("here", file).read_bytes() == found.replace(b"there", b"here"), file
