@@ -55,8 +55,11 @@ def draw_sheet(
     reference: Sequence[Row],  # of Poisson
     count: int,
     seed: int,
-) -> None:
-    """Draw truth, scan and both meshes of the worst five items and of others drawn by the seed."""
+) -> bool:
+    """Draw truth, scan and both meshes of the worst five items and of others drawn by the seed.
+
+    Returns whether there was anything to draw.
+    """
     other = {row["item"]: row for row in reference}
     pictures, labels = [], []
     for row in chosen(rows, count, seed):
@@ -68,10 +71,11 @@ def draw_sheet(
         words = [row["category"], Path(row["item"]).stem, f"IoU {row['iou']:.3f}"]
         labels.append([*words, f"{POISSON} {beside['iou']:.3f}" if beside else ""])
     if not pictures:
-        return
+        return False
     titles = [TRUTH, SCAN, rows[0]["method"], POISSON]
     with replacing(path) as temporary:
         draw_grid(pictures, labels, titles, SIZE).save(temporary)
+    return True
 
 
 def chosen(rows: Sequence[Row], count: int, seed: int) -> list[Row]:

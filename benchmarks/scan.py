@@ -311,5 +311,5 @@ def _draw(
             continue
         path: Path = arguments.out / f"sheet {file_name(mine[0])}.png"
         other = best_of(results, cell.name, POISSON)
-        draw_sheet(path, folder, mine, other, arguments.pictures, arguments.seed)
-        print(f"pictures: {path}")
+        if draw_sheet(path, folder, mine, other, arguments.pictures, arguments.seed):
+            print(f"pictures: {path}")

@@ -3,12 +3,9 @@
 
 #include <cstdint>
 
-namespace onet {
+#include "bfloat16.h"
 
-// The upper half of a float32, rounded to nearest, ties to even.
-struct BFloat16 {
-  uint16_t bits;
-};
+namespace onet {
 
 // x += y, then out = max(0, scale * x + shift), for x, y, out of (rows, features) and scale, shift
 // of (features). y may be null: x then stays as it is. NaN stays NaN. No array overlaps another.

@@ -318,3 +318,104 @@ class SparseCells:
         ],
         threads: int = 0,
     ) -> NDArray[numpy.float32]: ...
+
+@overload
+def sum_of_maxima(
+    x: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    cells: Sequence[
+        Annotated[
+            NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+        ]
+    ],
+    maxima: Sequence[
+        Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")]
+    ],
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 0,
+) -> None: ...
+@overload
+def sum_of_maxima(
+    x: Annotated[
+        NDArray[numpy.int16],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    cells: Sequence[
+        Annotated[
+            NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+        ]
+    ],
+    maxima: Sequence[
+        Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")]
+    ],
+    out: Annotated[NDArray[numpy.int16], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 0,
+) -> None: ...
+@overload
+def sum_of_maxima_gradient(
+    x: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    cells: Sequence[
+        Annotated[
+            NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+        ]
+    ],
+    maxima: Sequence[
+        Annotated[
+            NDArray[numpy.float32],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ]
+    ],
+    gradient: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 0,
+) -> None: ...
+@overload
+def sum_of_maxima_gradient(
+    x: Annotated[
+        NDArray[numpy.int16],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    cells: Sequence[
+        Annotated[
+            NDArray[numpy.int32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+        ]
+    ],
+    maxima: Sequence[
+        Annotated[
+            NDArray[numpy.float32],
+            dict(shape=(None, None), order="C", device="cpu", writable=False),
+        ]
+    ],
+    gradient: Annotated[
+        NDArray[numpy.int16],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    out: Annotated[NDArray[numpy.int16], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 0,
+) -> None: ...
+def add_to_rows(
+    gradient: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    rows: Annotated[
+        NDArray[numpy.int64],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    weights: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    table: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")
+    ],
+    threads: int = 0,
+) -> None: ...

@@ -41,27 +41,96 @@ def encoder(name: str = "local_pointnet", **options: object) -> torch.nn.Module:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("resolution", [2, 5])
-def test_mean_and_maximum_of_cells(name: str, resolution: int) -> None:
+def test_mean_of_cells(name: str, resolution: int) -> None:
     points, features = cloud(), torch.randn(B, N, F)
-    cells = cells_of(points, name, resolution)
-    means, maxima = scatter_mean(features, cells, name, resolution), CellGroups(cells)
+    means = scatter_mean(features, cells_of(points, name, resolution), name, resolution)
     for i in range(B):
-        arguments = points[i].numpy(), features[i].numpy(), name, resolution
-        np.testing.assert_allclose(means[i], twin.scatter_mean(*arguments), atol=1e-6)
-        pooled = maxima.maximum(features)[i]
-        np.testing.assert_array_equal(pooled, twin.cell_maximum(*arguments))
+        expected = twin.scatter_mean(points[i].numpy(), features[i].numpy(), name, resolution)
+        np.testing.assert_allclose(means[i], expected, atol=1e-6)
 
 
-def test_gradient_of_the_maximum_is_that_of_torch() -> None:
-    cells = cells_of(cloud(), "xz", 3)
-    features = torch.randint(3, (B, N, F)).double().requires_grad_()  # many equal maxima
-    weights = torch.randn(B, N, F, dtype=torch.float64)
-    (own,) = torch.autograd.grad((CellGroups(cells).maximum(features) * weights).sum(), features)
-    flat = cells.flatten()[:, None].expand(-1, F)
-    empty = features.new_full((B * 9, F), -1.0)  # not 0, which torch would take for a maximum
-    pooled = empty.scatter_reduce(0, flat, features.flatten(0, 1), "amax", include_self=False)
-    total = (pooled.gather(0, flat) * weights.flatten(0, 1)).sum()
-    torch.testing.assert_close(own, torch.autograd.grad(total, features)[0])
+def some_groups(resolutions: dict[str, int]) -> CellGroups:
+    return groups_of(cloud(), resolutions)
+
+
+def groups_of(points: Tensor, resolutions: dict[str, int]) -> CellGroups:
+    cells = [cells_of(points, name, r) for name, r in resolutions.items()]
+    return CellGroups(cells, [r ** len(AXES[name]) for name, r in resolutions.items()])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize(
+    "resolutions", [{"xz": 2}, {"xz": 5, "xy": 5, "yz": 3}, {"grid": 9, "xy": 1}]
+)
+def test_sum_of_maxima_is_that_of_the_twin(resolutions: dict[str, int], dtype: torch.dtype) -> None:
+    features = torch.randn(B, N, F).to(dtype)
+    pooled = some_groups(resolutions).sum_of_maxima(features)
+    assert pooled.dtype == dtype
+    for i in range(B):
+        arguments = cloud()[i].numpy(), features[i].double().numpy()
+        expected = sum(twin.cell_maximum(*arguments, *each) for each in resolutions.items())
+        rounding = torch.finfo(dtype).eps * np.abs(expected).max()
+        np.testing.assert_allclose(pooled[i].double(), expected, atol=rounding)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_gradient_of_maxima_is_that_of_torch(dtype: torch.dtype) -> None:
+    resolutions = {"xz": 3, "grid": 2}
+    features = torch.randint(3, (B, N, F)).to(dtype).requires_grad_()  # many equal maxima
+    weights = torch.randint(-4, 5, (B, N, F)).to(dtype)
+    pooled = some_groups(resolutions).sum_of_maxima(features)
+    (own,) = torch.autograd.grad((pooled * weights).sum(), features)
+    exact, total = features.detach().double().requires_grad_(), torch.zeros(())
+    for name, resolution in resolutions.items():
+        flat = cells_of(cloud(), name, resolution).flatten()[:, None].expand(-1, F)
+        empty = exact.new_full((int(flat.max()) + 1, F), -1.0)  # not 0, a maximum for torch
+        most = empty.scatter_reduce(0, flat, exact.flatten(0, 1), "amax", include_self=False)
+        total = total + (most.gather(0, flat) * weights.double().flatten(0, 1)).sum()
+    (expected,) = torch.autograd.grad(total, exact)
+    rounding = 2 * torch.finfo(dtype).eps * float(expected.abs().max())
+    torch.testing.assert_close(own.double(), expected, atol=rounding, rtol=0)
+
+
+def test_the_gradient_of_maxima_can_be_differentiated() -> None:
+    groups = some_groups({"xz": 3, "yz": 2})
+    features = torch.randn(B, N, F, requires_grad=True)
+    scale = torch.ones(B, N, F, requires_grad=True)
+    value = (groups.sum_of_maxima(features) * scale).sum()
+    (gradient,) = torch.autograd.grad(value, features, create_graph=True)
+    (plain,) = torch.autograd.grad((groups.sum_of_maxima(features) * scale).sum(), features)
+    torch.testing.assert_close(gradient, plain)
+    (second,) = torch.autograd.grad(gradient.square().sum(), scale)
+    step = 1e-2 * torch.randn(B, N, F, generator=torch.Generator().manual_seed(0))
+
+    def squares(by: Tensor) -> float:
+        value = (groups.sum_of_maxima(features) * by).sum()
+        return float(torch.autograd.grad(value, features)[0].double().square().sum())
+
+    change = squares(scale + step) - squares(scale - step)
+    assert change == pytest.approx(2 * float((second * step).sum()), rel=1e-3)
+
+
+def test_maxima_depend_on_no_other_item_and_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = torch.randn(B, N, F)
+    together = some_groups({"xz": 4, "xy": 4}).sum_of_maxima(features)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: B)
+    again = some_groups({"xz": 4, "xy": 4}).sum_of_maxima(features)
+    torch.testing.assert_close(again, together, rtol=0, atol=0)
+    for i in range(B):
+        alone = groups_of(cloud()[i : i + 1], {"xz": 4, "xy": 4})
+        torch.testing.assert_close(
+            alone.sum_of_maxima(features[i : i + 1])[0], together[i], rtol=0, atol=0
+        )
+
+
+@pytest.mark.parametrize("cells", [[[0, 1], [0, 2]], [[0, 1], [2, 4]], [[0, -1], [1, 2]]], ids=str)
+def test_numbers_of_cells_are_checked(cells: list[list[int]]) -> None:
+    """Those of an item come after those of the one before; none is beyond the table."""
+    from onet import _C
+
+    x, table = np.zeros((2, 2, 1), np.float32), np.zeros((4, 1), np.float32)
+    with pytest.raises(ValueError, match="ascend"):
+        _C.sum_of_maxima(x, [np.array(cells, np.int32)], [table], np.zeros_like(x))
 
 
 def test_interpolation_is_the_twin_and_grid_sample() -> None:
@@ -103,6 +172,37 @@ def test_gradients_of_the_interpolation() -> None:
     assert not torch.autograd.grad(value(beyond).sum(), beyond)[0].any()
     grads = torch.autograd.grad(value(points).sum(), list(maps.values()))
     torch.testing.assert_close(grads[0].sum((0, 2, 3)), B * N * weights, atol=1e-3, rtol=1e-4)
+
+
+def test_gradients_by_the_maps_alone_are_those_beside_points() -> None:
+    """The compiled sum and that of torch; they can be differentiated in their turn."""
+    maps = {n: values.requires_grad_() for n, values in some_maps().items()}
+    upstream = torch.randn(B, N, F, requires_grad=True)
+
+    def by_maps(points: Tensor, further: bool = False) -> list[Tensor]:
+        value = (FeatureTable(maps)(points) * upstream).sum()
+        return list(torch.autograd.grad(value, list(maps.values()), create_graph=further))
+
+    expected = by_maps(cloud().requires_grad_())
+    for further in (False, True):
+        for own, other in zip(by_maps(cloud(), further), expected, strict=True):
+            torch.testing.assert_close(own, other)
+    squares = sum(gradient.square().sum() for gradient in by_maps(cloud(), True))
+    (second,) = torch.autograd.grad(squares, upstream)
+    twice = 2 * FeatureTable({n: g.detach() for n, g in zip(maps, expected, strict=True)})(cloud())
+    torch.testing.assert_close(second, twice)  # sampling is the transpose of its gradient
+
+
+def test_rows_of_another_item_are_refused() -> None:
+    from onet import _C
+
+    gradient, weights = np.ones((2, 1, 1), np.float32), np.ones((2, 1, 1), np.float32)
+    table = np.zeros((2, 3, 1), np.float32)
+    _C.add_to_rows(gradient, np.array([[[2]], [[3]]]), weights, table)
+    assert table.ravel().tolist() == [0, 0, 1, 1, 0, 0]
+    for rows in ([2, 2], [-1, 3], [0, 6]):
+        with pytest.raises(IndexError, match="rows"):
+            _C.add_to_rows(gradient, np.array(rows).reshape(2, 1, 1), weights, table)
 
 
 @given(seed=st.integers(0, 1000), factor=st.floats(1.0, 50.0))

@@ -79,6 +79,22 @@ def test_without_changes_nothing_is_turned_and_nothing_given():
     assert not batch.normals.any() and not batch.sensors.any()
 
 
+def test_scans_stand_as_they_do_where_nothing_turns_them():
+    item = labelled(1)
+    still = Changes(queries=8, normals=1, sensors=0, cell=1, turned=False)
+    batch = make_batch([item], PAD, torch.Generator(), still)
+    for axis in range(3):  # extents of a box, and its outward normals along the axes
+        extent = batch.points[:, axis].max() - batch.points[:, axis].min()
+        true = item.points[:, axis].max() - item.points[:, axis].min()
+        assert float(extent * item.cell) == pytest.approx(float(true), abs=0.02)
+    turned = make_batch([item], PAD, torch.Generator(), Changes(queries=8, normals=1, cell=1))
+    along = [
+        (normals.abs().max(1).values > 0.999).float().mean()
+        for normals in (batch.normals, turned.normals)
+    ]
+    assert along[0] == (item.normals.abs().max(1).values > 0.999).float().mean() > along[1]
+
+
 def test_a_pool_gives_new_scans_first_and_bounds_the_points():
     made: list[int] = []
 

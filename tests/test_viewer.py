@@ -22,7 +22,8 @@ from onet.errors import DataError, MissingDependency, OnetError
 from onet.geometry.mesh_io import load_mesh, save_mesh
 from onet.inference.generate import generate
 from onet.inference.latent import interpolate
-from onet.report.shape import Shape, for_display, frame_of, limit_of
+from onet.report.mesh_viewer import MeshViews
+from onet.report.shape import Shape, for_display, frame_of, limit_of, limits_of
 from onet.viewer import export, view
 from onet.viewer.entry import MADE, Entry
 from onet.viewer.finding import find_entries
@@ -208,6 +209,17 @@ def test_a_coarse_shape_keeps_place_colours_and_numbers() -> None:
     outward = (drawn.face_normals * drawn.triangles_center).sum(axis=1)
     assert (outward > 0).mean() > 0.99  # faces are turned as they were
     assert len(for_display(Shape.of_points(np.zeros((50, 3))), points=20).vertices) == 20
+
+
+def test_shapes_under_one_legend_have_one_limit() -> None:
+    shapes = [
+        Shape(np.zeros((3, 3)), np.array([[0, 1, 2]]), shades={"away": np.full(3, high)})
+        for high in (1.0, 4.0)
+    ]
+    views = MeshViews()
+    views.view(shapes, views.group(), "two")
+    assert [shape["shades"]["away"]["limit"] for shape in views.shapes] == [4.0, 4.0]
+    assert limits_of([*shapes, Shape(np.zeros((1, 3)), np.zeros((0, 3), int))]) == {"away": 4.0}
 
 
 def test_limits_and_frames() -> None:

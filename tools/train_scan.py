@@ -43,14 +43,16 @@ PLAIN = ScanSettings(
 class Simulator:
     """Labelled scans of packed shapes, all of whose triangles are on the device."""
 
-    def __init__(self, shapes: PackedShapes, device: torch.device, seed: int) -> None:
+    def __init__(
+        self, shapes: PackedShapes, device: torch.device, seed: int, settings: ScanSettings
+    ) -> None:
         self.generator = torch.Generator(device).manual_seed(seed)
         self.host = torch.Generator().manual_seed(seed)
         train = shapes.of_split("train").tolist()
         self.train = [torch.from_numpy(shapes.triangles(i)).to(device) for i in train]
         held_out = shapes.of_split("val").tolist()
         self.held_out = [torch.from_numpy(shapes.triangles(i)).to(device) for i in held_out]
-        self.settings = ScanSettings()
+        self.settings = settings
         self.smallest, self.largest = 600, 24_000
 
     def fresh(self) -> LabelledScan:
@@ -117,9 +119,15 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=2000, help="scans that are shown again")
     parser.add_argument("--workers", type=int, default=0, help="processes that simulate scans")
     parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser.add_argument("--warmup", type=int, default=300, help="steps")
     parser.add_argument("--held-out", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--network", type=json.loads, default={}, help="options, as JSON")
+    parser.add_argument(
+        "--plain", action="store_true", help="scans are whole and clean: noise .005"
+    )
+    parser.add_argument("--upright", action="store_true", help="scans are not turned at random")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="of the minutes")
     parser.add_argument("--weights", type=Path, help="start from those of an earlier training")
     parser.add_argument("--validate", type=float, default=60)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -129,7 +137,7 @@ def main() -> None:
     device = _device(args)
     torch.manual_seed(args.seed)
     begun = time.monotonic()
-    simulator = Simulator(PackedShapes(args.shapes), device, args.seed)
+    simulator = Simulator(PackedShapes(args.shapes), device, args.seed, _settings(args))
     network = ScanNetwork(**args.network).to(device)
     if args.weights is not None:
         network.load_state_dict(load_file(args.weights, str(device)))
@@ -140,7 +148,13 @@ def main() -> None:
         f"{time.monotonic() - begun:.1f} s to prepare",
         flush=True,
     )
-    settings = ScanTraining(args.minutes, learning_rate=args.rate, validate_seconds=args.validate)
+    settings = ScanTraining(
+        args.minutes,
+        learning_rate=args.rate,
+        warmup=args.warmup,
+        validate_seconds=args.validate,
+        clock=time.process_time if args.clock == "cpu" else time.monotonic,
+    )
     if args.workers:
         next_batch = batches_of_workers(args, network.pad)
     else:
@@ -161,7 +175,8 @@ def main() -> None:
 def work(args: argparse.Namespace, pad: int, number: int, batches: mp.Queue[ScanBatch]) -> None:
     """Simulate scans and make batches of them, in a process of its own, until it is ended."""
     torch.set_num_threads(1)
-    simulator = Simulator(PackedShapes(args.shapes), _device(args), 1000 * args.seed + number + 1)
+    seed = 1000 * args.seed + number + 1
+    simulator = Simulator(PackedShapes(args.shapes), _device(args), seed, _settings(args))
     next_batch = local_batches(args, pad, lambda: simulator.fresh().to("cpu"), number + 1)
     while True:
         batches.put(next_batch())
@@ -172,8 +187,9 @@ def local_batches(
 ) -> Callable[[], ScanBatch]:
     """Return what makes batches of new scans and of those shown before."""
     seed = 1000 * args.seed + number
+    changes = Changes(turned=not args.upright)
     return ScanPool(
-        fresh, args.batch, args.points, args.fresh, args.pool, pad, Changes(), seed
+        fresh, args.batch, args.points, args.fresh, args.pool, pad, changes, seed
     ).next_batch
 
 
@@ -184,6 +200,10 @@ def batches_of_workers(args: argparse.Namespace, pad: int) -> Callable[[], ScanB
     for number in range(args.workers):
         context.Process(target=work, args=(args, pad, number, batches), daemon=True).start()
     return lambda: batches.get(timeout=300)  # a dead process shall not be waited for
+
+
+def _settings(args: argparse.Namespace) -> ScanSettings:
+    return PLAIN if args.plain else ScanSettings()
 
 
 def _device(args: argparse.Namespace) -> torch.device:

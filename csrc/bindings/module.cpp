@@ -16,6 +16,8 @@ void bind_crossings(nb::module_& m);
 void bind_rays(nb::module_& m);
 void bind_sparse_cells(nb::module_& m);
 void bind_rows(nb::module_& m);
+void bind_cell_maxima(nb::module_& m);
+void bind_table_rows(nb::module_& m);
 
 NB_MODULE(_C, m) {
   m.doc() = "Compiled geometry of onet; see csrc/*.h for the contracts.";
@@ -34,4 +36,6 @@ NB_MODULE(_C, m) {
   bind_rays(m);
   bind_sparse_cells(m);
   bind_rows(m);
+  bind_cell_maxima(m);
+  bind_table_rows(m);
 }

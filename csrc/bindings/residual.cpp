@@ -5,16 +5,12 @@
 #include <optional>
 
 #include "arrays.h"
+#include "bfloat16.h"
 
 namespace {
 
 template <class T>
 using Matrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-const onet::BFloat16* cast(const int16_t* p) { return reinterpret_cast<const onet::BFloat16*>(p); }
-onet::BFloat16* cast(int16_t* p) { return reinterpret_cast<onet::BFloat16*>(p); }
-const float* cast(const float* p) { return p; }
-float* cast(float* p) { return p; }
 
 // Y and Out: float, or int16_t for the bits of bfloat16.
 template <class Y, class Out>
@@ -31,8 +27,8 @@ void bind(nb::module_& m) {
             shift.shape(0) != features)
           throw nb::value_error("x, y and out must be (N, F), scale and shift (F,)");
         nb::gil_scoped_release release;
-        onet::residual_relu(x.data(), y ? cast(y->data()) : nullptr, scale.data(), shift.data(),
-                            cast(out.data()), rows, features);
+        onet::residual_relu(x.data(), y ? values(y->data()) : nullptr, scale.data(), shift.data(),
+                            values(out.data()), rows, features);
       },
       "x"_a.noconvert(), "y"_a.noconvert().none(), "scale"_a.noconvert(), "shift"_a.noconvert(),
       "out"_a.noconvert());

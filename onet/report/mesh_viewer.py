@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onet.geometry.normalization import UnitFrame
-from onet.report.shape import FACES, Shape, for_display, frame_of, limit_of
+from onet.report.shape import FACES, Shape, for_display, frame_of, limits_of
 
 COLORS = "colours"
 """Choice that shows the colours of the file."""
@@ -89,9 +89,10 @@ class MeshViews:
         if frame is None:
             boxes = np.stack([shape.bounds for shape in frames])
             frame = frame_of(np.stack([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)]))
+        limits = limits_of(frames) | (limits or {})
         first = len(self.shapes)
         for shape in frames:
-            self.shapes.append(_packed(for_display(shape, self.faces), frame, limits or {}))
+            self.shapes.append(_packed(for_display(shape, self.faces), frame, limits))
         numbers = ",".join(str(first + k) for k in range(len(frames)))
         return (
             f'<canvas class="view" width="360" height="360" data-meshes="{numbers}" tabindex="0" '
@@ -147,7 +148,7 @@ def _packed(shape: Shape, frame: UnitFrame, limits: dict[str, float]) -> dict[st
     wide = len(shape.vertices) > 65535
     shades = {}
     for name, values in shape.shades.items():
-        limit = limits.get(name) or limit_of(values)
+        limit = limits[name]
         scaled = np.rint(255 * np.clip(np.nan_to_num(values, nan=limit) / limit, 0, 1))
         shades[name] = {"values": _text(scaled.astype(np.uint8)), "limit": limit}
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,15 @@ def limit_of(
         return 1.0
     limit = float(np.quantile(known, _NEARLY_ALL))
     return limit if limit > 0 else max(float(known.max()), 0.0) or 1.0
+
+
+def limits_of(shapes: Iterable[Shape]) -> dict[str, float]:
+    """Return the number that gets the last colour in all shapes, by the name of the shade."""
+    found: dict[str, list[NDArray[np.floating]]] = {}
+    for shape in shapes:
+        for name, values in shape.shades.items():
+            found.setdefault(name, []).append(values)
+    return {name: limit_of(np.concatenate(values)) for name, values in found.items()}
 
 
 def frame_of(

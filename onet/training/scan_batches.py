@@ -79,12 +79,14 @@ class Changes:
         normals: share of scans whose normals the network is given.
         sensors: share of scans with sensors whose directions it is given.
         cell: cells are longer or shorter by up to this factor.
+        turned: scans are turned at random; where they are not, they stand as their shapes do.
     """
 
     queries: int = 4096
     normals: float = 0.15
     sensors: float = 0.2
     cell: float = 1.2
+    turned: bool = True
 
 
 class ScanPool:
@@ -153,7 +155,7 @@ def make_batch(
         chosen: slice | Tensor = slice(None)
         cell = item.cell
         if changes:
-            turn = random_rotation(generator)
+            turn = random_rotation(generator) if changes.turned else turn
             cell *= changes.cell ** (2 * draw[0] - 1)
             first = int(draw[1] * max(1, len(item.queries) - changes.queries + 1))
             chosen = slice(first, first + changes.queries)

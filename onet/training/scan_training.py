@@ -36,6 +36,8 @@ class ScanTraining:
         average: weight of the past in the averaged network, which is what is kept.
         validate_seconds: between validations.
         save_seconds: between states.
+        clock: tells the seconds that are counted; `time.process_time` where trainings of one
+            thread are compared.
     """
 
     minutes: float
@@ -44,6 +46,7 @@ class ScanTraining:
     average: float = 0.9995
     validate_seconds: float = 60
     save_seconds: float = 120
+    clock: Callable[[], float] = time.monotonic
 
 
 class ScanTrainer:
@@ -71,11 +74,12 @@ class ScanTrainer:
         """Train until the minutes are over, from the state that is there, if any."""
         if state.exists():
             self.restore(state)
-        begun = time.monotonic() - self.seconds
+        clock = self.settings.clock
+        begun = clock() - self.seconds
         validated = saved = self.seconds
         while self.seconds < 60 * self.settings.minutes:
             self.step()
-            self.seconds = time.monotonic() - begun
+            self.seconds = clock() - begun
             last = self.seconds >= 60 * self.settings.minutes
             if last or self.seconds - validated > self.settings.validate_seconds:
                 row = self.validate()

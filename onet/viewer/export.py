@@ -22,7 +22,7 @@ from onet.report.mesh_viewer import (
     slider,
     unavailable,
 )
-from onet.report.shape import FACES, frame_of
+from onet.report.shape import FACES, frame_of, limits_of
 from onet.viewer.entry import NEAR, Entry, Panel
 
 logger = logging.getLogger(__name__)
@@ -121,6 +121,7 @@ def frames_of(panels: Sequence[Panel]) -> list[UnitFrame | None]:
 def _section(entry: Entry, number: int, views: MeshViews) -> str:
     panels, group = panels_of(entry), views.group()
     frames = frames_of(panels)
+    limits = limits_of(shape for panel in panels for shape in panel.frames)  # of one legend
     figures = []
     for panel, frame in zip(panels, frames, strict=True):
         label = f"{entry.name}: {panel.title}"
@@ -129,7 +130,7 @@ def _section(entry: Entry, number: int, views: MeshViews) -> str:
         elif not panel.frames:
             figures.append(figure(unavailable(panel.reason), panel.title))
         else:
-            seen = views.view(list(panel.frames), group, label, frame)
+            seen = views.view(list(panel.frames), group, label, frame, limits)
             button = '<button class="glb">GLB</button>'
             figures.append(
                 f"<figure>{seen}<figcaption>{escape(panel.title)} {button}</figcaption></figure>"

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from onet.geometry.color.srgb import LINEAR_OF_BYTE
 from onet.geometry.mesh_writing import points_ply, save_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.report.mesh_viewer import COLORS
-from onet.report.shape import Shape, limit_of
+from onet.report.shape import Shape, limits_of
 from onet.viewer.entry import MADE, Entry, Panel
 from onet.viewer.export import colors_of, frames_of, panels_of
 from onet.viewer.reading import made_shape
@@ -89,6 +89,7 @@ class Viewer:
         self._up: Any = up
         self._panels: list[Panel] = []
         self._frames: list[UnitFrame | None] = []
+        self._limits: dict[str, float] = {}
         self._handles: list[Any] = []
         self._shown = threading.RLock()
         self._wanted = threading.Event()
@@ -207,6 +208,7 @@ class Viewer:
         with self._shown:
             count = len(self._panels)
             self._panels, self._frames = panels, frames_of(panels)
+            self._limits = limits_of(shape for panel in panels for shape in panel.frames)
         steps = max(len(panel.frames) for panel in panels)
         self.play.value = False
         self.time.visible = self.play.visible = steps > 1
@@ -290,7 +292,7 @@ class Viewer:
         return float(w), float(x), float(y), float(z)
 
     def _shape(self, shape: Shape, name: str, where: NDArray[np.float64]) -> Any:
-        colors = painted(shape, self.colors.value)
+        colors = painted(shape, self.colors.value, self._limits)
         if not len(shape.faces):
             plain = ORANGE if colors is None else colors
             size = 0.006 if len(shape.vertices) > 20_000 else 0.011
@@ -328,10 +330,8 @@ class Viewer:
                 lines.append(f"**{panel.title}**: {panel.reason}")
         if self.colors.value not in (NONE, COLORS):
             by = self.colors.value
-            first = [panel.frames[0] for panel in self._panels if panel.frames]
-            found = [shape.shades[by] for shape in first if by in shape.shades]
-            if found:  # a surface made again has no uncertainty
-                lines.append(f"{by}: blue 0, red {limit_of(found[0]):.3g}")
+            if by in self._limits:  # a surface made again has no uncertainty
+                lines.append(f"{by}: blue 0, red {self._limits[by]:.3g}")
         if self.message:
             lines.append(f"*{self.message}*")
         self.told.content = "\n\n".join(lines)
@@ -458,14 +458,20 @@ class Viewer:
         return Path(name).stem or "mesh"
 
 
-def painted(shape: Shape, by: str) -> NDArray[np.uint8] | None:
-    """Return the colours (V, 3) of the vertices by what is chosen; None where it has none."""
+def painted(shape: Shape, by: str, limits: Mapping[str, float]) -> NDArray[np.uint8] | None:
+    """Return the colours (V, 3) of the vertices by what is chosen; None where it has none.
+
+    Args:
+        shape: what is drawn.
+        by: `COLORS`, or the name of a shade.
+        limits: the number that gets the last colour, by the name of the shade.
+    """
     if by == COLORS:
         return shape.colors
     if by not in shape.shades:
         return None
     values = shape.shades[by]
-    limit = limit_of(values)
+    limit = limits[by]
     share = 2 * np.clip(np.nan_to_num(values, nan=limit) / limit, 0, 1)
     low = np.minimum(share.astype(int), 1)
     part = (share - low)[:, None]

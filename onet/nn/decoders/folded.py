@@ -32,9 +32,9 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from onet.nn.arrays import as_array
 from onet.nn.decoders.constant_linear import Linear, constant_linear
 from onet.nn.decoders.folded_local import FoldedFeatures
 from onet.nn.decoders.tiles import map_tiles
@@ -264,8 +264,8 @@ def _residual_relu(
         return _residual_relu_torch(x, change, scale, shift, out)
     from onet import _C
 
-    added = None if change is None else _array(change)
-    _C.residual_relu(_array(x), added, _array(scale), _array(shift), _array(out))
+    added = None if change is None else as_array(change)
+    _C.residual_relu(as_array(x), added, as_array(scale), as_array(shift), as_array(out))
 
 
 def _residual_relu_torch(
@@ -274,11 +274,6 @@ def _residual_relu_torch(
     if change is not None:
         x += change
     out.copy_(torch.addcmul(shift, x, scale).relu_())
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    """Return the same memory for NumPy, which has no bfloat16: its bits as int16."""
-    return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def _mask(gradient: Tensor, activation: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onet.errors import ConfigError
-from onet.nn.local_features import cells_of, scatter_mean
+from onet.nn.local_features import AXES, cells_of, scatter_mean
 from onet.nn.unet import UNet, check_resolution
 
 
@@ -65,6 +65,11 @@ class LocalMaps(nn.Module):
             check_resolution("model.encoder.grid_resolution", grid_resolution, depth)
             self.resolutions["grid"] = grid_resolution
             self.unet3d = UNet(3, features, unet_width, depth, published)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many cells each map has."""
+        return [r ** len(AXES[name]) for name, r in self.resolutions.items()]
 
     def cells(
         self,

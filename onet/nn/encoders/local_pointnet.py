@@ -88,12 +88,11 @@ class LocalPointNetEncoder(nn.Module):
         """Maps of what is known (B, N, numbers) of points (B, N, 3)."""
         self._warn_outside(points)
         cells = self.maps.cells(points)
-        groups = [CellGroups(numbers) for numbers in cells.values()]
+        groups = CellGroups(list(cells.values()), self.maps.sizes)
         net = embed_points(self.fc_pos, known)
         for number, block in enumerate(self.blocks):
             if number:
-                pooled = torch.stack([group.maximum(net) for group in groups]).sum(0)
-                net = torch.cat([net, pooled], dim=-1)
+                net = torch.cat([net, groups.sum_of_maxima(net)], dim=-1)
             net = block(net)
         maps: dict[str, Tensor] = self.maps(self.fc_c(net), cells)
         return maps

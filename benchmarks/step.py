@@ -1,0 +1,163 @@
+"""Training steps of networks with local features, beside torch's operations and the machine.
+
+Processor seconds of one step (loss, gradient, Adam) of random clouds and query points, at the sizes
+of packaged configurations. "torch" pools cells and samples maps by torch's own operations
+(`scatter_reduce`, `embedding_bag`). The bound is what the products alone, counted by torch, would
+take at the rate of one large product of that precision in the same process. Every run is a process
+of its own, and contenders take turns; shown are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from benchmarks._memory import PeakMemory
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIGS = ("pointcloud_planes_small", "pointcloud_grid_small")
+PRECISIONS = ("float32", "bfloat16")
+HOW = ("compiled", "torch")
+STEPS = 5  # in each process, after two to warm up
+PRODUCT = 2048  # rows and columns of the product that tells the rate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--configs", nargs="+", default=list(CONFIGS))
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
+    parser.add_argument("--items", type=int, default=16, help="in a batch")
+    parser.add_argument("--queries", type=int, default=1024, help="query points of an item")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--runs", type=int, default=5, help="runs of each contender")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--single", help=argparse.SUPPRESS)  # one run, in a child process
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from onet.report.tables import print_table
+
+    if arguments.single:
+        print(json.dumps(_measure(json.loads(arguments.single), arguments)))
+        return
+    cases = [
+        {"config": config, "precision": precision, "threads": threads, "how": how}
+        for config in arguments.configs
+        for precision in arguments.precisions
+        for threads in arguments.threads
+        for how in HOW
+    ]
+    results: list[list[dict[str, float]]] = [[] for _ in cases]
+    for _ in range(arguments.runs):
+        for case, found in zip(cases, results, strict=True):
+            command = [sys.executable, "-m", "benchmarks", *sys.argv[1:]]
+            command += ["--single", json.dumps(case)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found.append(json.loads(done.stdout.splitlines()[-1]))
+    rows = [
+        case | {key: statistics.median(one[key] for one in found) for key in found[0]}
+        for case, found in zip(cases, results, strict=True)
+    ]
+    print_table([_shown(row, rows) for row in rows], f"A step, {arguments.clock} clock")
+
+
+def _shown(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    def other(**changes: Any) -> float:
+        want = {key: row[key] for key in ("config", "precision", "threads", "how")} | changes
+        (found,) = (each for each in rows if want.items() <= each.items())
+        return float(found["seconds"])
+
+    fewest = min(each["threads"] for each in rows)
+    return {
+        **{key: row[key] for key in ("config", "precision", "threads", "how")},
+        "seconds": f"{row['seconds']:.3f}",
+        "of torch": f"{other(how='torch') / row['seconds']:.2f}x",
+        "of one thread": f"{other(threads=fewest) / row['seconds']:.2f}x",
+        "GFLOP": f"{row['gflop']:.1f}",
+        "machine, GFLOP/s": f"{row['rate']:.0f}",
+        "bound": f"{100 * row['gflop'] / row['rate'] / row['seconds']:.0f} %",
+        "peak MiB": f"{row['peak_mib']:.0f}",
+    }
+
+
+def _measure(case: dict[str, Any], arguments: argparse.Namespace) -> dict[str, float]:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    torch.set_num_threads(case["threads"])
+    torch.manual_seed(0)
+    if case["how"] == "torch":
+        _without_compiled()
+    step = _step(case["config"], getattr(torch, case["precision"]), arguments)
+    threads = case["threads"]
+    now = time.perf_counter if arguments.clock == "wall" else lambda: time.process_time() / threads
+    with FlopCounterMode(display=False) as counter:
+        step()
+    step()
+    seconds = []
+    with PeakMemory() as memory:
+        for _ in range(STEPS):
+            start = now()
+            step()
+            seconds.append(now() - start)
+    return {
+        "seconds": statistics.median(seconds),
+        "gflop": counter.get_total_flops() / 1e9,
+        "rate": _rate(getattr(torch, case["precision"]), now) / 1e9,
+        "peak_mib": memory.mib or 0.0,
+    }
+
+
+def _without_compiled() -> None:
+    """Let this process pool and sample by torch's operations, as it does on other devices."""
+    from onet.nn import local_features
+
+    local_features.compiled = lambda *tensors: False  # type: ignore[assignment]
+
+
+def _step(config: str, precision: torch.dtype, arguments: argparse.Namespace) -> Callable[[], None]:
+    import torch
+
+    from onet.config import load_config
+    from onet.models import build_model
+
+    settings = load_config(config, ["data.path=."])
+    model = build_model(settings.model)
+    optimizer = torch.optim.Adam(model.parameters(), settings.training.learning_rate)
+    cloud = torch.randn(arguments.items, settings.data.input["count"], 3)
+    cloud = 0.4 * cloud / cloud.norm(dim=-1, keepdim=True)
+    queries = torch.rand(arguments.items, arguments.queries, 3) - 0.5
+    batch = {
+        "inputs": cloud,
+        "points": queries,
+        "occupancies": (queries.norm(dim=-1) < 0.4).float(),
+    }
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            loss = model.loss(batch)["loss"]
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def _rate(precision: torch.dtype, now: Callable[[], float]) -> float:
+    """Return the operations a second of a large product, the best of five."""
+    import torch
+
+    one = torch.randn(PRODUCT, PRODUCT).to(precision)
+    times = []
+    for _ in range(5):
+        start = now()
+        torch.mm(one, one)
+        times.append(now() - start)
+    return 2 * PRODUCT**3 / min(times)
