@@ -164,7 +164,7 @@ def _write(root: Path, arguments: argparse.Namespace, first: int = 0) -> None:
     names = [name_of(first + number) for number in range(real)]
     for name in names:
         points = rng.uniform(-0.5, 0.5, (arguments.points, 3)).astype(np.float16)
-        points[:2] = [[0, 0, 0], [0.5, 0.5, 0.5]]
+        points[:2] = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
         normals = rng.standard_normal((arguments.points, 3))
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
         folder = part / CATEGORY / name

@@ -58,7 +58,7 @@ def _losses(world: int, synchronized: bool, arguments: argparse.Namespace) -> li
     """Return the mean loss of all processes at each step."""
     with tempfile.TemporaryDirectory() as folder:
         common = (world, synchronized, arguments, folder)
-        multiprocessing.spawn(_train, common, nprocs=world)  # type: ignore[attr-defined]
+        multiprocessing.spawn(_train, common, nprocs=world)
         losses: list[float] = torch.load(Path(folder, "losses.pt"))
     return losses
 
