@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
             draw_sheet(
                 arguments.out / f"compare_{kind}.png", arguments.store, seen, arguments.sheet
             )
-    print_table(rows, "Equal processor time")
+    print_table([_shown(row) for row in rows], "Equal processor time")
 
 
 def _scored(
@@ -148,17 +148,20 @@ def _write(out: Path, rows: list[dict[str, Any]], items: list[dict[str, Any]]) -
 
 
 def _markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        f"| input | method | parameters | iterations | closed | failed | {' | '.join(SHOWN)} |",
-        "|---|---|---:|---:|---:|---:|" + "---:|" * len(SHOWN),
-    ]
-    for row in rows:
-        trained = ["" if row[key] is None else f"{row[key]:,}" for key in COUNTED]
-        cells = [row["input"], row["method"], *trained]
-        cells += [f"{row['closed']} of {row['items']}", str(row["failed"])]
-        for key in SHOWN:
-            low, high = row[f"{key}_low"], row[f"{key}_high"]
-            known = row[key] is not None
-            cells.append(f"{row[key]:.3f} ({low:.3f} to {high:.3f})" if known else "n/a")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    shown = [_shown(row) for row in rows]
+    columns = list(shown[0])
+    rule = ["---" if key in ("input", "method") else "---:" for key in columns]
+    lines = [columns, rule, *([row[key] for key in columns] for row in shown)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, str]:
+    """Return a row of the table for readers: intervals beside their means."""
+    shown = {"input": row["input"], "method": row["method"]}
+    shown |= {key: "" if row[key] is None else f"{row[key]:,}" for key in COUNTED}
+    shown |= {"closed": f"{row['closed']} of {row['items']}", "failed": str(row["failed"])}
+    for key in SHOWN:
+        low, high = row[f"{key}_low"], row[f"{key}_high"]
+        known = row[key] is not None
+        shown[key] = f"{row[key]:.3f} ({low:.3f} to {high:.3f})" if known else "n/a"
+    return shown

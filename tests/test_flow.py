@@ -179,16 +179,19 @@ def test_the_weight_of_correspondences() -> None:
         small(correspondence_weight=-1.0)
 
 
-def test_ways_from_the_first_place_tell_what_coordinates_tell() -> None:
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_ways_from_the_first_place_tell_what_coordinates_tell(scale: float) -> None:
     torch.manual_seed(0)
-    ways = TemporalPointNetEncoder(4, 8, frames=3, relative=True)
+    ways = TemporalPointNetEncoder(4, 8, frames=3, relative=True, way_scale=scale)
     places = TemporalPointNetEncoder(4, 8, frames=3)
     weights = ways.state_dict()
-    w = weights["fc_pos.weight"].view(-1, 3, 3)
+    w = weights["fc_pos.weight"].view(-1, 3, 3) * torch.tensor([1, scale, scale])[:, None]
     w = torch.stack([w[:, 0] - w[:, 1] - w[:, 2], w[:, 1], w[:, 2]], 1)
     places.load_state_dict(weights | {"fc_pos.weight": w.flatten(1)})
     frames, times = torch.rand(2, 3, 10, 3), torch.tensor([[0.0, 0.5, 1.0]] * 2)
-    torch.testing.assert_close(ways(frames, times), places(frames, times))
+    torch.testing.assert_close(ways(frames, times), places(frames, times), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="way_scale"):
+        TemporalPointNetEncoder(4, 8, way_scale=0)
 
 
 def test_adjoint_gradients_are_those_of_backpropagation() -> None:

@@ -28,18 +28,26 @@ class TemporalPointNetEncoder(PointNetResnetEncoder):
         hidden_dim: features of a point.
         frames: 17 in the publication.
         relative: give the places after the first as ways from there, not as coordinates.
+        way_scale: factor of these ways, which are short beside coordinates.
     """
 
     observes: ClassVar[ObservationKind] = "points"
     corresponding: ClassVar[bool] = True
 
     def __init__(
-        self, c_dim: int, hidden_dim: int = 512, frames: int = 17, relative: bool = False
+        self,
+        c_dim: int,
+        hidden_dim: int = 512,
+        frames: int = 17,
+        relative: bool = False,
+        way_scale: float = 1.0,
     ) -> None:
         super().__init__(c_dim, hidden_dim)
         if frames < 1:
             raise ConfigError(f"model.encoder_temporal.frames: {frames}; give at least 1")
-        self.frames, self.relative = frames, relative
+        if not way_scale > 0:
+            raise ConfigError(f"model.encoder_temporal.way_scale: {way_scale}; give more than 0")
+        self.frames, self.relative, self.way_scale = frames, relative, way_scale
         self.fc_pos = nn.Linear(3 * frames, 2 * hidden_dim)
 
     def forward(  # type: ignore[override]
@@ -49,7 +57,7 @@ class TemporalPointNetEncoder(PointNetResnetEncoder):
     ) -> Tensor:  # (B, c_dim)
         even = at_even_times(frames, times, self.frames)
         if self.relative:
-            even = torch.cat([even[:, :1], even[:, 1:] - even[:, :1]], 1)
+            even = torch.cat([even[:, :1], self.way_scale * (even[:, 1:] - even[:, :1])], 1)
         return super().forward(even.transpose(1, 2).flatten(2))
 
 
