@@ -28,7 +28,7 @@ from setuptools.modified import newer_group
 NANOBIND = Path(nanobind.__file__).parent
 OPERATIONS = ["octree", "marching_cubes", "components", "inside", "winding", "nearest"]
 OPERATIONS += ["closest_point", "sampling", "simplify", "depth_map", "residual"]
-OPERATIONS += ["crossings", "rays", "sparse_cells", "cell_maxima", "table_rows"]
+OPERATIONS += ["crossings", "rays", "sparse_cells", "cell_maxima", "table_rows", "rows"]
 CUDA_OPERATIONS = ["octree", "marching_cubes", "inside", "nearest"]
 ABI3 = os.environ.get("ONET_ABI3") == "1" and sys.version_info >= (3, 12)
 # What the CUDA module needs of the host code.

@@ -69,9 +69,14 @@ def write_packed(root: Path, items: int, points: int) -> None:
 def write_many(root: Path, items: int, points: int, real: int = 100) -> None:
     """Write an index and a list of many items, which share the shards of the first ones."""
     write_packed(root, real, points)
+    write_names(root, items)
+
+
+def write_names(root: Path, items: int) -> None:
+    """Give a packed store an index and a list of many names for the items that it has."""
     index = Index(root, write=True)
     first = [entry for _, _, entry in index.entries()]
-    number, size = 0, index.shards()[0]
+    real, number, size = len(first), 0, index.shards()[0]
     for start in range(0, items, 100_000):
         names = range(start, min(items, start + 100_000))
         index.commit(number, size, ((CATEGORY, name_of(k), first[k % real]) for k in names))

@@ -39,3 +39,10 @@ class TrainingError(OnetError, ArithmeticError):
 
 class StorageError(OnetError, OSError):
     """A disk that is full, or a folder that cannot be written: the next file would fail too."""
+
+
+class WorkerDied(OnetError, RuntimeError):
+    """The process that worked on an item died: out of memory, or a crash in native code."""
+
+    def __init__(self) -> None:
+        super().__init__("its process died: out of memory, or a crash in native code")

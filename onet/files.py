@@ -50,6 +50,14 @@ def matching(text: str | os.PathLike[str]) -> list[Path]:
     return found
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; 0 where there is none, which whoever opens it says."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Make a temporary file beside `path` to write to; renamed to `path` when the block succeeds.

@@ -22,7 +22,8 @@ from contextlib import ExitStack, closing, contextmanager
 from multiprocessing import connection
 from typing import TypeVar
 
-from onet.errors import MissingDependency, OnetError
+from onet.cluster import run_on_cluster
+from onet.errors import WorkerDied
 from onet.machine import workers_for
 from onet.names import printable
 from onet.progress import Progress, followed
@@ -45,13 +46,6 @@ GRACE = 5.0
 """Seconds that processes get to remove unfinished files when the work is stopped."""
 
 
-class WorkerDied(OnetError, RuntimeError):
-    """The process that worked on an item died: out of memory, or a crash in native code."""
-
-    def __init__(self) -> None:
-        super().__init__("its process died: out of memory, or a crash in native code")
-
-
 def run_tasks(
     function: Callable[[T], R],
     items: Iterable[T],
@@ -61,6 +55,7 @@ def run_tasks(
     title: str = "working",
     memory: float = MEMORY,
     progress: Progress | None = None,
+    size: Callable[[T], float] | None = None,
 ) -> Generator[tuple[T, R | Exception], None, None]:
     """Apply `function` to each item; yields (item, result or exception) as they finish.
 
@@ -78,9 +73,12 @@ def run_tasks(
         title: what is being done.
         memory: bytes that a process takes at its peak.
         progress: see `onet.progress`; default that of the call under way.
+        size: of an item, in any unit: several processes begin with the largest, so that none is
+            left with it at the end.
 
     Raises:
         MissingDependency: `scheduler` is given and dask is not installed.
+        ConfigError: nobody answers at that address.
     """
     todo = list(items)
     if not todo:
@@ -88,10 +86,11 @@ def run_tasks(
         yield from followed(nothing, 0, str, title, progress)  # says so
         return
     if scheduler is not None:
-        results = _run_on_cluster(function, todo, scheduler)
+        results = run_on_cluster(function, _largest_first(todo, size), scheduler, memory)
     elif (count := _count(workers, len(todo), memory)) == 1:
         results = _run_here(function, todo)
     else:
+        todo = _largest_first(todo, size)
         results = _run_in_processes(function, todo, count)
 
     def shown_name(result: tuple[T, R | Exception]) -> str:
@@ -100,6 +99,10 @@ def run_tasks(
     shown = followed(results, len(todo), shown_name, title, progress)
     with closing(results), closing(shown):
         yield from shown
+
+
+def _largest_first(items: list[T], size: Callable[[T], float] | None) -> list[T]:
+    return items if size is None else sorted(items, key=size, reverse=True)
 
 
 def _count(workers: int | None, tasks: int, memory: float) -> int:
@@ -276,27 +279,3 @@ def end_with_parent(by_main_thread: bool) -> None:
 def _await_end(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
-
-
-# -------------------------------------------------------------------------------------------------
-
-
-def _run_on_cluster(
-    function: Callable[[T], R], items: list[T], scheduler: str
-) -> Generator[tuple[T, R | Exception], None, None]:
-    try:
-        from distributed import Client, KilledWorker, as_completed
-    except ImportError:
-        raise MissingDependency("a scheduler needs dask: pip install 'onet[cluster]'") from None
-    with Client(scheduler, set_as_default=False) as client:
-        futures = {client.submit(function, item, pure=False): item for item in items}
-        for future in as_completed(futures, loop=client.loop):
-            try:
-                outcome: R | Exception = future.result()
-            except KilledWorker:
-                outcome = WorkerDied()
-            except Exception as error:
-                outcome = error
-            item = futures.pop(future)
-            future.release()
-            yield item, outcome

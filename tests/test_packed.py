@@ -27,7 +27,9 @@ import onet
 from onet.cli import app
 from onet.data.check import check_store
 from onet.data.dataset import ShapeDataset
+from onet.data.images import open_image
 from onet.data.inputs import ImageInput, PointCloudInput, VoxelInput
+from onet.data.packed import reading
 from onet.data.packed.arrays import arrays_of
 from onet.data.packed.copying import merge, pack, subset, unpack
 from onet.data.packed.index import INDEX
@@ -38,6 +40,7 @@ from onet.data.sequences import prepare_sequences
 from onet.data.store import Item, Store, write_pointcloud, write_points
 from onet.data.store_folder import POINTCLOUD, POINTS, VOXELS
 from onet.errors import DataError
+from onet.files import TEMPORARY
 from onet.geometry.cameras import published_camera, write_cameras
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.voxels import VoxelGrid, write_binvox
@@ -332,7 +335,7 @@ def test_subset_draws_and_names(packed: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "c")
     assert [i.name for s in ("train", "val") for i in store.items(s)] == ["ball/m 1", "ball/m 5"]
     for options, what in (({"names": ["ball/m 77"]}, "m 77"), ({"count": 99}, "99 of 9"),
-                          ({"splits": ["tset"]}, "no items"),
+                          ({"splits": ["train", "tset"]}, "no list .* called tset"),
                           ({"categories": ["bal"]}, "no category 'bal'")):  # fmt: skip
         with pytest.raises(DataError, match=what):
             subset(packed, tmp_path / "d", **options)
@@ -486,6 +489,34 @@ pack(sys.argv[1], sys.argv[2], shard_bytes=40_000)
 
 
 def test_a_killed_unpack_goes_on(plain: Path, packed: Path, tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from onet.data.packed import sources
+from onet.data.packed.copying import unpack
+read, count = sources.PackSource.read, 0
+def counted(self, *names):
+    global count
+    count += 1
+    if count == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(self, *names)
+sources.PackSource.read = counted
+unpack(sys.argv[1], sys.argv[2])
+"""
+    out = tmp_path / "out"
+    done = subprocess.run([sys.executable, "-c", code, str(packed), str(out)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    finished = {name for name in content(out) if name.endswith("item.json")}
+    assert 0 < len(finished) < 9
+    report = unpack(packed, out)
+    assert report.kept + report.copied == 11 and 0 < report.kept < 11
+    left = {name for name in content(out) if TEMPORARY.fullmatch(Path(name).parts[-1])}
+    found = {name: c for name, c in content(out).items() if not any(
+        name == one or name.startswith(f"{one}/") for one in left)}  # fmt: skip
+    assert found == content(plain)
+
+
+def test_unpacking_mends_what_was_changed(plain: Path, packed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     unpack(packed, out)
     (out / "ball" / "m 1" / POINTS).write_bytes(b"half")
@@ -493,6 +524,30 @@ def test_a_killed_unpack_goes_on(plain: Path, packed: Path, tmp_path: Path) -> N
     report = unpack(packed, out)
     assert (report.copied, report.kept) == (2, 9)
     assert content(out) == content(plain)
+
+
+def test_what_is_decoded_of_packed_items_is_kept(packed: Path) -> None:
+    """Grids and cameras; arrays that are mapped are not, nor items that keep nothing."""
+    items = Store(packed).listed("train")
+    items.cached = True
+    items[1].points()
+    assert items[1] is not items[1]
+    item = items[1]
+    grid, cameras = item.voxels(), item.cameras()
+    assert items[1] is item and items[1].voxels() is grid and items[1].cameras() is cameras
+    items.cached = False
+    items[2].voxels()
+    assert items[2] is not items[2]
+
+
+def test_a_file_is_hashed_once(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading._pack_at.cache_clear()  # what other tests have read
+    hashed = []
+    sha256 = reading.hashlib.sha256
+    monkeypatch.setattr(reading.hashlib, "sha256", lambda c: (hashed.append(len(c)), sha256(c))[1])
+    picture = Store(packed).items("train")[0].pictures()[0]
+    pixels = [np.asarray(open_image(picture)) for _ in range(3)]
+    assert len(hashed) == 1 and np.array_equal(pixels[0], pixels[2])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links and pipes")
@@ -534,6 +589,17 @@ def test_check_reads_packed_stores(plain: Path, packed: Path) -> None:
         for root, problems in ((plain, ones), (packed, others))
     ]
     assert strip[0] == strip[1] and strip[0]
+    assert check_store(packed, workers=2) == others
+
+
+def test_the_index_knows_which_files_there_are(packed: Path, plain: Path) -> None:
+    """Also by the beginning of a path, and not by what lies in a name or among the arrays."""
+    index = Pack(packed).index
+    for name in (POINTS, "img_choy2016", "img_choy2016/000.jpg", "empty folder", "item.json"):
+        assert index.has_file("ball", name), name
+    for name in ("oints.npz", "points", "000.jpg", "img_choy", "model", ""):
+        assert not index.has_file("ball", name), name
+    assert index.has_file("häuser", POINTS) and not index.has_file("häuser", "empty folder")
 
 
 def test_an_item_of_its_own_reads_packed_files(packed: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from parallel_tasks import fragile, square
 
 from onet import progress
-from onet.errors import MissingDependency
-from onet.parallel import WorkerDied, run_tasks
+from onet.errors import MissingDependency, WorkerDied
+from onet.parallel import run_tasks
 
 
 def test_one_worker_runs_here_in_order_and_reports_errors():

@@ -104,6 +104,24 @@ def test_a_second_call_makes_what_is_missing_or_changed(balls: Balls, folder: Pa
     assert len(balls.calls) == 8
 
 
+def test_a_cluster_makes_the_same(balls: Balls, folder: Path) -> None:
+    from distributed import LocalCluster
+
+    rows = [scan_files([folder], "here").rows]
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as cluster:
+        there = cluster.scheduler_address
+        rows.append(scan_files([folder], "there", scheduler=there).rows)
+        assert scan_files([folder], "there", scheduler=there).skipped == 3
+        with pytest.raises(ConfigError, match="is one file"):
+            scan_files([folder / "a.npy"], "one.ply", scheduler=there)
+    without = [[{**row, "seconds": 0} for row in some] for some in rows]
+    assert without[0] == without[1]
+    for name in ("a.ply", "sub/a.ply", "m.ply"):
+        assert Path("here", name).read_bytes() == Path("there", name).read_bytes()
+
+
 def test_other_options_are_refused(balls: Balls, folder: Path) -> None:
     scan_files([folder / "a.npy"], "out")
     with pytest.raises(ConfigError, match=r"other options \(seed, trim\)"):

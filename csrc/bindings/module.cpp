@@ -15,6 +15,7 @@ void bind_simplify(nb::module_& m);
 void bind_crossings(nb::module_& m);
 void bind_rays(nb::module_& m);
 void bind_sparse_cells(nb::module_& m);
+void bind_rows(nb::module_& m);
 void bind_cell_maxima(nb::module_& m);
 void bind_table_rows(nb::module_& m);
 
@@ -34,6 +35,7 @@ NB_MODULE(_C, m) {
   bind_crossings(m);
   bind_rays(m);
   bind_sparse_cells(m);
+  bind_rows(m);
   bind_cell_maxima(m);
   bind_table_rows(m);
 }

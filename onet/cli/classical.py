@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from onet.cli.app import RECONSTRUCT, Workers, command, out_option
+from onet.cli.app import RECONSTRUCT, Scheduler, Workers, command, out_option
 
 
 class Method(StrEnum):
@@ -43,6 +43,7 @@ def classical(
         bool, typer.Option("--normals", help="Take the normals of files that have some.")
     ] = False,
     workers: Workers = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Reconstruct scans by classical methods (extra: open3d), to compare with by `onet eval`.
 
@@ -58,6 +59,7 @@ def classical(
         ClassicalSettings(neighbours=neighbours, depth=depth, alpha=alpha),
         known_normals=normals,
         workers=workers,
+        scheduler=scheduler,
     )
     typer.echo(f"{report.out}: {report.meshes} meshes, {len(report.failures)} failed")
     for name, reason in sorted(report.failures.items()):

@@ -229,9 +229,13 @@ def _tell(report: CopyReport) -> None:
         raise typer.Exit(1)
 
 
-@command(DATA, "onet data check prepared", "onet data check prepared --json", parent=data_app)
+@command(
+    DATA, "onet data check prepared", "onet data check packed --workers 8 --json", parent=data_app
+)
 def check(
     root: Annotated[Path, typer.Argument(help="Folder written by `onet prepare`.")],
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
     json: Json = False,
 ) -> None:
     """Name every file of prepared data that cannot be used, and its remedy.
@@ -240,7 +244,7 @@ def check(
     """
     from onet.data.check import check_store
 
-    _show(check_store(root), root, json)
+    _show(check_store(root, workers=workers, scheduler=scheduler), root, json)
 
 
 def _show(problems: list[Problem], root: Path, json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onet.cli.app import SCORE, Json, Seed, Workers, command, echo_json, out_option
+from onet.cli.app import SCORE, Json, Scheduler, Seed, Workers, command, echo_json, out_option
 from onet.names import printable
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def evaluate(
     ] = None,
     seed: Seed = 0,
     workers: Workers = 1,
+    scheduler: Scheduler = None,
     protocol: Annotated[
         Protocol | None,
         typer.Option(
@@ -136,7 +137,7 @@ def evaluate(
         if len(results) > 1 or any(chosen.values()):
             what = [option for option, given in chosen.items() if given] or ["several folders"]
             raise ConfigError(f"{', '.join(what)}: need --truth, the folder of the true meshes")
-        _evaluate_run(results[0], data, samples, seed, workers, name, json)
+        _evaluate_run(results[0], data, samples, seed, (workers, scheduler), name, json)
         return
     if data is not None:
         raise ConfigError("--data: belongs to a run; with --truth the truth is in that folder")
@@ -159,6 +160,7 @@ def evaluate(
         shown=shown,
         seed=seed,
         workers=workers,
+        scheduler=scheduler,
     )
     if json:
         differences = report.differences()
@@ -208,7 +210,7 @@ def _evaluate_run(
     data: Path | None,
     samples: int | None,
     seed: int,
-    workers: int | None,
+    where: tuple[int | None, str | None],  # workers, scheduler
     protocol: str | None,
     json: bool,
 ) -> None:
@@ -220,7 +222,8 @@ def _evaluate_run(
         data=data,
         samples=100_000 if samples is None else samples,
         seed=seed,
-        workers=workers,
+        workers=where[0],
+        scheduler=where[1],
         protocol=protocol,  # type: ignore[arg-type]
     )
     if json:

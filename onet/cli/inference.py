@@ -12,6 +12,7 @@ from onet.cli.app import (
     Device,
     DeviceOption,
     Json,
+    Scheduler,
     Seed,
     Threads,
     command,
@@ -112,6 +113,7 @@ def generate(
         typer.Option(help="Run of a texture network: one picture becomes the textured file --out."),
     ] = None,
     device: DeviceOption = Device.auto,
+    scheduler: Scheduler = None,
     threads: Threads = None,
     json: Json = False,
     seed: Seed = 0,
@@ -145,6 +147,7 @@ def generate(
         "categories": category or None,
         "format": format.value if format else None,
         "limit": limit,
+        "scheduler": scheduler,
     }
     times = _given(frames=frames, fps=fps)
     if texture is not None:

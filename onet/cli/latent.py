@@ -14,6 +14,7 @@ from onet.cli.app import (
     Device,
     DeviceOption,
     Json,
+    Scheduler,
     Seed,
     Threads,
     Workers,
@@ -174,6 +175,7 @@ def diversity(
     json: Json = False,
     seed: Seed = 0,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Compare a set of generated shapes with real ones: quality, diversity, copies."""
     from onet.evaluation.diversity import evaluate_diversity
@@ -195,6 +197,7 @@ def diversity(
         seed=seed,
         device=device.value,
         workers=workers,
+        scheduler=scheduler,
     )
     if json:
         nearest_sheet(report.out, pictures)

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from onet.cli.app import RECONSTRUCT, Device, DeviceOption, Json, Seed, Threads, command, out_option
+from onet.cli.app import (
+    RECONSTRUCT,
+    Device,
+    DeviceOption,
+    Json,
+    Scheduler,
+    Seed,
+    Threads,
+    command,
+    out_option,
+)
 from onet.cli.surface import MeshFormat
 
 
@@ -60,6 +70,7 @@ def scan(
         str, typer.Option(help="Name or file of a network for scans, see `onet models`.")
     ] = "scan",
     device: DeviceOption = Device.auto,
+    scheduler: Scheduler = None,
     threads: Threads = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write dimensions, area and volume as JSON, too.")
@@ -89,6 +100,7 @@ def scan(
         report=report,
         overwrite=overwrite,
         device=device.value,
+        scheduler=scheduler,
         told=_print_json if json else _print_line,
     )
     if not json and len(done.rows) > 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 
 from onet.data import integrity
 from onet.data.lists import list_lines
-from onet.data.packed.path import PackedPath
+from onet.data.packed.path import opened
 from onet.data.repair import remake
 from onet.data.store import Item, Store
 from onet.data.store_folder import (
@@ -34,6 +35,8 @@ from onet.geometry.cameras import read_cameras
 from onet.geometry.mesh_io import load_mesh
 from onet.locks import current_writer
 from onet.names import checked_path, path_problem
+from onet.parallel import run_tasks
+from onet.progress import Progress, reports_progress
 
 # Options that make what an item need not have, and how far its coordinates may reach.
 OPTIONAL = {
@@ -46,6 +49,7 @@ AGAIN = "prepare the item again with `onet prepare`"
 COPY = "copy the item again from where the store came from"
 PART = "make it with `onet prepare"
 """Begins the advice for a part that an item need not have."""
+_TOGETHER = 16  # items that one task examines
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,15 @@ class Problem:
     remedy: str
 
 
-def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Problem]:
+@reports_progress
+def check_store(
+    root: str | os.PathLike[str],
+    padding: float = 0.1,
+    *,
+    workers: int | None = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> list[Problem]:
     """Look at every file of every item of a store.
 
     Found are: files that are not as `onet prepare` wrote them; missing files; arrays that are
@@ -78,6 +90,8 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
     Args:
         root: the store.
         padding: of the cube of query points, for items whose `item.json` does not say.
+        workers, scheduler: see `onet.parallel.run_tasks`.
+        progress: see `onet.progress`.
 
     Returns:
         The problems, sorted by file; an empty list for a good store.
@@ -91,23 +105,26 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
         read_metadata(store.root)
     except DataError as error:
         problems.append(_problem(error, store.root / METADATA, "", "correct or delete it"))
+    groups: list[_Group] = []
     for category in store.categories:
-        folder = store.root / category
-        models = sorted(path for path in folder.iterdir() if path.is_dir())
-        problems += _check_lists(folder, {path.name for path in models})
-        own = any((path / RECORD).is_file() for path in models)
-        parts = {name for name in OPTIONAL if any((path / name).exists() for path in models)}
-        for path in models:
-            item = Item(category, path.name, path, cached=True)
-            record = _read_record(item) if own else None
-            found = [*_check_hashes(item, record)]
-            known = {problem.file for problem in found}
-            found += [
-                problem
-                for problem in [*_check_item(item, own, padding), *_check_parts(item, parts)]
-                if not known & {problem.file, str(Path(problem.file).parent)}
-            ]
-            problems += _advise(found, item, record, store.root, own)
+        models = _models(store, category)
+        problems += _check_lists(store.root / category, {*models})
+        own = _any_has(store, category, models, RECORD)
+        parts = frozenset(name for name in OPTIONAL if _any_has(store, category, models, name))
+        groups += [
+            _Group(
+                Path(root), category, tuple(models[first : first + _TOGETHER]), own, parts, padding
+            )
+            for first in range(0, len(models), _TOGETHER)
+        ]
+    outcomes = run_tasks(
+        _check_group, groups, workers, scheduler, lambda group: group.category, "checking"
+    )
+    with closing(outcomes):
+        for _, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+            problems += outcome
     for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
         if folder.name not in store.categories and any(folder.glob(f"*/{POINTS}")):
             remedy = "write the names of its models in them, or delete the folder"
@@ -124,6 +141,48 @@ def check_store(root: str | os.PathLike[str], padding: float = 0.1) -> list[Prob
         for problem in reversed(problems)
     }
     return sorted(once.values(), key=lambda problem: (problem.file, problem.field))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Some items of a category, and what others of it have."""
+
+    root: Path
+    category: str
+    models: tuple[str, ...]
+    own: bool
+    parts: frozenset[str]
+    padding: float
+
+
+def _models(store: Store, category: str) -> list[str]:
+    if store.pack is not None:
+        return store.pack.index.models(category)
+    return sorted(path.name for path in (store.root / category).iterdir() if path.is_dir())
+
+
+def _any_has(store: Store, category: str, models: list[str], name: str) -> bool:
+    if store.pack is not None:
+        return store.pack.index.has_file(category, name)
+    return any((store.root / category / model / name).exists() for model in models)
+
+
+def _check_group(group: _Group) -> list[Problem]:
+    """Examine the items of a group."""
+    root, problems = opened(group.root), list[Problem]()
+    for model in group.models:
+        item = Item(group.category, model, root / group.category / model, cached=True)
+        record = _read_record(item) if group.own else None
+        found = [*_check_hashes(item, record)]
+        known = {problem.file for problem in found}
+        of_item = _check_item(item, group.own, group.padding)
+        found += [
+            problem
+            for problem in [*of_item, *_check_parts(item, group.parts)]
+            if not known & {problem.file, str(Path(problem.file).parent)}
+        ]
+        problems += _advise(found, item, record, root, group.own)
+    return problems
 
 
 def _check_lists(folder: Path, models: set[str]) -> Iterator[Problem]:
@@ -218,7 +277,7 @@ def _check_item(item: Item, own: bool, padding: float) -> Iterator[Problem]:
         yield _problem(error, item.path / POINTS, "loc, scale", AGAIN)
 
 
-def _check_parts(item: Item, parts: set[str]) -> Iterator[Problem]:
+def _check_parts(item: Item, parts: frozenset[str]) -> Iterator[Problem]:
     """Parts that an item need not have, where others of its category have them."""
     for name in sorted(parts):
         path, (option, reach) = item.path / name, OPTIONAL[name]
@@ -242,7 +301,7 @@ def _check_pictures(item: Item, remedy: str) -> Iterator[Problem]:
     pictures = item.pictures()
     for path in pictures:
         try:
-            with Image.open(path.open("rb") if isinstance(path, PackedPath) else path) as image:
+            with path.open("rb") as stream, Image.open(stream) as image:
                 image.verify()
         except Exception as error:  # damaged files raise whatever the codecs like
             yield Problem(str(path), "", f"is no picture ({error})", remedy)

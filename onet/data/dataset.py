@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from onet.data.inputs import Arrays, Input
 from onet.data.inputs.tensors import to_tensors
+from onet.data.rows import rows_at
 from onet.data.store import Item, Store
 from onet.data.store_folder import CAMERAS, POINTCLOUD, POINTS, RENDERINGS, VOXELS
 from onet.data.targets import NOTHING, Targets
@@ -94,7 +95,6 @@ class ShapeDataset(Dataset[dict[str, Any]]):
                     store.labels[category],
                 )
         self.items.cached = cache
-        self.items.kept |= importance or distances
         self.input = input
         self.points_subsample = points_subsample
         self.points_file = points_file
@@ -126,10 +126,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
         rng = np.random.default_rng([self.seed, self.epoch, index])
         points = item.points(self.points_file)
         chosen = self._choose(item, len(points), rng)
-        if chosen is not None:
-            points = points.take(chosen, axis=0)
+        points = points.astype(np.float32) if chosen is None else rows_at(points, chosen)
         occupancies = item.occupancies(chosen, self.points_file).astype(np.float32)
-        points = points.astype(np.float32)
         observation: Arrays
         rotation = None
         if self.turned:

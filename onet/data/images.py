@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 
 from onet.archives import as_path
-from onet.data.packed.path import PackedPath
 from onet.errors import DataError
 from onet.mistaken import mistaken_for
 
@@ -54,7 +53,7 @@ def _open(path: str | os.PathLike[str]) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path.open("rb") if isinstance(path, PackedPath) else path) as image:
+            with path.open("rb") as stream, Image.open(stream) as image:
                 image.load()
                 return ImageOps.exif_transpose(image) or image
     except FileNotFoundError:

@@ -46,7 +46,7 @@ from onet.data.splits import SPLITS, assign_splits, write_splits
 from onet.data.store_folder import FAILURES, read_metadata, write_metadata
 from onet.data.truth import MEANING, PUBLISHED, labels_below
 from onet.errors import DataError, StorageError
-from onet.files import replacing
+from onet.files import replacing, size_of
 from onet.locks import hold, writer
 from onet.machine import cores
 from onet.names import printable
@@ -136,7 +136,10 @@ def prepare(
     plans = _plan_items(selection.mesh_files, store, settings)
     report.kept = len(selection.mesh_files) - len(plans)
     memory = memory_needed(settings.resolution)
-    outcomes = run_tasks(prepare_item, plans, workers, scheduler, _name, "prepare", memory)
+    outcomes = run_tasks(
+        prepare_item, plans, workers, scheduler, _name, "prepare", memory,
+        size=lambda plan: size_of(plan.mesh_file.path),
+    )  # fmt: skip
     _report_items(outcomes, report)
     write_failures(store / FAILURES, [*report.failures, *report.skipped])
     report.splits = _write_lists(store, selection, settings, report.failures)

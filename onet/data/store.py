@@ -22,6 +22,7 @@ from onet.archives import read_member
 from onet.data.lists import read_list
 from onet.data.packed.path import PackedPath, opened
 from onet.data.packed.reading import Pack, pack_at
+from onet.data.rows import bits_at
 from onet.data.store_folder import (
     CAMERAS,
     MESH,
@@ -96,6 +97,7 @@ class Item:
         cached: keep the arrays read, as stored (half precision, packed bits), in memory.
         index: its place in the list that it was taken from.
         pack: the packed store that it is in.
+        keeper: items that are given again, among which is this one as soon as it keeps something.
     """
 
     category: str
@@ -104,6 +106,7 @@ class Item:
     cached: bool = False
     index: int = 0
     pack: Pack | None = None
+    keeper: dict[int, Item] | None = field(default=None, repr=False)
     _arrays: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
     _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
     _cameras: dict[str, list[Camera]] = field(default_factory=dict, repr=False)
@@ -148,9 +151,17 @@ class Item:
             if mapped is not None:  # nothing to keep: the system does
                 return mapped
         array = read_array(self.file(file), key)
-        if self.cached:
-            self._arrays[file, key] = array
+        self._keep((file, key), array)
         return array
+
+    def _keep(self, key: tuple[str, str], array: NDArray[Any]) -> None:
+        if self.cached:
+            self._arrays[key] = array
+            self._stay()
+
+    def _stay(self) -> None:
+        if self.cached and self.keeper is not None:
+            self.keeper[self.index] = self
 
     def points(self, file: str = POINTS) -> NDArray[Any]:
         """Points (N, 3) of `file` as stored, float16 or float32, unit frame.
@@ -183,7 +194,7 @@ class Item:
         if stored.dtype == np.uint8 and stored.shape == ((count + 7) // 8,):
             if index is None:
                 return np.unpackbits(stored, count=count).astype(bool)
-            return (stored.take(index >> 3) >> (7 - (index & 7)).astype(np.uint8)) & 1 > 0
+            return bits_at(stored, count, index)
         raise DataError(
             f"{self.path / file}: 'occupancies' has shape {stored.shape} and type {stored.dtype} "
             f"for {count} points, expected ({count},) or, as packed bits, ({(count + 7) // 8},) "
@@ -221,8 +232,7 @@ class Item:
             )
         surface = self.points(POINTCLOUD)
         weights = importance_weights(self.points(file), surface, noise, padding).astype(np.float16)
-        if self.cached:
-            self._arrays[key] = weights
+        self._keep(key, weights)
         return weights
 
     def distances(self, file: str = POINTS) -> NDArray[np.float16]:
@@ -238,8 +248,7 @@ class Item:
         surface = NearestNeighbors(self.points(POINTCLOUD).astype(np.float64), threads=1)
         found, _ = surface.query(self.points(file).astype(np.float64), threads=1)
         distances = found.astype(np.float16)
-        if self.cached:
-            self._arrays[key] = distances
+        self._keep(key, distances)
         return distances
 
     def load_points(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -319,6 +328,7 @@ class Item:
                 )
             frame = self.frame()
             self._cameras[folder] = [camera.in_frame(frame) for camera in cameras]
+            self._stay()
         return self._cameras[folder]
 
     def voxels(self, file: str = VOXELS) -> NDArray[np.bool_]:
@@ -339,8 +349,7 @@ class Item:
                 "data.input.file"
             )
         full = read_voxels(path).full
-        if self.cached:
-            self._arrays[key] = full
+        self._keep(key, full)
         return full
 
     def frame(self) -> UnitFrame:
@@ -364,9 +373,8 @@ class ItemList(Sequence[Item]):
         pack: the packed store, where it is one.
 
     Attributes:
-        cached: of items that are made from now on.
-        kept: whether an item that was made is given again, with the arrays that it keeps. Items of
-            a packed store need not be, unless there are things computed of them to be kept.
+        cached: of items that are made from now on. An item that was made is given again, with what
+            it keeps; of a packed store only where it does: what is mapped the system keeps.
     """
 
     def __init__(
@@ -374,7 +382,7 @@ class ItemList(Sequence[Item]):
     ) -> None:
         self.root, self.names, self.pack = root, names, pack
         self.ends = [*itertools.accumulate(len(models) for _, models in names)]
-        self.cached, self.kept = False, pack is None
+        self.cached = False
         self._made: dict[int, Item] = {}
 
     @property
@@ -405,8 +413,8 @@ class ItemList(Sequence[Item]):
         category, models = self.names[number]
         model = models[place - self.ends[number]]
         path = self.root / category / model
-        item = Item(category, model, path, self.cached, place, self.pack)
-        if self.kept:
+        item = Item(category, model, path, self.cached, place, self.pack, self._made)
+        if self.pack is None:
             self._made[place] = item
         return item
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from onet.data.rows import rows_at
 from onet.data.store import Item
 from onet.data.store_folder import VOXELS
 from onet.errors import DataError
@@ -55,7 +56,7 @@ class Targets:
             points, normals = item.surface()
             chosen = rng.integers(len(points), size=self.surface)
             for key, rows in (("surface", points), ("surface_normals", normals)):
-                rows = rows.take(chosen, axis=0).astype(np.float32)
+                rows = rows_at(rows, chosen)
                 turned = rows if rotation is None else rows @ rotation.T
                 result[key] = torch.from_numpy(np.ascontiguousarray(turned, dtype=np.float32))
         if self.voxels:

@@ -161,6 +161,7 @@ def evaluate_diversity(
     out: str | os.PathLike[str] | None = None,
     seed: int = 0,
     workers: int | None = None,
+    scheduler: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> DiversityReport:
@@ -183,6 +184,8 @@ def evaluate_diversity(
         out: folder of the results; default that of the generated shapes.
         seed: of the points and of the choice of shapes.
         workers: processes; None for one a core.
+        scheduler: address of a dask scheduler, whose workers sample the shapes; distances are
+            computed here. See `onet.parallel.run_tasks`.
         device: of the point cloud network.
         progress: see `onet.progress`.
 
@@ -200,7 +203,7 @@ def evaluate_diversity(
     real = _find_shapes(root, len(meshes), configured, data, split, categories)
     network = None if features is None else load(features, device)
     drawn = points if network is None else max(points, points_needed(network))
-    sampler = _Sampler(drawn, seed, normalize, workers)
+    sampler = _Sampler(drawn, seed, normalize, workers, scheduler)
     clouds, unusable = _sample_all(root, meshes, real, sampler)
     sets = _equal_sets(clouds, real.reference, sampler)
     rows, floor = _score(sets, {"chamfer": points, "emd": emd_points}, workers)
@@ -245,13 +248,18 @@ class _Sampler:
     seed: int
     normalize: bool
     workers: int | None
+    scheduler: str | None
 
     def draw(self, shapes: Sequence[Path | Item], stream: str) -> Outcomes:
         """Return the points (count, 3) of each shape, or why there are none; see `_sample`."""
         function = partial(
             _sample, count=self.count, stream=stream, seed=self.seed, normalize=self.normalize
         )
-        return _ordered(function, shapes, self.workers, "sampling shapes")
+        outcomes = run_tasks(
+            function, shapes, self.workers, self.scheduler, _path, "sampling shapes"
+        )
+        made = {_path(shape): outcome for shape, outcome in outcomes}
+        return [made[_path(shape)] for shape in shapes]
 
 
 def _find_shapes(
@@ -466,17 +474,6 @@ def _sample(
         return sample_surface(mesh, count, rng)[0]
     except DataError as error:
         raise DataError(f"{shape}: {error}") from None
-
-
-def _ordered(
-    function: Any, shapes: Sequence[Path | Item], workers: int | None, title: str
-) -> Outcomes:
-    """What `function` makes of each shape, or the exception, in their order."""
-    made = {
-        _path(shape): outcome
-        for shape, outcome in run_tasks(function, shapes, workers, describe=_path, title=title)
-    }
-    return [made[_path(shape)] for shape in shapes]
 
 
 def _stacked(outcomes: Outcomes) -> Clouds:

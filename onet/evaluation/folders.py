@@ -174,6 +174,7 @@ def evaluate_pairs(
     *,
     units: str | None = None,
     workers: int | None = 1,
+    scheduler: str | None = None,
     told: Callable[[ItemScores], object] = lambda scores: None,
 ) -> FoldersReport:
     """Score all pairs.
@@ -184,6 +185,7 @@ def evaluate_pairs(
         measure: how.
         units: of the files' coordinates; adds lengths in them.
         workers: processes; None for one per core.
+        scheduler: address of a dask scheduler in their place, see `onet.parallel.run_tasks`.
         told: hears of each item when it is scored.
 
     Raises:
@@ -192,8 +194,8 @@ def evaluate_pairs(
     scored: list[ItemScores] = []
     unusable: dict[str, str] = {}
     outcomes = run_tasks(
-        partial(score_item, measure=measure), pairs.items, workers,
-        describe=_name, title="scoring", memory=_MEMORY,
+        partial(score_item, measure=measure), pairs.items, workers, scheduler,
+        _name, "scoring", _MEMORY,
     )  # fmt: skip
     with closing(outcomes):
         for item, outcome in outcomes:

@@ -157,6 +157,7 @@ def evaluate_generation(
     samples: int = 100_000,
     seed: int = 0,
     workers: int | None = 1,
+    scheduler: str | None = None,
     noise_floor: bool = True,
     stored: int | None = None,
     progress: Progress | None = None,
@@ -169,6 +170,7 @@ def evaluate_generation(
         samples: points on each predicted surface. Of the truth all stored points are used.
         seed: of these samples; equal arguments give equal scores.
         workers: processes; None for one per core.
+        scheduler: address of a dask scheduler in their place, see `onet.parallel.run_tasks`.
         noise_floor: measure what the scores of a perfect result would be, which takes about half
             of the time; changes no score.
         stored: number of points that each item must have in the volume and on the surface; None
@@ -191,7 +193,7 @@ def evaluate_generation(
     measure = partial(
         _evaluate_one, samples=samples, seed=seed, noise_floor=noise_floor, stored=stored
     )
-    rows, floors = _measure(root, settings, store, measure, workers)
+    rows, floors = _measure(root, settings, store, measure, workers, scheduler)
     labels = labels_of_items(store.items(settings["split"], settings["categories"]))
     table, failures = _tabulate(rows), _failures(rows)
     lowest = [_means(of_category, SAMPLED) for of_category in floors.values()]
@@ -219,6 +221,7 @@ def _measure(
     store: Store,
     measure: Callable[[Task], tuple[Row, Row | None]],
     workers: int | None,
+    scheduler: str | None,
 ) -> tuple[list[Row], dict[str, list[Row]]]:
     """Return a row of scores for each item, and the noise floors of each category.
 
@@ -227,7 +230,7 @@ def _measure(
         settings: how it was generated.
         store: with the truth.
         measure: makes row and noise floor of an item.
-        workers: processes; None for one per core.
+        workers, scheduler: see `evaluate_generation`.
     """
     items = folder.take_in_turn(
         store.items(settings["split"], settings["categories"]),
@@ -243,7 +246,7 @@ def _measure(
     rows: list[Row] = []
     floors: dict[str, list[Row]] = {}
     for (item, _, result), outcome in run_tasks(
-        measure, tasks, workers, describe=lambda task: task[0].name, title="evaluating"
+        measure, tasks, workers, scheduler, lambda task: task[0].name, "evaluating"
     ):
         if isinstance(outcome, Exception):
             raise DataError(

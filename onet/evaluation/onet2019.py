@@ -156,6 +156,7 @@ def evaluate_onet2019(
     samples: int = SAMPLES,
     seed: int = 0,
     workers: int | None = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> PublishedTable:
     """Return the published table of a generation folder; writes eval_onet2019.csv and .json.
@@ -163,8 +164,8 @@ def evaluate_onet2019(
     Also writes what `evaluate_generation` writes, without noise floor.
 
     Args:
-        generation_dir, data, seed, workers: see `evaluate_generation`. The published samples have
-            no seed.
+        generation_dir, data, seed, workers, scheduler: see `evaluate_generation`. The published
+            samples have no seed.
         samples: the protocol fixes it; another number is refused.
         progress: see `onet.progress`.
 
@@ -187,6 +188,7 @@ def evaluate_onet2019(
         samples=SAMPLES,
         seed=seed,
         workers=workers,
+        scheduler=scheduler,
         noise_floor=False,
         stored=SAMPLES,
     )

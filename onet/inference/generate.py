@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 COUNTS = ("watertight", "manifold", "oriented", "outward")
 WRITE_EVERY = 5.0  # seconds between writes of results.csv
+
+_Maker = Callable[[Target], Row]
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def generate(
     seed: int = 0,
     overwrite: bool = False,
     device: str = "auto",
+    scheduler: str | None = None,
     progress: Progress | None = None,
     **options: Unpack[SurfaceOptions],
 ) -> GenerationReport:
@@ -153,6 +157,8 @@ def generate(
         seed: of the observations. That of an item depends on it and on the item's name only.
         overwrite: delete what was generated in `out` before.
         device: see `onet.load`.
+        scheduler: address of a dask scheduler, whose workers load the model each and write the
+            meshes; see `onet.parallel.run_tasks`.
         progress: see `onet.progress`.
         options: see `onet.inference.surface.SurfaceOptions`.
 
@@ -186,7 +192,39 @@ def generate(
     hold(out)
     if overwrite:
         folder.clear(out)
-    return _fill(model, targets, out, settings, options)
+    place = _Place(model, resolve_checkpoint(source), device, scheduler)
+    return _fill(place, targets, out, settings, options)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where meshes are made: here, with the model, or by workers that load it from its file."""
+
+    model: Reconstructor
+    checkpoint: Path
+    device: str
+    scheduler: str | None
+
+    def maker(self, out: Path, settings: dict[str, Any], options: SurfaceOptions) -> _Maker:
+        """Return what makes the row of a target."""
+        if self.scheduler is None:
+            return partial(_make, self.model, out=out, settings=settings, options=options)
+        file = self.checkpoint.absolute()
+        state = (file.stat().st_size, file.stat().st_mtime_ns)
+        made = partial(_make_there, file, self.device, state)
+        return partial(made, out=out, settings=settings, options=options)
+
+
+def _make_there(
+    checkpoint: Path, device: str, state: tuple[int, int], target: Target, **rest: Any
+) -> Row:
+    """Make a mesh on a worker of a cluster, which keeps the model for the next one."""
+    return _make(_kept_model(checkpoint, device, state), target, **rest)
+
+
+@lru_cache(1)
+def _kept_model(checkpoint: Path, device: str, state: tuple[int, int]) -> Reconstructor:
+    return load(checkpoint, device)
 
 
 def _paths(
@@ -202,7 +240,7 @@ def _paths(
 
 
 def _fill(
-    model: Reconstructor,
+    place: _Place,
     targets: Sequence[Target],
     out: Path,
     settings: dict[str, Any],
@@ -215,7 +253,7 @@ def _fill(
     skipped = len(targets) - len(todo)
     if skipped:
         logger.info("%s: %d of %d meshes are there already", out, skipped, len(targets))
-    _make_all(model, todo, out, settings, options, rows)
+    _make_all(place, todo, out, settings, options, rows)
     asked = [rows[target.category, target.model] for target in targets]
     return GenerationReport(out, settings, asked, skipped)
 
@@ -245,7 +283,7 @@ def _settings(
 
 
 def _make_all(
-    model: Reconstructor,
+    place: _Place,
     targets: Sequence[Target],
     out: Path,
     settings: dict[str, Any],
@@ -254,11 +292,11 @@ def _make_all(
 ) -> None:
     """Make the meshes of all targets, adding their rows to those of the table."""
 
-    def one(target: Target) -> Row:
-        return _make(model, target, out, settings, options)
-
+    one = place.maker(out, settings, options)
     with _table(out, rows) as write_now_and_then:
-        tasks = run_tasks(one, targets, 1, describe=lambda t: t.name, title="reconstructing")
+        tasks = run_tasks(
+            one, targets, 1, place.scheduler, lambda target: target.name, "reconstructing"
+        )
         for target, outcome in tasks:
             if isinstance(outcome, ConfigError) or (
                 isinstance(outcome, Exception) and refusal(outcome, out)

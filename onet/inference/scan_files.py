@@ -14,14 +14,17 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onet._version import __version__
 from onet.checkpoints.checkpoint import file_identity, resolve_checkpoint
-from onet.errors import ConfigError, DataError
+from onet.errors import ConfigError, DataError, WorkerDied
+from onet.files import size_of
 from onet.geometry.carried_colors import CloudColors
 from onet.geometry.color.baked import BAKED_SUFFIXES
 from onet.geometry.color.baking import bake, check_size
@@ -140,6 +143,7 @@ def scan_files(
     report: bool = False,
     overwrite: bool = False,
     device: str = "auto",
+    scheduler: str | None = None,
     told: Callable[[Row], object] = lambda row: None,
     progress: Progress | None = None,
 ) -> ScanReport:
@@ -157,6 +161,8 @@ def scan_files(
         report: also write what each mesh measures, as JSON beside it.
         overwrite: make again what is there, and with other options.
         device: see `onet.load`.
+        scheduler: address of a dask scheduler, whose workers load the network each; for a folder of
+            results. See `onet.parallel.run_tasks`.
         told: hears of each row when its mesh is there, and of those from before.
         progress: see `onet.progress`.
 
@@ -185,13 +191,15 @@ def scan_files(
     places = [out if one else out / f"{scan.name}.{format}" for scan in scans]
     _check_places(scans, places)
     work = _Work(options, network, device, report)
+    if one and scheduler is not None:
+        raise ConfigError(f"{out}: is one file, made here; leave out the scheduler")
     if one:
         with writing_file(out):
             row = work.row(scans[0], out, out.name)
         told(row)
         return ScanReport(out, [row], 0)
     hold(out)
-    return _fill(work, scans, places, out, format, overwrite, told)
+    return _fill(work, scans, places, out, format, overwrite, told, scheduler)
 
 
 def _check_places(scans: Sequence[ScanFile], places: Sequence[Path]) -> None:
@@ -274,6 +282,23 @@ class _Work:
         return bake(mesh, CloudColors(scan.points, scan.colors), size).save_and_examine(place)
 
 
+@dataclass(frozen=True)
+class _Task:
+    scan: ScanFile
+    place: Path
+    mesh: str
+
+
+def _row_there(task: _Task, work: tuple[Any, ...], state: tuple[int, int]) -> Row:
+    """Reconstruct a scan on a worker of a cluster, which keeps the network for the next one."""
+    return _kept_work(work, state).row(task.scan, task.place, task.mesh)
+
+
+@lru_cache(1)
+def _kept_work(work: tuple[Any, ...], state: tuple[int, int]) -> _Work:
+    return _Work(*work)
+
+
 def report_path(mesh: Path) -> Path:
     """Return the file that says what a mesh measures."""
     return mesh.with_name(f"{mesh.stem}.report.json")
@@ -302,6 +327,7 @@ def _fill(
     format: str,
     overwrite: bool,
     told: Callable[[Row], object],
+    scheduler: str | None,
 ) -> ScanReport:
     """Make the meshes of a folder that are not there yet."""
     settings = _settings(work, format)
@@ -317,17 +343,11 @@ def _fill(
     ]
     for name in ready:
         told(rows[name])
-    todo = [name for name in names if name not in ready]
-
-    def one(name: str) -> Row:
-        return work.row(asked[name], out / name, name)
-
+    todo = [_Task(asked[name], out / name, name) for name in names if name not in ready]
     written = time.monotonic()
     try:
-        for name, row in run_tasks(one, todo, 1, describe=printable, title="reconstructing"):
-            if isinstance(row, BaseException):
-                raise row
-            rows[name] = row
+        for task, row in _made(work, todo, scheduler):
+            rows[task.mesh] = row
             told(row)
             if time.monotonic() - written > WRITE_EVERY:
                 _write(out, rows)
@@ -335,6 +355,34 @@ def _fill(
     finally:
         _write(out, rows)
     return ScanReport(out, [rows[name] for name in names], len(ready))
+
+
+def _made(
+    work: _Work, todo: list[_Task], scheduler: str | None
+) -> Generator[tuple[_Task, Row], None, None]:
+    """Reconstruct scans, here or on the workers of a cluster; yields their rows."""
+
+    def here(task: _Task) -> Row:
+        return work.row(task.scan, task.place, task.mesh)
+
+    one: Callable[[_Task], Row] = here
+    if scheduler is not None:
+        state = (work.path.stat().st_size, work.path.stat().st_mtime_ns)
+        told = (work.options, work.path.absolute(), work.device, work.report)
+        one = partial(_row_there, work=told, state=state)
+    tasks = run_tasks(
+        one, todo, 1, scheduler, lambda task: printable(task.mesh), "reconstructing",
+        size=lambda task: size_of(task.scan.path),
+    )  # fmt: skip
+    with closing(tasks):
+        for task, row in tasks:
+            if isinstance(row, WorkerDied):
+                lost = dict.fromkeys(COLUMNS, "") | _source(task.scan.path)
+                yield task, lost | {"mesh": task.mesh, "status": FAILED, "reason": str(row)}
+            elif isinstance(row, BaseException):
+                raise row
+            else:
+                yield task, row
 
 
 def _settings(work: _Work, format: str) -> dict[str, Any]:

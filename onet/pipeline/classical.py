@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from onet.errors import ConfigError, StorageError
+from onet.files import size_of
 from onet.geometry.classical import METHODS, ClassicalSettings, reconstruct
 from onet.geometry.mesh_io import save_mesh
 from onet.geometry.open3d_io import load_open3d
@@ -51,6 +52,7 @@ def reconstruct_scans(
     *,
     known_normals: bool = False,
     workers: int | None = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> ClassicalReport:
     """Make a mesh of every scan by every method. A scan that fails costs only itself.
@@ -62,6 +64,7 @@ def reconstruct_scans(
         settings: None means the defaults.
         known_normals: take normals of files where they have some; else all are estimated.
         workers: processes; None for as many as there are cores and memory for.
+        scheduler: address of a dask scheduler in their place, see `onet.parallel.run_tasks`.
         progress: see `onet.progress`.
 
     Raises:
@@ -83,7 +86,7 @@ def reconstruct_scans(
     make = partial(_make, out=place, settings=settings, known_normals=known_normals)
     outcomes = run_tasks(
         make, [(scan, method) for method in methods for scan in scans], workers,
-        describe=_name, title="reconstructing",
+        scheduler, _name, "reconstructing", size=lambda task: size_of(task[0].path),
     )  # fmt: skip
     with closing(outcomes):
         for task, outcome in outcomes:

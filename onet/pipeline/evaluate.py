@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from onet.errors import ConfigError, DataError
 from onet.evaluation.meshes import EvaluationReport, evaluate_generation
@@ -26,6 +26,7 @@ def evaluate_run(
     samples: int = 100_000,
     seed: int = 0,
     workers: int | None = 1,
+    scheduler: str | None = None,
     protocol: Literal["onet2019", "oflow"] | None = None,
     progress: Progress | None = None,
 ) -> EvaluationReport | PublishedTable | MotionScores:
@@ -40,6 +41,8 @@ def evaluate_run(
         samples: points on each surface.
         seed: of these samples; equal arguments give equal scores.
         workers: processes; None for as many as there are cores and memory for.
+        scheduler: address of a dask scheduler in their place, see `onet.parallel.run_tasks`; not
+            for moving meshes.
         protocol: `onet2019` gives the table of the publication, in its units; of moving meshes
             `oflow` the scores that theirs has.
         progress: see `onet.progress`.
@@ -65,12 +68,15 @@ def evaluate_run(
             "or for meshes of other methods give the folder of the true ones: --truth FOLDER"
         )
     if is_motion(results):
+        if scheduler is not None:
+            raise ConfigError("scheduler: moving meshes are measured in one process; leave it out")
         check_writable(Path(results))
         return evaluate_motion(results, data=data, samples=samples, seed=seed, protocol=protocol)
     if protocol == OFLOW:
         raise ConfigError(f"protocol: {OFLOW!r} is of moving meshes, and {results} holds others")
     check_writable(Path(results))
     measure = evaluate_generation if protocol is None else evaluate_onet2019
-    measured = measure(results, data=data, samples=samples, seed=seed, workers=workers)
+    how: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
+    measured = measure(results, data=data, samples=samples, seed=seed, **how)
     write_report(measured.folder, data=data)
     return measured

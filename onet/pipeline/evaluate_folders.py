@@ -44,6 +44,7 @@ def evaluate_folders(
     shown: int = 3,
     seed: int = 0,
     workers: int | None = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> FoldersReport:
     """Score meshes of one or more methods against true meshes, whoever made them.
@@ -71,6 +72,7 @@ def evaluate_folders(
         shown: so many of the worst and of the best items are on the page in 3D.
         seed: of everything random; equal arguments give equal scores.
         workers: processes; None for as many as there are cores and memory for.
+        scheduler: address of a dask scheduler in their place, see `onet.parallel.run_tasks`.
         progress: see `onet.progress`.
 
     Returns:
@@ -93,7 +95,9 @@ def evaluate_folders(
     if place is not None:
         check_writable(place)
         hold(place)
-    report = evaluate_pairs(found, methods, true, measure, units=units, workers=workers)
+    report = evaluate_pairs(
+        found, methods, true, measure, units=units, workers=workers, scheduler=scheduler
+    )
     if place is not None:
         _write(report, place, units)
         write_page(report, found, place / PAGE, shown)

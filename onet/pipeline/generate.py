@@ -30,6 +30,7 @@ SHAPES_ALONE = (
         "simplify",
         "normals",
         "uncertainty",
+        "scheduler",
     ),
 )
 

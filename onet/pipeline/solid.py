@@ -15,7 +15,7 @@ from onet.checkpoints.kinds_of_files import no_mesh
 from onet.data.integrity import sha256
 from onet.data.prepare import memory_needed
 from onet.errors import ConfigError, DataError, StorageError
-from onet.files import matching, replacing
+from onet.files import matching, replacing, size_of
 from onet.geometry.color.baking import MOST_FACES, bake, check_size
 from onet.geometry.color.textured import SurfaceColors
 from onet.geometry.color.textured_files import load_textured
@@ -160,8 +160,9 @@ def make_solids(
             report.kept += 1
     memory = memory_needed(settings.resolution)
     outcomes = run_tasks(
-        _make_one, waiting, workers, scheduler, lambda task: task.path.name, "solid", memory
-    )
+        _make_one, waiting, workers, scheduler, lambda task: task.path.name, "solid", memory,
+        size=lambda task: size_of(task.path),
+    )  # fmt: skip
     with closing(outcomes):
         for task, outcome in outcomes:
             if isinstance(outcome, StorageError):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onet.data.inputs._protocol import UNIT, Input
 from onet.data.inputs._registry import INPUTS
+from onet.data.rows import rows_at
 from onet.data.store import Item
 from onet.data.store_folder import POINTCLOUD
 from onet.data.transforms import Transforms
@@ -105,11 +106,11 @@ class PointCloudInput(Input):
 
     def _choose(self, surface: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
         """Points (count, 3) drawn from a surface (N, 3) with replacement, and noise."""
-        chosen = surface.take(rng.integers(len(surface), size=self.count), axis=0).astype(
-            np.float32
-        )
-        noise = rng.standard_normal(chosen.shape, dtype=np.float32)
-        return chosen + np.float32(self.noise) * noise
+        chosen = rows_at(surface, rng.integers(len(surface), size=self.count))
+        moved = rng.standard_normal(chosen.shape, dtype=np.float32)
+        moved *= np.float32(self.noise)
+        moved += chosen
+        return moved
 
     def check_views_of_item(self) -> None:
         """Accept: clouds of an item are drawn independently, each with its own noise."""

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from onet.archives import COMPRESSED_LIMIT, COMPRESSED_RATIO
 from onet.data.packed.index import ArrayPlace
 
 _LOCAL = struct.Struct("<4s22xHH")  # of a zip: signature, lengths of name and extra field
+_ENCRYPTED = 1
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, OSError, EOFError,
            NotImplementedError, RuntimeError, LookupError, SyntaxError, TypeError)  # fmt: skip
 
@@ -49,23 +51,52 @@ def arrays_of(content: bytes) -> Iterator[tuple[str, ArrayPlace, bytes | None]]:
 def _array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes
 ) -> tuple[ArrayPlace, bytes | None] | None:
-    limit = max(COMPRESSED_LIMIT, COMPRESSED_RATIO * info.compress_size)
-    if info.compress_type != zipfile.ZIP_STORED and info.file_size > limit:
+    if info.compress_type == zipfile.ZIP_STORED:
+        start, member = _stored(info, content)
+        place = _place(member)
+        return None if place is None else (place._replace(offset=start + place.offset), None)
+    if info.file_size > max(COMPRESSED_LIMIT, COMPRESSED_RATIO * info.compress_size):
         return None
     member = archive.read(info)  # compares the checksum
     place = _place(member)
-    if place is None or info.compress_type != zipfile.ZIP_STORED:
-        return None if place is None else (place, member)
+    return None if place is None else (place, member)
+
+
+def _stored(info: zipfile.ZipInfo, content: bytes) -> tuple[int, bytes]:
+    """Return a member that is not compressed, and where it begins.
+
+    Raises:
+        BadZipFile: it is damaged, or encrypted.
+    """
     signature, name, extra = _LOCAL.unpack_from(content, info.header_offset)
     start = info.header_offset + _LOCAL.size + name + extra
-    if signature != b"PK\3\4" or content[start : start + len(member)] != member:
-        return None
-    return ArrayPlace(start + place.offset, place.dtype, place.shape, place.fortran), None
+    member = content[start : start + info.file_size]
+    whole = len(member) == info.file_size == info.compress_size
+    if signature != b"PK\3\4" or info.flag_bits & _ENCRYPTED or not whole:
+        raise zipfile.BadZipFile(info.filename)
+    if zlib.crc32(member) != info.CRC:
+        raise zipfile.BadZipFile(info.filename)
+    return start, member
 
 
 def _place(member: bytes) -> ArrayPlace | None:
     """Return where the numbers of a .npy file lie in it; None if it holds none."""
-    stream = io.BytesIO(member)
+    magic = np.lib.format.MAGIC_LEN
+    length = (2, "<H") if np.lib.format.read_magic(io.BytesIO(member)) == (1, 0) else (4, "<I")
+    (size,) = struct.unpack(length[1], member[magic : magic + length[0]])
+    place = _header(member[: magic + length[0] + size])
+    there = len(member) - place.offset
+    simple = np.dtype(place.dtype.str) == place.dtype and not place.dtype.hasobject
+    needed = math.prod(place.shape) * place.dtype.itemsize
+    if not simple or min(place.shape, default=0) < 0 or needed > there:  # simple: no fields
+        return None
+    return place
+
+
+@lru_cache(256)
+def _header(header: bytes) -> ArrayPlace:
+    """Return what the beginning of a .npy file says; items of a store have few different ones."""
+    stream = io.BytesIO(header)
     version = np.lib.format.read_magic(stream)
     read: Any = (
         np.lib.format.read_array_header_1_0
@@ -73,8 +104,4 @@ def _place(member: bytes) -> ArrayPlace | None:
         else np.lib.format.read_array_header_2_0
     )
     shape, fortran, dtype = read(stream)
-    there = len(member) - stream.tell()
-    simple = np.dtype(dtype.str) == dtype and not dtype.hasobject  # no fields, no metadata
-    if not simple or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > there:
-        return None
     return ArrayPlace(stream.tell(), dtype, tuple(shape), bool(fortran))

@@ -21,6 +21,7 @@ from onet.files import make_folder, replacing_folder
 from onet.locks import OWN, hold, writer
 from onet.names import printable
 from onet.progress import Progress, followed, reports_progress
+from onet.registry import nearest
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,8 @@ def subset(
         shard_bytes, progress: see `pack`.
 
     Raises:
-        DataError: nothing is left, more are asked for than there are, or a name is in no list.
+        DataError: a split that no category has, nothing is left, more are asked for than there
+            are, or a name is in no list.
         FolderInUse: another process writes there.
     """
     root, target = _apart(store, out)
@@ -281,6 +283,12 @@ def _listed(
 ) -> list[tuple[str, str]]:
     """Return category and model of what the lists name."""
     folders = store.categories if categories is None else [*map(store.folder, categories)]
+    there = {path.stem for folder in folders for path in (store.root / folder).glob("*.lst")}
+    if absent := sorted({*(splits or ())} - there):
+        raise DataError(
+            f"{store.root}: no list of these categories is called {printable(', '.join(absent))}; "
+            f"{nearest(absent[0], sorted(there))}"
+        )
     found: dict[tuple[str, str], None] = {}
     for category in folders:
         names = [path.stem for path in sorted((store.root / category).glob("*.lst"))]

@@ -9,9 +9,9 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,7 @@ CREATE TABLE shards (number INTEGER PRIMARY KEY, size INTEGER);
 AGAIN = "copy it again, or make it again with `onet data pack`"
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayPlace:
+class ArrayPlace(NamedTuple):
     """Where the numbers of an array lie in a shard, and what they are."""
 
     offset: int
@@ -44,18 +43,16 @@ class ArrayPlace:
     fortran: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlace:
+class FilePlace(NamedTuple):
     """Where a file lies in its shard; `arrays` are those of an npz file that can be mapped."""
 
     offset: int
     size: int
     modified: int  # nanoseconds
-    arrays: dict[str, ArrayPlace] = field(default_factory=dict)
+    arrays: dict[str, ArrayPlace]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What the index says of an item. Names that end in `/` are empty folders."""
 
     shard: int
@@ -89,6 +86,7 @@ class Entry:
         return cls(int(shard), found, hashes)
 
 
+@lru_cache(256)
 def _dtype(kind: str) -> np.dtype[Any]:
     dtype = np.dtype(kind)
     if dtype.hasobject:
@@ -180,6 +178,17 @@ class Index:
         with self.asking():
             return [_name(row[0]) for row in self._execute(question, (_key(category),))]
 
+    def has_file(self, category: str, name: str) -> bool:
+        """Return whether an item of a category has the file `name`, or a folder of that name."""
+        question = "SELECT 1 FROM items WHERE category = ? AND (instr(files, ?) OR instr(files, ?))"
+        quoted = json.dumps(name)
+        starts = f"[{quoted},", f"[{quoted[:-1]}/"  # as `Entry.encoded` writes them
+        with self.asking():
+            return (
+                self._execute(f"{question} LIMIT 1", (_key(category), *starts)).fetchone()
+                is not None
+            )
+
     def categories(self) -> list[str]:
         """Return the categories that have items."""
         with self.asking():
@@ -202,12 +211,6 @@ class Index:
         with self.asking(), self._connect() as connection:
             connection.executemany("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?)", rows)
             connection.execute("INSERT OR REPLACE INTO shards VALUES (?, ?)", (number, size))
-
-    def forget(self, items: Iterable[tuple[str, str]]) -> None:
-        """Take items out; their bytes stay in the shards."""
-        rows = ((_key(c), _key(m)) for c, m in items)
-        with self.asking(), self._connect() as connection:
-            connection.executemany("DELETE FROM items WHERE category = ? AND model = ?", rows)
 
 
 class _Said:

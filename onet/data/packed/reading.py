@@ -19,7 +19,7 @@ from onet.names import printable
 _MAPPED = 256
 """Shards mapped at a time."""
 _KNOWN = 1024
-"""Entries kept."""
+"""Entries kept, and files known to be what was packed."""
 VERIFY = "find all damage with `onet data verify`, and copy the shard again"
 
 
@@ -44,6 +44,7 @@ class Pack:
         self.sizes = self.index.shards()
         self._map = lru_cache(_MAPPED)(self._open)
         self._entry = lru_cache(_KNOWN)(self.index.entry)
+        self._compared = lru_cache(_KNOWN)(self._compare)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Processes that get a copy open it themselves."""
@@ -83,23 +84,29 @@ class Pack:
         return flat.reshape(place.shape, order="F" if place.fortran else "C")
 
     def content(self, category: str, model: str, file: str) -> bytes:
-        """Return the bytes of a file after comparing them with their hash.
+        """Return the bytes of a file, compared with their hash when they are first read.
 
         Raises:
             DataError: the index or the shard is damaged.
             KeyError: there is no such file.
         """
-        entry = self.index.entry(category, model, hashes=True)
+        entry = self._entry(category, model)
         if entry is None or file not in entry.files:
             raise KeyError(file)
-        content = bytes(self.view(entry, file, f"{category}/{model}"))
+        self._compared(category, model, file)
+        return bytes(self.view(entry, file, f"{category}/{model}"))
+
+    def _compare(self, category: str, model: str, file: str) -> None:
+        entry = self.index.entry(category, model, hashes=True)
+        if entry is None:
+            raise KeyError(file)
+        content = self.view(entry, file, f"{category}/{model}")
         if hashlib.sha256(content).digest() != hash_of(entry, file):
             shard = shard_file(self.root, entry.shard)
             raise DataError(
                 f"{shard}: {printable(f'{category}/{model}/{file}')} is not what was packed: its "
                 f"hash is another one; {VERIFY}"
             )
-        return content
 
     def view(self, entry: Entry, file: str, item: str) -> memoryview:
         """Return the bytes of a file where they lie, unchecked; `item` is for messages.

@@ -8,7 +8,6 @@ import logging
 import tarfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 SHARD_BYTES = 1 << 30
 """Size from which a shard is finished; a killed command repeats no more than that."""
+SHARD_ITEMS = 20_000
+"""Items from which it is, too: what the index will say of them waits in memory."""
 ARRAYS = ".arrays/"
 
 
@@ -73,7 +74,7 @@ class PackWriter:
             hashes.append(hashlib.sha256(content).digest())
             places[name] = self._add_file(f"{category}/{model}/{name}", stamp, content)
         self._pending.append((category, model, Entry(self._number, places, b"".join(hashes))))
-        if self._file.tell() >= self.shard_bytes:
+        if self._file.tell() >= self.shard_bytes or len(self._pending) >= SHARD_ITEMS:
             self._finish()
 
     def _add_file(self, path: str, stamp: Stamp, content: bytes) -> FilePlace:
@@ -84,7 +85,7 @@ class PackWriter:
                 start = offset
                 if numbers is not None:
                     start = self._append(f"{path}{ARRAYS}{key}.npy", stamp, numbers)
-                arrays[key] = replace(place, offset=start + place.offset)
+                arrays[key] = place._replace(offset=start + place.offset)
         return FilePlace(offset, len(content), stamp.modified, arrays)
 
     def _append(self, path: str, stamp: Stamp, content: bytes) -> int:

@@ -1,0 +1,148 @@
+"""Independent tasks on the workers of a dask cluster that somebody else started.
+
+Any cluster of dask.distributed will do: `dask scheduler` and `dask worker` by hand, dask-jobqueue,
+dask-kubernetes. Its workers need this package and the folders of the command under the same paths.
+A worker that dies costs time: its tasks are given to others. A task that kills one worker after the
+other is given up (`distributed.scheduler.allowed-failures`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
+
+from onet.errors import ConfigError, DataError, MissingDependency, WorkerDied
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MEMORY_RESOURCE = "MEMORY"
+"""Resource, in bytes, by which workers say how many tasks they have memory for."""
+
+AHEAD = 4
+"""Tasks that the scheduler knows of for every thread of its workers: it holds what it knows."""
+LEAST_AHEAD = 1000
+
+_place = threading.Condition()  # of a worker: all its tasks run in one working directory at a time
+_running = 0
+
+
+def run_on_cluster(
+    function: Callable[[T], R], items: list[T], scheduler: str, memory: float
+) -> Generator[tuple[T, R | Exception], None, None]:
+    """Apply `function` to each item, the first ones first; yields results as they finish.
+
+    Paths mean what they mean here: tasks run in this working directory.
+
+    Args:
+        function, items: are pickled.
+        scheduler: its address, `tcp://host:8786`.
+        memory: bytes that a task takes at its peak. Workers that were started with `--resources
+            MEMORY=...` take no more tasks at a time than fit.
+
+    Raises:
+        MissingDependency: dask is not installed.
+        ConfigError: nobody answers at that address.
+    """
+    try:
+        from distributed import Client, as_completed
+    except ImportError:
+        raise MissingDependency("a scheduler needs dask: pip install 'onet[cluster]'") from None
+    try:
+        client = Client(scheduler, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{scheduler}: no dask scheduler answers ({error}); start one with `dask scheduler`, "
+            "or correct the address"
+        ) from error
+    with client:
+        threads, resources = _offered(client, memory, scheduler)
+        waiting, here = deque(items), os.getcwd()
+        running: dict[Any, T] = {}
+        # Results are fetched as soon as they are there: those on a worker that dies are lost.
+        done = as_completed(with_results=True, raise_errors=False, loop=client.loop)
+
+        def submit() -> None:
+            future = client.submit(
+                _run, function, waiting[0], here,
+                pure=False, priority=len(waiting), resources=resources,
+            )  # fmt: skip
+            running[future] = waiting.popleft()
+            done.add(future)
+
+        while waiting and len(running) < max(LEAST_AHEAD, AHEAD * threads):
+            submit()
+        for future, found in done:
+            failure = _failure(future.status, found)
+            outcome: R | Exception = found if failure is None else failure
+            item = running.pop(future)
+            future.release()
+            if waiting:
+                submit()
+            yield item, outcome
+
+
+def _failure(status: str, found: Any) -> Exception | None:
+    """Return why a task has no result; None where it has one."""
+    from distributed import KilledWorker
+
+    if status == "finished":
+        return None
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, KilledWorker):
+        return WorkerDied()
+    if isinstance(error, Exception):
+        return error
+    return RuntimeError(f"the cluster has given it up ({status}: {error!r})")
+
+
+def _offered(client: Any, memory: float, scheduler: str) -> tuple[int, dict[str, float] | None]:
+    """Return the threads of all workers, and what to ask of one of them for a task."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    if not workers:
+        logger.warning("%s: has no workers yet; waiting for some", scheduler)
+    threads = sum(worker["nthreads"] for worker in workers)
+    if workers and all(MEMORY_RESOURCE in worker["resources"] for worker in workers):
+        return threads, {MEMORY_RESOURCE: memory}
+    small = [
+        worker for worker in workers
+        if 0 < worker["memory_limit"] < memory * worker["nthreads"]
+    ]  # fmt: skip
+    if small:
+        logger.warning(
+            "%s: %d of %d workers have less than the %.1f GB that a task may take on each thread; "
+            "start them with fewer threads, or all with --resources %s=BYTES",
+            scheduler, len(small), len(workers), memory / 1e9, MEMORY_RESOURCE,
+        )  # fmt: skip
+    return threads, None
+
+
+def _run(function: Callable[[T], R], item: T, folder: str) -> R:
+    """On a worker: `function(item)` in the working directory of the command.
+
+    Raises:
+        DataError: the worker does not have it.
+    """
+    global _running
+    with _place:
+        _place.wait_for(lambda: _running == 0 or os.getcwd() == folder)
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot be used on a worker of the cluster ({error.strerror}); give its "
+                "workers the folders of the command under the same paths"
+            ) from error
+        _running += 1
+    try:
+        return function(item)
+    finally:
+        with _place:
+            _running -= 1
+            _place.notify_all()
