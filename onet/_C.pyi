@@ -319,6 +319,23 @@ class SparseCells:
         threads: int = 0,
     ) -> NDArray[numpy.float32]: ...
 
+def half_rows(
+    halves: Annotated[
+        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    index: Annotated[
+        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+) -> NDArray[numpy.float32]: ...
+def packed_bits(
+    bits: Annotated[
+        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    count: int,
+    index: Annotated[
+        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+) -> NDArray[numpy.uint8]: ...
 @overload
 def sum_of_maxima(
     x: Annotated[
@@ -419,20 +436,3 @@ def add_to_rows(
     ],
     threads: int = 0,
 ) -> None: ...
-def half_rows(
-    halves: Annotated[
-        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
-    ],
-    index: Annotated[
-        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
-    ],
-) -> NDArray[numpy.float32]: ...
-def packed_bits(
-    bits: Annotated[
-        NDArray[numpy.uint8], dict(shape=(None,), order="C", device="cpu", writable=False)
-    ],
-    count: int,
-    index: Annotated[
-        NDArray[numpy.int64], dict(shape=(None,), order="C", device="cpu", writable=False)
-    ],
-) -> NDArray[numpy.uint8]: ...
