@@ -9,8 +9,7 @@ namespace {
 void check_index(const Vector<int64_t>& index, size_t count) {
   const int64_t* at = index.data();
   uint64_t most = 0;  // negative ones are the largest
-  for (size_t i = 0; i < index.shape(0); ++i)
-    most = std::max(most, static_cast<uint64_t>(at[i]));
+  for (size_t i = 0; i < index.shape(0); ++i) most = std::max(most, static_cast<uint64_t>(at[i]));
   if (index.shape(0) && most >= count)
     throw nb::index_error(("an index of " + std::to_string(count) + " is " +
                            std::to_string(static_cast<int64_t>(most)))
