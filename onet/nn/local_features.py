@@ -273,7 +273,7 @@ def _summed(
         mode="sum",
         per_sample_weights=weights.flatten(0, 1),
     )
-    return features.view(*rows.shape[:2], -1)
+    return features.view(*rows.shape[:2], table.shape[-1])
 
 
 class _SummedRows(torch.autograd.Function):
