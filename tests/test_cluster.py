@@ -17,11 +17,12 @@ from onet.pipeline.evaluate_folders import evaluate_folders
 from onet.pipeline.generate import generate
 from onet.pipeline.solid import SolidSettings, make_solids
 
+# First of all: what `dask.config.set` puts where no defaults are yet goes with them when it ends.
+distributed = pytest.importorskip("distributed")
+
 
 def local_cluster(**options: Any) -> Any:
-    from distributed import LocalCluster
-
-    return LocalCluster(dashboard_address=None, **options)
+    return distributed.LocalCluster(dashboard_address=None, **options)
 
 
 @pytest.mark.slow
