@@ -159,6 +159,22 @@ def test_other_options_are_refused(folders: Path) -> None:
             evaluate(folders, "small", **options)
 
 
+def test_an_open_mesh_that_is_inside_out_is_turned_and_told(tmp_path: Path) -> None:
+    box = trimesh.creation.box((1, 1, 1)).subdivide()
+    box.update_faces(np.arange(len(box.faces)) > 0)  # open
+    for name, turned in (("truth", True), ("made", False), ("turned", True)):
+        (tmp_path / name).mkdir()
+        mesh = box.copy()
+        if turned:
+            mesh.invert()
+        mesh.export(tmp_path / name / "a.ply")
+    report = evaluate(tmp_path, "made", "turned", open_meshes="winding")
+    assert [row["iou"] for row in report.items] == [1.0, 1.0]
+    told = {row["method"]: " ".join(row["notes"]) for row in report.items}
+    assert "the true mesh is inside out" in told["made"] and "it is inside" not in told["made"]
+    assert "it is inside out" in told["turned"]
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"), [("none", None), ("zero", 0.0), ("winding", 1.0), ("parity", 1.0)]
 )

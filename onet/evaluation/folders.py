@@ -436,6 +436,8 @@ def _notes(scored: Sequence[ItemScores], methods: Sequence[str], rows: Sequence[
         for word, meaning in (
             ("units", "are far larger or smaller than the truth: other units? (align similarity)"),
             ("frame", "lie beside the truth: another frame? (align)"),
+            ("it is inside out", "are open and inside out, and were turned for the IoU"),
+            ("the true mesh is inside out", "have a truth that was turned for the IoU"),
         ):
             found = [
                 row["item"]

@@ -194,7 +194,7 @@ def _scored(mesh: trimesh.Trimesh, truth: _Truth, measure: Measure) -> Row:
     row |= {key: metrics[key] for key in (*measure.keys, "iou_resolution")}
     row["notes"] += [str(warning.message) for warning in caught]
     if row["iou"] is None:
-        row |= _open_iou(mesh, truth.mesh, measure)
+        _add_open_iou(row, mesh, truth.mesh, measure)
     return row | _as_solid(mesh, truth.frame.scale, measure)
 
 
@@ -203,22 +203,28 @@ def _apart(mesh: trimesh.Trimesh, truth: trimesh.Trimesh) -> bool:
     return bool((low > true_high).any() or (high < true_low).any())
 
 
-def _open_iou(mesh: trimesh.Trimesh, truth: trimesh.Trimesh, measure: Measure) -> Row:
-    """Return the IoU where one of the meshes has no inside, by the rule for open meshes."""
+def _add_open_iou(
+    row: Row, mesh: trimesh.Trimesh, truth: trimesh.Trimesh, measure: Measure
+) -> None:
+    """Add the IoU where one of the meshes has no inside, by the rule for open meshes."""
     if measure.open_meshes == "none":
-        return {}
+        return
     if measure.open_meshes == "zero":
-        return {"iou": 0.0, "iou_resolution": 0.0}
+        row |= {"iou": 0.0, "iou_resolution": 0.0}
+        return
     frame = UnitFrame.of_mesh(truth)
     rng = np.random.default_rng(measure.seed)
-    iou, resolution = point_iou(
+    found = point_iou(
         frame.mesh_to_unit(mesh),
         frame.mesh_to_unit(truth),
         measure.samples,
         rng,
         measure.open_meshes,
     )
-    return {"iou": iou, "iou_resolution": resolution}
+    row |= {"iou": found.iou, "iou_resolution": found.resolution}
+    for name, turned in zip(("it", "the true mesh"), found.turned, strict=True):
+        if turned:
+            row["notes"].append(f"{name} is inside out, and was turned for the IoU")
 
 
 def _as_solid(mesh: trimesh.Trimesh, scale: float, measure: Measure) -> Row:

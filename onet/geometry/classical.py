@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from onet.errors import DataError
 from onet.geometry.open3d_io import from_open3d, load_open3d, to_open3d
-from onet.geometry.winding import winding_number
+from onet.geometry.winding import inside_out, winding_number
 
 if TYPE_CHECKING:
     import trimesh
@@ -135,14 +135,10 @@ def _spacing(cloud: Any) -> float:
 
 
 def _inside_out(mesh: trimesh.Trimesh, points: Points) -> bool:
-    """Whether more of the box of the points is at a winding number near -1 than near 1.
-
-    A volume would not tell: of open meshes it depends on the origin.
-    """
+    """Whether a mesh of these points is inside out, by places in their box."""
     low, high = points.min(axis=0), points.max(axis=0)
     where = np.random.default_rng(0).uniform(low, high, (_ASKED, 3))
-    number = winding_number(mesh, where)
-    return int((number < -0.5).sum()) > int((number > 0.5).sum())
+    return inside_out(winding_number(mesh, where))
 
 
 def _mesh(made: Any, method: str, remedy: str = "") -> trimesh.Trimesh:

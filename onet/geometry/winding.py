@@ -67,3 +67,13 @@ def winding_number(
         ValueError: `beta` under 1, or a face with a vertex that is not finite (or beyond 1e100).
     """
     return WindingTree(mesh).winding_number(points, beta, threads)
+
+
+def inside_out(
+    numbers: NDArray[np.float64],  # (N,) winding numbers of points in and around a mesh
+) -> bool:
+    """Return whether a mesh winds about more of the points negatively than positively.
+
+    A volume would not tell: of open meshes it depends on the origin.
+    """
+    return int((numbers < -0.5).sum()) > int((numbers > 0.5).sum())
