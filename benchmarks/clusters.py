@@ -107,9 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
                 "loss": loss,
                 "seeds": arguments.seeds,
                 "iterations": round(arguments.part * EXPERIMENTS[name].iterations),
+                "augment": arguments.augment,
             }
-            if arguments.augment:
-                settings["augment"] = arguments.augment
             file = f"{name.replace(' ', '_').replace(',', '').replace(':', '')}-{loss}.json"
             path = arguments.out / "runs" / file
             found = finished(path, settings)

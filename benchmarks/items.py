@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    out: Path = arguments.out
+    out: Path = arguments.out / "items"  # what goes in the end is this alone
     root = out / f"{arguments.items}"
     if not root.exists():
         _write(root, arguments)
@@ -142,10 +142,12 @@ def _measured(step: Callable[[], Any]) -> dict[str, Any]:
     thread = threading.Thread(target=watch)
     thread.start()
     start, used = time.perf_counter(), _processor()
-    found = step()
-    seconds, processor = time.perf_counter() - start, _processor() - used
-    ended.set()
-    thread.join()
+    try:
+        found = step()
+        seconds, processor = time.perf_counter() - start, _processor() - used
+    finally:
+        ended.set()
+        thread.join()
     row = {"s": round(seconds, 3), "cpu s": round(processor, 3), "MiB": round(most[0] / 2**20)}
     return row | (found if isinstance(found, dict) else {})
 

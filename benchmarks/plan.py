@@ -65,14 +65,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _measured(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return processor seconds and bytes of each stage, for an object."""
-    out: Path = arguments.out
+    if arguments.out is None:
+        raise SystemExit("--meshes: give --out, a folder for the work")
+    out: Path = arguments.out / "plan"
     found = find_meshes([arguments.meshes])
     chosen = [found[len(found) * k // arguments.count] for k in range(arguments.count)]
     for name, some in (("all", chosen), ("one", chosen[:1])):
         for path in some:
             folder = out / name / "meshes" / "shapes"
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, folder / path.name)
+            shutil.copy(path, folder / f"{path.parent.name}-{path.name}")
     stages: dict[str, tuple[str, ...]] = {
         "prepare": ("prepare", "meshes", "-o", "store", "--workers", "1"),
         "pack": ("data", "pack", "store", "packed"),
@@ -102,7 +104,7 @@ def _cost(folder: Path, command: tuple[str, ...]) -> tuple[float, int]:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        print(f"{' '.join(command)}: {done.stderr[-400:]}", flush=True)
+        raise SystemExit(f"{' '.join(command)}: {done.stderr[-400:]}")
     return _children() - used, _size(folder) - before
 
 

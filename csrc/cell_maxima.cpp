@@ -25,7 +25,7 @@ ONET_INLINE void take_larger(const T* ONET_RESTRICT x, float* ONET_RESTRICT most
                              int64_t features) {
   for (int64_t f = 0; f < features; ++f) {
     const float value = widen(x[f]);
-    most[f] = value > most[f] ? value : most[f];
+    most[f] = value > most[f] || value != value ? value : most[f];  // NaN stays
   }
 }
 
@@ -156,7 +156,7 @@ void sum_gradients(const T* x, FeatureRows rows, const std::vector<CellNumbers>&
     std::vector<float> sum(rows.features), equal;
     std::vector<std::vector<float>> totals(maps.size());
     std::vector<Cells> own(maps.size());
-    for (int64_t item = begin; item < end; ++item) {
+    for (int64_t item = begin; item < end && rows.points; ++item) {
       const int64_t at = item * rows.points * rows.features;
       for (size_t m = 0; m < maps.size(); ++m) {
         const int32_t* cells = maps[m].cells + item * rows.points;

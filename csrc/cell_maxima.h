@@ -22,6 +22,7 @@ struct FeatureRows {
 
 // out = the sum over the maps of the maximum of x over the points of the same cell. `maxima` of
 // each map, (count, features), gets the maxima. Sums are float, rounded once.
+// NaN stays NaN.
 void sum_of_maxima(const float* x, FeatureRows rows, const std::vector<CellNumbers>& maps,
                    const std::vector<float*>& maxima, float* out, int threads);
 void sum_of_maxima(const BFloat16* x, FeatureRows rows, const std::vector<CellNumbers>& maps,

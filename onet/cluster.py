@@ -13,6 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from onet.errors import ConfigError, DataError, MissingDependency, WorkerDied
@@ -79,8 +80,9 @@ def run_on_cluster(
         while waiting and len(running) < max(LEAST_AHEAD, AHEAD * threads):
             submit()
         for future, found in done:
-            failure = _failure(future.status, found)
-            outcome: R | Exception = found if failure is None else failure
+            # The status may tell of later: what is here stays a result when its worker dies.
+            known = isinstance(found, _Result)
+            outcome: R | Exception = found.value if known else _failure(future.status, found)
             item = running.pop(future)
             future.release()
             if waiting:
@@ -88,12 +90,17 @@ def run_on_cluster(
             yield item, outcome
 
 
-def _failure(status: str, found: Any) -> Exception | None:
-    """Return why a task has no result; None where it has one."""
+@dataclass(frozen=True)
+class _Result:
+    """What a task returned."""
+
+    value: Any
+
+
+def _failure(status: str, found: Any) -> Exception:
+    """Return why a task has no result."""
     from distributed import KilledWorker
 
-    if status == "finished":
-        return None
     error = found[1] if isinstance(found, tuple) else found
     if isinstance(error, KilledWorker):
         return WorkerDied()
@@ -107,6 +114,8 @@ def _offered(client: Any, memory: float, scheduler: str) -> tuple[int, dict[str,
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     if not workers:
         logger.warning("%s: has no workers yet; waiting for some", scheduler)
+        client.wait_for_workers(1)
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
     threads = sum(worker["nthreads"] for worker in workers)
     if workers and all(MEMORY_RESOURCE in worker["resources"] for worker in workers):
         return threads, {MEMORY_RESOURCE: memory}
@@ -123,7 +132,7 @@ def _offered(client: Any, memory: float, scheduler: str) -> tuple[int, dict[str,
     return threads, None
 
 
-def _run(function: Callable[[T], R], item: T, folder: str) -> R:
+def _run(function: Callable[[T], R], item: T, folder: str) -> _Result:
     """On a worker: `function(item)` in the working directory of the command.
 
     Raises:
@@ -141,7 +150,7 @@ def _run(function: Callable[[T], R], item: T, folder: str) -> R:
             ) from error
         _running += 1
     try:
-        return function(item)
+        return _Result(function(item))
     finally:
         with _place:
             _running -= 1

@@ -88,7 +88,7 @@ def test_a_folder_that_workers_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(DataError, match="under the same paths"):
         cluster._run(square, 2, str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
-    assert cluster._run(square, 2, str(tmp_path)) == 4
+    assert cluster._run(square, 2, str(tmp_path)).value == 4
 
 
 def test_solids_meshes_and_scores_are_those_of_local_processes(

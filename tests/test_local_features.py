@@ -73,6 +73,18 @@ def test_sum_of_maxima_is_that_of_the_twin(resolutions: dict[str, int], dtype: t
         np.testing.assert_allclose(pooled[i].double(), expected, atol=rounding)
 
 
+def test_nan_stays_and_no_points_are_no_error() -> None:
+    for nan_at in (0, N - 1):  # before and after the others of its cell
+        features = torch.randn(B, N, F)
+        features[1, nan_at, 2] = torch.nan
+        pooled = some_groups({"xz": 1, "yz": 4}).sum_of_maxima(features)
+        assert pooled[1, :, 2].isnan().all() and int(pooled.isnan().sum()) == N
+    nothing = torch.zeros(B, 0, F, requires_grad=True)
+    pooled = groups_of(torch.zeros(B, 0, 3), {"xz": 3}).sum_of_maxima(nothing)
+    assert pooled.shape == (B, 0, F)
+    assert torch.autograd.grad(pooled.sum(), nothing)[0].shape == (B, 0, F)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_gradient_of_maxima_is_that_of_torch(dtype: torch.dtype) -> None:
     resolutions = {"xz": 3, "grid": 2}

@@ -153,8 +153,9 @@ class PictureDataset(Dataset[dict[str, Any]]):
     ) -> None:
         self.root, self.settings, self.seed, self.training = root, settings, seed, training
         every = find_pictures(root, categories, settings.folder)
-        listed = _listed(root, every, split)
-        self.files = _shared(every, root, settings.held_out, training) if listed is None else listed
+        listed, others = _listed(root, every, split)
+        shared = _shared(others, root, settings.held_out, training)
+        self.files = sorted([*listed, *shared], key=lambda file: (file.label, file.path))
         if not self.files:
             raise DataError(
                 f"{root}: no pictures to {'train on' if training else 'validate with'} (split "
@@ -209,8 +210,10 @@ class PictureDataset(Dataset[dict[str, Any]]):
         return digest.hexdigest()
 
 
-def _listed(root: Path, files: Sequence[PictureFile], split: str) -> list[PictureFile] | None:
-    """Return those whose model is on the list of a split; None where there are no lists."""
+def _listed(
+    root: Path, files: Sequence[PictureFile], split: str
+) -> tuple[list[PictureFile], list[PictureFile]]:
+    """Return those whose model is on the list of a split, and those of categories without lists."""
     parts = [file.path.relative_to(root).parts for file in files]
     categories = {part[0] for part in parts if len(part) > 2}
     lists = {
@@ -218,13 +221,13 @@ def _listed(root: Path, files: Sequence[PictureFile], split: str) -> list[Pictur
         for name in categories
         if any(list_file(root / name, known).is_file() for known in SPLITS)
     }
-    if not lists:
-        return None
-    return [
-        file
-        for file, part in zip(files, parts, strict=True)
-        if len(part) > 2 and part[1] in lists.get(part[0], ())
-    ]
+    listed, others = [], []
+    for file, part in zip(files, parts, strict=True):
+        if len(part) < 3 or part[0] not in lists:
+            others.append(file)
+        elif part[1] in lists[part[0]]:
+            listed.append(file)
+    return listed, others
 
 
 def _shared(

@@ -111,6 +111,10 @@ class Item:
     _pictures: dict[str, list[Path]] = field(default_factory=dict, repr=False)
     _cameras: dict[str, list[Camera]] = field(default_factory=dict, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What processes get of it: not the other items of its list."""
+        return vars(self) | {"keeper": None}
+
     @property
     def name(self) -> str:
         """`category/model`."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -245,19 +246,21 @@ def _measure(
     tasks = [(item, root, results.get((item.category, item.model))) for item in items]
     rows: list[Row] = []
     floors: dict[str, list[Row]] = {}
-    for (item, _, result), outcome in run_tasks(
+    outcomes = run_tasks(
         measure, tasks, workers, scheduler, lambda task: task[0].name, "evaluating"
-    ):
-        if isinstance(outcome, Exception):
-            raise DataError(
-                f"{item.path}: cannot be compared ({outcome}); see `onet data check {store.root}`"
-            ) from outcome
-        row, floor = outcome
-        rows.append(row)
-        if row["status"] == folder.FAILED and result and result["status"] == folder.OK:
-            logger.warning("%s failed: %s", item.name, row["reason"])
-        if floor is not None:
-            floors.setdefault(item.category, []).append(floor)
+    )
+    with closing(outcomes):
+        for (item, _, result), outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise DataError(
+                    f"{item.path}: cannot be compared ({outcome}); see `onet data check {store.root}`"
+                ) from outcome
+            row, floor = outcome
+            rows.append(row)
+            if row["status"] == folder.FAILED and result and result["status"] == folder.OK:
+                logger.warning("%s failed: %s", item.name, row["reason"])
+            if floor is not None:
+                floors.setdefault(item.category, []).append(floor)
     rows.sort(key=lambda row: (row["category"], row["model"]))
     return rows, floors
 

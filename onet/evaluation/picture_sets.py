@@ -92,7 +92,7 @@ def compare_pictures(
     inside = root / generation.PICTURES
     ours = [file.path for file in find_pictures(inside if inside.is_dir() else root)]
     true = _true_pictures(root, data, categories, folder)
-    edge = min(open_image(ours[0]).size) if size is None else size
+    edge = _first_edge(ours) if size is None else size
     rng = np.random.default_rng(seed)
     ours, true = (_drawn(paths, limit, rng) for paths in (ours, true))
     failures: dict[Path, str] = {}
@@ -129,6 +129,20 @@ def compare_pictures(
     )  # fmt: skip
     write_json(place / PROTOCOL, settings)
     return PictureSetScores(rows, place, network.name, edge, failures)
+
+
+def _first_edge(paths: Sequence[Path]) -> int:
+    """Return the shorter edge of the first picture that can be read.
+
+    Raises:
+        DataError: none can.
+    """
+    for path in paths:
+        try:
+            return min(open_image(path).size)
+        except DataError:  # told where it is counted
+            continue
+    raise DataError(f"{paths[0].parent}: none of its {len(paths)} pictures can be read")
 
 
 def _true_pictures(

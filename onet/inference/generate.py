@@ -11,7 +11,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -293,10 +293,10 @@ def _make_all(
     """Make the meshes of all targets, adding their rows to those of the table."""
 
     one = place.maker(out, settings, options)
-    with _table(out, rows) as write_now_and_then:
-        tasks = run_tasks(
-            one, targets, 1, place.scheduler, lambda target: target.name, "reconstructing"
-        )
+    tasks = run_tasks(
+        one, targets, 1, place.scheduler, lambda target: target.name, "reconstructing"
+    )
+    with closing(tasks), _table(out, rows) as write_now_and_then:
         for target, outcome in tasks:
             if isinstance(outcome, ConfigError) or (
                 isinstance(outcome, Exception) and refusal(outcome, out)

@@ -45,13 +45,15 @@ def gaussian_ring_study(
         seed: of networks and draws.
 
     Raises:
-        ConfigError: an unknown method, or no iterations.
+        ConfigError: an unknown method, no iterations, or a rate that is not above 0.
     """
     for name in methods:
         if name not in METHODS:
             raise ConfigError(f"unknown method {name!r}: {nearest(name, list(METHODS))}")
     if iterations < 1 or not methods:
         raise ConfigError(f"iterations: {iterations}; give at least 1, and a method")
+    if not 0 < rate < float("inf"):
+        raise ConfigError(f"rate: {rate:g}; give a number above 0")
     stops = tuple(sorted({0, iterations // 4, iterations // 2, iterations}))
     found: dict[str, Samples] = {}
     spectra: dict[str, Values] = {}

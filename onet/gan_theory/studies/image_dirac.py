@@ -53,7 +53,7 @@ def image_dirac_study(
     start = np.concatenate(
         [np.random.default_rng(seed).uniform(0, 1, data.size) / size, np.zeros(data.size)]
     )
-    stops = [round(share * steps) for share in (0, 0.25, 0.5, 1)]
+    stops = sorted({round(share * steps) for share in (0, 0.25, 0.5, 1)})
     curves: dict[str, list[float]] = {}
     pictures: dict[str, list[Picture]] = {}
     for weight in dict.fromkeys((0.0, gamma)):
