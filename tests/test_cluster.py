@@ -12,6 +12,7 @@ import trimesh
 from parallel_tasks import crowded, mortal, square
 
 from onet.errors import ConfigError, DataError, WorkerDied
+from onet.evaluation.threshold_search import search_threshold
 from onet.parallel import run_tasks
 from onet.pipeline.evaluate_folders import evaluate_folders
 from onet.pipeline.generate import generate
@@ -116,3 +117,25 @@ def test_solids_meshes_and_scores_are_those_of_local_processes(
     for file in [*files, Path("scores/items.csv")]:
         found = Path("there", file).read_bytes()
         assert Path("here", file).read_bytes() == found.replace(b"there", b"here"), file
+
+
+def test_meshes_of_a_cluster_have_the_probability_that_was_applied(
+    tmp_path: Path, make_run: Any
+) -> None:
+    """It belongs to the run, not to the checkpoint, and may change from one command to the next."""
+    run = make_run("pointcloud", count=50)
+    (tmp_path / "in").mkdir()
+    trimesh.creation.box((1, 1, 1)).export(tmp_path / "in/0.ply")
+    with local_cluster(n_workers=1, threads_per_worker=1, processes=False) as cluster:
+        address = cluster.scheduler_address
+        for number, probability in enumerate((0.45, 0.55)):
+            search_threshold(run, probabilities=[probability], apply=True)
+            found = [
+                generate(
+                    run, input=tmp_path / "in", out=tmp_path / f"{number}{name}", resolution=16,
+                    scheduler=where,
+                ).out
+                for name, where in (("here", None), ("there", address))
+            ]  # fmt: skip
+            here, there = (next((out / "meshes").rglob("*.ply")).read_bytes() for out in found)
+            assert here == there

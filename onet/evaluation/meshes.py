@@ -253,7 +253,8 @@ def _measure(
         for (item, _, result), outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise DataError(
-                    f"{item.path}: cannot be compared ({outcome}); see `onet data check {store.root}`"
+                    f"{item.path}: cannot be compared ({outcome}); see "
+                    f"`onet data check {store.root}`"
                 ) from outcome
             row, floor = outcome
             rows.append(row)

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Unpack
+from uuid import uuid4
 
 import numpy as np
 
@@ -192,16 +193,23 @@ def generate(
     hold(out)
     if overwrite:
         folder.clear(out)
-    place = _Place(model, resolve_checkpoint(source), device, scheduler)
+    place = _Place(model, source, device, scheduler)
     return _fill(place, targets, out, settings, options)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where meshes are made: here, with the model, or by workers that load it from its file."""
+    """Where meshes are made: here, with the model, or by workers that load it as this does.
+
+    Attributes:
+        model: what reconstructs.
+        source: what it was loaded from: of a run, what was applied to it counts too.
+        device: where it works.
+        scheduler: address of a cluster, or None.
+    """
 
     model: Reconstructor
-    checkpoint: Path
+    source: str | os.PathLike[str]
     device: str
     scheduler: str | None
 
@@ -209,22 +217,18 @@ class _Place:
         """Return what makes the row of a target."""
         if self.scheduler is None:
             return partial(_make, self.model, out=out, settings=settings, options=options)
-        file = self.checkpoint.absolute()
-        state = (file.stat().st_size, file.stat().st_mtime_ns)
-        made = partial(_make_there, file, self.device, state)
-        return partial(made, out=out, settings=settings, options=options)
+        kept = partial(_make_there, os.fspath(self.source), self.device, uuid4().hex)
+        return partial(kept, out=out, settings=settings, options=options)
 
 
-def _make_there(
-    checkpoint: Path, device: str, state: tuple[int, int], target: Target, **rest: Any
-) -> Row:
-    """Make a mesh on a worker of a cluster, which keeps the model for the next one."""
-    return _make(_kept_model(checkpoint, device, state), target, **rest)
+def _make_there(source: str, device: str, call: str, target: Target, **rest: Any) -> Row:
+    """Make a mesh on a worker of a cluster, which keeps the model for the rest of the call."""
+    return _make(_kept_model(source, device, call), target, **rest)
 
 
 @lru_cache(1)
-def _kept_model(checkpoint: Path, device: str, state: tuple[int, int]) -> Reconstructor:
-    return load(checkpoint, device)
+def _kept_model(source: str, device: str, call: str) -> Reconstructor:
+    return load(source, device)
 
 
 def _paths(

@@ -390,6 +390,7 @@ class Viewer:
                 replace(panel, frames=[made_shape(mesh)]) if self._is_made(panel) else panel
                 for panel in self._panels
             ]
+            self._limits = limits_of(shape for panel in self._panels for shape in panel.frames)
         self._draw()
 
     @staticmethod

@@ -173,6 +173,7 @@ class EfficientnetFeatures(nn.Module):
         self.frozen = frozen and pretrained is not None
         self.features = EfficientnetTrunk(stages)
         self.features.requires_grad_(not self.frozen)
+        self.train()  # of which what is frozen takes no part
 
     def pyramid(
         self,

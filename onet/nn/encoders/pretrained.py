@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from onet.errors import CheckpointError, ConfigError
@@ -40,7 +41,9 @@ def read_weights(path: Path, whose: str) -> dict[str, Tensor]:
 
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (
+        SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError
+    ) as error:  # fmt: skip
         raise CheckpointError(f"{path}: not a readable file of weights ({error})") from None
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{path}: not a dictionary of tensors as {whose} are saved")
