@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 import trimesh
 from parallel_tasks import crowded, mortal, square
 
+from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
 from onet.errors import ConfigError, DataError, WorkerDied
-from onet.evaluation.threshold_search import search_threshold
 from onet.parallel import run_tasks
 from onet.pipeline.evaluate_folders import evaluate_folders
 from onet.pipeline.generate import generate
@@ -124,12 +125,14 @@ def test_meshes_of_a_cluster_have_the_probability_that_was_applied(
 ) -> None:
     """It belongs to the run, not to the checkpoint, and may change from one command to the next."""
     run = make_run("pointcloud", count=50)
+    file, made = resolve_checkpoint(run), set()
     (tmp_path / "in").mkdir()
     trimesh.creation.box((1, 1, 1)).export(tmp_path / "in/0.ply")
     with local_cluster(n_workers=1, threads_per_worker=1, processes=False) as cluster:
         address = cluster.scheduler_address
         for number, probability in enumerate((0.45, 0.55)):
-            search_threshold(run, probabilities=[probability], apply=True)
+            applied = {"probability": probability, "temperature": 1.0, "sha256": checksum(file)}
+            (run / "threshold.json").write_text(json.dumps({"applied": applied}))
             found = [
                 generate(
                     run, input=tmp_path / "in", out=tmp_path / f"{number}{name}", resolution=16,
@@ -139,3 +142,5 @@ def test_meshes_of_a_cluster_have_the_probability_that_was_applied(
             ]  # fmt: skip
             here, there = (next((out / "meshes").rglob("*.ply")).read_bytes() for out in found)
             assert here == there
+            made.add(here)
+    assert len(made) == 2
