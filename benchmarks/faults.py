@@ -25,11 +25,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from onet.parallel import ONE_THREAD
 from onet.pipeline.solid import find_meshes
 from onet.report.tables import print_table
 
 NET, BRIDGE = "10.77.0", "onet-br"
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,13 +28,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks._loading_store import files_below
+from onet.parallel import ONE_THREAD
 from onet.pipeline.solid import find_meshes
 from onet.report.tables import print_table
 
 ALLOWED_FAILURES = 3  # distributed.scheduler.allowed-failures
 BACK = 60.0  # seconds until a worker that died is replaced
 SPREAD = 0.9  # deviation of the logarithm of a task's seconds
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

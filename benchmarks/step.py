@@ -1,7 +1,7 @@
 """Training steps of networks with local features, beside torch's operations and the machine.
 
-Processor seconds of one step (loss, gradient, Adam) of random clouds and query points, at the sizes
-of packaged configurations. "torch" pools cells and samples maps by torch's own operations
+Seconds (of `--clock`) of one step (loss, gradient, Adam) of random clouds and query points, at the
+sizes of packaged configurations. "torch" pools cells and samples maps by torch's own operations
 (`scatter_reduce`, `embedding_bag`). The bound is what the products alone, counted by torch, would
 take at the rate of one large product of that precision in the same process. Every run is a process
 of its own, and contenders take turns; shown are medians.
@@ -79,7 +79,7 @@ def _shown(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
         **{key: row[key] for key in ("config", "precision", "threads", "how")},
         "seconds": f"{row['seconds']:.3f}",
         "of torch": f"{other(how='torch') / row['seconds']:.2f}x",
-        "of one thread": f"{other(threads=fewest) / row['seconds']:.2f}x",
+        "of fewest threads": f"{other(threads=fewest) / row['seconds']:.2f}x",
         "GFLOP": f"{row['gflop']:.1f}",
         "machine, GFLOP/s": f"{row['rate']:.0f}",
         "bound": f"{100 * row['gflop'] / row['rate'] / row['seconds']:.0f} %",

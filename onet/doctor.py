@@ -270,10 +270,13 @@ def _interpreter(script: Path) -> str | None:
 
 def _caches() -> Iterator[Finding]:
     folders = {"temporary files": (Path(tempfile.gettempdir()), "TMPDIR")}
-    with contextlib.suppress(ImportError, OSError):  # what cannot be imported is told elsewhere
+    try:
         import matplotlib
 
         folders["cache of matplotlib"] = (Path(matplotlib.get_cachedir()), "MPLCONFIGDIR")
+    except (ImportError, OSError) as error:
+        remedy = "install matplotlib again, or set MPLCONFIGDIR"
+        yield Finding("cache of matplotlib", NOTE, str(error), remedy)
     with contextlib.suppress(ImportError, OSError):
         import torch.hub
 

@@ -132,6 +132,8 @@ def main() -> None:
     parser.add_argument("--validate", type=float, default=60)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
+    if args.clock == "cpu" and args.workers:
+        parser.error("--clock cpu does not see the time of --workers; leave them out")
     args.out.mkdir(parents=True, exist_ok=True)
 
     device = _device(args)

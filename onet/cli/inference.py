@@ -144,7 +144,7 @@ def generate(
         "remove_background": remove_background or None,  # None is not asked for
         "data": data,
         "split": split,
-        "categories": category or None,
+        "category": category or None,
         "format": format.value if format else None,
         "limit": limit,
         "scheduler": scheduler,
@@ -162,9 +162,11 @@ def generate(
         return
     from onet.pipeline.generate import generate
 
+    categories = several.pop("category")
     report = generate(
         model,
         input=inputs or None,
+        categories=categories,
         out=out,
         seed=seed,
         overwrite=overwrite,

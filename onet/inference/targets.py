@@ -191,14 +191,20 @@ def _many(wanted: Wanted, input: Input) -> list[Target]:
     if wanted.views is not None:
         raise ConfigError("views: name one folder, with a folder of observations of each object")
     found: dict[Path, tuple[Path, Path]] = {}
+    masks: list[Path] = []
     for path in wanted.input:
         if path.is_dir() and _collection(path, input) is not None:
             raise ConfigError(f"{path}: is a collection of pictures; name it alone")
         files = _observable(path, input) if path.is_dir() else [path]
         for file in files:
-            if file.name.endswith(MASK_SUFFIX):  # a pattern takes them along
+            if file.name.endswith(MASK_SUFFIX):
+                masks.append(file)  # a pattern takes them along
                 continue
             found.setdefault(file.resolve(), (file, path if path.is_dir() else path.parent))
+    for mask in masks:
+        beside = mask.name.removesuffix(MASK_SUFFIX)
+        if not any(file.parent == mask.resolve().parent and file.stem == beside for file in found):
+            raise DataError(f"{mask}: is a mask; name the picture that it is of")
     if not any(file.exists() for file in found):
         raise DataError(f"{wanted.input[0]}: no such file or folder of scans or pictures")
     below = [file.relative_to(base) for file, base in found.values()]

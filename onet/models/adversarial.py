@@ -22,10 +22,13 @@ class Adversarial(nn.Module):
 
     Attributes:
         discriminator: judges samples; a part of the model.
+        aligned: the same number of two samples is the same thing, as a pixel is, and not the
+            occupancy of another point.
     """
 
     discriminator: Any  # a module, with what the model asks of its kind
     generative = True
+    aligned = False
 
     def generator_parameters(self) -> Iterable[nn.Parameter]:
         discriminating = {id(p) for p in self.discriminator.parameters()}

@@ -40,6 +40,7 @@ class AdversarialPictureNetwork(Adversarial, nn.Module):
     """
 
     learns_from = "pictures"
+    aligned = True
 
     def __init__(
         self,

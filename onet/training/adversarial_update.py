@@ -104,6 +104,12 @@ class AdversarialUpdate:
             self.optimizer.add_param_group(group)
             self.factors.append(section.discriminator_rate)
         options = options_of(section, settings.clip)
+        augmented = section.augmentation
+        if augmented and augmented.get("type") != "noise" and not model.aligned:
+            raise ConfigError(
+                f"{_WHERE}.augmentation: numbers of these samples belong to places that differ "
+                "from one to the next, so only noise can be added; give type: noise, or null"
+            )
         self.trainer = AdversarialTrainer(model, self.optimizer, options=options)
         self.watch = CollapseWatch(options.loss, section.watch) if section.watch else None
         self.snapshot = None
