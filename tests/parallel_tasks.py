@@ -47,3 +47,12 @@ def crowded(x):
     with lock:
         running -= 1
     return most
+
+
+began = []
+
+
+def note(x):
+    """Say when it began, in one process."""
+    began.append(x)
+    return x
