@@ -56,7 +56,10 @@ def onet(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return run
 
 
-NO_PICTURES = "no packaged model takes pictures: train configs/img.yaml or give published weights"
+NO_PICTURES = (
+    "no packaged model takes pictures: train one, `onet train img data.path=PREPARED`, "
+    "or give published weights"
+)
 USE_SCAN = "`onet scan {} -o out.ply`"
 
 MISTAKES = {
@@ -65,7 +68,7 @@ MISTAKES = {
     "generate demo photo.jpg": (2, "is a picture", "observes point clouds", NO_PICTURES),
     "generate demo --input photo.jpg": (2, "is a picture", NO_PICTURES),
     "generate demo photo.jpg other.png": (2, "is a picture", NO_PICTURES),
-    "generate demo grid.binvox": (2, "voxel grid", "train configs/voxels.yaml"),
+    "generate demo grid.binvox": (2, "voxel grid", "`onet train voxels data.path=PREPARED`"),
     "generate mine.yaml": (2, "is a configuration", "`onet train mine.yaml`"),
     "scan photo.jpg -o out.ply": (2, "is a picture", NO_PICTURES),
     "scan part.step -o out": (2, "'.step'", "convert it to one of .ply"),

@@ -92,8 +92,8 @@ def _who_takes(kind: str, path: Path) -> str:
     takers = [model for model in packaged_models().values() if observes(model) == observed]
     if not takers:
         return (
-            f"no packaged model takes {_PLURAL[observed]}: train configs/{_CONFIG[observed]}.yaml "
-            "or give published weights"
+            f"no packaged model takes {_PLURAL[observed]}: train one, "
+            f"`onet train {_CONFIG[observed]} data.path=PREPARED`, or give published weights"
         )
     names = ", ".join(model.name for model in takers)
     scan = next((model for model in takers if model.kind == SCAN), None)
