@@ -102,7 +102,7 @@ def kept(key: Hashable, make: Callable[[], T]) -> T:
         if key not in _kept:
             _kept.clear()  # first, so that two never need memory at once
             _kept[key] = make()
-        return _kept[key]  # type: ignore[no-any-return]
+        return _kept[key]
 
 
 @dataclass(frozen=True)
