@@ -19,7 +19,9 @@ from onet.names import printable
 _MAPPED = 256
 """Shards mapped at a time."""
 _KNOWN = 1024
-"""Entries kept, and files known to be what was packed."""
+"""Entries kept."""
+_COMPARED = 1_000_000
+"""Files remembered to be what was packed: 60 MB."""
 VERIFY = "find all damage with `onet data verify`, and copy the shard again"
 
 
@@ -44,7 +46,7 @@ class Pack:
         self.sizes = self.index.shards()
         self._map = lru_cache(_MAPPED)(self._open)
         self._entry = lru_cache(_KNOWN)(self.index.entry)
-        self._compared = lru_cache(_KNOWN)(self._compare)
+        self._compared: set[int] = set()  # hashes of their names
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Processes that get a copy open it themselves."""
@@ -93,10 +95,14 @@ class Pack:
         entry = self._entry(category, model)
         if entry is None or file not in entry.files:
             raise KeyError(file)
-        self._compared(category, model, file)
+        self._compare(category, model, file)
         return bytes(self.view(entry, file, f"{category}/{model}"))
 
     def _compare(self, category: str, model: str, file: str) -> None:
+        """See that a file is what was packed, once."""
+        key = hash((category, model, file))
+        if key in self._compared:
+            return
         entry = self.index.entry(category, model, hashes=True)
         if entry is None:
             raise KeyError(file)
@@ -107,6 +113,9 @@ class Pack:
                 f"{shard}: {printable(f'{category}/{model}/{file}')} is not what was packed: its "
                 f"hash is another one; {VERIFY}"
             )
+        if len(self._compared) >= _COMPARED:
+            self._compared.clear()
+        self._compared.add(key)
 
     def view(self, entry: Entry, file: str, item: str) -> memoryview:
         """Return the bytes of a file where they lie, unchecked; `item` is for messages.
