@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Pack:
         self.index = Index(self.root)
         self.sizes = self.index.shards()
         self._map = lru_cache(_MAPPED)(self._open)
-        self._entry = lru_cache(_KNOWN)(self.index.entry)
+        self._entry = lru_cache(_KNOWN)(partial(self.index.entry, hashes=True))
         self._compared: set[int] = set()  # hashes of their names
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -95,23 +95,20 @@ class Pack:
         entry = self._entry(category, model)
         if entry is None or file not in entry.files:
             raise KeyError(file)
-        self._compare(category, model, file)
-        return bytes(self.view(entry, file, f"{category}/{model}"))
+        content = self.view(entry, file, f"{category}/{model}")
+        self._compare(content, entry, (category, model, file))
+        return bytes(content)
 
-    def _compare(self, category: str, model: str, file: str) -> None:
-        """See that a file is what was packed, once."""
-        key = hash((category, model, file))
+    def _compare(self, content: memoryview, entry: Entry, names: tuple[str, str, str]) -> None:
+        """See that a file, of category, model and name, is what was packed, once."""
+        key = hash(names)
         if key in self._compared:
             return
-        entry = self.index.entry(category, model, hashes=True)
-        if entry is None:
-            raise KeyError(file)
-        content = self.view(entry, file, f"{category}/{model}")
-        if hashlib.sha256(content).digest() != hash_of(entry, file):
+        if hashlib.sha256(content).digest() != hash_of(entry, names[2]):
             shard = shard_file(self.root, entry.shard)
             raise DataError(
-                f"{shard}: {printable(f'{category}/{model}/{file}')} is not what was packed: its "
-                f"hash is another one; {VERIFY}"
+                f"{shard}: {printable('/'.join(names))} is not what was packed: its hash is "
+                f"another one; {VERIFY}"
             )
         if len(self._compared) >= _COMPARED:
             self._compared.clear()
