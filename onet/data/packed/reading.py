@@ -22,6 +22,7 @@ _KNOWN = 1024
 """Entries kept."""
 _COMPARED = 1_000_000
 """Files remembered to be what was packed: 60 MB."""
+_WILL_NEED: int | None = getattr(mmap, "MADV_WILLNEED", None)  # not on every system
 VERIFY = "find all damage with `onet data verify`, and copy the shard again"
 
 
@@ -82,6 +83,7 @@ class Pack:
             raise self._outside(entry.shard, f"{category}/{model}/{file}")
         if not count:
             return np.empty(place.shape, place.dtype)
+        _ask(shard, place.offset, count * place.dtype.itemsize)
         flat = np.frombuffer(shard, place.dtype, count, place.offset)
         return flat.reshape(place.shape, order="F" if place.fortran else "C")
 
@@ -96,6 +98,7 @@ class Pack:
         if entry is None or file not in entry.files:
             raise KeyError(file)
         content = self.view(entry, file, f"{category}/{model}")
+        _ask(self._map(entry.shard), entry.files[file].offset, len(content))
         self._compare(content, entry, (category, model, file))
         return bytes(content)
 
@@ -146,6 +149,17 @@ class Pack:
             f"{self.root / INDEX}: places {printable(what)} outside "
             f"{shard_file(self.root, number).name}; {AGAIN}"
         )
+
+
+def _ask(shard: mmap.mmap, offset: int, size: int) -> None:
+    """Let the system read a range that will be used, at once and no more.
+
+    Else it reads far around every page that is missing: with stores larger than memory, several
+    times what is used.
+    """
+    if _WILL_NEED is not None and size:
+        start = offset - offset % mmap.PAGESIZE
+        shard.madvise(_WILL_NEED, start, offset + size - start)
 
 
 def hash_of(entry: Entry, file: str) -> bytes:
