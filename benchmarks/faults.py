@@ -19,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -67,15 +68,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _timed(name: str, command: list[str], meanwhile: Callable[[], None]) -> dict[str, Any]:
     start = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "onet.cli", *command], stdout=subprocess.PIPE, text=True,
-        env=os.environ | ONE_THREAD,
-    )  # fmt: skip
-    while process.poll() is None:
-        meanwhile()
-        time.sleep(0.05)
-    assert process.stdout is not None
-    said = process.stdout.read().splitlines()
+    with tempfile.TemporaryFile("w+") as output:  # a pipe that nobody reads meanwhile fills up
+        process = subprocess.Popen(
+            [sys.executable, "-m", "onet.cli", *command], stdout=output,
+            env=os.environ | ONE_THREAD,
+        )  # fmt: skip
+        while process.poll() is None:
+            meanwhile()
+            time.sleep(0.05)
+        output.seek(0)
+        said = output.read().splitlines()
     return {"run": name, "exit": process.returncode, "seconds": round(time.monotonic() - start),
             "said": next((line for line in said if " made, " in line), "")}  # fmt: skip
 

@@ -27,10 +27,11 @@ import psutil
 
 from benchmarks._loading_store import CATEGORY, files_below, name_of, write_names
 from onet.data.check import check_store
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.data.packed.copying import merge, pack, subset
 from onet.data.packed.verify import verify
 from onet.data.splits import write_splits
-from onet.data.store import Store, write_pointcloud, write_points
+from onet.data.store import Store
 from onet.data.store_folder import POINTCLOUD, POINTS
 from onet.geometry.normalization import UnitFrame
 from onet.report.tables import print_table

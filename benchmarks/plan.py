@@ -145,27 +145,32 @@ def simulate(arguments: argparse.Namespace, hours: float, largest_first: bool) -
     poison = rng.random(arguments.tasks) < 1 / arguments.poison
     order = np.argsort(-guessed) if largest_first else np.arange(arguments.tasks)
     waiting = [(rank, int(task)) for rank, task in enumerate(order)]  # a heap: sorted
+    back: list[tuple[float, int, int]] = []  # a heap: when a task was lost, its rank, itself
     deaths = np.zeros(arguments.tasks, int)
     free = [(0.0, number) for number in range(arguments.workers)]
     done = lost = killed = given_up = 0.0
     end = 0.0
-    while waiting:
-        now, worker = heapq.heappop(free)
+    while waiting or back:
+        now, worker = heapq.heappop(free)  # never earlier than the one before
+        while back and back[0][0] <= now:
+            heapq.heappush(waiting, heapq.heappop(back)[1:])
+        if not waiting:
+            heapq.heappush(free, (back[0][0], worker))
+            continue
         rank, task = heapq.heappop(waiting)
         left = rng.exponential(3600 * hours)
-        fatal = bool(poison[task]) or left < lengths[task]
-        if not fatal:
-            done += lengths[task]
-            end = max(end, now + lengths[task])
-            heapq.heappush(free, (now + lengths[task], worker))
-            continue
         spent = min(left, lengths[task])
+        if not poison[task] and left >= lengths[task]:
+            done += spent
+            end = max(end, now + spent)
+            heapq.heappush(free, (now + spent, worker))
+            continue
         lost, killed, deaths[task] = lost + spent, killed + 1, deaths[task] + 1
         heapq.heappush(free, (now + spent + BACK, worker))
         if deaths[task] > ALLOWED_FAILURES:
             given_up += 1
         else:
-            heapq.heappush(waiting, (rank, task))
+            heapq.heappush(back, (now + spent, rank, task))
     ideal = done / arguments.workers
     return {
         "hours": round(end / 3600, 3), "of ideal": round(end / ideal, 4),

@@ -31,7 +31,7 @@ AHEAD = 4
 LEAST_AHEAD = 1000
 
 _place = threading.Condition()  # of a worker: all its tasks run in one working directory at a time
-_running = 0
+_folder, _running = "", 0
 
 _making = threading.Lock()
 _kept: dict[Hashable, Any] = {}
@@ -153,9 +153,9 @@ def _run(function: Callable[[T], R], item: T, folder: str) -> _Result:
     Raises:
         DataError: the worker does not have it.
     """
-    global _running
+    global _folder, _running
     with _place:
-        _place.wait_for(lambda: _running == 0 or os.getcwd() == folder)
+        _place.wait_for(lambda: folder == _folder or _running == 0)
         try:
             os.chdir(folder)
         except OSError as error:
@@ -163,6 +163,7 @@ def _run(function: Callable[[T], R], item: T, folder: str) -> _Result:
                 f"{folder}: cannot be used on a worker of the cluster ({error.strerror}); give its "
                 "workers the folders of the command under the same paths"
             ) from error
+        _folder = folder  # as it is named: the worker may have it behind a link
         _running += 1
     try:
         return _Result(function(item))

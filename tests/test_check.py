@@ -1,12 +1,14 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from onet.data import check
 from onet.data.check import check_store
 from onet.data.store_folder import MESH, POINTCLOUD, POINTS, RECORD
-from onet.errors import DataError
+from onet.errors import DataError, WorkerDied
 from onet.resources import assets_dir
 
 
@@ -125,3 +127,25 @@ def test_published_stores_need_neither_records_nor_meshes(store):
 def test_no_store_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         check_store(tmp_path / "none")
+
+
+def test_an_item_that_ends_its_process_is_named_and_the_others_are_examined(store, monkeypatch):
+    """A whole group is lost with it, of which the others are examined again, one by one."""
+    deadly, *others = sorted(path.name for path in (store / "chair").iterdir() if path.is_dir())
+    change(store / "chair" / others[0] / POINTS, points=put_nan)
+
+    def run(function, groups, *more):
+        for group in groups:
+            yield group, WorkerDied() if deadly in group.models else function(group)
+
+    monkeypatch.setattr(check, "run_tasks", run)
+    found = {Path(problem.file).name: problem.message for problem in check_store(store)}
+    assert found.keys() == {deadly, POINTS} and "process died" in found[deadly]
+
+
+def test_a_fault_of_the_program_ends_the_check(store, monkeypatch):
+    monkeypatch.setattr(
+        check, "run_tasks", lambda f, groups, *more: ((g, KeyError(1)) for g in groups)
+    )
+    with pytest.raises(KeyError):
+        check_store(store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,6 +95,22 @@ def test_a_folder_that_workers_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         cluster._run(square, 2, str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
     assert cluster._run(square, 2, str(tmp_path)).value == 4
+
+
+def test_tasks_of_a_folder_behind_a_link_run_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker may have the folder of the command at another place than its name says."""
+    from onet import cluster
+
+    (tmp_path / "there").mkdir()
+    folder = tmp_path / "link"
+    folder.symlink_to(tmp_path / "there", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    meeting = threading.Barrier(2, timeout=20)  # whoever waits alone fails
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [pool.submit(cluster._run, lambda _: meeting.wait(), 0, str(folder)) for _ in "12"]
+        assert {task.result().value for task in tasks} == {0, 1}
 
 
 def test_solids_meshes_and_scores_are_those_of_local_processes(

@@ -5,7 +5,8 @@ from torch.utils.data import DataLoader
 
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import PointCloudInput
-from onet.data.store import Store, write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
+from onet.data.store import Store
 from onet.data.store_folder import POINTCLOUD, POINTS
 from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame

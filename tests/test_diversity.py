@@ -13,7 +13,7 @@ from random_weights import randomise
 
 from onet import cli
 from onet.config import load_config
-from onet.data.store import write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.errors import ConfigError, DataError
 from onet.evaluation.diversity import AGAIN, GENERATED, TRAINING, evaluate_diversity
 from onet.evaluation.point_features import point_features

@@ -7,7 +7,8 @@ from test_reconstructor import CONFIG, blob_model
 
 import onet
 from onet.checkpoints.checkpoint import save_checkpoint
-from onet.data.store import Store, write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
+from onet.data.store import Store
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame

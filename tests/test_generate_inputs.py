@@ -9,8 +9,8 @@ from ball_model import load_ball, radius_of
 from PIL import Image
 
 from onet.data.images import MARGIN
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.data.photographs import find_photographs
-from onet.data.store import write_pointcloud, write_points
 from onet.data.store_folder import RENDERINGS, VOXELS
 from onet.errors import ConfigError, DataError
 from onet.geometry.mesh_io import load_mesh

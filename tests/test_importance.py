@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onet.config import load_config
 from onet.data.build import build_datasets
 from onet.data.importance import LEAST_NOISE, importance_weights, near_surface_density
-from onet.data.store import write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.data.store_folder import NEAR_SURFACE, POINTCLOUD, POINTS
 from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame

@@ -10,7 +10,8 @@ from onet.config import parse_config
 from onet.data.build import build_datasets
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS, ImageInput, IndexInput, NoInput, VoxelInput
-from onet.data.store import Store, write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
+from onet.data.store import Store
 from onet.data.store_folder import NEAR_SURFACE, POINTCLOUD, POINTS, RENDERINGS, VOXELS
 from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame

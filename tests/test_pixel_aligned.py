@@ -22,8 +22,9 @@ from onet.checkpoints.checkpoint import save_checkpoint
 from onet.config import Config, parse_config
 from onet.data.build import build_datasets
 from onet.data.inputs import ImageInput
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.data.parts.renderings import write_renderings
-from onet.data.store import Item, Store, write_pointcloud, write_points
+from onet.data.store import Item, Store
 from onet.data.store_folder import CAMERAS, RENDERINGS
 from onet.errors import ConfigError, DataError
 from onet.geometry.cameras import (

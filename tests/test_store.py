@@ -3,7 +3,8 @@ import pytest
 import yaml
 
 from onet.data.inputs import INPUTS, PointCloudInput
-from onet.data.store import Item, Store, write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
+from onet.data.store import Item, Store
 from onet.data.store_folder import POINTCLOUD, POINTS
 from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame

@@ -23,7 +23,7 @@ from onet.checkpoints import checkpoint as checkpoints
 from onet.checkpoints.checkpoint import load_checkpoint, resolve_checkpoint
 from onet.config import Config, load_config
 from onet.data.build import build_datasets
-from onet.data.store import write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.models import OccupancyNetwork, build_model

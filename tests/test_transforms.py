@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader
 from onet.config import load_config, parse_config
 from onet.data.dataset import ShapeDataset
 from onet.data.inputs import INPUTS, PointCloudInput
-from onet.data.store import Store, write_pointcloud, write_points
+from onet.data.item_writing import write_pointcloud, write_points
+from onet.data.store import Store
 from onet.data.store_folder import POINTCLOUD, POINTS
 from onet.data.transforms import TRANSFORMS, Transform, Transforms
 from onet.data.transforms._transform import direction

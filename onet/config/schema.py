@@ -119,7 +119,11 @@ class DataConfig(_Strict):
         "options of onet.data.picture_folder.PictureSettings (size, flip, folder, held_out); null "
         "for shapes.",
     )
-    cache: bool = Field(default=True, description="Keep loaded items in memory.")
+    cache: bool = Field(
+        default=True,
+        description="Keep in memory what was read of items (about 1.2 MB each), so that files are "
+        "read once; arrays of a packed store are not kept, as the system does so.",
+    )
     workers: int = Field(
         default=0,
         ge=0,

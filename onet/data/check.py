@@ -30,7 +30,7 @@ from onet.data.store_folder import (
     read_metadata,
     read_record,
 )
-from onet.errors import DataError
+from onet.errors import DataError, WorkerDied
 from onet.geometry.cameras import read_cameras
 from onet.geometry.mesh_io import load_mesh
 from onet.locks import current_writer
@@ -117,14 +117,7 @@ def check_store(
             )
             for first in range(0, len(models), _TOGETHER)
         ]
-    outcomes = run_tasks(
-        _check_group, groups, workers, scheduler, lambda group: group.category, "checking"
-    )
-    with closing(outcomes):
-        for _, outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-            problems += outcome
+    problems += _check_groups(groups, workers, scheduler)
     for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
         if folder.name not in store.categories and any(folder.glob(f"*/{POINTS}")):
             remedy = "write the names of its models in them, or delete the folder"
@@ -153,6 +146,30 @@ class _Group:
     own: bool
     parts: frozenset[str]
     padding: float
+
+
+def _check_groups(
+    groups: list[_Group], workers: int | None, scheduler: str | None
+) -> Iterator[Problem]:
+    """Examine groups of items; those of a group that is lost, one by one."""
+    lost: list[_Group] = []
+    outcomes = run_tasks(
+        _check_group, groups, workers, scheduler, lambda group: group.category, "checking"
+    )
+    with closing(outcomes):
+        for group, outcome in outcomes:
+            if not isinstance(outcome, Exception):
+                yield from outcome
+            elif not isinstance(outcome, WorkerDied | DataError | MemoryError):
+                raise outcome
+            elif len(group.models) > 1:
+                lost += [replace(group, models=(model,)) for model in group.models]
+            else:
+                path = opened(group.root) / group.category / group.models[0]
+                remedy = "look at its files, and make or copy the item again"
+                yield _problem(outcome, path, "", remedy)
+    if lost:
+        yield from _check_groups(lost, workers, scheduler)
 
 
 def _models(store: Store, category: str) -> list[str]:
@@ -354,7 +371,7 @@ def _check_normals(item: Item) -> Iterator[Problem]:
         yield Problem(str(path), "normals", message, AGAIN)
 
 
-def _problem(error: DataError, path: Path, field: str, remedy: str) -> Problem:
+def _problem(error: Exception, path: Path, field: str, remedy: str) -> Problem:
     """Return an error's text without the path in front and the remedy behind."""
     text = str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
     return Problem(str(path), field, text, remedy)

@@ -39,7 +39,8 @@ class ShapeDataset(Dataset[dict[str, Any]]):
             other makes up for it). None means all, in the order of the file.
         seed: of the draws.
         categories: names of the categories to use; None means all.
-        cache: keep the arrays read in memory, in half precision (about 1.2 MB an item).
+        cache: keep the arrays read in memory, in half precision (about 1.2 MB an item); those of a
+            packed store are mapped instead, and what is computed of an item is kept.
         points_file: file of an item with the query points.
         training: draw observations as for training, not as for validation and test.
         importance: give each point its weight, so that near-surface points stand for uniform ones.

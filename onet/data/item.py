@@ -13,10 +13,10 @@ import numpy as np
 
 from onet.data import integrity
 from onet.data.closed_mesh import ClosedMesh, close_mesh
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.data.mesh_files import MeshFile
 from onet.data.parts import PARTS, PARTS_KEY, Part, Shape
 from onet.data.settings import PrepareSettings
-from onet.data.store import write_pointcloud, write_points
 from onet.data.store_folder import MESH, POINTCLOUD, POINTS, RECORD, read_record, write_record
 from onet.errors import DataError, StorageError
 from onet.geometry.inside import contains

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.data.item_writing import write_pointcloud, write_points
 from onet.data.packed.reading import refuse_packed
 from onet.data.prepare import Failure, PrepareReport, write_failures
 from onet.data.sequence_folder import (
@@ -35,7 +36,6 @@ from onet.data.sequence_folder import (
 )
 from onet.data.settings import PrepareSettings
 from onet.data.splits import SPLITS, assign_splits, write_splits
-from onet.data.store import write_pointcloud, write_points
 from onet.data.store_folder import FAILURES, read_metadata, write_metadata
 from onet.errors import DataError, StorageError
 from onet.geometry.normalization import UnitFrame

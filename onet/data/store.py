@@ -1,6 +1,6 @@
-"""Prepared data: the items of a store, read; files of points, written.
+"""Prepared data: the items of a store, read.
 
-What lies where: see `onet.data.store_folder`.
+What lies where: see `onet.data.store_folder`; files of points are written by `item_writing`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from onet.archives import read_member
 from onet.data.lists import read_list
@@ -39,7 +39,6 @@ from onet.data.store_folder import (
     read_record,
 )
 from onet.errors import DataError
-from onet.files import replacing
 from onet.geometry.cameras import Camera, read_cameras
 from onet.geometry.labels import as_occupancies
 from onet.geometry.normalization import UnitFrame
@@ -529,60 +528,3 @@ class Store:
                 return folder
         known = sorted({*self.labels, *self.labels.values()})
         raise DataError(f"{self.root}: no category {category!r}; {nearest(category, known)}")
-
-
-def write_points(
-    path: Path,
-    points: ArrayLike,  # (N, 3) in the unit frame
-    occupancies: ArrayLike,  # (N,) bool
-    frame: UnitFrame,
-) -> None:
-    """Write `points.npz` atomically: points in float16, occupancies as packed bits.
-
-    Labels have to belong to the rounded points: pass points that float16 represents exactly.
-
-    Raises:
-        DataError: points that float16 would move, lengths that differ, or values that are no
-            occupancies.
-    """
-    exact, bits = np.asarray(points), as_occupancies(occupancies, source=f"{path}: 'occupancies'")
-    rounded = exact.astype(np.float16)
-    if not np.array_equal(rounded, exact):
-        raise DataError(f"{path}: 'points' are not float16 numbers; round before labelling")
-    if rounded.ndim != 2 or rounded.shape[1] != 3 or bits.shape != rounded.shape[:1]:
-        raise DataError(
-            f"{path}: 'points' {rounded.shape} and 'occupancies' {bits.shape} do not fit; "
-            "expected (N, 3) and (N,)"
-        )
-    _write(path, frame, points=rounded, occupancies=np.packbits(bits))
-
-
-def write_pointcloud(
-    path: Path,
-    points: ArrayLike,  # (M, 3) in the unit frame
-    normals: ArrayLike,  # (M, 3) unit
-    frame: UnitFrame,
-) -> None:
-    """Write `pointcloud.npz` atomically: surface points and normals in float16.
-
-    Raises:
-        DataError: shapes that differ or are not (M, 3).
-    """
-    positions, directions = np.asarray(points), np.asarray(normals)
-    if positions.ndim != 2 or positions.shape[1] != 3 or directions.shape != positions.shape:
-        raise DataError(
-            f"{path}: 'points' {positions.shape} and 'normals' {directions.shape} do not fit; "
-            "expected (M, 3) twice"
-        )
-    _write(
-        path,
-        frame,
-        points=positions.astype(np.float16),
-        normals=directions.astype(np.float16),
-    )
-
-
-def _write(path: Path, frame: UnitFrame, **arrays: Any) -> None:
-    arrays |= {"loc": frame.loc, "scale": np.float64(frame.scale)}
-    with replacing(path) as temporary:
-        np.savez(temporary, **arrays)

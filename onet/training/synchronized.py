@@ -25,7 +25,7 @@ class _Synchronized(_BatchNorm):
         self._check_input_dim(x)
         over = [0, *range(2, x.ndim)]
         shape = [1, -1, *[1] * (x.ndim - 2)]
-        values = x.float()
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         own = values.new_full((1,), x.numel() / x.shape[1])
         sums = _summed(torch.cat([values.sum(over), own]))
         count = sums[-1].detach()

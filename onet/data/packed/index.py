@@ -76,6 +76,8 @@ class Entry(NamedTuple):
         Raises:
             ValueError, TypeError, KeyError: the row is damaged.
         """
+        if not isinstance(hashes, bytes):
+            raise TypeError("its hashes are no bytes")
         found: dict[str, FilePlace] = {}
         for name, offset, size, modified, arrays in json.loads(files):
             places = {

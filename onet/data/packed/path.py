@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
-from onet.data.packed.index import Entry
+from onet.data.packed.index import INDEX, Entry
 from onet.data.packed.reading import Pack, is_packed, pack_at
 
 _Base: Any = type(Path())
@@ -26,15 +26,20 @@ class PackedPath(_Base):
 
     def _located(self) -> tuple[Pack, Entry, str] | None:
         """Return the store, the item and the name in it; None for what is no item's."""
-        for root in self.parents:
-            if is_packed(Path(root)):
-                names = self.relative_to(root).parts
-                if len(names) < 2:
-                    return None
-                pack = pack_at(Path(root))
-                entry = pack.entry(*names[:2])
-                return None if entry is None else (pack, entry, "/".join(names[2:]))
-        return None
+        root, names = os.fspath(self), list[str]()
+        while True:  # as text: it is done for everything that is asked of a path
+            above, name = os.path.split(root)
+            if not name:
+                return None
+            names.insert(0, name)
+            root = above
+            if os.path.isfile(os.path.join(root, INDEX)):
+                break
+        if len(names) < 2:
+            return None
+        pack = pack_at(Path(root))
+        entry = pack.entry(*names[:2])
+        return None if entry is None else (pack, entry, "/".join(names[2:]))
 
     def _file(self) -> tuple[Pack, str, str, str]:
         """Return the store, category, model and name of a file.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from onet.names import printable
 _MAPPED = 256
 """Shards mapped at a time."""
 _KNOWN = 1024
-"""Entries kept, and files known to be what was packed."""
+"""Entries kept."""
+_COMPARED = 1_000_000
+"""Files remembered to be what was packed: 60 MB."""
+_WILL_NEED: int | None = getattr(mmap, "MADV_WILLNEED", None)  # not on every system
 VERIFY = "find all damage with `onet data verify`, and copy the shard again"
 
 
@@ -43,8 +46,8 @@ class Pack:
         self.index = Index(self.root)
         self.sizes = self.index.shards()
         self._map = lru_cache(_MAPPED)(self._open)
-        self._entry = lru_cache(_KNOWN)(self.index.entry)
-        self._compared = lru_cache(_KNOWN)(self._compare)
+        self._entry = lru_cache(_KNOWN)(partial(self.index.entry, hashes=True))
+        self._compared: set[int] = set()  # hashes of their names
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Processes that get a copy open it themselves."""
@@ -80,6 +83,7 @@ class Pack:
             raise self._outside(entry.shard, f"{category}/{model}/{file}")
         if not count:
             return np.empty(place.shape, place.dtype)
+        _ask(shard, place.offset, count * place.dtype.itemsize)
         flat = np.frombuffer(shard, place.dtype, count, place.offset)
         return flat.reshape(place.shape, order="F" if place.fortran else "C")
 
@@ -93,20 +97,25 @@ class Pack:
         entry = self._entry(category, model)
         if entry is None or file not in entry.files:
             raise KeyError(file)
-        self._compared(category, model, file)
-        return bytes(self.view(entry, file, f"{category}/{model}"))
-
-    def _compare(self, category: str, model: str, file: str) -> None:
-        entry = self.index.entry(category, model, hashes=True)
-        if entry is None:
-            raise KeyError(file)
         content = self.view(entry, file, f"{category}/{model}")
-        if hashlib.sha256(content).digest() != hash_of(entry, file):
+        _ask(self._map(entry.shard), entry.files[file].offset, len(content))
+        self._compare(content, entry, (category, model, file))
+        return bytes(content)
+
+    def _compare(self, content: memoryview, entry: Entry, names: tuple[str, str, str]) -> None:
+        """See that a file, of category, model and name, is what was packed, once."""
+        key = hash(names)
+        if key in self._compared:
+            return
+        if hashlib.sha256(content).digest() != hash_of(entry, names[2]):
             shard = shard_file(self.root, entry.shard)
             raise DataError(
-                f"{shard}: {printable(f'{category}/{model}/{file}')} is not what was packed: its "
-                f"hash is another one; {VERIFY}"
+                f"{shard}: {printable('/'.join(names))} is not what was packed: its hash is "
+                f"another one; {VERIFY}"
             )
+        if len(self._compared) >= _COMPARED:
+            self._compared.clear()
+        self._compared.add(key)
 
     def view(self, entry: Entry, file: str, item: str) -> memoryview:
         """Return the bytes of a file where they lie, unchecked; `item` is for messages.
@@ -140,6 +149,17 @@ class Pack:
             f"{self.root / INDEX}: places {printable(what)} outside "
             f"{shard_file(self.root, number).name}; {AGAIN}"
         )
+
+
+def _ask(shard: mmap.mmap, offset: int, size: int) -> None:
+    """Let the system read a range that will be used, at once and no more.
+
+    Else it reads far around every page that is missing: with stores larger than memory, several
+    times what is used.
+    """
+    if _WILL_NEED is not None and size:
+        start = offset - offset % mmap.PAGESIZE
+        shard.madvise(_WILL_NEED, start, offset + size - start)
 
 
 def hash_of(entry: Entry, file: str) -> bytes:

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from onet.data.item_writing import write_points
 from onet.data.parts._part import Part, Shape
-from onet.data.store import write_points
 from onet.data.store_folder import NEAR_SURFACE
 from onet.geometry.inside import contains
 from onet.geometry.sampling import sample_box, sample_surface
