@@ -1,4 +1,4 @@
-"""Generators of pictures with and without penalties at equal processor time: FID and KID on the way.
+"""Generators of pictures with and without penalties at equal processor time: FID and KID.
 
 Every method starts from the same networks and sees the same pictures. At each of `--stops` equal
 parts of the time its checkpoint is kept, pictures are made with it (`onet generate`, the averaged

@@ -79,8 +79,8 @@ def gaussian_ring_study(
     text = (
         "Networks of four layers of 16 ReLUs, trained simultaneously by RMSprop from the same "
         "weights. Eigenvalues are all those of the Jacobian of the field on one batch of 512, in "
-        "double precision: v of the losses, w = v - gamma grad |v|^2 / 2 of consensus optimisation. "
-        "Plain gradient "
+        "double precision: v of the losses, w = v - gamma grad |v|^2 / 2 of consensus "
+        "optimisation. Plain gradient "
         "descent is attracted where all real parts are negative; RMSprop scales the rows."
     )
     return Study(
