@@ -2,7 +2,7 @@
 
 Every method starts from the same networks and sees the same pictures. At each of `--stops` equal
 parts of the time its checkpoint is kept, pictures are made with it (`onet generate`, the averaged
-generator) and compared with those that it was trained on (`onet picture-eval`). The row "data" is
+generator) and compared with those that it was trained on (`onet picture-eval`). "data fid" is
 that of two halves of these, which have half as many.
 
 Written to the folder: `METHOD/run`, `METHOD/STOP/` with the pictures and their sheet, `curves.csv`,
@@ -117,7 +117,7 @@ def _scored(arguments: argparse.Namespace, method: str, minutes: float, checkpoi
             {
                 "method": method,
                 "minutes": minutes,
-                "steps": read_checkpoint(checkpoint).iteration,
+                "steps": read_checkpoint(checkpoint).metadata["iteration"],
                 **{key: made[key] for key in (*SCORES, "+-")},
                 **{f"data {key}": halves[key] for key in SCORES},
             },
