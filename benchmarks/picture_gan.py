@@ -93,6 +93,7 @@ def _scored(arguments: argparse.Namespace, method: str, minutes: float, checkpoi
     from onet.checkpoints.published_weights import read_checkpoint
     from onet.evaluation.picture_sets import compare_pictures
     from onet.inference.sample_pictures import generate_pictures
+    from onet.report.sample_sheet import sheet_of_samples
 
     settings = {
         "samples": arguments.samples,
@@ -104,9 +105,10 @@ def _scored(arguments: argparse.Namespace, method: str, minutes: float, checkpoi
     path = out.with_suffix(".json")
     row = finished(path, settings)
     if row is None:
-        generate_pictures(
+        pictures = generate_pictures(
             checkpoint, samples=arguments.samples, out=out, device="cpu", seed=arguments.seed
         )
+        sheet_of_samples(out, pictures.rows)
         scores = compare_pictures(
             out, features=arguments.features, limit=arguments.samples, seed=arguments.seed
         )

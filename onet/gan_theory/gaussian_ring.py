@@ -108,9 +108,10 @@ class RingGame:
         generator = torch.Generator().manual_seed(seed)
         real = draw(count, generator).double()
         latent = torch.randn(count, Z_DIM, generator=generator).double()
+        networks = self.trainer.networks
+        assert isinstance(networks, ModulePair)
         made, judge = (
-            deepcopy(part).double()
-            for part in (self.trainer.networks.generator, self.trainer.networks.discriminator)
+            deepcopy(part).double() for part in (networks.generator, networks.discriminator)
         )
         of_g, of_d = (torch.optim.SGD(part.parameters(), lr=0.0) for part in (made, judge))
         pair = ModulePair(made, judge, Z_DIM)
