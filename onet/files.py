@@ -140,6 +140,28 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def files_below(root: Path, without: Path | None = None) -> list[Path]:
+    """Return all files below a folder, hidden ones and those in hidden folders left out.
+
+    Links to folders are followed, each folder once.
+
+    Args:
+        root: the folder.
+        without: a folder that may be in it, and is left out.
+    """
+    visited = set() if without is None else {os.path.realpath(without)}
+    paths = []
+    for folder, children, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in visited:  # a link to a folder above
+            children.clear()
+            continue
+        visited.add(real)
+        children[:] = sorted(name for name in children if not name.startswith("."))
+        paths += [Path(folder, name) for name in files if not name.startswith(".")]
+    return paths
+
+
 def remove_leftovers(
     folder: Path, skip: Collection[str] = (), below: Collection[str] | None = None
 ) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from onet.adversarial.class_discriminators import ResnetPictureDiscriminator
 from onet.config import load_config
 from onet.data.build import build_datasets
 from onet.data.picture_folder import PictureDataset, PictureSettings, find_pictures
-from onet.errors import ConfigError, DataError
+from onet.errors import ConfigError, DataError, FolderInUse
 from onet.gan_theory.trained_game import load_game
 from onet.inference.sample_pictures import PictureSampler, generate_pictures
+from onet.locks import writing
 from onet.metrics.distribution_distances import frechet_distance
 from onet.metrics.feature_sets import KEPT, FeatureSet, frechet_of_sets, kernel_distance
 from onet.models import build_model, check_config
 from onet.nn.picture_generators import ResnetPictureGenerator
+from onet.report.sample_sheet import sheet_of_samples
 from onet.training.loop import train
 
 SMALL = {
@@ -187,6 +190,8 @@ def test_all_pictures_of_a_folder_are_found_and_a_share_is_held_out(tmp_path: Pa
     root = write_pictures(tmp_path / "pictures", 10)
     Image.new("L", (4, 4)).save(root / "disc" / "000.mask.png")
     (root / "notes.txt").write_text("no picture")
+    (root / ".thumbnails").mkdir()
+    Image.new("L", (4, 4)).save(root / ".thumbnails" / "000.png")
     assert len(find_pictures(root)) == 20
     settings = PictureSettings(size=8, held_out=0.2)
     parts = [PictureDataset(root, "x", settings, training=t) for t in (True, False)]
@@ -365,6 +370,32 @@ def test_generate_writes_pictures_and_a_sheet(run: Path, tmp_path: Path) -> None
     assert len(left) == 1 and left[0].endswith("box/000000.png")
 
 
+def test_a_sheet_of_many_classes_ends(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 300)).save(tmp_path / "a.png")
+    for count, pictures, rows, lines in ((1, 70, 8, 0), (3, 20, 6, 3), (40, 2, 32, 33)):
+        of_all = [
+            {"category": f"{k}" if count > 1 else "", "picture": "a.png"}
+            for k in range(count)
+            for _ in range(pictures)
+        ]
+        with Image.open(sheet_of_samples(tmp_path, of_all)) as sheet:
+            assert sheet.size == (8 * 258 + 2, rows * 258 + 2 + 18 * lines)
+
+
+def test_samples_of_validation_are_made_once_a_class() -> None:
+    model = build_model(load_config("gan_images_small", SMALL | CLASSES).model)
+    torch.manual_seed(0)
+    batch = {"pictures": torch.rand(5, 3, 8, 8), "labels": torch.tensor([1, 0, 1, 1, 0])}
+    made: list[int] = []
+    model.generator.register_forward_hook(lambda *given: made.append(len(given[2])))
+    together = model.validate(batch)
+    assert made == [model.validation_samples] * 2
+    for number in range(5):
+        alone = model.validate({key: value[number : number + 1] for key, value in batch.items()})
+        for key, value in alone.items():
+            assert torch.equal(value, together[key][number : number + 1]), key
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -476,8 +507,18 @@ def test_picture_eval_of_what_a_generator_made(
     assert (tmp_path / "out" / "picture_scores.csv").is_file()
     told = json.loads((tmp_path / "out" / "picture_scores.json").read_text(encoding="utf-8"))
     assert told["features"] == "colours" and told["size"] == 8
-
     data = run.parent / "pictures"
+    assert told["data"] == str(data.resolve()) and told["split"] == "train"
+    assert told["categories"] == ["disc", "box"] and told["folder"] is None
+    with writing(tmp_path / "held"), ThreadPoolExecutor(1) as other:
+        asked = other.submit(
+            picture_sets.compare_pictures, data, data, features="colours", out=tmp_path / "held"
+        )
+        with pytest.raises(FolderInUse):
+            asked.result()
+    generate_pictures(run, samples=2, out=tmp_path / "out", device="cpu", overwrite=True)
+    assert not [*(tmp_path / "out").glob("picture_scores.*")]
+
     same = picture_sets.compare_pictures(data, data, features="colours", out=tmp_path / "same")
     assert same.rows[0]["fid"] == pytest.approx(0, abs=1e-9) and same.size == 9
     one = picture_sets.compare_pictures(

@@ -32,11 +32,21 @@ def noise(tmp_path: Path) -> Path:
     return tmp_path / "noise.png"
 
 
-def test_states_are_those_of_the_trajectory_and_are_not_kept() -> None:
+def test_states_are_those_of_steps_by_hand_and_end_where_they_leave_all_bounds() -> None:
     game, start = DiracGan("js", gamma=0.3), np.array([1.0, -1.0])
-    for scheme in ("simultaneous", "alternating", "optimistic"):
-        kept = trajectory(game, start, 20, scheme)
-        assert np.array_equal(np.stack([*states(game, start, 20, scheme)]), kept)
+    by_hand = {"simultaneous": [start], "alternating": [start]}
+    for _ in range(20):
+        x = by_hand["simultaneous"][-1]
+        by_hand["simultaneous"].append(x + 0.2 * game.field(x))
+        theta, psi = by_hand["alternating"][-1]
+        theta = theta + 0.2 * game.field(np.array([theta, psi]))[0]
+        psi = psi + 0.2 * game.field(np.array([theta, psi]))[1]
+        by_hand["alternating"].append(np.array([theta, psi]))
+    for scheme, expected in by_hand.items():
+        one = iter(states(game, start, 20, scheme))
+        found = [np.copy(next(one)) for _ in range(3)]  # a step is made when it is asked for
+        assert np.allclose([*found, *one], expected, rtol=1e-12)
+        assert np.allclose(trajectory(game, start, 20, scheme), expected, rtol=1e-12)
     wild = DiracGan("wasserstein", gamma=50.0)
     assert len([*states(wild, start, 500, h_g=1.0)]) < 30
     with pytest.raises(ConfigError, match="start has 1 numbers"):
@@ -93,6 +103,20 @@ def test_methods_start_alike_and_differ_in_training() -> None:
     assert not np.allclose(ended[0], ended[1]) and not np.allclose(ended[1], ended[2])
 
 
+def test_the_field_of_a_ring_is_double_and_leaves_training_alone() -> None:
+    game = RingGame.start("r1", 10.0, rate=1e-3)
+    assert [*game.train(2, ())] == []
+    field = game.field(64)
+    assert field.value().dtype == np.float64 and field.eps < 1e-15
+    networks = game.trainer.networks
+    assert next(networks.generator.parameters()).dtype == torch.float32
+    real = draw(64, generator := torch.Generator().manual_seed(0))
+    codes = torch.randn(64, gaussian_ring.Z_DIM, generator=generator)
+    single = GameField.of_trainer(game.trainer, real, codes)
+    np.testing.assert_allclose(field.value(), single.value(), atol=1e-5)
+    assert [*game.train(1, (1,))] == [1]
+
+
 def test_the_regularised_field_is_v_less_the_slope_of_its_square() -> None:
     """On L_g = x^2 y + x, L_d = y^3 - 2 x y: v and J by hand, w' by differences of w."""
 
@@ -126,6 +150,8 @@ def test_gaussians_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         "consensus: v, before", "consensus: w, before",
         "consensus: v, after", "consensus: w, after",
     ]  # fmt: skip
+    for row in spectra.rows:
+        assert row["largest error"] < 1e-6 * max(row["largest Re"], -row["smallest Re"])
     assert study.write(tmp_path).is_file()
     with pytest.raises(ConfigError, match="unknown method 'r2'"):
         gaussian_ring_study(4, methods=["r2"])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from onet.adversarial.factors import STRENGTH, require_strength
 from onet.errors import ConfigError
 from onet.registry import nearest
 
@@ -50,7 +51,6 @@ _CHANGES: dict[str, _Change] = {
     "dropout": _dropout,
     "mirror": _mirror,
 }
-UP_TO_ONE = ("mixup", "dropout", "mirror")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Augmentation:
     """
 
     type: str
-    strength: float = 0.5
+    strength: float = STRENGTH
 
     def __post_init__(self) -> None:
         if self.type not in _CHANGES:
@@ -77,12 +77,7 @@ class Augmentation:
                 f"training.adversarial.augmentation.type: {self.type!r}; "
                 f"{nearest(self.type, [*_CHANGES])}"
             )
-        limit = 1.0 if self.type in UP_TO_ONE else float("inf")
-        if not 0 <= self.strength <= limit:
-            raise ConfigError(
-                f"training.adversarial.augmentation.strength: {self.strength:g}; give 0 to "
-                f"{limit:g}"
-            )
+        require_strength(self.type, self.strength, "training.adversarial.augmentation.strength")
 
     def __call__(self, samples: Tensor, real: Tensor) -> Tensor:
         """Return samples (B, ...) that are changed, by torch's generator.

@@ -16,6 +16,7 @@ import numpy as np
 from onet.data.settings import DEFAULT_GROUP_PATTERN, PrepareSettings
 from onet.data.store_folder import FAILURES, METADATA, RECORD, SPLITS, list_file, read_record
 from onet.errors import DataError
+from onet.files import files_below
 from onet.geometry.mesh_io import readable_suffixes
 from onet.geometry.mesh_reading.formats import advice, unread_format
 from onet.locks import OWN
@@ -162,7 +163,7 @@ def find_unread(
     """All files below `root`, but not in `store`, that may be meshes and are not read, by name."""
     found = [
         (path, suffix)
-        for path in _files(root, store)
+        for path in files_below(root, store)
         if (suffix := unread_format(path.name)) is not None
     ]
     wanted = None if categories is None else {*categories}
@@ -191,25 +192,7 @@ def _first(names: Iterable[str], count: int = 3) -> list[str]:
 
 def _mesh_files(root: Path, store: Path | None) -> list[Path]:
     suffixes = readable_suffixes()
-    return [path for path in _files(root, store) if path.suffix.lower() in suffixes]
-
-
-def _files(root: Path, store: Path | None) -> list[Path]:
-    """Return all files below a folder, hidden ones and those in hidden folders left out.
-
-    So is the store, which may be in that folder and holds meshes of its own.
-    """
-    visited = set() if store is None else {os.path.realpath(store)}
-    paths = []
-    for folder, children, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in visited:  # a link to a folder above
-            children.clear()
-            continue
-        visited.add(real)
-        children[:] = sorted(name for name in children if not name.startswith("."))
-        paths += [Path(folder, name) for name in files if not name.startswith(".")]
-    return paths
+    return [path for path in files_below(root, store) if path.suffix.lower() in suffixes]
 
 
 def _told_apart(mesh_files: list[MeshFile], store: Path | None) -> list[MeshFile]:

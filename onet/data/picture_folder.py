@@ -6,13 +6,12 @@
                                the split of the model CATEGORY/MODEL that they lie in; elsewhere a
                                share of them is held out, chosen by their names
 
-`NAME.mask.png` is a mask and no picture.
+`NAME.mask.png` is a mask and no picture. Hidden files and folders are left out.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from onet.data.images import IMAGE_SUFFIXES, middle_square, open_image
 from onet.data.lists import read_list
 from onet.data.store_folder import SPLITS, list_file
 from onet.errors import ConfigError, DataError
+from onet.files import files_below
 from onet.registry import Registry, nearest
 
 PICTURES: Registry = Registry("kind of pictures")
@@ -95,7 +95,11 @@ def find_pictures(
         if not place.is_dir():
             there = sorted(p.name for p in root.iterdir() if p.is_dir())
             raise DataError(f"{place}: no such category; {nearest(place.name, there)}")
-        files = [path for path in sorted(_files(place)) if folder in (None, path.parent.name)]
+        files = [
+            path
+            for path in sorted(files_below(place))
+            if _is_picture(path) and folder in (None, path.parent.name)
+        ]
         if not files:
             inside = f" in folders named {folder!r}" if folder else ""
             raise DataError(
@@ -106,21 +110,8 @@ def find_pictures(
     return found
 
 
-def _files(place: Path) -> list[Path]:
-    found, known = [], {os.path.realpath(place)}
-    for folder, within, names in os.walk(place, followlinks=True):
-        real = {name: os.path.realpath(Path(folder, name)) for name in within}
-        within[:] = [name for name in within if real[name] not in known]  # links may lead around
-        known.update(real.values())
-        found += [Path(folder, name) for name in names if _is_picture(name)]
-    return found
-
-
-def _is_picture(name: str) -> bool:
-    path = Path(name)
-    return (
-        path.suffix.lower() in IMAGE_SUFFIXES and name[0] != "." and not path.stem.endswith(".mask")
-    )
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.stem.endswith(".mask")
 
 
 class PictureDataset(Dataset[dict[str, Any]]):

@@ -21,15 +21,19 @@ from onet.data.images import middle_square, open_image
 from onet.data.picture_folder import find_pictures
 from onet.errors import ConfigError, DataError
 from onet.inference import generation_folder as generation
+from onet.locks import hold, writer
 from onet.metrics.feature_sets import FeatureSet, frechet_of_sets, kernel_distance
 from onet.metrics.picture_features import EFFICIENTNET, PictureFeatures
 from onet.progress import Progress, followed, reports_progress
 from onet.provenance import Provenance
 from onet.records import Row, write_csv, write_json
 
-TABLE, PROTOCOL = "picture_scores.csv", "picture_scores.json"
+TABLE, PROTOCOL = generation.PICTURE_SCORES, generation.PICTURE_PROTOCOL
 COLUMNS = ("pictures of", "number", "against", "fid", "kid x 1000", "+-")
-_KEYS = ("made", "data", "features", "size", "limit", "seed", "version", "failures", "rows")
+_KEYS = (
+    "made", "data", "split", "categories", "folder", "features", "size", "limit", "seed", "version",
+    "failures", "rows",
+)  # fmt: skip
 _BATCH = 16
 
 
@@ -53,7 +57,19 @@ class PictureSetScores:
     failures: dict[Path, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Truth:
+    """True pictures, and where they were found."""
+
+    files: list[Path]
+    root: Path
+    split: str | None
+    categories: Sequence[str] | None
+    folder: str | None
+
+
 @reports_progress
+@writer
 def compare_pictures(
     made: str | os.PathLike[str],
     data: str | os.PathLike[str] | None = None,
@@ -86,15 +102,18 @@ def compare_pictures(
         ConfigError: weights that are not there, or nothing to compare with.
         DataError: a folder without pictures, or fewer than four that can be read.
         MissingDependency: the features are not installed.
+        FolderInUse: another process writes to the folder of the table.
     """
     root = Path(made)
+    place = root if out is None else Path(out)
     network = PictureFeatures(os.fspath(features))
     inside = root / generation.PICTURES
     ours = [file.path for file in find_pictures(inside if inside.is_dir() else root)]
-    true = _true_pictures(root, data, categories, folder)
+    truth = _true_pictures(root, data, categories, folder)
+    hold(place)
     edge = _first_edge(ours) if size is None else size
     rng = np.random.default_rng(seed)
-    ours, true = (_drawn(paths, limit, rng) for paths in (ours, true))
+    ours, true = (_drawn(paths, limit, rng) for paths in (ours, truth.files))
     failures: dict[Path, str] = {}
 
     def batches(paths: Sequence[Path], title: str) -> Iterator[tuple[int, np.ndarray]]:
@@ -119,13 +138,11 @@ def compare_pictures(
         _row(root.resolve().name, generated, "data", whole, seed),
         _row("half of the data", halves[0], "the other half", halves[1], seed),
     ]
-    place = root if out is None else Path(out)
-    place.mkdir(parents=True, exist_ok=True)
     write_csv(place / TABLE, COLUMNS, rows)
     shown = {str(path): reason for path, reason in failures.items()}
-    settings = Provenance(data=None if data is None else Path(data), seed=seed).as_dict(
-        _KEYS, made=str(root.resolve()), features=network.name, size=edge, limit=limit,
-        failures=shown, rows=rows,
+    settings = Provenance(data=truth.root, split=truth.split, seed=seed).as_dict(
+        _KEYS, made=str(root.resolve()), categories=truth.categories, folder=truth.folder,
+        features=network.name, size=edge, limit=limit, failures=shown, rows=rows,
     )  # fmt: skip
     write_json(place / PROTOCOL, settings)
     return PictureSetScores(rows, place, network.name, edge, failures)
@@ -150,10 +167,11 @@ def _true_pictures(
     data: str | os.PathLike[str] | None,
     categories: Sequence[str] | None,
     folder: str | None,
-) -> list[Path]:
+) -> _Truth:
     """Return the pictures of a folder, or those that the generator of a folder was trained on."""
     if data is not None:
-        return [file.path for file in find_pictures(Path(data), categories, folder)]
+        found = find_pictures(Path(data), categories, folder)
+        return _Truth([file.path for file in found], Path(data), None, categories, folder)
     if not (root / generation.SETTINGS).is_file():
         raise ConfigError(
             f"data: {root} does not say what its pictures were to be like; name the folder of the "
@@ -170,9 +188,15 @@ def _true_pictures(
         config = load_config(config, {"data.categories": [*categories], "model.classes": 0})
     if folder is not None:
         config = load_config(config, {"data.pictures.folder": folder})
-    return [
-        file.path for file in build_pictures(config, config.data.train_split, training=True).files
-    ]
+    split = config.data.train_split
+    dataset = build_pictures(config, split, training=True)
+    return _Truth(
+        [file.path for file in dataset.files],
+        dataset.root,
+        split,
+        config.data.categories,
+        dataset.settings.folder,
+    )
 
 
 def _drawn(paths: list[Path], limit: int | None, rng: np.random.Generator) -> list[Path]:

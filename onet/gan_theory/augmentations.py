@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from onet.adversarial.factors import STRENGTH, require_strength
 from onet.errors import ConfigError
 from onet.gan_theory.poincare import Points, require_samples
 from onet.registry import nearest
@@ -58,8 +59,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "dropout": dropout,
     "mirror": mirror,
 }
-STRENGTH = 0.5  # where none is given
-UP_TO_ONE = ("mixup", "dropout", "mirror")
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,7 @@ def rank_augmentations(
     for name, strength in augmentations.items():
         if name not in AUGMENTATIONS:
             raise ConfigError(f"unknown augmentation {name!r}: {nearest(name, [*AUGMENTATIONS])}")
-        limit = 1.0 if name in UP_TO_ONE else np.inf
-        if not 0 <= strength <= limit:
-            raise ConfigError(
-                f"augmentation {name}: strength {strength:g} is not in [0, {limit:g}]"
-            )
+        require_strength(name, strength, f"augmentation {name}: strength")
 
     if estimate is None:
         estimate = partial(_by_network, seed=seed)

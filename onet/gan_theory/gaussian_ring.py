@@ -6,6 +6,7 @@ Generator and discriminator have four layers of 16 ReLUs, the latent code 16 num
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -101,9 +102,18 @@ class RingGame:
     def field(self, count: int = BATCH, seed: int = 0) -> GameField:
         """Return the field of the losses, R1 among them, on samples that do not change.
 
-        That of consensus optimisation is its `regularised`.
+        It is that of the present networks in double precision. That of consensus optimisation is
+        its `regularised`.
         """
         generator = torch.Generator().manual_seed(seed)
-        real = draw(count, generator)
-        latent = torch.randn(count, Z_DIM, generator=generator)
-        return GameField.of_trainer(self.trainer, real, latent)
+        real = draw(count, generator).double()
+        latent = torch.randn(count, Z_DIM, generator=generator).double()
+        networks = self.trainer.networks
+        assert isinstance(networks, ModulePair)
+        made, judge = (
+            deepcopy(part).double() for part in (networks.generator, networks.discriminator)
+        )
+        of_g, of_d = (torch.optim.SGD(part.parameters(), lr=0.0) for part in (made, judge))
+        pair = ModulePair(made, judge, Z_DIM)
+        trainer = AdversarialTrainer(pair, of_g, of_d, self.trainer.options)
+        return GameField.of_trainer(trainer, real, latent)

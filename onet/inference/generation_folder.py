@@ -15,6 +15,8 @@
     OUT/report.html, OUT/contact_sheet.png     for people
     OUT/pictures/, OUT/samples.png             of a generator of pictures, instead of meshes: see
                                                `onet.inference.sample_pictures`
+    OUT/picture_scores.*                       these against true ones, once compared: see
+                                               `onet.evaluation.picture_sets`
     OUT/diversity.*, OUT/nearest.*             the set of shapes against that of a store, once
                                                compared: see `onet.evaluation.diversity`
 
@@ -64,7 +66,8 @@ DIVERSITY = "diversity.csv"
 DIVERSITY_PROTOCOL = "diversity.json"
 NEAREST = "nearest.csv"
 NEAREST_SHEET = "nearest.png"
-OF_SETS = (DIVERSITY, DIVERSITY_PROTOCOL, NEAREST, NEAREST_SHEET)
+PICTURE_SCORES, PICTURE_PROTOCOL = "picture_scores.csv", "picture_scores.json"
+OF_SETS = (DIVERSITY, DIVERSITY_PROTOCOL, NEAREST, NEAREST_SHEET, PICTURE_SCORES, PICTURE_PROTOCOL)
 
 IOU = "iou [fraction]"  # column of both tables of scores
 

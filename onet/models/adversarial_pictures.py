@@ -130,17 +130,28 @@ class AdversarialPictureNetwork(Adversarial, nn.Module):
         pictures = batch["pictures"]
         codes = torch.randn(self.validation_samples, self.z_dim, generator=codes_generator())
         codes = codes.to(pictures)
+        numbers = batch["labels"].tolist() if self.classes else [0] * len(pictures)
+        samples = {number: self._of_class(codes, number) for number in sorted({*numbers})}
+        among = {number: _among(made) for number, made in samples.items()}
         rows = []
-        for number, picture in enumerate(pictures):
-            labels = batch["labels"][number].expand(len(codes)) if self.classes else None
-            samples = self.sample(codes, labels).flatten(1)
-            to_item = _distance(samples, picture.flatten()[None])
-            count = len(samples)
-            pairs = torch.cdist(samples, samples, compute_mode="donot_use_mm_for_euclid_dist")
-            among = pairs.sum() / (count * (count - 1)) / samples.shape[1] ** 0.5
-            rows.append(torch.stack([to_item.mean() - among / 2, among, to_item.min()]))
+        for number, picture in zip(numbers, pictures, strict=True):
+            to_item = _distance(samples[number], picture.flatten()[None])
+            spread = among[number]
+            rows.append(torch.stack([to_item.mean() - spread / 2, spread, to_item.min()]))
         names = ("energy_score", "sample_distance", "nearest_distance")
         return dict(zip(names, torch.stack(rows, 1), strict=True))
+
+    def _of_class(self, codes: Tensor, number: int) -> Tensor:  # (K, 3 S S)
+        labels = torch.full((len(codes),), number, device=codes.device) if self.classes else None
+        return self.sample(codes, labels).flatten(1)
+
+
+def _among(samples: Tensor) -> Tensor:
+    """Mean distance between two of some samples (K, D)."""
+    count = len(samples)
+    pairs = torch.cdist(samples, samples, compute_mode="donot_use_mm_for_euclid_dist")
+    among: Tensor = pairs.sum() / (count * (count - 1)) / samples.shape[1] ** 0.5
+    return among
 
 
 def _distance(one: Tensor, other: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from onet.adversarial.collapse import mode_shares
 from onet.errors import ConfigError
+from onet.gan_theory.eigenpairs import Eigenpairs, whole_spectrum
 from onet.gan_theory.gaussian_ring import CENTRES, METHODS, Method, RingGame
 from onet.gan_theory.studies.study import FigurePart, Study, TablePart
 from onet.registry import nearest
@@ -22,9 +24,9 @@ SHARE = 0.02  # of the samples on a mode that counts as generated; an eighth is 
 SAMPLES = 2000
 STILL = 1e-3  # part of the largest modulus below which an eigenvalue counts as 0
 ON_AXIS = 0.1  # -Re / |l| below which an eigenvalue is near the imaginary axis
+RESOLUTION = 1e-6  # part of the largest modulus that errors are bounded by
 NAMES = {"none": "no penalty", "consensus": "consensus", "r1": "R1"}
 
-Values = NDArray[np.complex128]
 Samples = dict[int, NDArray[np.float64]]  # iteration -> points
 
 
@@ -56,7 +58,7 @@ def gaussian_ring_study(
         raise ConfigError(f"rate: {rate:g}; give a number above 0")
     stops = tuple(sorted({0, iterations // 4, iterations // 2, iterations}))
     found: dict[str, Samples] = {}
-    spectra: dict[str, Values] = {}
+    spectra: dict[str, Eigenpairs] = {}
     for name in methods:
         method: Method = next(one for one in METHODS if one == name)
         game = RingGame.start(method, gamma, rate, seed)
@@ -76,8 +78,9 @@ def gaussian_ring_study(
     }
     text = (
         "Networks of four layers of 16 ReLUs, trained simultaneously by RMSprop from the same "
-        "weights. Eigenvalues are all those of the Jacobian of the field on one batch of 512: v of "
-        "the losses, w = v - gamma grad |v|^2 / 2 of consensus optimisation. Plain gradient "
+        "weights. Eigenvalues are all those of the Jacobian of the field on one batch of 512, in "
+        "double precision: v of the losses, w = v - gamma grad |v|^2 / 2 of consensus "
+        "optimisation. Plain gradient "
         "descent is attracted where all real parts are negative; RMSprop scales the rows."
     )
     return Study(
@@ -93,15 +96,22 @@ def gaussian_ring_study(
     )
 
 
-def _spectra(game: RingGame) -> dict[str, Values]:
-    """Return all eigenvalues of the fields of a game, by their names."""
+def _spectra(game: RingGame) -> dict[str, Eigenpairs]:
+    """Return all eigenvalues of the fields of a game, by their names.
+
+    Errors of those without eigenvectors of their own, as along dead units, are bounded.
+    """
     field = game.field()
     name = NAMES[game.method]
     fields = {f"{name}: v": field}
     if game.method == "consensus":
         fields[f"{name}: w"] = field.regularised(game.gamma)
+    found = {key: whole_spectrum(one.jacobian(), one.eps) for key, one in fields.items()}
     return {
-        key: np.linalg.eigvals(one.jacobian()).astype(np.complex128) for key, one in fields.items()
+        key: replace(
+            every, errors=np.minimum(every.errors, RESOLUTION * np.abs(every.values).max())
+        )
+        for key, every in found.items()
     }
 
 
@@ -122,11 +132,12 @@ def _mode_rows(found: dict[str, Samples]) -> list[dict[str, Any]]:
     return rows
 
 
-def _spectrum_rows(spectra: dict[str, Values]) -> list[dict[str, Any]]:
+def _spectrum_rows(spectra: dict[str, Eigenpairs]) -> list[dict[str, Any]]:
     rows = []
-    for name, values in spectra.items():
-        sizes = np.abs(values)
-        moving = values[sizes > STILL * sizes.max()]
+    for name, every in spectra.items():
+        values, sizes = every.values, np.abs(every.values)
+        away = sizes > STILL * sizes.max()
+        moving, errors = values[away], every.errors[away]
         turning = moving[np.abs(moving.imag) > STILL * sizes.max()]
         on_axis = -turning.real < ON_AXIS * np.abs(turning)
         rows.append(
@@ -136,9 +147,10 @@ def _spectrum_rows(spectra: dict[str, Values]) -> list[dict[str, Any]]:
                 "smallest Re": float(values.real.min()),
                 "largest Im": float(values.imag.max()),
                 "not 0": len(moving),
-                "of these with Re > 0": int((moving.real > 0).sum()),
+                "of these with Re > 0": int((moving.real > errors).sum()),
                 "turning": len(turning),
                 "of these near the axis": int(on_axis.sum()),
+                "largest error": float(errors.max(initial=0.0)),
             }
         )
     return rows
@@ -157,17 +169,17 @@ def _sample_figure(found: dict[str, Samples]) -> Figure:
     return figure
 
 
-def _spectrum_figure(spectra: dict[str, Values]) -> Figure:
+def _spectrum_figure(spectra: dict[str, Eigenpairs]) -> Figure:
     fields = [*dict.fromkeys(name.rpartition(", ")[0] for name in spectra)]
     figure = Figure(figsize=(3.2 * len(fields), 5.6), layout="constrained")
     axes = figure.subplots(2, len(fields), squeeze=False)
     for column, field in enumerate(fields):
         for row, when in enumerate(("before", "after")):
-            _scatter(axes[row][column], spectra[f"{field}, {when}"], f"{field}, {when}")
+            _scatter(axes[row][column], spectra[f"{field}, {when}"].values, f"{field}, {when}")
     return figure
 
 
-def _scatter(place: Axes, values: Values, title: str) -> None:
+def _scatter(place: Axes, values: NDArray[np.complex128], title: str) -> None:
     """Draw eigenvalues; far ones would hide the others, so axes are linear about 0 only."""
     reach = float(np.abs(values).max()) or 1.0
     place.scatter(values.real, values.imag, s=5, alpha=0.5, color="#2b5d8a", linewidths=0)

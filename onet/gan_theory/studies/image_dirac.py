@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onet.data.images import middle_square, open_image
 from onet.errors import ConfigError
-from onet.gan_theory.dynamics import spectral_radius, states, update_jacobian
+from onet.gan_theory.dynamics import spectral_radius, states, step_sizes, update_jacobian
 from onet.gan_theory.games.dirac import DiracGan
 from onet.gan_theory.studies.study import FigurePart, Study, TablePart
 
@@ -115,17 +115,12 @@ def _rows(
 def _rates(
     pair: str, gamma: float, step: float, data: NDArray[np.float64], scheme: str
 ) -> tuple[float, float]:
-    """Return the factors of one step along the picture and across, from blocks of two numbers."""
+    """Return the factors of one step along the picture and across: of games of one dimension."""
     found = []
-    for spread in (float(data @ data), 0.0):
-        activations = DiracGan(pair).activations
-        block = np.array(
-            [
-                [0.0, activations.rho1],
-                [-activations.rho1, -gamma - activations.rho2 * spread],
-            ]
-        )
-        found.append(spectral_radius(update_jacobian(block, np.full(2, step), 1, scheme)))
+    for x0 in (float(np.linalg.norm(data)), 0.0):
+        game = DiracGan(pair, x0=x0, gamma=gamma)
+        jacobian, sizes = game.jacobian(game.equilibrium), step_sizes(game, step)
+        found.append(spectral_radius(update_jacobian(jacobian, sizes, game.generator, scheme)))
     return found[0], found[1]
 
 
