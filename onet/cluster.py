@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,9 @@ LEAST_AHEAD = 1000
 
 _place = threading.Condition()  # of a worker: all its tasks run in one working directory at a time
 _running = 0
+
+_making = threading.Lock()
+_kept: dict[Hashable, Any] = {}
 
 
 def run_on_cluster(
@@ -88,6 +91,18 @@ def run_on_cluster(
             if waiting:
                 submit()
             yield item, outcome
+
+
+def kept(key: Hashable, make: Callable[[], T]) -> T:
+    """Return what `make` makes, once for a worker: it keeps the last thing until asked for another.
+
+    Of several threads one makes it, and the others wait.
+    """
+    with _making:
+        if key not in _kept:
+            _kept.clear()  # first, so that two never need memory at once
+            _kept[key] = make()
+        return _kept[key]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

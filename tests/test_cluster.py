@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import trimesh
 from parallel_tasks import began, crowded, mortal, note, square
 
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
+from onet.cluster import kept
 from onet.errors import ConfigError, DataError, WorkerDied
 from onet.parallel import run_tasks
 from onet.pipeline.evaluate_folders import evaluate_folders
@@ -144,3 +147,19 @@ def test_meshes_of_a_cluster_have_the_probability_that_was_applied(
             assert here == there
             made.add(here)
     assert len(made) == 2
+
+
+def test_a_worker_makes_what_it_keeps_once() -> None:
+    made = []
+
+    def slow(name: str) -> str:
+        made.append(name)
+        time.sleep(0.05)
+        return name
+
+    with ThreadPoolExecutor(4) as threads:
+        wanted = [threads.submit(kept, "a", lambda: slow("a")) for _ in range(4)]
+        assert {one.result() for one in wanted} == {"a"}
+    assert made == ["a"]
+    assert kept("b", lambda: slow("b")) == "b"
+    assert kept("a", lambda: slow("a")) == "a" and made == ["a", "b", "a"]

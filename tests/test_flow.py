@@ -192,6 +192,8 @@ def test_ways_from_the_first_place_tell_what_coordinates_tell(scale: float) -> N
     torch.testing.assert_close(ways(frames, times), places(frames, times), rtol=1e-4, atol=1e-5)
     with pytest.raises(ConfigError, match="way_scale"):
         TemporalPointNetEncoder(4, 8, way_scale=0)
+    with pytest.raises(ConfigError, match="no ways"):
+        TemporalPointNetEncoder(4, 8, way_scale=10)
 
 
 def test_adjoint_gradients_are_those_of_backpropagation() -> None:

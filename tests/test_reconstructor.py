@@ -11,7 +11,8 @@ from onet.config import Config
 from onet.errors import CheckpointError, ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.topology import topology
-from onet.inference.reconstructor import Reconstructor, choose_device
+from onet.inference.devices import choose_device
+from onet.inference.reconstructor import Reconstructor
 from onet.models import build_model
 
 CONFIG = Config.model_validate(

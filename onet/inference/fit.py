@@ -44,6 +44,7 @@ from onet.geometry.mesh_memory import MeshLike, take_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.inference import reconstructor
 from onet.inference.auto_decoding import PENALTY, STEP_SIZE, STEPS, find_code
+from onet.inference.devices import choose_device
 from onet.inference.field import OccupancyField
 from onet.inference.reconstructor import Reconstructor
 from onet.inference.surface import SurfaceOptions, renamed_options, surface_settings
@@ -176,7 +177,7 @@ def fit(
     if folder is not None:
         hold(folder, below=(CHECKPOINTS,))
     _check(steps=steps, learning_rate=learning_rate, penalty=penalty)
-    reconstructor.choose_device(device)  # now, not after training
+    choose_device(device)  # now, not after training
     learner = _settle(config, steps, learning_rate, seed) if model is None else _load(model, device)
     section = (learner if isinstance(learner, Config) else learner.config).generation
     settings: SurfaceOptions = {**options, "probability": options.get("probability") or 0.5}

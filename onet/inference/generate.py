@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 from uuid import uuid4
@@ -22,6 +22,7 @@ import numpy as np
 
 from onet._version import __version__
 from onet.checkpoints.checkpoint import checksum, resolve_checkpoint
+from onet.cluster import kept
 from onet.data.segmentation import Segmenter
 from onet.errors import ConfigError, DataError
 from onet.files import matching
@@ -223,12 +224,8 @@ class _Place:
 
 def _make_there(source: str, device: str, call: str, target: Target, **rest: Any) -> Row:
     """Make a mesh on a worker of a cluster, which keeps the model for the rest of the call."""
-    return _make(_kept_model(source, device, call), target, **rest)
-
-
-@lru_cache(1)
-def _kept_model(source: str, device: str, call: str) -> Reconstructor:
-    return load(source, device)
+    model = kept((source, device, call), lambda: load(source, device))
+    return _make(model, target, **rest)
 
 
 def _paths(

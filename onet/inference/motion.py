@@ -21,7 +21,7 @@ from onet.geometry.extraction import extract_mesh
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sequences.moving_mesh import MovingMesh
 from onet.geometry.sequences.stretching import split_edges, stretched_edges
-from onet.inference.reconstructor import choose_device
+from onet.inference.devices import choose_device
 from onet.models import MODELS, build_model, check_input
 from onet.models.motion_code import MotionCode
 

@@ -24,7 +24,7 @@ from onet.geometry.color.field_pictures import picture_of
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.sampling import sample_surface
 from onet.inference.camera_fit import fit_camera
-from onet.inference.reconstructor import choose_device
+from onet.inference.devices import choose_device
 from onet.models import TextureNetwork, build_model
 from onet.nn.code import CAMERA, ESTIMATED_CAMERA, PIXELS, Code, as_batch
 

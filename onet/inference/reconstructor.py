@@ -25,6 +25,7 @@ from onet.data.inputs.tensors import to_tensors
 from onet.errors import ConfigError, DataError
 from onet.geometry.normalization import UnitFrame
 from onet.inference.calibration import Calibration, read_calibration
+from onet.inference.devices import choose_device
 from onet.inference.field import OccupancyField
 from onet.inference.observed_field import ObservedField
 from onet.inference.own_mesh import own_mesh
@@ -102,26 +103,6 @@ def load(
             loaded.generation_settings().probability,
         )
     return loaded
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the torch device called `auto`, `cpu`, `cuda` or `mps`.
-
-    Raises:
-        ConfigError: another name, or a device that this machine or this torch does not have.
-    """
-    present = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind, there in present.items() if there)
-    if name not in present:
-        raise ConfigError(f"device {name!r}: choose one of auto, {', '.join(sorted(present))}")
-    if not present[name]:
-        raise ConfigError(f"device {name!r}: torch {torch.__version__} finds none; use device cpu")
-    return torch.device(name)
 
 
 def check_multiview(input: Input) -> None:

@@ -30,7 +30,7 @@ from onet.checkpoints.trained_config import trained_config
 from onet.errors import ConfigError
 from onet.files import replacing
 from onet.inference import generation_folder as folder
-from onet.inference.reconstructor import choose_device
+from onet.inference.devices import choose_device
 from onet.inference.targets import SAMPLES
 from onet.locks import hold, writer
 from onet.models import MODELS, AdversarialPictureNetwork, build_model

@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onet._version import __version__
 from onet.checkpoints.checkpoint import file_identity, resolve_checkpoint
+from onet.cluster import kept
 from onet.errors import ConfigError, DataError, WorkerDied
 from onet.files import size_of
 from onet.geometry.carried_colors import CloudColors
@@ -291,12 +292,13 @@ class _Task:
 
 def _row_there(task: _Task, work: tuple[Any, ...], state: tuple[int, int]) -> Row:
     """Reconstruct a scan on a worker of a cluster, which keeps the network for the next one."""
-    return _kept_work(work, state).row(task.scan, task.place, task.mesh)
 
+    def make() -> _Work:
+        made = _Work(*work)
+        made.loaded  # noqa: B018 -- by one thread, as the others wait
+        return made
 
-@lru_cache(1)
-def _kept_work(work: tuple[Any, ...], state: tuple[int, int]) -> _Work:
-    return _Work(*work)
+    return kept((work, state), make).row(task.scan, task.place, task.mesh)
 
 
 def report_path(mesh: Path) -> Path:

@@ -15,7 +15,7 @@ from onet.checkpoints.checkpoint import read_safetensors
 from onet.checkpoints.scan_weights import scan_options
 from onet.errors import CheckpointError
 from onet.geometry.extraction import extract_mesh
-from onet.inference.reconstructor import choose_device
+from onet.inference.devices import choose_device
 from onet.inference.scan_field import MANY, VERY_MANY, EncodedScan, encode_scan
 from onet.inference.scan_frame_field import ScanFrameField
 from onet.inference.scan_input import ScanInput, clean_scan

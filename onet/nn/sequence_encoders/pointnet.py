@@ -47,6 +47,11 @@ class TemporalPointNetEncoder(PointNetResnetEncoder):
             raise ConfigError(f"model.encoder_temporal.frames: {frames}; give at least 1")
         if not way_scale > 0:
             raise ConfigError(f"model.encoder_temporal.way_scale: {way_scale}; give more than 0")
+        if way_scale != 1 and not relative:
+            raise ConfigError(
+                f"model.encoder_temporal.way_scale: {way_scale:g}, but no ways are given; say "
+                "relative: true as well, or way_scale: 1"
+            )
         self.frames, self.relative, self.way_scale = frames, relative, way_scale
         self.fc_pos = nn.Linear(3 * frames, 2 * hidden_dim)
 
