@@ -9,22 +9,19 @@
 namespace onet {
 namespace octree_body {
 
-// Two by two by two neighbours share a line of the cache.
-ONET_HD inline int64_t start_slot(const Lattice& lattice, uint64_t key, int64_t capacity) {
-  const int x = lattice.shift_x, y = lattice.shift_y;
-  const uint64_t odd = (uint64_t{1} << x | uint64_t{1} << y | 1) & key;
-  const uint64_t place = (odd >> x << 2 | odd >> y << 1 | odd) & 7;
-  uint64_t line = key ^ odd;
+// Eight neighbours along z share a line of the cache.
+ONET_HD inline int64_t start_slot(uint64_t key, int64_t capacity) {
+  uint64_t line = key >> 3;
   line ^= line >> 31;
   line *= 0x9E3779B97F4A7C15ull;
   line ^= line >> 29;
   const uint64_t lines = static_cast<uint64_t>(capacity) >> 3;
-  return static_cast<int64_t>((line >> 32) * lines >> 32 << 3 | place);
+  return static_cast<int64_t>((line >> 32) * lines >> 32 << 3 | (key & 7));
 }
 
 // Slot of a key that is in the table.
 ONET_HD inline int64_t find_slot(const OctreeView& t, uint64_t key) {
-  int64_t slot = start_slot(t.lattice, key, t.capacity);
+  int64_t slot = start_slot(key, t.capacity);
   while (t.slot_keys[slot] != key) slot = slot + 1 == t.capacity ? 0 : slot + 1;
   return slot;
 }
@@ -96,12 +93,6 @@ ONET_HD inline int octant_of(int32_t x, int32_t y, int32_t z, int shift) {
   return (x >> shift & 1) | (y >> shift & 1) << 1 | (z >> shift & 1) << 2;
 }
 
-// Until a point is evaluated it counts the nodes that share it, in steps of kMeeting: where its value
-// will be, or in a predicting tree above its state.
-ONET_HD inline int32_t* meetings_of(const OctreeView& t, int32_t point) {
-  return t.states ? t.states + point : reinterpret_cast<int32_t*>(t.values + point);
-}
-
 struct BaseGrid {  // i over the points of the base grid
   OctreeView t;
   uint64_t* keys;
@@ -119,8 +110,8 @@ struct Enter {  // i over points from `first` on: puts them into the table
   int64_t n;
   ONET_HD void operator()(int64_t i) const {
     const uint64_t key = t.keys[first + i];
-    int64_t slot = start_slot(t.lattice, key, t.capacity);
-    if (i + 16 < n) prefetch(t.slot_keys + start_slot(t.lattice, t.keys[first + i + 16], t.capacity));
+    int64_t slot = start_slot(key, t.capacity);
+    if (i + 16 < n) prefetch(t.slot_keys + start_slot(t.keys[first + i + 16], t.capacity));
     while (atomic_cas(t.slot_keys + slot, OctreeView::kEmpty, key) != OctreeView::kEmpty)
       slot = slot + 1 == t.capacity ? 0 : slot + 1;
     t.slot_points[slot] = static_cast<int32_t>(first + i);
@@ -133,12 +124,12 @@ struct Number {  // i over new points: gives the slots of their keys their indic
   int64_t n;
   ONET_HD void operator()(int64_t i) const {
     if (i + 16 < n) {
-      const int64_t slot = start_slot(t.lattice, t.keys[first + i + 16], t.capacity);
+      const int64_t slot = start_slot(t.keys[first + i + 16], t.capacity);
       prefetch(t.slot_keys + slot);
       prefetch(t.slot_points + slot);
     }
     t.slot_points[find_slot(t, t.keys[first + i])] = static_cast<int32_t>(first + i);
-    *meetings_of(t, static_cast<int32_t>(first + i)) = 0;
+    if (t.states) t.states[first + i] = OctreeView::kPredicted;
   }
 };
 
@@ -174,7 +165,7 @@ struct Split {  // i over cells to split: makes the node and asks the table for 
   int32_t room;  // for new keys
 
   ONET_HD int64_t insert(uint64_t key) const {
-    int64_t slot = start_slot(t.lattice, key, t.capacity);
+    int64_t slot = start_slot(key, t.capacity);
     for (;; slot = slot + 1 == t.capacity ? 0 : slot + 1) {
       uint64_t found = atomic_load(t.slot_keys + slot);
       if (found == key) return slot;
@@ -222,7 +213,7 @@ struct Split {  // i over cells to split: makes the node and asks the table for 
     for (int j = 0; j < 27; ++j) {
       keys[j] =
           t.lattice.key(low[0] + j % 3 * half, low[1] + j / 3 % 3 * half, low[2] + j / 9 * half);
-      if (j < 9) prefetch(t.slot_keys + start_slot(t.lattice, keys[j], t.capacity));
+      if (j < 9) prefetch(t.slot_keys + start_slot(keys[j], t.capacity));
     }
     for (int j = 0; j < 27; ++j) {
       const int x = j % 3, y = j / 3 % 3, z = j / 9;
@@ -268,8 +259,7 @@ struct Finish {  // i over new nodes: slots become points; what is known of the 
     for (int j = 0; j < 27; ++j) {
       if (((j % 3 | j / 3 % 3 | j / 9) & 1) == 0) continue;
       points[j] = t.slot_points[static_cast<uint32_t>(points[j])];
-      if (t.states || points[j] >= t.known)
-        atomic_add(meetings_of(t, points[j]), OctreeView::kMeeting);
+      if (predict) atomic_add(t.states + points[j], OctreeView::kMeeting);
       if (!predict || points[j] < first_point) continue;
       const float value = predicted(corner, j);
       int32_t bits;
@@ -340,16 +330,18 @@ struct Store {  // i over pending points
   int32_t *hanging, *hanging_count;  // points that may lie on coarser leaves; null: nobody asks
   int32_t *flipped, *flipped_count;  // points that are on the other side than predicted, or null
 
-  // Whether all cells around the point were split to make it, and none of their children can be.
+  // Whether all cells around the point were split to make it, and none of their children can be:
+  // then it lies on no coarser leaf. An exact tree does not count the nodes that share a point,
+  // which would cost it as much as it saves.
   ONET_HD bool is_amid_nodes(int32_t point, const int32_t p[3]) const {
     const int32_t together = p[0] | p[1] | p[2], spacing = together & -together;
     if (together == 0 || spacing >= 1 << t.lattice.levels) return false;  // of the base grid
-    if (t.states && spacing > 1 << (t.lattice.levels - split_below)) return false;
+    if (!t.states || spacing > 1 << (t.lattice.levels - split_below)) return false;
     int32_t around = OctreeView::kMeeting;
     for (int axis = 0; axis < 3; ++axis)
       if (!(p[axis] & spacing) && p[axis] != 0 && p[axis] != t.lattice.resolution[axis])
         around *= 2;
-    return (*meetings_of(t, point) & -OctreeView::kMeeting) == around;
+    return (t.states[point] & -OctreeView::kMeeting) == around;
   }
 
   ONET_HD void operator()(int64_t i) const {
