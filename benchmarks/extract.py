@@ -211,8 +211,6 @@ def _warp(field: Any, bounds: Any, resolution: int, contender: str) -> Mesh:
     import warp
     from warp.geometry import sparse_marching_cubes
 
-    warp.config.quiet = True
-
     def batched(points: Any) -> Any:
         values = np.ascontiguousarray(field(points.numpy()), dtype=np.float32)
         return warp.array(values, dtype=warp.float32, device="cpu", copy=False)
