@@ -4,8 +4,9 @@ Each row is a pair of runs of another benchmark, in processes of their own that 
 what it is compared with, on one thread unless said, medians. "better" is the other's seconds over
 ours. "bound" is the share of our seconds that the products alone would take at the rate that this
 machine reaches on products of that size, where products are what it does. `--quick` takes small
-sizes and three runs; else sizes are those of the documents, and five runs. Contenders that are not installed are said to be so. What needs stores or trained runs
-(`loading`, `reconstruct`, `items`) has commands of its own.
+sizes and three runs; else sizes are those of the documents, and five runs. Contenders that are
+not installed are said to be so. What needs stores or trained runs (`loading`, `reconstruct`,
+`items`) has commands of its own.
 """
 
 from __future__ import annotations
