@@ -67,10 +67,17 @@ def gyroid(points: np.ndarray) -> np.ndarray:
     return np.minimum(0.3 - np.abs(wave), 20 * ball)
 
 
+def rod(points: np.ndarray) -> np.ndarray:
+    """Cylinder along the x axis, 50 times as long as wide, with round ends."""
+    beyond = np.maximum(np.abs(points[:, 0]) - 0.53, 0)
+    return 0.01 - np.hypot(np.hypot(points[:, 1], points[:, 2]), beyond)
+
+
 SHAPES: dict[str, Shape] = {
     "sphere": sphere,
     "torus": torus,
     "chair": chair,
     "plane": plane,
     "gyroid": gyroid,
+    "rod": rod,
 }

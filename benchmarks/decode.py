@@ -15,7 +15,10 @@ the runs, the ratio of medians and of the best to the first line, and the ratio 
 "folded". Peak memory is the growth of ru_maxrss during the calls. "difference" is the largest one
 of the logits from those of the module; of gradients it is the median over the points, relative to
 the length of the gradient, since at the kink of a ReLU rounding decides between two gradients.
-"threads" compares with one thread.
+"threads" compares with one thread. "GFLOP/s" is what products of a tile with the decoder's square
+weights reach on this machine, in that precision and process; "bound" is the share of the seconds
+that the decoder's products, as torch counts them, would take at that rate (of the gradients, those
+of autograd). What is left to gathers, rectifiers and sums is the rest.
 """
 
 from __future__ import annotations
@@ -99,7 +102,7 @@ def _compare(what: str, points: int, arguments: argparse.Namespace) -> None:
         f"load before {load:.1f}, after {os.getloadavg()[0]:.1f}"
     )
     headers = ("threads", "decoder", "points/s", "best", "ratio", "best", "folded", "threads")
-    for header in (*headers, "peak MiB", "difference"):
+    for header in (*headers, "GFLOP/s", "bound", "peak MiB", "difference"):
         table.add_column(header, justify="left" if header == "decoder" else "right")
     few = min(results)
     for threads, runs in results.items():
@@ -114,11 +117,13 @@ def _compare(what: str, points: int, arguments: argparse.Namespace) -> None:
                 *(f"{speed / other:.2f}x" for speed, other in zip(speeds, base, strict=True)),
                 f"{speeds[0] / folded[0]:.2f}x",
                 "" if threads == few else f"{speeds[1] / alone[1]:.2f}x",
+                f"{statistics.median(r['rate'] for r in runs[name]):.0f}",
+                f"{statistics.median(r['bound'] / r['seconds'] for r in runs[name]):.0%}",
                 f"{statistics.median(r['peak_mib'] for r in runs[name]):.0f}",
                 f"{max(r['difference'] for r in runs[name]):.1e}",
             )
         table.add_section()
-    Console(width=120).print(table)
+    Console(width=140).print(table)
 
 
 def _speeds(runs: list[dict[str, float]]) -> tuple[float, float]:
@@ -130,9 +135,12 @@ def _speeds(runs: list[dict[str, float]]) -> tuple[float, float]:
 def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict[str, float]:
     import torch
     from torch import Tensor
+    from torch.utils.flop_counter import FlopCounterMode
 
+    from benchmarks._machine import product_rate
     from benchmarks._published_decoder import published_logits
     from onet.nn.code import as_batch
+    from onet.nn.decoders.folded import CPU_TILE
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -153,6 +161,9 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
 
     def batches(function: Callable[[Tensor], Tensor]) -> Tensor:
         return torch.cat([function(batch) for batch in points.split(1024)])
+
+    def whole() -> Tensor:  # the products as the decoder is published, without folding
+        return differentiate(points) if what == "gradients" else eager(points)
 
     contenders: dict[tuple[str, str], Callable[[], Any]] = {
         ("logits", "published"): lambda: published_logits(decoder, points[None], code[None])[0],
@@ -180,7 +191,15 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
         else:
             exact = batches(differentiate)
             difference = ((result - exact).norm(dim=1) / exact.norm(dim=1)).median()
+    decoder.requires_grad_(False)
+    with FlopCounterMode(display=False) as counter:
+        whole()
+    operations = counter.get_total_flops()
+    hidden = len(decoder.fc_p.bias) if hasattr(decoder, "fc_p") else 256
+    rate = product_rate(dtype, (CPU_TILE, hidden, hidden), now)
     return {
+        "bound": operations / rate,
+        "rate": rate / 1e9,
         "seconds": statistics.median(seconds),
         "points": len(points),
         "peak_mib": peak,

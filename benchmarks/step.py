@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from benchmarks._machine import product_rate
 from benchmarks._memory import PeakMemory
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ CONFIGS = ("pointcloud_planes_small", "pointcloud_grid_small")
 PRECISIONS = ("float32", "bfloat16")
 HOW = ("compiled", "torch")
 STEPS = 5  # in each process, after two to warm up
-PRODUCT = 2048  # rows and columns of the product that tells the rate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +110,7 @@ def _measure(case: dict[str, Any], arguments: argparse.Namespace) -> dict[str, f
     return {
         "seconds": statistics.median(seconds),
         "gflop": counter.get_total_flops() / 1e9,
-        "rate": _rate(getattr(torch, case["precision"]), now) / 1e9,
+        "rate": product_rate(getattr(torch, case["precision"]), now=now) / 1e9,
         "peak_mib": memory.mib or 0.0,
     }
 
@@ -148,16 +148,3 @@ def _step(config: str, precision: torch.dtype, arguments: argparse.Namespace) ->
         optimizer.zero_grad(set_to_none=True)
 
     return step
-
-
-def _rate(precision: torch.dtype, now: Callable[[], float]) -> float:
-    """Return the operations a second of a large product, the best of five."""
-    import torch
-
-    one = torch.randn(PRODUCT, PRODUCT).to(precision)
-    times = []
-    for _ in range(5):
-        start = now()
-        torch.mm(one, one)
-        times.append(now() - start)
-    return 2 * PRODUCT**3 / min(times)

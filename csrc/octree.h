@@ -64,7 +64,8 @@ struct OctreeView {
 
   const uint64_t* keys;  // (points)
   float* values;         // (points)
-  int32_t* states;       // (points) of a predicting tree: kPredicted, kRequested or kEvaluated
+  int32_t* states;       // (points) of a predicting tree: kPredicted, kRequested or kEvaluated, and above
+                          // it how many nodes share the point, in steps of kMeeting
   int32_t known;         // points with a lower index have a value
 
   int32_t* node_points;   // (nodes, 27)
@@ -82,7 +83,9 @@ struct OctreeView {
 
   static constexpr uint64_t kEmpty = ~uint64_t{0};
   static constexpr int32_t kLeaf = -1, kQueued = -2;
-  static constexpr int32_t kPredicted = 0, kRequested = 1, kEvaluated = 2;
+  static constexpr int32_t kPredicted = 0, kRequested = 1, kEvaluated = 2, kMeeting = 4;
+
+  ONET_HD static int32_t state(int32_t word) { return word & (kMeeting - 1); }
 };
 
 template <class Backend>
@@ -145,18 +148,18 @@ class OctreeT {
  private:
   void reserve_table(int64_t expected);
   void check_cells(int64_t first, int32_t only_level);
-  void hang(const int32_t* list, int64_t first, int64_t n);
+  void hang(const int32_t* list, int64_t n);
   void split_queue();
   bool settle();
   void apply_seeds();
-  void request();
+  void request(const int32_t* flipped, int64_t n);
   void take_requests();
-  void predict_on();
+  void predict_on(const int32_t* flipped = nullptr, int64_t n = 0);
   int32_t take_counter(int which);
   void put_counter(int which, int64_t value);
   void note_bytes(size_t transient = 0);
 
-  enum Counter { kNewPoints, kOverflow, kLinks, kQueue, kPending, kContacts, kCounters };
+  enum Counter { kNewPoints, kOverflow, kLinks, kQueue, kPending, kContacts, kHanging, kFlipped, kCounters };
 
   Backend backend_;
   Lattice lattice_;
@@ -166,6 +169,9 @@ class OctreeT {
 
   int64_t points_ = 0, pending_ = 0, evaluated_ = 0, box_contacts_ = 0;
   int64_t nodes_ = 0, cells_ = 0, link_count_ = 0, queued_ = 0, checked_cells_ = 0;
+  int64_t asked_nodes_ = 0;  // of a predicting tree: those with a lower index need nothing more
+  bool deep_ = false;        // seeds may have made nodes of levels that are not searched yet
+
   Buffer<uint64_t> keys_;
   Buffer<float> values_;
   Buffer<int32_t> states_, pending_list_;

@@ -129,6 +129,7 @@ struct Number {  // i over new points: gives the slots of their keys their indic
       prefetch(t.slot_points + slot);
     }
     t.slot_points[find_slot(t, t.keys[first + i])] = static_cast<int32_t>(first + i);
+    if (t.states) t.states[first + i] = OctreeView::kPredicted;
   }
 };
 
@@ -258,12 +259,12 @@ struct Finish {  // i over new nodes: slots become points; what is known of the 
     for (int j = 0; j < 27; ++j) {
       if (((j % 3 | j / 3 % 3 | j / 9) & 1) == 0) continue;
       points[j] = t.slot_points[static_cast<uint32_t>(points[j])];
+      if (predict) atomic_add(t.states + points[j], OctreeView::kMeeting);
       if (!predict || points[j] < first_point) continue;
       const float value = predicted(corner, j);
       int32_t bits;
       memcpy(&bits, &value, sizeof bits);
       atomic_store(reinterpret_cast<int32_t*>(t.values + points[j]), bits);
-      atomic_store(t.states + points[j], OctreeView::kPredicted);
     }
     const int32_t first = t.node_cells[node];
     if (first < 0) return;
@@ -324,28 +325,48 @@ struct Store {  // i over pending points
   OctreeView t;
   const float* in;
   const int32_t* list;  // null: the points from `first` on
-  int32_t first;
+  int32_t first, split_below;
   int32_t* contacts;
+  int32_t *hanging, *hanging_count;  // points that may lie on coarser leaves; null: nobody asks
+  int32_t *flipped, *flipped_count;  // points that are on the other side than predicted, or null
+
+  // Whether all cells around the point were split to make it, and none of their children can be:
+  // then it lies on no coarser leaf. An exact tree does not count the nodes that share a point,
+  // which would cost it as much as it saves.
+  ONET_HD bool is_amid_nodes(int32_t point, const int32_t p[3]) const {
+    const int32_t together = p[0] | p[1] | p[2], spacing = together & -together;
+    if (together == 0 || spacing >= 1 << t.lattice.levels) return false;  // of the base grid
+    if (!t.states || spacing > 1 << (t.lattice.levels - split_below)) return false;
+    int32_t around = OctreeView::kMeeting;
+    for (int axis = 0; axis < 3; ++axis)
+      if (!(p[axis] & spacing) && p[axis] != 0 && p[axis] != t.lattice.resolution[axis])
+        around *= 2;
+    return (t.states[point] & -OctreeView::kMeeting) == around;
+  }
+
   ONET_HD void operator()(int64_t i) const {
     const int32_t point = list ? list[i] : static_cast<int32_t>(first + i);
-    if (t.states) t.states[point] = OctreeView::kEvaluated;
-    t.values[point] = in[i];
     int32_t p[3];
     t.lattice.unpack(t.keys[point], p);
+    if (hanging && !is_amid_nodes(point, p)) hanging[atomic_add(hanging_count, 1)] = point;
+    if (flipped && (t.values[point] > 0) != (in[i] > 0))
+      flipped[atomic_add(flipped_count, 1)] = point;
+    if (t.states) t.states[point] = (t.states[point] & -OctreeView::kMeeting) | OctreeView::kEvaluated;
+    t.values[point] = in[i];
     if (in[i] > 0 && t.lattice.on_box(p)) atomic_add(contacts, 1);
   }
 };
 
 struct Hang {  // i over points just evaluated: tells the coarser leaves that they lie on
   OctreeView t;
-  const int32_t* list;  // null: the points from `first` on
-  int32_t first, split_below;
+  const int32_t* list;
+  int32_t split_below;
   bool predict;  // predicted corners can change sign: their leaves are told as well
   int32_t* link_count;
   Queue queue;
 
   ONET_HD void operator()(int64_t i) const {
-    const int32_t point = list ? list[i] : static_cast<int32_t>(first + i);
+    const int32_t point = list[i];
     int32_t p[3];
     t.lattice.unpack(t.keys[point], p);
     const int levels = t.lattice.levels;
@@ -393,8 +414,8 @@ struct Hang {  // i over points just evaluated: tells the coarser leaves that th
 
 // Asks for the value of a point that is only predicted, once.
 ONET_HD inline void ask(const OctreeView& t, int32_t point, int32_t* pending, int32_t* count) {
-  if (atomic_load(t.states + point) == OctreeView::kPredicted &&
-      atomic_exchange(t.states + point, OctreeView::kRequested) == OctreeView::kPredicted)
+  if (t.state(atomic_load(t.states + point)) == OctreeView::kPredicted &&
+      t.state(atomic_or(t.states + point, OctreeView::kRequested)) == OctreeView::kPredicted)
     pending[atomic_add(count, 1)] = point;
 }
 
@@ -428,8 +449,11 @@ struct Request {  // i over nodes of a predicting tree: points that the surface 
   int32_t level;  // of the finest children to look at
   float margin;
   int32_t *pending, *pending_count;
+  int32_t start;  // nodes from here on
 
-  ONET_HD void operator()(int64_t i) const {
+  ONET_HD void operator()(int64_t i) const { visit(start + i); }
+
+  ONET_HD void visit(int64_t i) const {
     const int32_t first = t.node_cells[i];
     const int children = first < 0 ? t.lattice.levels : t.block_levels[(first - t.roots) / 8];
     if (children > level) return;
@@ -464,6 +488,34 @@ struct Request {  // i over nodes of a predicting tree: points that the surface 
     }
     for (int j = 0; j < 27; ++j)
       if (wanted >> j & 1) ask(t, points[j], pending, pending_count);
+  }
+};
+
+struct RequestAgain {  // i over points that changed sides: what the nodes that share them need now
+  OctreeView t;
+  const int32_t* list;
+  Request request;
+
+  ONET_HD void operator()(int64_t i) const {
+    int32_t p[3];
+    t.lattice.unpack(t.keys[list[i]], p);
+    for (int corner = 0; corner < 8; ++corner) {
+      int32_t q[3];  // a finest cell around the point
+      bool exists = true;
+      for (int axis = 0; axis < 3; ++axis) {
+        q[axis] = p[axis] - (corner >> axis & 1);
+        exists = exists && q[axis] >= 0 && q[axis] < t.lattice.resolution[axis];
+      }
+      if (!exists) continue;
+      int32_t cell = root_of(t, q[0], q[1], q[2]);
+      for (int shift = t.lattice.levels - 1;; --shift) {
+        const int32_t node = t.children[cell];
+        if (node < 0) break;
+        if (((p[0] | p[1] | p[2]) & ((1 << shift) - 1)) == 0) request.visit(node);
+        if (t.node_cells[node] < 0) break;
+        cell = t.node_cells[node] + octant_of(q[0], q[1], q[2], shift);
+      }
+    }
   }
 };
 
@@ -538,7 +590,7 @@ struct CountLevels {  // i over points: evaluated points by the level that they 
   OctreeView t;
   int32_t* counts;
   ONET_HD void operator()(int64_t i) const {
-    if (i >= t.known || (t.states && t.states[i] != OctreeView::kEvaluated)) return;
+    if (i >= t.known || (t.states && t.state(t.states[i]) != OctreeView::kEvaluated)) return;
     int32_t p[3];
     t.lattice.unpack(t.keys[i], p);
     int level = 0;

@@ -52,6 +52,7 @@ OctreeT<Backend>::OctreeT(std::array<int32_t, 3> base, int levels, bool predict,
     pending_list_.resize(points);
     std::vector<int32_t> all(points);
     for (int64_t i = 0; i < points; ++i) all[i] = static_cast<int32_t>(i);
+    backend_.fill_bytes(states_.data(), points, 0);
     backend_.write(pending_list_.data(), all.data(), points);
   }
   note_bytes();
@@ -194,12 +195,12 @@ void OctreeT<Backend>::check_cells(int64_t first, int32_t only_level) {
 }
 
 template <class Backend>
-void OctreeT<Backend>::hang(const int32_t* list, int64_t first, int64_t n) {
+void OctreeT<Backend>::hang(const int32_t* list, int64_t n) {
   using namespace octree_body;
   links_.resize(2 * (link_count_ + (predict_ ? 8 : 4) * n));
   put_counter(kLinks, link_count_);
   backend_.each(n,
-                Hang{view(), list, static_cast<int32_t>(first), level_, predict_,
+                Hang{view(), list, level_, predict_,
                      counters_.data() + kLinks, Queue{queue_.data(), counters_.data() + kQueue}});
   link_count_ = take_counter(kLinks);
   links_.resize(2 * link_count_);
@@ -214,11 +215,17 @@ bool OctreeT<Backend>::settle() {
   return any;
 }
 
+// Asks for what the surface needs in nodes that are new, or share one of n points that changed
+// sides; in all others nothing has changed.
 template <class Backend>
-void OctreeT<Backend>::request() {
+void OctreeT<Backend>::request(const int32_t* flipped, int64_t n) {
+  using namespace octree_body;
   pending_list_.resize(points_);
-  backend_.each(nodes_, octree_body::Request{view(), level_, margin_, pending_list_.data(),
-                                             counters_.data() + kPending});
+  const Request request{view(), level_, margin_, pending_list_.data(),
+                        counters_.data() + kPending, static_cast<int32_t>(asked_nodes_)};
+  backend_.each(nodes_ - asked_nodes_, request);
+  backend_.each(n, RequestAgain{view(), flipped, request});
+  asked_nodes_ = nodes_;
 }
 
 template <class Backend>
@@ -232,15 +239,16 @@ void OctreeT<Backend>::take_requests() {
 }
 
 template <class Backend>
-void OctreeT<Backend>::predict_on() {
-  request();
+void OctreeT<Backend>::predict_on(const int32_t* flipped, int64_t n) {
+  request(flipped, n);
   take_requests();
   while (pending_ == 0 && level_ < lattice_.levels) {
     ++level_;
     queue_.resize(cells_);
     check_cells(0, level_ - 1);
     settle();
-    request();
+    if (deep_) asked_nodes_ = 0;  // seeds have made nodes of levels that were not looked at yet
+    request(nullptr, 0);
     take_requests();
   }
 }
@@ -254,6 +262,8 @@ void OctreeT<Backend>::apply_seeds() {
                                     Queue{queue_.data(), counters_.data() + kQueue}});
   } while (settle());
   if (predict_) {
+    deep_ = true;
+    asked_nodes_ = 0;
     pending_list_.resize(points_);
     backend_.each(seed_count_, Seed{view(), seeds_.data(), pending_list_.data(),
                                     counters_.data() + kPending, Queue{nullptr, nullptr}});
@@ -280,9 +290,19 @@ void OctreeT<Backend>::update(const float* values, int64_t n) {
   if (n == 0) return;
   const int32_t* list = predict_ ? pending_list_.data() : nullptr;
   const int64_t first = evaluated_;
-  backend_.each(n, octree_body::Store{view(), values, list, static_cast<int32_t>(first),
-                                      counters_.data() + kContacts});
+  Buffer<int32_t> hanging(backend_), flipped(backend_);
+  hanging.resize(first > 0 ? n : 0);
+  flipped.resize(first > 0 && predict_ ? n : 0);
+  backend_.each(n, octree_body::Store{view(), values, list, static_cast<int32_t>(first), level_,
+                                      counters_.data() + kContacts,
+                                      first > 0 ? hanging.data() : nullptr,
+                                      counters_.data() + kHanging,
+                                      first > 0 && predict_ ? flipped.data() : nullptr,
+                                      counters_.data() + kFlipped});
   box_contacts_ += take_counter(kContacts);
+  hanging.resize(take_counter(kHanging));
+  flipped.resize(take_counter(kFlipped));
+  note_bytes(hanging.bytes() + flipped.bytes());
   evaluated_ += n;
   pending_ = 0;
   queue_.resize(cells_);
@@ -290,10 +310,11 @@ void OctreeT<Backend>::update(const float* values, int64_t n) {
     check_cells(checked_cells_, -1);
     checked_cells_ = cells_;
   }
-  if (first > 0) hang(list, first, n);
+  if (first > 0) hang(hanging.data(), hanging.size());
+  hanging.resize(0);
   settle();
   if (seed_count_ > 0) apply_seeds();
-  if (predict_ && pending_ == 0) predict_on();
+  if (predict_ && pending_ == 0) predict_on(flipped.data(), flipped.size());
   note_bytes();
 }
 
@@ -327,7 +348,7 @@ void OctreeT<Backend>::read_points(int32_t* coordinates, float* values, uint8_t*
   if (!predict_) return;
   std::vector<int32_t> states(points_);
   backend_.read(states.data(), states_.data(), points_);
-  for (int64_t i = 0; i < points_; ++i) evaluated[i] = states[i] == OctreeView::kEvaluated;
+  for (int64_t i = 0; i < points_; ++i) evaluated[i] = OctreeView::state(states[i]) == OctreeView::kEvaluated;
 }
 
 template <class Backend>

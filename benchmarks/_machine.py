@@ -1,0 +1,65 @@
+"""What this machine can do at most, measured in the same process as what is compared with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+PRODUCT = 2048  # rows and columns of a large product
+TRIES = 5
+COPIED = 2**26  # numbers, 256 MiB: beyond the caches of most processors
+
+Shape = tuple[int, int, int]  # rows, inner size and columns of a product
+
+
+def product_rate(
+    dtype: Any,  # of torch
+    shape: Shape = (PRODUCT, PRODUCT, PRODUCT),
+    now: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Return operations a second of a product of this shape, the best of several.
+
+    Small products are repeated, so that one try takes some milliseconds at least.
+    """
+    import torch
+
+    rows, inner, columns = shape
+    one, other = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    out = torch.empty(rows, columns, dtype=dtype)
+    operations = 2 * rows * inner * columns
+    calls = max(1, 10**9 // operations)
+    seconds = []
+    for _ in range(TRIES + 1):
+        start = now()
+        for _ in range(calls):
+            torch.mm(one, other, out=out)
+        seconds.append(now() - start)
+    return operations * calls / min(seconds[1:])
+
+
+def products_bound(
+    shapes: Iterable[Shape], dtype: Any, now: Callable[[], float] = time.perf_counter
+) -> float:
+    """Return the seconds that products of these shapes take, each at its own best rate."""
+    counted: dict[Shape, int] = {}
+    for shape in shapes:
+        counted[shape] = counted.get(shape, 0) + 1
+    return sum(
+        count * 2 * rows * inner * columns / product_rate(dtype, (rows, inner, columns), now)
+        for (rows, inner, columns), count in counted.items()
+    )
+
+
+def bandwidth(now: Callable[[], float] = time.perf_counter) -> float:
+    """Return bytes a second, read and written, of copying a large array."""
+    import torch
+
+    source = torch.ones(COPIED)
+    target = torch.empty_like(source).copy_(source)
+    seconds = []
+    for _ in range(TRIES):
+        start = now()
+        target.copy_(source)
+        seconds.append(now() - start)
+    return 2 * source.nbytes / min(seconds)

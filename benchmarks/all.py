@@ -1,0 +1,201 @@
+"""One table of all that is measured by speed: a row each, against what, and the share of the bound.
+
+Each row is a pair of runs of another benchmark, in processes of their own that take turns: ours and
+what it is compared with, on one thread unless said, medians. "better" is the other's seconds over
+ours. "bound" is the share of our seconds that the products alone would take at the rate that this
+machine reaches on products of that size, where products are what it does. `--quick` takes small
+sizes and three runs; else sizes are those of the documents, and five runs. Contenders that are
+not installed are said to be so. What needs stores or trained runs (`loading`, `reconstruct`,
+`items`) has commands of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+Result = dict[str, Any]
+
+
+@dataclass
+class Row:
+    """Two runs of a benchmark: the arguments after its name, ours and the other's."""
+
+    benchmark: str
+    what: str
+    ours: list[str]
+    against: str
+    theirs: list[str] | None
+    seconds: str  # key of what a run says
+    needs: str | None = None  # module of the other
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="small sizes, three runs")
+    parser.add_argument("--only", nargs="+", help="rows of these benchmarks")
+    parser.add_argument("--out", type=Path, help="write the table as CSV")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from onet.report.tables import print_table
+
+    runs, begin = (3 if arguments.quick else 5), time.perf_counter()
+    shown = []
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [*_rows(arguments.quick, Path(folder))]
+        names = {row.benchmark for row in rows}
+        if unknown := set(arguments.only or ()) - names:
+            sys.exit(f"no rows of {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+        for row in rows:
+            if not arguments.only or row.benchmark in arguments.only:
+                shown.append(_line(row, runs))
+                print(f"{row.benchmark}: {row.what}", file=sys.stderr, flush=True)
+    title = f"{_processor()}, {os.cpu_count()} cores, {runs} runs; load {os.getloadavg()[0]:.1f}"
+    print_table(shown, f"{title}; {time.perf_counter() - begin:.0f} s")
+    if arguments.out:
+        with open(arguments.out, "w", newline="") as file:
+            table = csv.DictWriter(file, fieldnames=list(shown[0]))
+            table.writeheader()
+            table.writerows(shown)
+
+
+def _rows(quick: bool, folder: Path) -> Iterator[Row]:
+    cells = "256" if quick else "512"
+    for shape in ("sphere", "chair"):
+        for mode in ("onet", "onet fast"):
+            for other, module in (("warp", "warp"), ("libigl", "igl"), ("scikit-image", "skimage")):
+                if mode == "onet" or other == "warp":
+                    ours, theirs = ([name, shape, cells, "", "cpu"] for name in (mode, other))
+                    what = f"{shape}, {cells} cells, {mode}"
+                    key = "total_seconds"
+                    yield Row("extract", what, _single(*ours), other, _single(*theirs), key, module)
+    for shape in ("chair", "plane"):
+        ours, theirs = (_single(mode, shape, cells) for mode in ("fast", "exact"))
+        yield Row("scaling", f"{shape}, {cells} cells, fast", ours, "exact", theirs, "seconds")
+    path = str(folder / "demo.safetensors")
+    _python(f"from benchmarks.mesh import save_demo; save_demo({path!r})")
+    cells = "64" if quick else "256"
+    for name in ("exact", "fast", "exact bf16"):
+        ours, theirs = (_single(each, path, cells, "") for each in (name, "published"))
+        what = f"demo network, {cells} cells, {name}"
+        yield Row("mesh", what, ours, "published pipeline", theirs, "total", "mcubes")
+    points = "20000" if quick else "100000"
+    for name in ("folded", "folded bfloat16"):
+        for what, other in (("logits", "published"), ("gradients", "autograd")):
+            ours, theirs = (_single(what, each, "1", points, "cpu") for each in (name, other))
+            yield Row(
+                "decode", f"{what} of {points} points, {name}", ours, other, theirs, "seconds"
+            )
+    for name in ("planes", "grid", "planes bfloat16"):
+        ours = _single("logits", name, "1", points, "cpu")
+        yield Row("decode", f"logits of {points} points, {name}", ours, "", None, "seconds")
+    for precision in ("float32", "bfloat16"):
+        case = {"config": "pointcloud_planes_small", "precision": precision, "threads": 1}
+        ours, theirs = (
+            ["--clock", "cpu", "--single", json.dumps(case | {"how": how})]
+            for how in ("compiled", "torch")
+        )
+        yield Row("step", f"a step, {precision}", ours, "torch's operations", theirs, "seconds")
+    yield from _geometry(quick, folder)
+
+
+def _geometry(quick: bool, folder: Path) -> Iterator[Row]:
+    from benchmarks.inside import CONTENDERS
+    from benchmarks.metrics import PACKAGES, SLOW, TASKS
+
+    cells = "64" if quick else "128"
+    chairs = folder / "chairs"
+    chairs.mkdir()
+    _child("inside", ["--make", str(chairs), "--resolutions", cells, "--points", "100000"])
+    for other, (module, own) in CONTENDERS.items():
+        if own != other:
+            ours, theirs = (_single(name, cells, str(chairs)) for name in (own, other))
+            what = f"100,000 points, {own}"
+            yield Row("inside", what, ours, other, theirs, "milliseconds", module)
+    data = str(folder / "data.npz")
+    _child("metrics", _single("prepare", cells, data))
+    for task, contenders in TASKS.items():
+        others = [name for name in contenders if name in PACKAGES and (task, name) not in SLOW]
+        for other in others[: 1 if quick else None]:
+            ours, theirs = (_single(task, name, data) for name in ("onet", other))
+            yield Row("metrics", task, ours, other, theirs, "seconds", PACKAGES[other])
+
+
+def _single(*values: str) -> list[str]:
+    return ["--single", *values]
+
+
+def _line(row: Row, runs: int) -> dict[str, str]:
+    here = row.theirs is not None and (row.needs is None or find_spec(row.needs) is not None)
+    ours: list[Result] = []
+    theirs: list[Result] = []
+    for _ in range(runs):
+        ours.append(_child(row.benchmark, row.ours))
+        if here and row.theirs is not None:
+            theirs.append(_child(row.benchmark, row.theirs))
+    unit = 1e-3 if row.seconds == "milliseconds" else 1.0
+    mine = unit * statistics.median(result[row.seconds] for result in ours)
+    other = unit * statistics.median(result[row.seconds] for result in theirs) if theirs else None
+    return {
+        "benchmark": row.benchmark,
+        "what": row.what,
+        "seconds": f"{mine:.4f}",
+        "against": row.against if here or row.theirs is None else f"{row.against} (not installed)",
+        "its seconds": "" if other is None else f"{other:.4f}",
+        "better": "" if other is None else f"{other / mine:.2f}x",
+        "machine, GFLOP/s": f"{ours[0]['rate']:.0f}" if "rate" in ours[0] else "",
+        "bound": f"{share:.0%}" if (share := _share(ours)) is not None else "",
+    }
+
+
+def _share(results: list[Result]) -> float | None:
+    """Part of the seconds that products take at the machine's rate, where they are counted."""
+    shares = []
+    for result in results:
+        if "bound" in result:
+            shares.append(result["bound"] / result["seconds"])
+        elif "gflop" in result:
+            shares.append(result["gflop"] / result["rate"] / result["seconds"])
+    return statistics.median(shares) if shares else None
+
+
+def _child(benchmark: str, arguments: list[str]) -> Result:
+    command = [sys.executable, "-m", "benchmarks", benchmark, *arguments]
+    text = _run(command)
+    found: Result = json.loads(text.splitlines()[-1]) if "--single" in arguments else {}
+    return found
+
+
+def _python(code: str) -> None:
+    _run([sys.executable, "-c", code])
+
+
+def _run(command: list[str]) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _processor() -> str:
+    """Name of the processor, as Linux or Python tell it."""
+    told = Path("/proc/cpuinfo")
+    if told.exists():
+        for line in told.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
