@@ -64,9 +64,9 @@ struct OctreeView {
 
   const uint64_t* keys;  // (points)
   float* values;         // (points)
-  int32_t* states;       // (points) of a predicting tree: kPredicted, kRequested or kEvaluated, and above
-                          // it how many nodes share the point, in steps of kMeeting
-  int32_t known;         // points with a lower index have a value
+  int32_t* states;       // (points) of a predicting tree: kPredicted, kRequested or kEvaluated, and
+                    // above it how many nodes share the point, in steps of kMeeting
+  int32_t known;  // points with a lower index have a value
 
   int32_t* node_points;   // (nodes, 27)
   int32_t* node_cells;    // (nodes) first of the 8 children, -1 when they are of the finest level
@@ -159,7 +159,17 @@ class OctreeT {
   void put_counter(int which, int64_t value);
   void note_bytes(size_t transient = 0);
 
-  enum Counter { kNewPoints, kOverflow, kLinks, kQueue, kPending, kContacts, kHanging, kFlipped, kCounters };
+  enum Counter {
+    kNewPoints,
+    kOverflow,
+    kLinks,
+    kQueue,
+    kPending,
+    kContacts,
+    kHanging,
+    kFlipped,
+    kCounters
+  };
 
   Backend backend_;
   Lattice lattice_;

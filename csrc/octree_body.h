@@ -351,7 +351,8 @@ struct Store {  // i over pending points
     if (hanging && !is_amid_nodes(point, p)) hanging[atomic_add(hanging_count, 1)] = point;
     if (flipped && (t.values[point] > 0) != (in[i] > 0))
       flipped[atomic_add(flipped_count, 1)] = point;
-    if (t.states) t.states[point] = (t.states[point] & -OctreeView::kMeeting) | OctreeView::kEvaluated;
+    if (t.states)
+      t.states[point] = (t.states[point] & -OctreeView::kMeeting) | OctreeView::kEvaluated;
     t.values[point] = in[i];
     if (in[i] > 0 && t.lattice.on_box(p)) atomic_add(contacts, 1);
   }

@@ -199,9 +199,8 @@ void OctreeT<Backend>::hang(const int32_t* list, int64_t n) {
   using namespace octree_body;
   links_.resize(2 * (link_count_ + (predict_ ? 8 : 4) * n));
   put_counter(kLinks, link_count_);
-  backend_.each(n,
-                Hang{view(), list, level_, predict_,
-                     counters_.data() + kLinks, Queue{queue_.data(), counters_.data() + kQueue}});
+  backend_.each(n, Hang{view(), list, level_, predict_, counters_.data() + kLinks,
+                        Queue{queue_.data(), counters_.data() + kQueue}});
   link_count_ = take_counter(kLinks);
   links_.resize(2 * link_count_);
 }
@@ -221,8 +220,12 @@ template <class Backend>
 void OctreeT<Backend>::request(const int32_t* flipped, int64_t n) {
   using namespace octree_body;
   pending_list_.resize(points_);
-  const Request request{view(), level_, margin_, pending_list_.data(),
-                        counters_.data() + kPending, static_cast<int32_t>(asked_nodes_)};
+  const Request request{view(),
+                        level_,
+                        margin_,
+                        pending_list_.data(),
+                        counters_.data() + kPending,
+                        static_cast<int32_t>(asked_nodes_)};
   backend_.each(nodes_ - asked_nodes_, request);
   backend_.each(n, RequestAgain{view(), flipped, request});
   asked_nodes_ = nodes_;
@@ -293,12 +296,12 @@ void OctreeT<Backend>::update(const float* values, int64_t n) {
   Buffer<int32_t> hanging(backend_), flipped(backend_);
   hanging.resize(first > 0 ? n : 0);
   flipped.resize(first > 0 && predict_ ? n : 0);
-  backend_.each(n, octree_body::Store{view(), values, list, static_cast<int32_t>(first), level_,
-                                      counters_.data() + kContacts,
-                                      first > 0 ? hanging.data() : nullptr,
-                                      counters_.data() + kHanging,
-                                      first > 0 && predict_ ? flipped.data() : nullptr,
-                                      counters_.data() + kFlipped});
+  backend_.each(
+      n, octree_body::Store{view(), values, list, static_cast<int32_t>(first), level_,
+                            counters_.data() + kContacts, first > 0 ? hanging.data() : nullptr,
+                            counters_.data() + kHanging,
+                            first > 0 && predict_ ? flipped.data() : nullptr,
+                            counters_.data() + kFlipped});
   box_contacts_ += take_counter(kContacts);
   hanging.resize(take_counter(kHanging));
   flipped.resize(take_counter(kFlipped));
@@ -348,7 +351,8 @@ void OctreeT<Backend>::read_points(int32_t* coordinates, float* values, uint8_t*
   if (!predict_) return;
   std::vector<int32_t> states(points_);
   backend_.read(states.data(), states_.data(), points_);
-  for (int64_t i = 0; i < points_; ++i) evaluated[i] = OctreeView::state(states[i]) == OctreeView::kEvaluated;
+  for (int64_t i = 0; i < points_; ++i)
+    evaluated[i] = OctreeView::state(states[i]) == OctreeView::kEvaluated;
 }
 
 template <class Backend>
