@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 PRODUCT = 2048  # rows and columns of a large product
 TRIES = 5
-COPIED = 2**26  # numbers, 256 MiB: beyond the caches of most processors
 
 Shape = tuple[int, int, int]  # rows, inner size and columns of a product
 
@@ -36,30 +35,3 @@ def product_rate(
             torch.mm(one, other, out=out)
         seconds.append(now() - start)
     return operations * calls / min(seconds[1:])
-
-
-def products_bound(
-    shapes: Iterable[Shape], dtype: Any, now: Callable[[], float] = time.perf_counter
-) -> float:
-    """Return the seconds that products of these shapes take, each at its own best rate."""
-    counted: dict[Shape, int] = {}
-    for shape in shapes:
-        counted[shape] = counted.get(shape, 0) + 1
-    return sum(
-        count * 2 * rows * inner * columns / product_rate(dtype, (rows, inner, columns), now)
-        for (rows, inner, columns), count in counted.items()
-    )
-
-
-def bandwidth(now: Callable[[], float] = time.perf_counter) -> float:
-    """Return bytes a second, read and written, of copying a large array."""
-    import torch
-
-    source = torch.ones(COPIED)
-    target = torch.empty_like(source).copy_(source)
-    seconds = []
-    for _ in range(TRIES):
-        start = now()
-        target.copy_(source)
-        seconds.append(now() - start)
-    return 2 * source.nbytes / min(seconds)
