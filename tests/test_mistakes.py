@@ -56,35 +56,32 @@ def onet(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     return run
 
 
-NO_PICTURES = (
-    "no packaged model takes pictures: train one, `onet train img data.path=PREPARED`, "
-    "or give published weights"
-)
+TAKES_PICTURES = "packaged models that take pictures: photo; try `onet generate photo photo.jpg`"
 USE_SCAN = "`onet scan {} -o out.ply`"
 
 MISTAKES = {
     # a wrong kind of input
-    "generate photo.jpg": (2, "is a picture", NO_PICTURES),
-    "generate demo photo.jpg": (2, "is a picture", "observes point clouds", NO_PICTURES),
-    "generate demo --input photo.jpg": (2, "is a picture", NO_PICTURES),
-    "generate demo photo.jpg other.png": (2, "is a picture", NO_PICTURES),
+    "generate photo.jpg": (2, "is a picture", TAKES_PICTURES),
+    "generate demo photo.jpg": (2, "is a picture", "observes point clouds", TAKES_PICTURES),
+    "generate demo --input photo.jpg": (2, "is a picture", TAKES_PICTURES),
+    "generate demo photo.jpg other.png": (2, "is a picture", TAKES_PICTURES),
     "generate demo grid.binvox": (2, "voxel grid", "`onet train voxels data.path=PREPARED`"),
     "generate mine.yaml": (2, "is a configuration", "`onet train mine.yaml`"),
-    "scan photo.jpg -o out.ply": (2, "is a picture", NO_PICTURES),
+    "scan photo.jpg -o out.ply": (2, "is a picture", TAKES_PICTURES),
     "scan part.step -o out": (2, "'.step'", "convert it to one of .ply"),
     "scan page.ply -o out.ply": (1, "is a web page", "download the file itself"),
-    "solid photo.jpg -o solids": (2, "is a picture", NO_PICTURES),
+    "solid photo.jpg -o solids": (2, "is a picture", TAKES_PICTURES),
     "solid cloud.xyz -o solids": (2, "is a point cloud", USE_SCAN.format("cloud.xyz")),
-    "check photo.jpg": (2, "is a picture, not a mesh", NO_PICTURES),
-    "fit photo.jpg": (2, "is a picture, not a mesh", NO_PICTURES),
-    "scene demo photo.jpg": (2, "is a picture", NO_PICTURES),
+    "check photo.jpg": (2, "is a picture, not a mesh", TAKES_PICTURES),
+    "fit photo.jpg": (2, "is a picture, not a mesh", TAKES_PICTURES),
+    "scene demo photo.jpg": (2, "is a picture", TAKES_PICTURES),
     # arguments in the wrong order
     "generate mesh.ply demo": (2, "is a mesh, no trained network", USE_SCAN.format("mesh.ply")),
     "generate cloud.xyz": (2, "is a point cloud", "scan, demo"),
     "train data.path=prepared pointcloud": (2, "is a change", "onet train pointcloud data.path"),
     "prepare mesh.ply prepared": (2, "is a file, no folder", "give the folder"),
     # paths
-    "generate missing": (2, "no such file or run folder", "there are: demo, scan"),
+    "generate missing": (2, "no such file or run folder", "there are: demo, photo, scan"),
     "generate empty": (2, "best.safetensors", "name a run folder written by `onet train`"),
     "generate demo missing.ply": (2, "missing.ply: no such file"),
     "generate demo '*.e57'": (2, "no file fits this pattern", "check it"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 from safetensors.torch import save_file
 
 import onet
@@ -33,7 +34,7 @@ def weights(tmp_path: Path) -> Path:
 
 def test_every_described_network_is_there_and_fits_into_the_package() -> None:
     found = packaged.packaged_models()
-    assert {"demo", "scan"} <= found.keys()
+    assert {"demo", "photo", "scan"} <= found.keys()
     for model in found.values():
         assert model.size is not None and model.size < 10e6, model.path
         assert model.input and model.trained_on and model.licence
@@ -63,7 +64,7 @@ def test_a_wrong_name_lists_the_names(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if name:
-        with pytest.raises(CheckpointError, match=r"there are: demo, scan") as caught:
+        with pytest.raises(CheckpointError, match=r"there are: demo, photo, scan") as caught:
             onet.load(name)
         assert name in str(caught.value)
     assert packaged.packaged_model(name) is None
@@ -117,8 +118,6 @@ def test_where_a_code_is_needed_the_message_says_what_to_use(
 
 
 def _tetrahedron(folder: Path) -> Path:
-    import trimesh
-
     path = folder / "mesh.ply"
     trimesh.creation.icosphere(subdivisions=1).export(path)
     return path
@@ -150,3 +149,17 @@ def test_generate_takes_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     np.save(tmp_path / "box.npy", points)
     report = onet.generate("demo", input=tmp_path / "box.npy", resolution=16, device="cpu")
     assert report.ok and report.out == tmp_path / "generation-box"
+
+
+def test_photo_makes_a_mesh_of_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    from onet.geometry.rendering import render_mesh
+
+    monkeypatch.chdir(tmp_path)
+    box = trimesh.creation.box((0.6, 0.9, 0.6))
+    Image.fromarray(render_mesh(box, size=128)).save(tmp_path / "box.png")
+    report = onet.generate("photo", input=tmp_path / "box.png", resolution=16, device="cpu")
+    assert report.ok
+    made = trimesh.load(report.out / "meshes" / "box.ply", process=False)
+    assert made.is_watertight and np.ptp(made.vertices, axis=0).argmax() == 1  # upright
