@@ -36,11 +36,14 @@ MOST: dict[str, int] = {
 it must not take all time and memory before anybody looks at it. Other numbers are below 2^31."""
 
 
-def nearest(name: str, valid: list[str]) -> str:
-    """Return a remedy for a misspelt name: `did you mean 'x'?`, or the list of valid names."""
+def nearest(name: str, valid: list[str], where: str = "") -> str:
+    """Return a remedy for a misspelt name: `did you mean 'x'?`, or the list of valid names.
+
+    With `where` before the name that is meant, as `training.` before a key.
+    """
     match = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
     if match:
-        return f"did you mean {match[0]!r}?"
+        return f"did you mean {where + match[0]!r}?"
     return f"valid here: {', '.join(sorted(valid)) or 'nothing'}"
 
 

@@ -263,7 +263,7 @@ def test_another_type_drops_the_options_of_the_old_one() -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("training.batchsize", "did you mean 'batch_size'"),
+        ("training.batchsize", "did you mean 'training.batch_size'"),
         ("trainig", "training"),
         ("batch_size", "training.batch_size"),
         ("training.threshold", "generation.probability"),

@@ -81,6 +81,7 @@ MISTAKES = {
     "train data.path=prepared pointcloud": (2, "is a change", "onet train pointcloud data.path"),
     "prepare mesh.ply prepared": (2, "is a file, no folder", "give the folder"),
     # paths
+    "generate img photo.jpg": (2, "img: is a configuration", "`onet train img data.path=PREPARED`"),
     "generate missing": (2, "no such file or run folder", "there are: demo, photo, scan"),
     "generate empty": (2, "best.safetensors", "name a run folder written by `onet train`"),
     "generate demo missing.ply": (2, "missing.ply: no such file"),
@@ -110,7 +111,7 @@ MISTAKES = {
     "train pointcloud training.batchsize=3": (
         2,
         "training.batchsize",
-        "did you mean 'batch_size'?",
+        "did you mean 'training.batch_size'?",
     ),
     "train pointcloud training.batch_size=many": (2, "valid integer", "'many'"),
     "train pointcloud batch_size": (2, "'batch_size'", "write it as section.key=value"),

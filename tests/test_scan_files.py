@@ -213,6 +213,17 @@ def test_a_damaged_table_is_told(balls: Balls, folder: Path) -> None:
 # -- which files ----------------------------------------------------------------------------------
 
 
+def test_results_among_scans_are_not_taken_as_scans(balls: Balls, folder: Path) -> None:
+    wanted = {folder / "a.npy", folder / "sub/a.npy"}
+    for name in ("few.npy", "broken.ply", "m.stl"):
+        (folder / name).unlink()
+    for given in ([folder], [folder], [f"{folder}/*.[cnp]*"]):
+        report = scan_files(given, folder)
+        assert report.ok and {Path(row["source"]) for row in report.rows} <= wanted
+    assert report.skipped == 1 and len(list(folder.glob("**/*.ply"))) == 2
+    assert len(find_scans([folder / "a.ply"])) == 1  # who names one means it
+
+
 def test_patterns_folders_and_files_are_taken_once(balls: Balls, folder: Path) -> None:
     (folder / ".hidden.npy").write_bytes(b"")
     found = find_scans(["in/*.npy", "in", "in/a.npy"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onet.config.loader import packaged_configs
 from onet.errors import CheckpointError
 from onet.resources import assets_dir
 
@@ -104,6 +105,11 @@ def no_such_run(path: str | os.PathLike[str]) -> CheckpointError:
     name = os.fspath(path)
     if os.path.basename(name) != name:
         return CheckpointError(f"{name}: no such file or run folder")
+    if name in packaged_configs():
+        return CheckpointError(
+            f"{name}: is a configuration, not a trained network; train one first: "
+            f"`onet train {name} data.path=PREPARED`"
+        )
     names = ", ".join(sorted(packaged_models()))
     return CheckpointError(
         f"{name}: no such file or run folder, and no packaged network of that name; there are: "

@@ -361,7 +361,7 @@ def _check_keys(layer: dict[str, Any], source: str) -> None:
         for key, value in tree.items():
             dotted = f"{where}{key}"
             if key not in schema.model_fields:
-                remedy = _suggest(key, list(schema.model_fields))
+                remedy = _suggest(key, list(schema.model_fields), where)
                 raise ConfigError(f"{source}: unknown key {dotted!r}; {remedy}")
             annotation = schema.model_fields[key].annotation
             if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -374,11 +374,11 @@ def _check_keys(layer: dict[str, Any], source: str) -> None:
     walk(layer, Config, "")
 
 
-def _suggest(name: str, siblings: list[str]) -> str:
+def _suggest(name: str, siblings: list[str], where: str) -> str:
     """Return a key of the same name in another section; failing that, the nearest sibling."""
     known = {key: key for key in _dotted_keys(Config, "")} | RENAMED
     elsewhere = [now for key, now in known.items() if key.rpartition(".")[2] == name]
-    return f"did you mean {elsewhere[0]!r}?" if elsewhere else nearest(name, siblings)
+    return f"did you mean {elsewhere[0]!r}?" if elsewhere else nearest(name, siblings, where)
 
 
 def _dotted_keys(schema: type[BaseModel], where: str) -> list[str]:

@@ -39,7 +39,7 @@ from onet.inference.scan_input import ScanInput, clean_scan
 from onet.inference.scan_intervals import Intervals, read_intervals
 from onet.inference.scan_measures import measures
 from onet.inference.scan_output import check_trim
-from onet.inference.scan_sources import RECORD, ScanFile, find_scans, read_scan
+from onet.inference.scan_sources import RECORD, TABLE, ScanFile, find_scans, read_scan
 from onet.locks import hold, writer, writing_file
 from onet.names import checked_path, printable
 from onet.parallel import run_tasks
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TABLE = "scans.csv"
 NETWORK = "scan"
 OK, FAILED = "ok", "failed"
 WRITE_EVERY = 5.0  # seconds between writes of the table

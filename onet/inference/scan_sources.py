@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -26,7 +27,9 @@ from onet.names import told_apart
 logger = logging.getLogger(__name__)
 
 RECORD = "scans.json"
-"""File that a folder of results is known by; such folders are not searched."""
+"""File that a folder of results is known by; of such folders no results are taken as scans."""
+TABLE = "scans.csv"
+"""Of such a folder, what was made of what."""
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,20 @@ def _files(text: str) -> list[tuple[Path, Path]]:
     matches = matching(text)
     if matches == [path]:
         return [(path, path.parent)]  # if it is missing, reading it says so
-    files = [match for match in matches if match.is_file()]
+    results = {made for folder in {match.parent for match in matches} for made in _results(folder)}
+    files = [match for match in matches if match.is_file() and match not in results]
     if not files:
         raise DataError(f"{text}: no file fits this pattern; check it")
     return [(file, file.parent) for file in files]
+
+
+def _results(folder: Path) -> set[Path]:
+    """Return the files that an earlier call has made in a folder."""
+    if not (folder / RECORD).is_file() or not (folder / TABLE).is_file():
+        return set()
+    with (folder / TABLE).open(newline="", encoding="utf-8") as file:
+        made = {folder / row["mesh"] for row in csv.DictReader(file) if row.get("mesh")}
+    return made | {folder / RECORD, folder / TABLE}
 
 
 def _below(folder: Path) -> list[Path]:
@@ -146,6 +159,8 @@ def _below(folder: Path) -> list[Path]:
             for name in names
             if name[0] != "." and Path(name).suffix.lower() in POINT_SUFFIXES
         ]
+    results = _results(folder)
+    files = [file for file in files if file not in results]
     if not files:
         raise DataError(f"{folder}: holds no scans; put files of {', '.join(POINT_SUFFIXES)} there")
     return sorted(files)
