@@ -70,6 +70,7 @@ MISTAKES = {
     "scan photo.jpg -o out.ply": (2, "is a picture", TAKES_PICTURES),
     "scan part.step -o out": (2, "'.step'", "convert it to one of .ply"),
     "scan page.ply -o out.ply": (1, "is a web page", "download the file itself"),
+    "solid mesh.ply -o out --wall 2": (2, "at most 0.2", "2mm"),
     "solid photo.jpg -o solids": (2, "is a picture", TAKES_PICTURES),
     "solid cloud.xyz -o solids": (2, "is a point cloud", USE_SCAN.format("cloud.xyz")),
     "check photo.jpg": (2, "is a picture, not a mesh", TAKES_PICTURES),

@@ -22,7 +22,7 @@ from onet.geometry.color.textured_files import load_textured
 from onet.geometry.lengths import METRES, UNITS_OF_FORMATS, relative_length, split_length
 from onet.geometry.mesh_io import MESH_SUFFIXES, load_mesh, readable_suffixes, save_mesh
 from onet.geometry.solid.colours import seen_from_outside
-from onet.geometry.solid.make import Cavities, make_solid
+from onet.geometry.solid.make import THICKEST, Cavities, make_solid
 from onet.geometry.solid.report import solid_report
 from onet.locks import hold, writer
 from onet.names import printable, told_apart
@@ -73,7 +73,12 @@ class SolidSettings:
             check_size(self.texture)
             if self.format not in ("glb", "obj"):
                 raise ConfigError(f"a texture needs the format glb or obj, not {self.format}")
-        split_length(self.wall, "--wall")
+        thickness, unit = split_length(self.wall, "--wall")
+        if unit is None and not 0 < thickness <= THICKEST:
+            raise DataError(
+                f"--wall {self.wall}: is a part of the longest edge, more than 0 and at most "
+                f"{THICKEST:g}; of a length write the unit, too, such as {self.wall}mm"
+            )
         if self.holes is not None:
             split_length(self.holes, "--holes")
         if self.units is not None and self.units not in METRES:
