@@ -320,3 +320,14 @@ def test_the_command_without_truth_says_what_is_missing(folders: Path) -> None:
         assert code != 0 and isinstance(error, ConfigError) and "--truth" in str(error)
     _, _, error = run(folders / "small")
     assert isinstance(error, DataError) and "--truth" in str(error)
+
+
+def test_meshes_that_single_precision_has_rounded_are_named(folders: Path) -> None:
+    rounded = box(1, 0.5, 0.3)
+    rounded.vertices += 4e4  # steps of .004
+    rounded.vertices = rounded.vertices.astype(np.float32).astype(float)
+    (folders / "truth/flat/0.ply").unlink()
+    save(rounded, folders / "truth/flat/0.ply")
+    notes = evaluate(folders, "equal").notes
+    assert any("1 true meshes are rounded" in n and "double precision" in n for n in notes)
+    assert not any("equal: 1 meshes are rounded" in note for note in notes)

@@ -14,7 +14,15 @@ from typing import Any
 from onet._version import __version__
 from onet.errors import DataError
 from onet.evaluation.intervals import Mean, difference_of, mean_of, mean_over_groups
-from onet.evaluation.pair_scores import FAILED, MISSING, OK, ItemScores, Measure, score_item
+from onet.evaluation.pair_scores import (
+    FAILED,
+    MISSING,
+    OK,
+    ROUNDED,
+    ItemScores,
+    Measure,
+    score_item,
+)
 from onet.evaluation.pairs import Item, Pairs
 from onet.metrics.penalties import RULE, SCORES
 from onet.names import printable
@@ -35,6 +43,10 @@ LENGTHS = ("chamfer_l1", "surface_chamfer_l1", "hausdorff95", "surface_hausdorff
 """Scores that are told in units of the files too, where these are known."""
 
 _HIGHER_IS_BETTER = ("iou", "normal_consistency", "f_score")
+_COARSELY = (
+    "are rounded by single precision, far from the origin, to more than a thousandth of their "
+    "size: export them in double precision, or nearer to it"
+)
 _MEMORY = 1.5e9  # bytes of a process that scores meshes of some 100,000 faces
 
 
@@ -426,16 +438,24 @@ def _open_rule(rows: Sequence[Row], measure: Measure) -> str:
     return f"Open meshes {how}" + (f" ({without} of {len(rows)})." if without else ".")
 
 
+def _with(word: str, scored: Sequence[ItemScores]) -> list[str]:
+    """Return the items whose true mesh has a note with these words."""
+    return [scores.item.name for scores in scored if any(word in note for note in scores.notes)]
+
+
 def _notes(scored: Sequence[ItemScores], methods: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """Return what is to be known of true meshes and of frames, a line a kind."""
     notes = []
-    opened = [scores.item.name for scores in scored if scores.notes]
+    opened = _with("is open", scored)
+    if coarse := _with(ROUNDED, scored):
+        notes.append(f"{len(coarse)} true meshes {_COARSELY}: {_some(coarse)}")
     if opened:
         notes.append(f"{len(opened)} true meshes are open, and have no inside: {_some(opened)}")
     for method in methods:
         for word, meaning in (
             ("units", "are far larger or smaller than the truth: other units? (align similarity)"),
             ("frame", "lie beside the truth: another frame? (align)"),
+            (ROUNDED, _COARSELY),
             ("it is inside out", "are open and inside out, and were turned for the IoU"),
             ("the true mesh is inside out", "have a truth that was turned for the IoU"),
         ):

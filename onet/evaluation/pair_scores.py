@@ -19,6 +19,7 @@ from onet.geometry.closed import open_edges
 from onet.geometry.inside import contains
 from onet.geometry.mesh_io import load_mesh
 from onet.geometry.normalization import UnitFrame
+from onet.geometry.precision import single_precision_step
 from onet.geometry.sampling import sample_box, surface_area
 from onet.geometry.solid.check import check_mesh as check_solid
 from onet.metrics.penalties import F_SCORE_THRESHOLDS, SCORES, SURFACE_PENALTY, f_score_key
@@ -34,6 +35,10 @@ OpenMeshes = Literal["none", "zero", "winding", "parity"]
 SOLID = ("closed", "manifold", "oriented", "crossings", "thinnest_wall")
 """What is told of a mesh as a solid; the wall in longest edges of the truth."""
 
+ROUNDED = "has coordinates rounded by single precision to steps of"
+"""Words of a note of a mesh that was written too far from the origin."""
+
+_COARSE = 1e-3  # of the longest edge: so coarse are steps told of
 _FAR = 10.0
 """Times larger or smaller than the truth: units that differ, probably."""
 _MOST_FACES = 3_000_000
@@ -114,6 +119,8 @@ def score_item(item: Item, measure: Measure) -> ItemScores:
     found.floor = noise_floor(
         truth.mesh, samples=measure.samples, seed=measure.seed, thresholds=measure.thresholds
     )
+    if told := _coarse(truth.mesh):
+        found.notes.append(f"the true mesh {told}")
     if count := open_edges(truth.mesh):
         found.notes.append(f"the true mesh is open: {count} edges")
     for method, path in item.meshes.items():
@@ -165,6 +172,8 @@ def failed_row(measure: Measure, status: str, reason: str) -> Row:
 
 def _scored(mesh: trimesh.Trimesh, truth: _Truth, measure: Measure) -> Row:
     row: Row = {"status": OK, "reason": "", "notes": []}
+    if told := _coarse(mesh):
+        row["notes"].append(told)
     ratio = UnitFrame.of_mesh(mesh).scale / truth.frame.scale
     if measure.align != "none":
         moved = align(mesh, truth.mesh, measure.align, measure.seed)
@@ -196,6 +205,14 @@ def _scored(mesh: trimesh.Trimesh, truth: _Truth, measure: Measure) -> Row:
     if row["iou"] is None:
         _add_open_iou(row, mesh, truth.mesh, measure)
     return row | _as_solid(mesh, truth.frame.scale, measure)
+
+
+def _coarse(mesh: trimesh.Trimesh) -> str | None:
+    """Return what is to be told of a mesh that single precision has rounded; None if nothing."""
+    step, longest = single_precision_step(mesh.vertices), UnitFrame.of_mesh(mesh).scale
+    if step < _COARSE * longest:
+        return None
+    return f"{ROUNDED} {step:.2g}, its longest edge is {longest:.3g}"
 
 
 def _apart(mesh: trimesh.Trimesh, truth: trimesh.Trimesh) -> bool:

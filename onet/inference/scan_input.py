@@ -18,6 +18,7 @@ from onet.geometry.copies import first_of_copies
 from onet.geometry.far_parts import far_parts
 from onet.geometry.normalization import UnitFrame
 from onet.geometry.point_cloud_io import load_cloud, take_cloud
+from onet.geometry.precision import single_precision_step
 from onet.geometry.spacing import LocalSpacing
 from onet.inference.scan_sensors import checked_sensors
 
@@ -298,16 +299,14 @@ def _refuse_flat(scan: ScanInput) -> None:
 
 def _note_rounding(scan: ScanInput) -> None:
     """Note coordinates that single precision has rounded more coarsely than the points lie."""
-    largest = float(np.abs(scan.points).max())
-    step = float(np.spacing(np.float32(largest))) if largest < 1e38 else 0.0
+    step = single_precision_step(scan.points)
     if step < _COARSE * scan.frame.scale or step < scan.spacing.typical / 2:
         return
-    if (scan.points.astype(np.float32) == scan.points).all():
-        scan.notes.append(
-            f"coordinates are rounded to steps of {step:.2g} (single precision far from the "
-            f"origin), and points lie {scan.spacing.typical:.2g} apart; export it in double "
-            "precision, or nearer to the origin"
-        )
+    scan.notes.append(
+        f"coordinates are rounded to steps of {step:.2g} (single precision far from the "
+        f"origin), and points lie {scan.spacing.typical:.2g} apart; export it in double "
+        "precision, or nearer to the origin"
+    )
 
 
 def _spread(
