@@ -369,3 +369,16 @@ def test_the_mask_of_a_cut_out_picture_is_its_alpha(tmp_path):
     Image.fromarray(rng.integers(0, 256, (40, 40, 3)).astype(np.uint8)).save(tmp_path / "c.png")
     with pytest.raises(DataError, match="picture in colours, not like a mask"):
         read_mask(tmp_path / "c.png")
+
+
+@pytest.mark.parametrize(("around", "told"), [(255, False), (235, False), (120, True), (0, True)])
+def test_what_is_round_an_object_should_be_white(
+    around: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture = Image.new("RGB", (40, 30), (around,) * 3)
+    picture.paste((90, 30, 10), (10, 8, 30, 22))
+    fit_image(picture, name="room.jpg")
+    assert ("room.jpg: is not white" in caplog.text) == told
+    caplog.clear()
+    fit_image(picture, Image.new("L", (40, 30), 255), name="room.jpg")
+    assert "is not white" not in caplog.text

@@ -28,6 +28,7 @@ _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _OVERSHOOT = 0.25  # of white; bicubic and Lanczos filters stay below
 _SAMPLE = 1 << 20  # pixels looked at for their median
 _LARGEST_SQUARE = 1 << 27  # pixels
+_NEARLY_WHITE = 230
 _LABELS = 64  # different values that labels may have; soft masks have more
 _LARGEST_LABEL = 100
 
@@ -293,6 +294,7 @@ def fit_image(
         image.putalpha(mask)
     image = _shrunk(image)
     if image.mode != "RGBA":
+        _say_background(image, name)
         return _to_array(_squared(image).resize((size, size), Image.Resampling.BILINEAR))
     box = image.getchannel("A").point(lambda alpha: 255 * (alpha >= 128)).getbbox()
     if box is None:
@@ -321,6 +323,17 @@ def _refuse_other_size(image: Image.Image, mask: Image.Image, name: str) -> None
         f"{name}: is {image.size[0]} x {image.size[1]} pixels and its mask "
         f"{mask.size[0]} x {mask.size[1]}; {remedy}"
     )
+
+
+def _say_background(image: Image.Image, name: str) -> None:
+    """Warn of a picture without mask and transparency that is not white around its object."""
+    values = np.asarray(image).min(2)
+    around = np.concatenate((values[0], values[-1], values[:, 0], values[:, -1]))
+    if (around >= _NEARLY_WHITE).mean() < 0.5:
+        logger.warning(
+            "%s: is not white round the object, as the pictures are that networks learn from; give "
+            "a mask, a transparent background, or --remove-background", name,
+        )  # fmt: skip
 
 
 def _say_inverted(mask: Image.Image, name: str) -> None:
