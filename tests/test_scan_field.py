@@ -47,3 +47,12 @@ def test_parts_far_apart_are_one_field(model: ScanReconstructor, points: np.ndar
     field = model.field(np.concatenate([points, points[:1000] + 50]), views=1)
     places = np.array([[0.0, 0, 0], [50, 50, 50], [25, 25, 25], [1, 0, 0]])
     assert ((field(places) > 0) == [True, True, False, False]).all()
+    assert (field.bounds[0] < -0.3).all() and (field.bounds[1] > 50.3).all()
+
+
+def test_a_field_can_be_handed_on(model: ScanReconstructor, points: np.ndarray) -> None:
+    field = model.field(points + 1e5, views=1)
+    assert (field.bounds[0] < (points + 1e5).min(0)).all()
+    mesh = onet.extract_mesh(field, field.bounds, 24, field.level)
+    assert mesh.is_watertight and mesh.volume == pytest.approx(0.48, rel=0.15)
+    assert np.array_equal(field.logits(mesh.vertices), field(mesh.vertices))

@@ -18,6 +18,9 @@ from onet.training.scan_batches import random_rotation
 QUERIES_AT_ONCE = 1 << 13
 """So many that what the network computes of them stays in the processor's caches."""
 
+MARGIN = 3
+"""Cells between the points and the box in which the surface is looked for."""
+
 MANY, VERY_MANY = 12_000, 60_000
 """Points above which a scan is seen from fewer sides: its detail makes up for it."""
 
@@ -76,6 +79,11 @@ class EncodedScan:
     field: ScanField
     frame: UnitFrame
     points: NDArray[np.float32]
+
+    @property
+    def bounds(self) -> NDArray[np.float32]:
+        """Corners (2, 3), in cells, of the box in which the surface is looked for."""
+        return np.stack([self.points.min(0) - MARGIN, self.points.max(0) + MARGIN])
 
 
 @torch.no_grad()

@@ -22,9 +22,6 @@ from onet.inference.scan_input import ScanInput, clean_scan
 from onet.inference.scan_output import check_trim, finish
 from onet.models.scan import ScanNetwork
 
-MARGIN = 3
-"""Cells between the points and the box in which the surface is looked for."""
-
 MOST_CELLS = 512
 """Of extraction along the longest side by default."""
 
@@ -154,7 +151,7 @@ def take_mesh(
     scan: EncodedScan, resolution: int | None = None, level: float = 0.0
 ) -> trimesh.Trimesh:
     """Return the surface, in cells of the network."""
-    low, high = scan.points.min(0) - MARGIN, scan.points.max(0) + MARGIN
+    low, high = scan.bounds
     if resolution is None:
         count = len(scan.points)
         finer = 2.0 if count <= MANY else 1.5 if count <= VERY_MANY else 1.0
