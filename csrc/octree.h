@@ -65,8 +65,8 @@ struct OctreeView {
   const uint64_t* keys;  // (points)
   float* values;         // (points)
   int32_t* states;       // (points) of a predicting tree: kPredicted, kRequested or kEvaluated, and
-                    // above it how many nodes share the point, in steps of kMeeting
-  int32_t known;  // points with a lower index have a value
+                         // above it how many nodes share the point, in steps of kMeeting
+  int32_t known;         // points with a lower index have a value
 
   int32_t* node_points;   // (nodes, 27)
   int32_t* node_cells;    // (nodes) first of the 8 children, -1 when they are of the finest level
