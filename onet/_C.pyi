@@ -196,6 +196,34 @@ class WindingTree:
     ) -> NDArray[numpy.float64]: ...
 
 @overload
+def residual_back(
+    g: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")],
+    change: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    h: Annotated[
+        NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    scale: Annotated[
+        NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
+) -> None: ...
+@overload
+def residual_back(
+    g: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")],
+    change: Annotated[
+        NDArray[numpy.int16], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    h: Annotated[
+        NDArray[numpy.int16], dict(shape=(None, None), order="C", device="cpu", writable=False)
+    ],
+    scale: Annotated[
+        NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)
+    ],
+    out: Annotated[NDArray[numpy.int16], dict(shape=(None, None), order="C", device="cpu")] | None,
+) -> None: ...
+@overload
 def residual_relu(
     x: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")],
     y: Annotated[

@@ -34,10 +34,33 @@ void bind(nb::module_& m) {
       "out"_a.noconvert());
 }
 
+// T: float, or int16_t for the bits of bfloat16.
+template <class T>
+void bind_back(nb::module_& m) {
+  m.def(
+      "residual_back",
+      [](Matrix<float> g, Matrix<const T> change, Matrix<const T> h, Vector<float> scale,
+         std::optional<Matrix<T>> out) {
+        const size_t rows = g.shape(0), features = g.shape(1);
+        const auto fits = [&](const auto& a) {
+          return a.shape(0) == rows && a.shape(1) == features;
+        };
+        if (!fits(change) || !fits(h) || (out && !fits(*out)) || scale.shape(0) != features)
+          throw nb::value_error("g, change, h and out must be (N, F), scale (F,)");
+        nb::gil_scoped_release release;
+        onet::residual_back(g.data(), values(change.data()), values(h.data()), scale.data(),
+                            out ? values(out->data()) : nullptr, rows, features);
+      },
+      "g"_a.noconvert(), "change"_a.noconvert(), "h"_a.noconvert(), "scale"_a.noconvert(),
+      "out"_a.noconvert().none());
+}
+
 }  // namespace
 
 void bind_residual(nb::module_& m) {
   bind<float, float>(m);
   bind<int16_t, int16_t>(m);
   bind<int16_t, float>(m);
+  bind_back<float>(m);
+  bind_back<int16_t>(m);
 }

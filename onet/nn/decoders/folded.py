@@ -81,6 +81,16 @@ class _Block(NamedTuple):
     first_back: Linear
 
 
+class _Room(NamedTuple):
+    """Memory for tiles of at most T points, one after another."""
+
+    h: list[Tensor]  # (T, H) of each block, in the dtype of the operands
+    copies: list[Tensor | None]  # (T, H) of g in that dtype, or none: at first, after each block
+    x: Tensor  # (T, H) float32
+    last: Tensor  # (T, H) float32, the last h
+    g: Tensor  # (T, H) float32, the gradient by x
+
+
 class FoldedDecoder:
     """Callable: points (N, 3) in the unit frame -> logits (N,), with the code already inside.
 
@@ -146,8 +156,8 @@ class FoldedDecoder:
             return points.new_empty(0)
 
         def prepare() -> Callable[[Tensor], Tensor]:
-            h, last = self._buffers(tiles[0], 1)
-            return lambda tile: self._forward(tile, h * len(self._blocks), last)[0]
+            room = self._room(tiles[0], back=False)
+            return lambda tile: self._forward(tile, room)[0]
 
         tiles = points.split(self._tile_size(points.device))
         return torch.cat(map_tiles(prepare, tiles))
@@ -164,8 +174,8 @@ class FoldedDecoder:
             return points.new_empty(0), points.new_empty(0, 3)
 
         def prepare() -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-            h, last = self._buffers(tiles[0], len(self._blocks))
-            return lambda tile: self._forward_and_back(tile, h, last)
+            room = self._room(tiles[0], back=True)
+            return lambda tile: self._forward_and_back(tile, room)
 
         tiles = points.split(self._tile_size(points.device))
         logits, gradients = zip(*map_tiles(prepare, tiles), strict=True)
@@ -179,57 +189,74 @@ class FoldedDecoder:
         shared = self.dtype == torch.float32 and torch.get_num_threads() > 1
         return SHARED_TILE if shared else CPU_TILE
 
-    def _buffers(self, tile: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
-        """Room for h of `count` blocks and for the last h, for tiles of at most this size."""
-        shape = len(tile), len(self._entry[1])
-        h = [torch.empty(shape, dtype=self.dtype, device=tile.device) for _ in range(count)]
-        return h, torch.empty(shape, dtype=torch.float32, device=tile.device)
+    def _room(self, tile: Tensor, back: bool) -> _Room:
+        """Room for tiles of at most this size, with what the way back needs or without.
+
+        It is two pieces, not one an array: the C library keeps memory of the size of a large piece
+        that was freed, where it would give small ones back to the system after each tile.
+        """
+        shape, device = (len(tile), len(self._entry[1])), tile.device
+        x, last, g = torch.empty((3, *shape), dtype=torch.float32, device=device)
+        blocks = len(self._blocks)
+        if not back:  # one block's h is enough
+            return _Room(
+                [torch.empty(shape, dtype=self.dtype, device=device)] * blocks, [], x, last, g
+            )
+        count = 2 * blocks + 1 if self._local is not None else blocks + 1
+        pieces = [*torch.empty((count, *shape), dtype=self.dtype, device=device)]
+        h, copies = pieces[:blocks], list[Tensor | None](pieces[blocks:])
+        if self._local is None:
+            rounded = copies[0] if self.dtype != torch.float32 else None
+            copies = [rounded] * blocks + [None]
+        return _Room(h, copies, x, last, g)
 
     @torch.no_grad()
     def _forward(
         self,
         points: Tensor,  # (T, 3)
-        buffers: list[Tensor],  # a (>= T, H) for each block, overwritten with h
-        last: Tensor,  # (>= T, H) float32, overwritten with the last h
+        room: _Room,  # overwritten
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits (T,), and y (T, H) of every block."""
         count = len(points)
-        x = F.linear(points, *self._entry)
+        weight, bias = self._entry
+        x = torch.addmm(bias, points, weight.T, out=room.x[:count])
         added = [None] * len(self._blocks) if self._local is None else self._local(points)
         hidden, change = [], None
-        for block, h, features in zip(self._blocks, buffers, added, strict=True):
+        for block, h, features in zip(self._blocks, room.h, added, strict=True):
             if features is not None:
                 x += features
             _residual_relu(x, change, block.scale, block.shift, h[:count])
             hidden.append(block.first(h[:count]))
             change = block.second(hidden[-1])
         scale, shift, weight, bias = self._exit
-        _residual_relu(x, change, scale, shift, last[:count])
-        logits = F.linear(last[:count], weight, bias)
+        last = room.last[:count]
+        _residual_relu(x, change, scale, shift, last)
+        logits = F.linear(last, weight, bias)
         if self._bypass is not None:
             logits += F.linear(x, self._bypass)
         return logits.squeeze(-1), hidden
 
     @torch.no_grad()
-    def _forward_and_back(
-        self, points: Tensor, buffers: list[Tensor], last: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _forward_and_back(self, points: Tensor, room: _Room) -> tuple[Tensor, Tensor]:
         """Logits (T,) and gradients (T, 3); arguments as for `_forward`."""
+        logits, hidden = self._forward(points, room)
         count = len(points)
-        logits, hidden = self._forward(points, buffers, last)
         scale, _, weight, _ = self._exit
-        g = _mask((scale * weight).expand(count, -1), last[:count])
+        g = _mask((scale * weight).expand(count, -1), room.last[:count], room.g[:count])
         if self._bypass is not None:
             g += self._bypass
-        gradients = []  # by x of every block, the last first
-        for block, h, y in zip(self._blocks[::-1], buffers[::-1], hidden[::-1], strict=True):
-            inner = _mask(block.second_back(g.to(self.dtype)), y)
-            change = _mask(block.first_back(inner), h[:count])
-            g = torch.addcmul(g, change.float(), block.scale)
-            gradients.append(g)
+        first, *copies = [None if copy is None else copy[:count] for copy in room.copies]
+        operand = g if first is None else first.copy_(g)
+        for block, h, y, copy in zip(
+            self._blocks[::-1], room.h[::-1], hidden[::-1], copies, strict=True
+        ):
+            inner = block.second_back(operand)
+            change = block.first_back(_mask(inner, y, inner))
+            _residual_back(g, change, h[:count], block.scale, copy)
+            operand = g if copy is None else copy
         by_points = g @ self._entry[0]
         if self._local is not None:
-            by_points += self._local.gradient(points, gradients[::-1])
+            by_points += self._local.gradient(points, copies[::-1])
         return logits, by_points
 
 
@@ -276,6 +303,30 @@ def _residual_relu_torch(
     out.copy_(torch.addcmul(shift, x, scale).relu_())
 
 
-def _mask(gradient: Tensor, activation: Tensor) -> Tensor:
-    """Return the gradient before a ReLU that had this result, in one pass."""
-    return torch.ops.aten.threshold_backward(gradient, activation, 0)
+def _residual_back(
+    g: Tensor,  # (T, H) float32, changed in place
+    change: Tensor,  # (T, H) float32 or bfloat16
+    h: Tensor,  # (T, H) of the dtype of `change`
+    scale: Tensor,  # (H,)
+    copy: Tensor | None,  # (T, H) of the dtype of `change`
+) -> None:
+    """`g += scale * [h > 0] * change`, then `copy = g`: on the CPU, one pass over memory."""
+    if g.device.type != "cpu":
+        return _residual_back_torch(g, change, h, scale, copy)
+    from onet import _C
+
+    out = None if copy is None else as_array(copy)
+    _C.residual_back(as_array(g), as_array(change), as_array(h), as_array(scale), out)
+
+
+def _residual_back_torch(
+    g: Tensor, change: Tensor, h: Tensor, scale: Tensor, copy: Tensor | None
+) -> None:
+    g.addcmul_(_mask(change, h, change).float(), scale)
+    if copy is not None:
+        copy.copy_(g)
+
+
+def _mask(gradient: Tensor, activation: Tensor, out: Tensor) -> Tensor:
+    """Return `out` with the gradient before a ReLU that had this result; it may be `gradient`."""
+    return torch.ops.aten.threshold_backward.grad_input(gradient, activation, 0, grad_input=out)

@@ -43,10 +43,10 @@ class FoldedFeatures:
     def gradient(
         self,
         points: Tensor,  # (T, 3)
-        changes: list[Tensor],  # (T, H) for each block: gradients by what a call returns
+        changes: Sequence[Tensor],  # (T, H) for each block: gradients by what a call returns
     ) -> Tensor:
         """Return the gradient (T, 3) by the points."""
-        by_features = (torch.cat(changes, dim=1).to(self._dtype) @ self._weight).float()
+        by_features = (torch.cat([*changes], dim=1) @ self._weight).float()
         with torch.enable_grad():
             points = points.detach().requires_grad_()
             features = self._features(points[None])[0]
