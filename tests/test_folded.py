@@ -9,7 +9,7 @@ from onet import _C
 from onet.geometry.cameras import published_camera
 from onet.nn.code import as_batch
 from onet.nn.decoders import DECODERS, constant_linear, folded
-from onet.nn.decoders.folded import CPU_TILE
+from onet.nn.decoders.folded import CPU_TILE, NARROW_TILE
 from onet.nn.decoders.residual import ResidualDecoder
 
 FOLDING = [name for name in DECODERS if issubclass(DECODERS[name], ResidualDecoder)]
@@ -19,7 +19,7 @@ COUNTS = (
     CPU_TILE - 1,
     CPU_TILE,
     CPU_TILE + 1,
-    5000,
+    2 * NARROW_TILE + 1,
 )
 
 
@@ -210,6 +210,7 @@ def test_without_onednn_and_without_the_compiled_step(monkeypatch):
     narrow = decoder.fold(c, dtype=torch.bfloat16)(points)
     monkeypatch.setattr(constant_linear, "_has_onednn", lambda weight: False)
     monkeypatch.setattr(folded, "_residual_relu", folded._residual_relu_torch)
+    monkeypatch.setattr(folded, "_residual_back", folded._residual_back_torch)
     plain = decoder.fold(c).value_and_gradient(points)
     torch.testing.assert_close(plain[0], expected[0], atol=1e-4, rtol=1e-5)
     error = (plain[1] - expected[1]).norm(dim=1) / expected[1].norm(dim=1)
@@ -300,3 +301,63 @@ class TestCompiledStep:
             _C.residual_relu(x.astype(np.float64), None, row, row, x.copy())
         with pytest.raises(TypeError):
             _C.residual_relu(x[:, ::2], None, row[:4], row[:4], x[:, :4].copy())
+
+
+class TestCompiledStepBack:
+    """`_C.residual_back` and the mask of a rectifier, against the same in NumPy."""
+
+    special = (0.0, -0.0, float("inf"), float("-inf"), float("nan"), 1e-40, -1e30, 1.00390625)
+
+    def draw(self, generator, features, dtype):
+        """(37, F), one in ten of them special."""
+        values = generator.normal(size=(37, features))
+        chosen = generator.random(values.shape) < 0.1
+        values[chosen] = generator.choice(self.special, chosen.sum())
+        return torch.from_numpy(values).to(dtype)
+
+    @pytest.mark.parametrize("features", [1, 5, 16, 33, 256])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    @pytest.mark.parametrize("step", ["_residual_back", "_residual_back_torch"])
+    def test_equals_numpy(self, features, dtype, step):
+        generator = np.random.default_rng(features)
+        g = self.draw(generator, features, torch.float32)
+        change, h = (self.draw(generator, features, dtype) for _ in range(2))
+        h = h.nan_to_num().relu()
+        scale = torch.from_numpy(generator.normal(size=features)).float()
+        with np.errstate(invalid="ignore", over="ignore"):
+            passed = np.where(h.float().numpy() > 0, change.float().numpy(), 0)
+            expected = torch.from_numpy(g.numpy() + scale.numpy() * passed)
+        exact = {"rtol": 0, "atol": 0} if step == "_residual_back" else {"rtol": 1e-4, "atol": 1e-6}
+        without = g.clone()
+        copy = torch.empty(37, features, dtype=dtype)
+        getattr(folded, step)(without, change.clone(), h, scale, None)
+        torch.testing.assert_close(without, expected, equal_nan=True, **exact)
+        getattr(folded, step)(g, change, h, scale, copy)
+        torch.testing.assert_close(g, without, rtol=0, atol=0, equal_nan=True)
+        torch.testing.assert_close(copy, g.to(dtype), rtol=0, atol=0, equal_nan=True)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_the_mask_of_a_rectifier_in_place(self, dtype):
+        generator = np.random.default_rng(0)
+        gradient = self.draw(generator, 33, dtype)
+        activation = self.draw(generator, 33, dtype).nan_to_num().relu()
+        expected = torch.where(activation > 0, gradient, 0)
+        assert folded._mask(gradient, activation, gradient) is gradient
+        torch.testing.assert_close(gradient, expected, rtol=0, atol=0, equal_nan=True)
+
+    def test_refuses_other_shapes_and_dtypes(self):
+        g, row = np.zeros((4, 8), np.float32), np.zeros(8, np.float32)
+        with pytest.raises(ValueError, match="scale"):
+            _C.residual_back(g, np.zeros((4, 7), np.float32), g.copy(), row, None)
+        with pytest.raises(ValueError, match="scale"):
+            _C.residual_back(g, g.copy(), np.zeros((3, 8), np.float32), row, None)
+        with pytest.raises(ValueError, match="scale"):
+            _C.residual_back(g, g.copy(), g.copy(), row[:7], None)
+        with pytest.raises(ValueError, match="scale"):
+            _C.residual_back(g, g.copy(), g.copy(), row, np.zeros((5, 8), np.float32))
+        with pytest.raises(TypeError):
+            _C.residual_back(g, g.copy(), g.astype(np.int16), row, None)
+        with pytest.raises(TypeError):
+            _C.residual_back(g, g.copy(), g.copy(), row, np.zeros((4, 8), np.int16))
+        with pytest.raises(TypeError):
+            _C.residual_back(g[:, ::2], g[:, :4].copy(), g[:, :4].copy(), row[:4], None)

@@ -43,7 +43,8 @@ from onet.nn.local_features import FeatureSampler
 
 # Points in a tile; 256 channels of float32 make 1 MiB. Logits do not depend on it.
 CPU_TILE = 1024
-SHARED_TILE = 256  # in float32 on several threads, whose arrays have to share a cache
+NARROW_TILE = 2048  # in bfloat16, whose arrays are half the size
+SHARED_TILE = 512  # in float32 on several threads, whose arrays have to share a cache
 LOCAL_TILE = 4096  # of decoders on local features: with 32 channels, calls cost more than memory
 GPU_TILE = 65536
 
@@ -137,15 +138,16 @@ class FoldedDecoder:
     def _fold_block(self, block: Any, c: Tensor) -> _Block:
         weight, bias = _parameters(block.fc_0)
         scale, shift = _affine(getattr(block, "bn_1", None), c, len(weight))
+        rows = CPU_TILE if self.dtype == torch.float32 else NARROW_TILE
         first = (scale[:, None] * weight).to(self.dtype)
         first_bias = (scale * bias + shift).to(self.dtype)
         second, second_bias = (p.to(self.dtype) for p in _parameters(block.fc_1))
         return _Block(
             *_affine(getattr(block, "bn_0", None), c, weight.shape[1]),
-            constant_linear(first, first_bias, relu=True, rows=CPU_TILE),
-            constant_linear(second, second_bias, rows=CPU_TILE),
-            constant_linear(second.T, None, rows=CPU_TILE),
-            constant_linear(first.T, None, rows=CPU_TILE),
+            constant_linear(first, first_bias, relu=True, rows=rows),
+            constant_linear(second, second_bias, rows=rows),
+            constant_linear(second.T, None, rows=rows),
+            constant_linear(first.T, None, rows=rows),
         )
 
     def __call__(
@@ -186,8 +188,9 @@ class FoldedDecoder:
             return GPU_TILE
         if self._local is not None:
             return LOCAL_TILE
-        shared = self.dtype == torch.float32 and torch.get_num_threads() > 1
-        return SHARED_TILE if shared else CPU_TILE
+        if self.dtype == torch.bfloat16:
+            return NARROW_TILE
+        return SHARED_TILE if torch.get_num_threads() > 1 else CPU_TILE
 
     def _room(self, tile: Tensor, back: bool) -> _Room:
         """Room for tiles of at most this size, with what the way back needs or without.
@@ -328,5 +331,12 @@ def _residual_back_torch(
 
 
 def _mask(gradient: Tensor, activation: Tensor, out: Tensor) -> Tensor:
-    """Return `out` with the gradient before a ReLU that had this result; it may be `gradient`."""
-    return torch.ops.aten.threshold_backward.grad_input(gradient, activation, 0, grad_input=out)
+    """Return `out` with the gradient before a ReLU that had this result; it may be `gradient`.
+
+    In bfloat16 it works on the bits, four times faster: a number is positive where they are.
+    """
+    gradient, activation, target = (
+        a.view(torch.int16) if a.dtype == torch.bfloat16 else a for a in (gradient, activation, out)
+    )
+    torch.ops.aten.threshold_backward.grad_input(gradient, activation, 0, grad_input=target)
+    return out
