@@ -3,10 +3,11 @@
 Each row is a pair of runs of another benchmark, in processes of their own that take turns: ours and
 what it is compared with, on one thread unless said, medians. "better" is the other's seconds over
 ours. "bound" is the share of our seconds that the products alone would take at the rate that this
-machine reaches on products of that size, where products are what it does. `--quick` takes small
-sizes and three runs; else sizes are those of the documents, and five runs. Contenders that are
-not installed are said to be so. What needs stores or trained runs (`loading`, `reconstruct`,
-`items`) has commands of its own.
+machine reaches on products of that size, where products are what it does; of decoders on local
+features that and "gathers, s", the seconds in which this machine reads as many rows of their maps
+(see `decode`). `--quick` takes small sizes and three runs; else sizes are those of the documents,
+and five runs. Contenders that are not installed are said to be so. What needs stores or trained
+runs (`loading`, `reconstruct`, `items`) has commands of its own.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _rows(quick: bool, folder: Path) -> Iterator[Row]:
             yield Row(
                 "decode", f"{what} of {points} points, {name}", ours, other, theirs, "seconds"
             )
-    for name in ("planes", "grid", "planes bfloat16"):
+    for name in ("planes", "grid", "pixel", "planes bfloat16"):
         ours = _single("logits", name, "1", points, "cpu")
         yield Row("decode", f"logits of {points} points, {name}", ours, "", None, "seconds")
     for precision in ("float32", "bfloat16"):
@@ -157,6 +158,7 @@ def _line(row: Row, runs: int) -> dict[str, str]:
         "its seconds": "" if other is None else f"{other:.4f}",
         "better": "" if other is None else f"{other / mine:.2f}x",
         "machine, GFLOP/s": f"{ours[0]['rate']:.0f}" if "rate" in ours[0] else "",
+        "gathers, s": f"{ours[0]['gathers']:.4f}" if ours[0].get("gathers") else "",
         "bound": f"{share:.0%}" if (share := _share(ours)) is not None else "",
     }
 
