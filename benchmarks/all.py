@@ -103,14 +103,23 @@ def _rows(quick: bool, folder: Path) -> Iterator[Row]:
     for name in ("planes", "grid", "pixel", "planes bfloat16"):
         ours = _single("logits", name, "1", points, "cpu")
         yield Row("decode", f"logits of {points} points, {name}", ours, "", None, "seconds")
-    for precision in ("float32", "bfloat16"):
-        case = {"config": "pointcloud_planes_small", "precision": precision, "threads": 1}
-        ours, theirs = (
-            ["--clock", "cpu", "--single", json.dumps(case | {"how": how})]
-            for how in ("compiled", "torch")
-        )
-        yield Row("step", f"a step, {precision}", ours, "torch's operations", theirs, "seconds")
+    yield from _steps()
     yield from _geometry(quick, folder)
+
+
+def _steps() -> Iterator[Row]:
+    def run(clock: str, precision: str, **changes: object) -> list[str]:
+        case = {"config": "pointcloud_planes_small", "precision": precision, "how": "compiled"}
+        case_on = {"threads": 1, "processes": 1, **changes}
+        return ["--clock", clock, *_single(json.dumps(case | case_on))]
+
+    for precision in ("float32", "bfloat16"):
+        ours, theirs = (run("cpu", precision, how=how) for how in ("compiled", "torch"))
+        yield Row("step", f"a step, {precision}", ours, "torch's operations", theirs, "seconds")
+        for on in ("threads", "processes"):
+            ours, theirs = (run("wall", precision, **{on: count}) for count in (2, 1))
+            what = f"a step, {precision}, two {on}, wall clock"
+            yield Row("step", what, ours, "one thread", theirs, "seconds")
 
 
 def _geometry(quick: bool, folder: Path) -> Iterator[Row]:
