@@ -168,18 +168,18 @@ def _line(row: Row, runs: int) -> dict[str, str]:
         "better": "" if other is None else f"{other / mine:.2f}x",
         "machine, GFLOP/s": f"{ours[0]['rate']:.0f}" if "rate" in ours[0] else "",
         "gathers, s": f"{ours[0]['gathers']:.4f}" if ours[0].get("gathers") else "",
-        "bound": f"{share:.0%}" if (share := _share(ours)) is not None else "",
+        "bound": f"{share:.0%}" if (share := _share(ours, row.seconds)) is not None else "",
     }
 
 
-def _share(results: list[Result]) -> float | None:
+def _share(results: list[Result], seconds: str) -> float | None:
     """Part of the seconds that products take at the machine's rate, where they are counted."""
     shares = []
     for result in results:
         if "bound" in result:
-            shares.append(result["bound"] / result["seconds"])
+            shares.append(result["bound"] / result[seconds])
         elif "gflop" in result:
-            shares.append(result["gflop"] / result["rate"] / result["seconds"])
+            shares.append(result["gflop"] / result["rate"] / result[seconds])
     return statistics.median(shares) if shares else None
 
 

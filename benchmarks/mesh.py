@@ -7,10 +7,12 @@ longer if need be until the network is good, and keeps it in the file given by `
 "demo" is the embedded network on one embedded scan.
 
 Every run is a process of its own; contenders take turns, and the median of the runs is shown.
-"field" is the time in the decoder, "rest" all other time. Peak memory is the growth of ru_maxrss
-over its value with everything loaded and the field evaluated at a few points. "apart" is the
-largest distance from a vertex of one mesh to the nearest vertex of the published pipeline's mesh,
-in either direction, in a box of edge 1.1.
+"field" is the time in the decoder, "rest" all other time. "GFLOP/s" is what products of a tile with
+the decoder's square weights reach in the same process, in the decoder's precision; "bound" is the
+share of the total that the products of all evaluations would take at that rate. Peak memory is the
+growth of ru_maxrss over its value with everything loaded and the field evaluated at a few points.
+"apart" is the largest distance from a vertex of one mesh to the nearest vertex of the published
+pipeline's mesh, in either direction, in a box of edge 1.1.
 """
 
 from __future__ import annotations
@@ -110,8 +112,9 @@ def _compare(
         | {key: measured[0][key] for key in ("evaluations", "faces")}
         | {
             key: statistics.median(result[key] for result in measured)
-            for key in ("total", "field", "rest", "peak_mib")
+            for key in ("total", "field", "rest", "rate", "peak_mib")
         }
+        | {"bound": statistics.median(r["gflop"] / r["rate"] / r["total"] for r in measured)}
         | {"apart": apart.get(name)}
         for name, measured in results.items()
     ]
@@ -159,14 +162,29 @@ def _measure(contender: str, path: str, resolution: int, saved: str) -> dict[str
         "evaluations": evaluations,
         "faces": len(faces),
         "peak_mib": peak,
+        **_bound(contender, path, evaluations),
     }
+
+
+def _bound(contender: str, path: str, evaluations: int) -> dict[str, float]:
+    """Products (GFLOP) of so many evaluations, and what this machine reaches of them (GFLOP/s)."""
+    import torch
+    from safetensors.torch import load_file
+
+    from benchmarks._machine import product_rate
+    from onet.nn.decoders.folded import CPU_TILE
+
+    layers = {name: p for name, p in load_file(path).items() if name.endswith("weight")}
+    of_points = [p.numel() for name, p in layers.items() if "bn" not in name]  # norms: of the code
+    hidden, dtype = len(layers["fc_p.weight"]), getattr(torch, CONTENDERS[contender][0])
+    rate = product_rate(dtype, (CPU_TILE, hidden, hidden))
+    return {"gflop": 2 * sum(of_points) * evaluations / 1e9, "rate": rate / 1e9}
 
 
 def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
     """How the field is made, and how a field and cells become vertices, faces and evaluations."""
-    import mcubes  # noqa: F401  (loaded before memory is measured)
     import torch
-    import trimesh  # noqa: F401
+    import trimesh  # noqa: F401  (loaded before memory is measured)
     from safetensors.torch import load_file
 
     from benchmarks import _published
@@ -176,6 +194,8 @@ def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
     parameters = load_file(path)
     code = parameters.pop("code")
     if contender == PUBLISHED:
+        import mcubes  # noqa: F401
+
         return (
             lambda: _published.EagerDecoder(parameters, code),
             lambda field, cells: _published.extract(field, cells, LEVEL),
@@ -287,7 +307,7 @@ def _show(rows: list[dict[str, Any]], runs: int) -> None:
 
     table = Table(title=f"median of {runs} runs", title_justify="left")
     headers = ("network", "cells", "threads", "contender", "total s", "ratio", "field s", "rest s")
-    for header in (*headers, "evaluations", "faces", "apart", "peak MiB"):
+    for header in (*headers, "evaluations", "GFLOP/s", "bound", "faces", "apart", "peak MiB"):
         table.add_column(header, justify="left" if header in ("network", "contender") else "right")
     reference = rows[0]
     for row in rows:
@@ -304,6 +324,8 @@ def _show(rows: list[dict[str, Any]], runs: int) -> None:
             f"{row['field']:.2f}",
             f"{row['rest']:.3f}",
             f"{row['evaluations']:,}",
+            f"{row['rate']:.0f}",
+            f"{row['bound']:.0%}",
             f"{row['faces']:,}",
             "" if row["apart"] is None else f"{row['apart']:.1e}",
             f"{row['peak_mib']:.0f}",
