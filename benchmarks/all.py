@@ -31,8 +31,10 @@ from typing import Any
 
 Result = dict[str, Any]
 
-COLUMNS = ("benchmark", "what", "seconds", "against", "its seconds", "better")
-COLUMNS += ("machine, GFLOP/s", "gathers, s", "bound")
+COLUMNS = (
+    *("benchmark", "what", "seconds", "against", "its seconds", "better"),
+    *("machine, GFLOP/s", "gathers, s", "bound"),
+)
 FAILED = "failed"
 RUNS = {True: 3, False: 5}  # quick or not
 

@@ -226,7 +226,7 @@ def save_demo(path: str) -> None:
     from onet.resources import assets_dir
 
     assets = assets_dir()
-    model = onet.load(assets / "demo.safetensors", device="cpu")
+    model: Any = onet.load(assets / "demo.safetensors", device="cpu")
     scan = assets / "scans" / "chair_chair.ply"
     points = load_points(scan)
     unit = UnitFrame.of(points, scan.name).to_unit(points)

@@ -176,7 +176,7 @@ def _step(
     from onet.training.synchronized import synchronize
 
     settings = load_config(config, ["data.path=."])
-    model = build_model(settings.model)
+    model: Any = build_model(settings.model)
     objective: Any = model.loss
     if world > 1:
         if settings.training.synchronize:
