@@ -18,10 +18,10 @@ void add_to_rows(const float* gradient, const int64_t* rows, const float* weight
 
 // A map of features as rows of a table, the last axis first: R^axes cells.
 struct MapRows {
-  int axes[3];  // of the coordinates, one for each axis of the map
-  int dimensions;  // 2 or 3
+  int axes[3];         // of the coordinates, one for each axis of the map
+  int dimensions;      // 2 or 3
   int64_t resolution;  // R, at least 2
-  int64_t first;  // row of the table
+  int64_t first;       // row of the table
 };
 
 // Adds the features of a map, linear between the centres of the cells around each query, to `out`
