@@ -118,7 +118,7 @@ def _mesh(quick: bool, folder: Path) -> Iterator[Row]:
     path = str(folder / "demo.safetensors")
     _python(f"from benchmarks.mesh import save_demo; save_demo({path!r})")
     cells = "64" if quick else "256"
-    for name in ("exact", "fast", "exact bf16"):
+    for name in ("exact", "exact mixed", "fast", "exact bf16"):
         ours, theirs = (_single(each, path, cells, "") for each in (name, "published"))
         what = f"demo network, {cells} cells, {name}"
         yield Row("mesh", what, ours, "published pipeline", theirs, "total", "mcubes")
