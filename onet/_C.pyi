@@ -442,3 +442,18 @@ def add_to_rows(
     ],
     threads: int = 0,
 ) -> None: ...
+def add_corners(
+    places: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    table: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    axes: Sequence[int],
+    resolution: int,
+    first: int,
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
+    threads: int = 0,
+) -> None: ...
