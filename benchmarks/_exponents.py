@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+GROWN = ("scaling", "mesh", "decode", "encode", "inside", "pairs")
+"""Benchmarks that `sweeps` runs."""
+
+GROWTH_COLUMNS = (
+    *("benchmark", "what", "over", "from", "to", "seconds"),
+    *("exponent", "of the last step"),
+)
+
 Result = dict[str, Any]
 Child = Callable[[str, list[str]], Result]  # benchmark, arguments after its name -> what it says
 
@@ -27,7 +35,7 @@ def sweeps(quick: bool, folder: Path, network: str) -> Iterator[Sweep]:
 
     Args:
         quick: smaller sizes.
-        folder: with a folder `chairs`, which `benchmarks inside --make` has filled.
+        folder: which `benchmarks inside --make` fills for `chairs`.
         network: a file of `benchmarks.mesh.save_demo`.
     """
     cells = (64, 128, 256) if quick else (128, 256, 512, 1024)
@@ -45,7 +53,7 @@ def sweeps(quick: bool, folder: Path, network: str) -> Iterator[Sweep]:
         runs = [(float(n), ["--single", name, str(n)]) for n in clouds]
         yield Sweep("encode", f"encoder of {name}", "points", runs, "warm")
     for name in ("onet parity", "onet winding"):
-        runs = [(0.0, ["--single", name, str(n), str(folder / "chairs")]) for n in chairs(quick)]
+        runs = [(0.0, ["--single", name, str(n), str(folder)]) for n in chairs(quick)]
         yield Sweep("inside", f"100,000 points, {name}", "faces", runs, "milliseconds")
     meshes = (3, 4, 5) if quick else (3, 4, 5, 6, 7)
     runs = [(0.0, ["--single", "3", str(n)]) for n in meshes]
@@ -66,16 +74,17 @@ def grown(sweep: Sweep, child: Child) -> dict[str, str]:
     sizes = [size or float(result[sweep.over]) for size, result in found]
     unit = 1e-3 if sweep.seconds == "milliseconds" else 1.0
     seconds = [unit * result[sweep.seconds] for _, result in found]
-    return {
-        "benchmark": sweep.benchmark,
-        "what": sweep.what,
-        "over": sweep.over,
-        "from": f"{sizes[0]:,.0f}",
-        "to": f"{sizes[-1]:,.0f}",
-        "seconds": f"{seconds[0]:.4f} to {seconds[-1]:.4f}",
-        "exponent": f"{exponent(sizes, seconds):.2f}",
-        "of the last step": f"{exponent(sizes[-2:], seconds[-2:]):.2f}",
-    }
+    values = (
+        sweep.benchmark,
+        sweep.what,
+        sweep.over,
+        f"{sizes[0]:,.0f}",
+        f"{sizes[-1]:,.0f}",
+        f"{seconds[0]:.4f} to {seconds[-1]:.4f}",
+        f"{exponent(sizes, seconds):.2f}",
+        f"{exponent(sizes[-2:], seconds[-2:]):.2f}",
+    )
+    return dict(zip(GROWTH_COLUMNS, values, strict=True))
 
 
 def exponent(sizes: list[float], seconds: list[float]) -> float:

@@ -8,6 +8,8 @@ features that and "gathers, s", the seconds in which this machine reads as many 
 (see `decode`). `--quick` takes small sizes and three runs; else sizes are those of the documents,
 and five runs. Contenders that are not installed are said to be so. What fails is said to have
 "failed", with its reason on the standard error stream; the table goes on, and ends with status 1.
+A second table says how costs grow: runs at several sizes, the slope of the logarithms of seconds
+over sizes, and the same between the last two; `--out` writes it to `NAME.growth.csv`.
 What needs stores or trained runs (`loading`, `reconstruct`, `items`) has commands of its own.
 """
 
@@ -28,6 +30,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from benchmarks._exponents import GROWN, GROWTH_COLUMNS, chairs, grown, sweeps
 
 Result = dict[str, Any]
 
@@ -66,22 +70,53 @@ def run(arguments: argparse.Namespace) -> None:
     from onet.report.tables import print_table
 
     runs, begin = RUNS[arguments.quick], time.perf_counter()
-    if unknown := set(arguments.only or ()) - GROUPS.keys():
-        sys.exit(f"no rows of {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    names = dict.fromkeys([*GROUPS, *GROWN])
+    if unknown := set(arguments.only or ()) - names.keys():
+        sys.exit(f"no rows of {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     shown: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in GROUPS:
             if not arguments.only or name in arguments.only:
                 shown += _lines(name, arguments.quick, Path(folder), runs)
+        growth = [*_growth(arguments, Path(folder))]
     title = f"{_processor()}, {os.cpu_count()} cores, {runs} runs; load {os.getloadavg()[0]:.1f}"
     print_table(shown, f"{title}; {time.perf_counter() - begin:.0f} s")
+    if growth:
+        print_table(growth, "How costs grow, one run of each size")
     if arguments.out:
-        with open(arguments.out, "w", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            table.writerows(shown)
-    if failed := sum(FAILED in line.values() for line in shown):
-        sys.exit(f"{failed} of {len(shown)} rows failed, see above")
+        _write(arguments.out, COLUMNS, shown)
+        _write(arguments.out.with_suffix(".growth.csv"), GROWTH_COLUMNS, growth)
+    if failed := sum(FAILED in line.values() for line in (*shown, *growth)):
+        sys.exit(f"{failed} of {len(shown) + len(growth)} rows failed, see above")
+
+
+def _write(path: Path, columns: tuple[str, ...], lines: list[dict[str, str]]) -> None:
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(lines)
+
+
+def _growth(arguments: argparse.Namespace, folder: Path) -> Iterator[dict[str, str]]:
+    """Lines of the table of growth."""
+    network, quick = str(folder / "grown.safetensors"), arguments.quick
+    for sweep in sweeps(quick, folder / "grown", network):
+        if arguments.only and sweep.benchmark not in arguments.only:
+            continue
+        print(f"growth of {sweep.benchmark}: {sweep.what}", file=sys.stderr, flush=True)
+        try:
+            if sweep.benchmark == "mesh":
+                _python(f"from benchmarks.mesh import save_demo; save_demo({network!r})")
+            if sweep.benchmark == "inside" and not (folder / "grown").exists():
+                (folder / "grown").mkdir()
+                cells = [str(number) for number in chairs(quick)]
+                sizes = ["--resolutions", *cells, "--points", "100000"]
+                _child("inside", ["--make", str(folder / "grown"), *sizes])
+            yield grown(sweep, _child)
+        except ChildFailed as error:
+            print(f"{sweep.benchmark}: {sweep.what}: {error}", file=sys.stderr, flush=True)
+            named = {"benchmark": sweep.benchmark, "what": sweep.what, "seconds": FAILED}
+            yield dict.fromkeys(GROWTH_COLUMNS, "") | named
 
 
 def _lines(group: str, quick: bool, folder: Path, runs: int) -> Iterator[dict[str, str]]:
@@ -100,7 +135,8 @@ def _extract(quick: bool, folder: Path) -> Iterator[Row]:
     for shape in ("sphere", "chair"):
         for mode in ("onet", "onet fast"):
             for other, module in (("warp", "warp"), ("libigl", "igl"), ("scikit-image", "skimage")):
-                if mode == "onet" or other == "warp":
+                slow = quick and (shape, other) == ("chair", "scikit-image")
+                if not slow and (mode == "onet" or other == "warp"):
                     ours, theirs = ([name, shape, cells, "", "cpu"] for name in (mode, other))
                     what = f"{shape}, {cells} cells, {mode}"
                     key = "total_seconds"

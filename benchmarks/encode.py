@@ -3,8 +3,8 @@
 At the sizes of packaged configurations, with random weights, in evaluation mode, without gradients:
 "pointnet" makes one code of all points, "planes" and "grid" local features, "set" 512 latents that
 attend to the points, and "scan" is the packaged network for scans on its sparse cells, which grow
-in number with the points. "trunk" is the picture encoder, of one picture of 224 pixels. Every run is
-a process of its own on one thread unless said; the first call counts what is set up or loaded at
+in number with the points. "trunk" is the picture encoder, of one picture of 224 pixels. Every run
+is a process of its own on one thread unless said; the first call counts what is set up or loaded at
 first use, warm is the median of three after it. Peak memory is the growth within the first call.
 "exponent" is the slope of warm seconds over points, of the logarithms, between the fewest and the
 most points. The bound is what the products, as torch counts them, would take at the rate of a large
