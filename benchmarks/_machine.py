@@ -35,3 +35,26 @@ def product_rate(
             torch.mm(one, other, out=out)
         seconds.append(now() - start)
     return operations * calls / min(seconds[1:])
+
+
+def row_seconds(
+    table: Any,  # tensor (cells, F)
+    points: int,
+    reads: int,  # rows that each point reads
+    now: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Return the seconds in which rows of a table at random places are read, the best of several.
+
+    They are added up for each point as they are read: `torch.index_select`, which writes every row,
+    takes two to four times as long, longer than decoders do, and so bounds nothing.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    rows = torch.randint(len(table), (points, reads))
+    seconds = []
+    for _ in range(TRIES + 1):
+        start = now()
+        F.embedding_bag(rows, table, mode="sum")
+        seconds.append(now() - start)
+    return min(seconds[1:])

@@ -16,9 +16,13 @@ the runs, the ratio of medians and of the best to the first line, and the ratio 
 of the logits from those of the module; of gradients it is the median over the points, relative to
 the length of the gradient, since at the kink of a ReLU rounding decides between two gradients.
 "threads" compares with one thread. "GFLOP/s" is what products of a tile with the decoder's square
-weights reach on this machine, in that precision and process; "bound" is the share of the seconds
-that the decoder's products, as torch counts them, would take at that rate (of the gradients, those
-of autograd). What is left to gathers, rectifiers and sums is the rest.
+weights reach on this machine, in that precision and process, on local features that of the better
+size of tiles. "bound" is the share of the seconds that the decoder's products, as torch counts
+them, would take at that rate (of the gradients, those of autograd). On local features the bound is
+more: products and "gathers", the seconds that it takes here, in the same process, to read and add
+up as many rows as the points read, at random places of maps of that size and type (always float32):
+4 corners in each of the three planes, 8 in a grid, 4 in a picture; of the gradients twice, there
+and back. What is left to the places of corners, rectifiers and sums is the rest.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ CONTENDERS = {
     "gradients": ("autograd", "autograd 1,024", *IN_BOTH),
 }
 FEWER = {"set": 10}  # the part of the points that it is measured on
+READS = {"planes": 12, "grid": 8, "pixel": 4}  # rows of maps that a point reads
 CALLS = 3  # in each process, after one to warm up; their median counts
 
 Runs = dict[str, list[dict[str, float]]]
@@ -102,7 +107,7 @@ def _compare(what: str, points: int, arguments: argparse.Namespace) -> None:
         f"load before {load:.1f}, after {os.getloadavg()[0]:.1f}"
     )
     headers = ("threads", "decoder", "points/s", "best", "ratio", "best", "folded", "threads")
-    for header in (*headers, "GFLOP/s", "bound", "peak MiB", "difference"):
+    for header in (*headers, "GFLOP/s", "gathers, s", "bound", "peak MiB", "difference"):
         table.add_column(header, justify="left" if header == "decoder" else "right")
     few = min(results)
     for threads, runs in results.items():
@@ -117,13 +122,18 @@ def _compare(what: str, points: int, arguments: argparse.Namespace) -> None:
                 *(f"{speed / other:.2f}x" for speed, other in zip(speeds, base, strict=True)),
                 f"{speeds[0] / folded[0]:.2f}x",
                 "" if threads == few else f"{speeds[1] / alone[1]:.2f}x",
-                f"{statistics.median(r['rate'] for r in runs[name]):.0f}",
+                f"{_median(runs[name], 'rate'):.0f}",
+                f"{gathers:.2g}" if (gathers := _median(runs[name], "gathers")) else "",
                 f"{statistics.median(r['bound'] / r['seconds'] for r in runs[name]):.0%}",
-                f"{statistics.median(r['peak_mib'] for r in runs[name]):.0f}",
+                f"{_median(runs[name], 'peak_mib'):.0f}",
                 f"{max(r['difference'] for r in runs[name]):.1e}",
             )
         table.add_section()
     Console(width=140).print(table)
+
+
+def _median(runs: list[dict[str, float]], key: str) -> float:
+    return statistics.median(run[key] for run in runs)
 
 
 def _speeds(runs: list[dict[str, float]]) -> tuple[float, float]:
@@ -137,10 +147,8 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
     from torch import Tensor
     from torch.utils.flop_counter import FlopCounterMode
 
-    from benchmarks._machine import product_rate
     from benchmarks._published_decoder import published_logits
     from onet.nn.code import as_batch
-    from onet.nn.decoders.folded import CPU_TILE
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -194,14 +202,30 @@ def _measure(what: str, name: str, threads: int, count: int, clock: str) -> dict
     decoder.requires_grad_(False)
     with FlopCounterMode(display=False) as counter:
         whole()
-    operations = counter.get_total_flops()
-    hidden = len(decoder.fc_p.bias) if hasattr(decoder, "fc_p") else 256
-    rate = product_rate(dtype, (CPU_TILE, hidden, hidden), now)
+    rate, gathers = _machine_bounds(family, decoder, code, dtype, len(points), now)
+    gathers *= 2 if what == "gradients" else 1
     return {
-        "bound": operations / rate,
+        "bound": counter.get_total_flops() / rate + gathers,
         "rate": rate / 1e9,
+        "gathers": gathers,
         "seconds": statistics.median(seconds),
         "points": len(points),
         "peak_mib": peak,
         "difference": float(difference),
     }
+
+
+def _machine_bounds(
+    family: str, decoder: Any, code: Any, dtype: Any, points: int, now: Callable[[], float]
+) -> tuple[float, float]:
+    """Operations a second of a decoder's products, and seconds to read the rows of its maps."""
+    from benchmarks._machine import product_rate, row_seconds
+    from onet.nn.code import as_batch
+    from onet.nn.decoders.folded import CPU_TILE, LOCAL_TILE
+
+    hidden = len(decoder.fc_p.bias) if hasattr(decoder, "fc_p") else 256
+    if family not in READS:
+        return product_rate(dtype, (CPU_TILE, hidden, hidden), now), 0.0
+    rates = (product_rate(dtype, (tile, hidden, hidden), now) for tile in (CPU_TILE, LOCAL_TILE))
+    table = decoder.sampler(as_batch(code)).table[0]
+    return max(rates), row_seconds(table, points, READS[family], now)

@@ -1,16 +1,19 @@
 """Mesh from a trained network: this package against the published pipeline, same weights.
 
 "published" is the plain re-implementation in `benchmarks/_published.py`; the other contenders are
-`onet.extract_mesh` on the decoder folded for its code. "chair" is a decoder of the published size
-(5 x 256 features, a fixed code of 512) fitted to an analytic chair; `--fit MINUTES` does that,
-longer if need be until the network is good, and keeps it in the file given by `--checkpoint`.
-"demo" is the embedded network on one embedded scan.
+`onet.extract_mesh` on the decoder folded for its code; "exact mixed" asks the bfloat16 decoder for
+signs and the float32 one near the surface, as `onet.reconstruct` does where it pays. "chair" is a
+decoder of the published size (5 x 256 features, a fixed code of 512) fitted to an analytic chair;
+`--fit MINUTES` does that, longer if need be until the network is good, and keeps it in the file
+given by `--checkpoint`. "demo" is the embedded network on one embedded scan.
 
 Every run is a process of its own; contenders take turns, and the median of the runs is shown.
-"field" is the time in the decoder, "rest" all other time. Peak memory is the growth of ru_maxrss
-over its value with everything loaded and the field evaluated at a few points. "apart" is the
-largest distance from a vertex of one mesh to the nearest vertex of the published pipeline's mesh,
-in either direction, in a box of edge 1.1.
+"field" is the time in the decoder, "rest" all other time. "GFLOP/s" is what products of a tile with
+the decoder's square weights reach in the same process, in the precision of most evaluations;
+"bound" is the share of the total that the products of all evaluations would take at that rate, each
+in its precision. Peak memory is the growth of ru_maxrss over its value with everything loaded and
+the field evaluated at a few points. "apart" is the largest distance from a vertex of one mesh to
+the nearest vertex of the published pipeline's mesh, in either direction, in a box of edge 1.1.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +42,11 @@ CONTENDERS: dict[str, tuple[str, dict[str, Any]]] = {
     PUBLISHED: ("float32", {}),
     "exact": ("float32", {"mode": "exact"}),
     "fast": ("float32", {"mode": "fast"}),
+    "exact mixed": ("float32", {"mode": "exact"}),
     "exact bf16": ("bfloat16", {"mode": "exact"}),
     "fast bf16": ("bfloat16", {"mode": "fast"}),
 }
+MIXED = "exact mixed"
 NETWORKS = ("chair", "demo")
 LEVEL = 0.0
 # Of the fit: IoU near the surface from which on it is good, points it is judged by, how many times
@@ -110,8 +116,9 @@ def _compare(
         | {key: measured[0][key] for key in ("evaluations", "faces")}
         | {
             key: statistics.median(result[key] for result in measured)
-            for key in ("total", "field", "rest", "peak_mib")
+            for key in ("total", "field", "rest", "rate", "peak_mib")
         }
+        | {"bound": statistics.median(r["bound"] / r["total"] for r in measured)}
         | {"apart": apart.get(name)}
         for name, measured in results.items()
     ]
@@ -134,20 +141,21 @@ def _measure(contender: str, path: str, resolution: int, saved: str) -> dict[str
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     prepare, extract = _pipeline(contender, path)
-    prepare()(np.zeros((16, 3), dtype=np.float32))
+    for field in prepare():
+        field(np.zeros((16, 3), dtype=np.float32))
     baseline = peak_mib()
     spent = 0.0
     start = time.perf_counter()
-    field = prepare()  # folding belongs to every new code
+    fields = prepare()  # folding belongs to every new code
 
-    def timed(points: np.ndarray) -> Any:
+    def timed(field: Any, points: np.ndarray) -> Any:
         nonlocal spent
         start = time.perf_counter()
         values = field(points)
         spent += time.perf_counter() - start
         return values
 
-    vertices, faces, evaluations = extract(timed, resolution)
+    vertices, faces, evaluations = extract([partial(timed, f) for f in fields], resolution)
     total = time.perf_counter() - start
     peak = peak_mib() - baseline
     if saved:
@@ -156,17 +164,37 @@ def _measure(contender: str, path: str, resolution: int, saved: str) -> dict[str
         "total": total,
         "field": spent,
         "rest": total - spent,
-        "evaluations": evaluations,
+        "evaluations": sum(evaluations.values()),
         "faces": len(faces),
         "peak_mib": peak,
+        **_bound(path, evaluations),
     }
 
 
-def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
-    """How the field is made, and how a field and cells become vertices, faces and evaluations."""
-    import mcubes  # noqa: F401  (loaded before memory is measured)
+def _bound(path: str, evaluations: dict[str, int]) -> dict[str, float]:
+    """Seconds of the products of evaluations by their precision, and GFLOP/s of that of most."""
     import torch
-    import trimesh  # noqa: F401
+    from safetensors.torch import load_file
+
+    from benchmarks._machine import product_rate
+    from onet.nn.decoders.folded import CPU_TILE
+
+    layers = {name: p for name, p in load_file(path).items() if name.endswith("weight")}
+    of_points = [p.numel() for name, p in layers.items() if "bn" not in name]  # norms: of the code
+    tile = CPU_TILE, len(layers["fc_p.weight"]), len(layers["fc_p.weight"])
+    rates = {precision: product_rate(getattr(torch, precision), tile) for precision in evaluations}
+    seconds = [2 * sum(of_points) * n / rates[precision] for precision, n in evaluations.items()]
+    most = max(evaluations, key=lambda precision: evaluations[precision])
+    return {"bound": sum(seconds), "rate": rates[most] / 1e9}
+
+
+def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
+    """How fields are made, and how they and cells become vertices, faces and evaluations.
+
+    There is one field, or the cheaper one after it. Evaluations are by precision.
+    """
+    import torch
+    import trimesh  # noqa: F401  (loaded before memory is measured)
     from safetensors.torch import load_file
 
     from benchmarks import _published
@@ -176,21 +204,33 @@ def _pipeline(contender: str, path: str) -> tuple[Any, Any]:
     parameters = load_file(path)
     code = parameters.pop("code")
     if contender == PUBLISHED:
-        return (
-            lambda: _published.EagerDecoder(parameters, code),
-            lambda field, cells: _published.extract(field, cells, LEVEL),
-        )
+        import mcubes  # noqa: F401
+
+        def published(fields: Any, cells: int) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+            vertices, faces, evaluations = _published.extract(fields[0], cells, LEVEL)
+            return vertices, faces, {"float32": evaluations}
+
+        return lambda: [_published.EagerDecoder(parameters, code)], published
     dtype, options = CONTENDERS[contender]
     decoder = CBatchNormDecoder(len(code), hidden_size=len(parameters["fc_p.bias"])).eval()
     decoder.load_state_dict(parameters)
 
-    def prepare() -> Any:
-        folded = decoder.fold(code, dtype=getattr(torch, dtype))
-        return lambda points: folded(torch.from_numpy(points))
+    precisions = [dtype, "bfloat16"] if contender == MIXED else [dtype]
 
-    def extract(field: Any, cells: int) -> tuple[np.ndarray, np.ndarray, int]:
-        mesh = extract_mesh(field, resolution=cells, level=LEVEL, **options)
-        return mesh.vertices, mesh.faces, mesh.metadata["extraction"]["evaluations"]
+    def prepare() -> list[Any]:
+        folded = [decoder.fold(code, dtype=getattr(torch, each)) for each in precisions]
+        return [lambda points, f=f: f(torch.from_numpy(points)) for f in folded]
+
+    def extract(fields: Any, cells: int) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+        field, approximate = (*fields, None)[:2]
+        mesh = extract_mesh(
+            field, resolution=cells, level=LEVEL, approximate=approximate, **options
+        )
+        told = mesh.metadata["extraction"]
+        evaluations = {precisions[-1]: told["evaluations"]}
+        if approximate is not None:
+            evaluations[dtype] = told["approximate"]["exact_evaluations"]
+        return mesh.vertices, mesh.faces, evaluations
 
     return prepare, extract
 
@@ -206,7 +246,7 @@ def save_demo(path: str) -> None:
     from onet.resources import assets_dir
 
     assets = assets_dir()
-    model = onet.load(assets / "demo.safetensors", device="cpu")
+    model: Any = onet.load(assets / "demo.safetensors", device="cpu")
     scan = assets / "scans" / "chair_chair.ply"
     points = load_points(scan)
     unit = UnitFrame.of(points, scan.name).to_unit(points)
@@ -287,7 +327,7 @@ def _show(rows: list[dict[str, Any]], runs: int) -> None:
 
     table = Table(title=f"median of {runs} runs", title_justify="left")
     headers = ("network", "cells", "threads", "contender", "total s", "ratio", "field s", "rest s")
-    for header in (*headers, "evaluations", "faces", "apart", "peak MiB"):
+    for header in (*headers, "evaluations", "GFLOP/s", "bound", "faces", "apart", "peak MiB"):
         table.add_column(header, justify="left" if header in ("network", "contender") else "right")
     reference = rows[0]
     for row in rows:
@@ -304,8 +344,10 @@ def _show(rows: list[dict[str, Any]], runs: int) -> None:
             f"{row['field']:.2f}",
             f"{row['rest']:.3f}",
             f"{row['evaluations']:,}",
+            f"{row['rate']:.0f}",
+            f"{row['bound']:.0%}",
             f"{row['faces']:,}",
             "" if row["apart"] is None else f"{row['apart']:.1e}",
             f"{row['peak_mib']:.0f}",
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    Console(width=None if sys.stdout.isatty() else 150).print(table)

@@ -11,15 +11,14 @@ torch. `--double` computes in double precision, which tells rounding from all el
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 
+from benchmarks._meeting import together
 from onet.config import load_config
 from onet.models import build_model, fit_to_data
 from onet.report.tables import print_table
@@ -64,20 +63,11 @@ def _apart(losses: NDArray[np.floating], one: NDArray[np.floating]) -> float:
 
 def _losses(world: int, synchronized: bool, arguments: argparse.Namespace) -> list[float]:
     """Return the mean loss of all processes at each step."""
-    with tempfile.TemporaryDirectory() as folder:
-        common = (world, synchronized, arguments, folder)
-        multiprocessing.spawn(_train, common, nprocs=world)
-        losses: list[float] = torch.load(Path(folder, "losses.pt"))
+    losses: list[float] = together(_train, world, synchronized, arguments)
     return losses
 
 
-def _train(
-    rank: int, world: int, synchronized: bool, arguments: argparse.Namespace, folder: str
-) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world
-    )
+def _train(rank: int, world: int, synchronized: bool, arguments: argparse.Namespace) -> list[float]:
     torch.manual_seed(0)
     config = load_config("pointcloud_small", SMALL)
     model: nn.Module = build_model(fit_to_data(config.model, arguments.batch)).train()
@@ -102,9 +92,7 @@ def _train(
             gradient.copy_(part.view_as(gradient))
         optimizer.step()
         losses.append(float(common[0]))
-    if rank == 0:
-        torch.save(losses, Path(folder, "losses.pt"))
-    distributed.destroy_process_group()
+    return losses
 
 
 def _batch(step: int, arguments: argparse.Namespace) -> dict[str, torch.Tensor]:

@@ -136,6 +136,9 @@ class OctreeT {
   // in the leaf around it. -1 outside the box. All in backend memory; nothing may be pending.
   void interpolate(const double* positions, int64_t n, float* out) const;
 
+  // Values of n lattice points (n, 3), NaN of those that are not known. As for interpolate().
+  void values_at(const int32_t* coordinates, int64_t n, float* out) const;
+
   // Points on the faces of the box that are inside the object.
   int64_t box_contacts() const { return box_contacts_; }
   // Bytes of all arrays, now and at most so far.

@@ -587,6 +587,30 @@ struct Interpolate {  // i over positions
   }
 };
 
+struct ValuesAt {  // i over lattice points
+  OctreeView t;
+  const int32_t* coordinates;
+  float* out;
+  ONET_HD void operator()(int64_t i) const {
+    const int32_t* p = coordinates + 3 * i;
+    out[i] = NAN;
+    for (int axis = 0; axis < 3; ++axis)
+      if (p[axis] < 0 || p[axis] > t.lattice.resolution[axis]) return;
+    const int levels = t.lattice.levels;
+    if (((p[0] | p[1] | p[2]) & ((1 << levels) - 1)) == 0) {  // of the base grid, z fastest
+      const int64_t ny = t.lattice.base[1] + 1, nz = t.lattice.base[2] + 1;
+      out[i] = t.values[((p[0] >> levels) * ny + (p[1] >> levels)) * nz + (p[2] >> levels)];
+      return;
+    }
+    if (t.capacity == 0) return;
+    const uint64_t key = t.lattice.key(p[0], p[1], p[2]);
+    int64_t slot = start_slot(key, t.capacity);
+    for (; t.slot_keys[slot] != key; slot = slot + 1 == t.capacity ? 0 : slot + 1)
+      if (t.slot_keys[slot] == OctreeView::kEmpty) return;
+    out[i] = t.values[t.slot_points[slot]];
+  }
+};
+
 struct CountLevels {  // i over points: evaluated points by the level that they first belong to
   OctreeView t;
   int32_t* counts;

@@ -373,6 +373,12 @@ void OctreeT<Backend>::interpolate(const double* positions, int64_t n, float* ou
 }
 
 template <class Backend>
+void OctreeT<Backend>::values_at(const int32_t* coordinates, int64_t n, float* out) const {
+  if (pending_ > 0) throw std::logic_error("the octree still awaits values");
+  backend_.each(n, octree_body::ValuesAt{view(), coordinates, out});
+}
+
+template <class Backend>
 size_t OctreeT<Backend>::bytes() const {
   size_t sum = keys_.bytes() + values_.bytes() + slot_keys_.bytes();
   for (const auto* buffer :

@@ -53,6 +53,12 @@ class Octree:
             NDArray[numpy.float64], dict(shape=(None, 3), order="C", device="cpu", writable=False)
         ],
     ) -> NDArray[numpy.float32]: ...
+    def values_at(
+        self,
+        coordinates: Annotated[
+            NDArray[numpy.int32], dict(shape=(None, 3), order="C", device="cpu", writable=False)
+        ],
+    ) -> NDArray[numpy.float32]: ...
 
 def marching_cubes(
     octree: Octree, origin: Sequence[float] = [0.0, 0.0, 0.0], cell: float = 1.0
@@ -462,5 +468,20 @@ def add_to_rows(
     table: Annotated[
         NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")
     ],
+    threads: int = 0,
+) -> None: ...
+def add_corners(
+    places: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    table: Annotated[
+        NDArray[numpy.float32],
+        dict(shape=(None, None, None), order="C", device="cpu", writable=False),
+    ],
+    axes: Sequence[int],
+    resolution: int,
+    first: int,
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None, None), order="C", device="cpu")],
     threads: int = 0,
 ) -> None: ...

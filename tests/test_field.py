@@ -119,15 +119,20 @@ def test_bfloat16_is_near_but_not_the_same(model):
     assert 0 < np.abs(near - exact).mean() < 0.1 * exact.std()
 
 
+def _forget():
+    module._warn_if_bfloat16_is_slow.cache_clear()
+    module._bfloat16_is_fast.cache_clear()
+
+
 @pytest.mark.parametrize(("choice", "told"), [("32-true", True), ("bf16-mixed", False)])
 def test_slow_bfloat16_is_reported_once(monkeypatch, caplog, choice, told):
     monkeypatch.setattr(module, "choose_precision", lambda device: choice)
-    module._warn_if_bfloat16_is_slow.cache_clear()
+    _forget()
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             OccupancyField(Folding(), CODE, "bfloat16")
             OccupancyField(Folding(), CODE)
-    module._warn_if_bfloat16_is_slow.cache_clear()
+    _forget()
     assert caplog.text.count("generation.precision") == told
 
 

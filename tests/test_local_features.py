@@ -205,6 +205,44 @@ def test_gradients_by_the_maps_alone_are_those_beside_points() -> None:
     torch.testing.assert_close(second, twice)  # sampling is the transpose of its gradient
 
 
+@pytest.mark.parametrize("published", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2500])
+def test_compiled_sampling_is_that_of_torch(published: bool, count: int) -> None:
+    table = FeatureTable(some_maps(), published)
+    points = 1.3 * (torch.rand(B, count, 3) - 0.5)
+    expected = table(points.clone().requires_grad_()).detach()
+    one, threads = table(points), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert table(points).equal(one)
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(one, expected, atol=2e-6, rtol=1e-6)
+    if count:
+        points[0, 0] = torch.nan
+        unknown = table(points).isnan().all(-1)
+        assert unknown[0, 0] and unknown.sum() == 1
+
+
+def test_maps_beyond_the_table_are_refused() -> None:
+    from onet import _C
+
+    places, out = np.zeros((3, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
+    table = np.arange(10, dtype=np.float32).reshape(1, 10, 1)
+    _C.add_corners(places, table, (0, 1), 3, 1, out)
+    assert out.item() == 1
+    for axes, resolution, first in (
+        ((0, 1), 3, 2), ((0, 1), 1, 0), ((0, 1, 2), 3, 0), ((0, 3), 2, 0), ((0,), 2, 0),
+        ((0, 1), 3, -1), ((0, 1), 2**40, 0),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"axes|table"):
+            _C.add_corners(places, table, axes, resolution, first, out)
+    with pytest.raises(ValueError, match="places"):
+        _C.add_corners(places[:, :, :0].copy(), table, (0, 1), 3, 1, out)
+    with pytest.raises(ValueError, match="table"):
+        _C.add_corners(places, table.repeat(2, 2), (0, 1), 3, 1, out)
+
+
 def test_rows_of_another_item_are_refused() -> None:
     from onet import _C
 

@@ -152,6 +152,21 @@ def test_interpolation_is_that_of_the_leaves(case):
     assert found.min() >= values.min() - 1e-6 and found.max() <= values.max() + 1e-6
 
 
+@given(cases)
+def test_values_are_those_it_was_given(case):
+    base, levels, seed = case
+    volume = random_volume(tuple((n << levels) + 1 for n in base), seed)
+    tree = _C.Octree(base, levels)
+    grow(tree, volume)
+    everywhere = np.indices(volume.shape).reshape(3, -1).T.astype(np.int32)
+    known = np.zeros(volume.shape, dtype=bool)
+    known[tuple(tree.points()[0].T)] = True
+    found = tree.values_at(np.ascontiguousarray(everywhere)).reshape(volume.shape)
+    np.testing.assert_array_equal(found, np.where(known, volume, np.nan))
+    outside = np.array([[-1, 0, 0], [0, volume.shape[1], 0]], dtype=np.int32)
+    assert np.isnan(tree.values_at(outside)).all()
+
+
 def test_propagates_through_hanging_nodes():
     """A spike seen only in the middle of a coarse face is followed into the cell beyond it."""
     volume = np.full((9, 17, 9), -1.0, dtype=np.float32)

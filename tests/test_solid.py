@@ -398,6 +398,7 @@ def test_a_check_says_what_is_wrong_and_where() -> None:
     assert not crossed.ok
     assert crossed.crossings > 0
     assert closest_point(box(), crossed.crossing_places)[1].max() < 0.6
+    assert len(np.unique(crossed.crossing_places, axis=0)) == len(crossed.crossing_places)
     opened = check_mesh(without(box(), np.arange(12) == 0))
     assert (opened.closed, opened.volume, opened.open_edges) == (False, None, 3)
     inverted = box()

@@ -80,5 +80,16 @@ void bind_octree(nb::module_& m) {
             tree.interpolate(positions.data(), positions.shape(0), out.data());
             return to_numpy(std::move(out), {positions.shape(0)});
           },
-          "positions"_a.noconvert());
+          "positions"_a.noconvert())
+      .def(
+          "values_at",
+          [](const Octree& tree, Rows<int32_t> coordinates) {
+            std::vector<float> out(coordinates.shape(0));
+            {
+              nb::gil_scoped_release release;
+              tree.values_at(coordinates.data(), coordinates.shape(0), out.data());
+            }
+            return to_numpy(std::move(out), {coordinates.shape(0)});
+          },
+          "coordinates"_a.noconvert());
 }

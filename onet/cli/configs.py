@@ -43,7 +43,7 @@ def list_configs(
 
     rows = [
         _row(name, what, parameters)
-        for name, what in packaged_configs().items()
+        for name, what in sorted(packaged_configs().items(), key=_ablations_last)
         if word is None or word.lower() in f"{name} {what}".lower()
     ]
     if not rows:
@@ -57,6 +57,10 @@ def list_configs(
             about += f", {row['parameters']:,} parameters"
         typer.echo(f"{row['name']}  ({about})")
         typer.echo(wrapped(row["what"]))
+
+
+def _ablations_last(item: tuple[str, str]) -> tuple[bool, str]:
+    return item[0].startswith("ablation_"), item[0]
 
 
 def _row(name: str, what: str, parameters: bool) -> dict[str, Any]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from onet.geometry.approximate_search import ApproximateSearch, SignsDifferError
 from onet.geometry.extraction_backend import CpuBackend, CudaBackend
 from onet.geometry.field_values import Field
 from onet.geometry.lattice import Lattice
+from onet.geometry.octree_search import OctreeSearch
 
 if TYPE_CHECKING:
     import trimesh
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 UNIT_BOX = ((-0.55, -0.55, -0.55), (0.55, 0.55, 0.55))
 
 _FEW = 8  # cells across the shortest side
-_CHECKED = 1000  # points at which a field is asked whether it rounds
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def extract_mesh(
     batch_size: int = 65536,
     threads: int = 0,
     device: str | None = None,
+    approximate: Field | None = None,
     threshold: float | None = None,
 ) -> trimesh.Trimesh:
     """Return the closed mesh of the set where `field(points) > level`, inside `bounds`.
@@ -94,6 +96,12 @@ def extract_mesh(
         threads: of everything but the field; 0 for all cores, or OMP_NUM_THREADS if that is set.
         device: a CUDA device such as `cuda` or `cuda:1`: everything happens there, and the field is
             called with torch tensors on it and must return tensors on it. Default: the CPU.
+        approximate: for `mode="exact"` on the CPU, a cheaper field that is nearly the same, such
+            as a decoder in half precision. It is asked first, and `field` where the two could
+            differ in sign and at the ends of edges that the surface crosses: the mesh is that of
+            `field` alone. How far they are apart near the surface is measured on the base grid;
+            where the surface shows that this was too little, the search is done again with
+            `field` alone.
         threshold: former name of `level`; gives a DeprecationWarning.
 
     Returns:
@@ -103,10 +111,12 @@ def extract_mesh(
         vertex lies on an edge of that lattice), `evaluations`, `evaluations_per_level` (base grid
         first), `evaluations_per_round`, `rounds`, `box_contacts` (evaluated points on the box that
         are inside; above 0 the surface was cut), `components`, `seconds` per stage, `peak_bytes`
-        (of octree and mesh). With probes, or seeds that are not refined at, also `seeds`: `count`
-        (in the box), `wrong_side` (how many lie on the other side of the surface found than the
-        field says) and `wrong_side_before` the search began anew there; their evaluations are in
-        `evaluations`.
+        (of octree and mesh). With `approximate` also `approximate`: `margin` (values of it nearer
+        to the level are asked of `field`), `exact_evaluations` (of `field`; `evaluations` counts
+        points) and `again`, whether the search was done again. With probes, or seeds that are not
+        refined at, also `seeds`: `count` (in the box), `wrong_side` (how many lie on the other
+        side of the surface found than the field says) and `wrong_side_before` the search began
+        anew there; their evaluations are in `evaluations`.
 
     Raises:
         ValueError: an argument that cannot be used; the message names it. Among them a box so far
@@ -116,171 +126,88 @@ def extract_mesh(
     """
     import trimesh
 
-    from onet import _C
-
     lattice = Lattice.over(bounds, resolution, base_resolution)
     value = _level(_renamed(level, threshold), probability)
     _check_options(mode, margin, batch_size)
     given = _seeds(seeds, probes, probe_seed, bounds)
 
     backend = CpuBackend(threads) if device is None else CudaBackend(device)
-    search = _Search(field, lattice, value, batch_size, backend)
-    tree = backend.octree(lattice.base, lattice.levels, mode == "fast", float(margin))
-    if not probes and refine_at_seeds:
-        tree.refine(lattice.cells_of(given))
-    search.finish(tree)
-    seed_report: dict[str, int] = {}
-    if probes or (len(given) and not refine_at_seeds):
-        seed_report = search.check(tree, given, refine_at_seeds)
+    _check_approximate(approximate, mode, device)
+    options = field, lattice, value, batch_size, backend
 
-    with search.timed("marching_cubes"):
-        vertices, faces = backend.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
-        _, components = _C.face_components(faces, len(vertices))
+    def look(search: OctreeSearch) -> _Found:
+        tree = backend.octree(lattice.base, lattice.levels, mode == "fast", float(margin))
+        return _look(search, tree, given, probes > 0, refine_at_seeds)
+
+    search = OctreeSearch(*options)
+    if approximate is None:
+        found = look(search)
+    else:
+        search, found = _look_by_both(ApproximateSearch(approximate, *options), search, look)
+    tree, vertices, faces = found.tree, found.vertices, found.faces
     search.warn(vertices, faces)
     mesh = trimesh.Trimesh(vertices, faces, process=False)
     mesh.metadata["extraction"] = {
         "mode": mode,
         **search.statistics(tree),
-        "components": components,
+        "components": found.components,
         "seconds": {stage: round(s, 6) for stage, s in search.seconds.items()},
         "peak_bytes": max(tree.peak_bytes, tree.bytes + vertices.nbytes + faces.nbytes),
     }
-    if seed_report:
-        mesh.metadata["extraction"]["seeds"] = seed_report
+    mesh.metadata["extraction"].update(found.told)
     _warn_of_box(tree)
     return mesh
 
 
-class _Search:
-    """Evaluates what an octree asks for, and keeps count."""
-
-    def __init__(
-        self,
-        field: Field,
-        lattice: Lattice,
-        level: float,
-        batch_size: int,
-        backend: CpuBackend | CudaBackend,
-    ) -> None:
-        self.field = field
-        self.backend = backend
-        self.lattice = lattice
-        self.level = level
-        self.batch_size = batch_size
-        self.rounds: list[int] = []
-        self.evaluations = 0
-        self.seconds = {"field": 0.0, "octree": 0.0, "marching_cubes": 0.0}
-
-    def finish(self, tree: Any) -> None:
-        """Answers until nothing is pending."""
-        lattice = self.lattice
-        origin, single = lattice.origin.tolist(), lattice.dtype is np.float32
-        while tree.pending:
-            values = self.backend.empty(tree.pending)
-            indices = None if single else tree.pending_points()
-            for start in range(0, len(values), self.batch_size):
-                count = min(self.batch_size, len(values) - start)
-                with self.timed("octree"):
-                    if indices is None:
-                        points = tree.pending_positions(origin, lattice.cell, start, count)
-                    else:
-                        part = indices[start : start + count]
-                        points = self.backend.positions(part, lattice.origin, lattice.cell)
-                values[start : start + count] = self.evaluate(points)
-            with self.timed("octree"):
-                tree.update(values)
-            self.rounds.append(len(values))
-
-    def evaluate(self, points: Any) -> Any:
-        with self.timed("field"):
-            values = self.backend.evaluate(self.field, points, self.level)
-        self.evaluations += len(points)
-        return values
-
-    def check(
-        self,
-        tree: Any,
-        points: NDArray[np.float64],  # (S, 3)
-        refine: bool,
-    ) -> dict[str, int]:
-        """How often field and surface disagree about points of the box, and what refining mends."""
-        at = self.lattice.positions_of(points)
-        inside_box = ((at >= 0) & (at <= np.array(tree.resolution))).all(axis=1)
-        points, at = points[inside_box], at[inside_box]
-        truth = self.backend.empty(len(points))
-        for start in range(0, len(points), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            truth[part] = self.evaluate(self.backend.array(points[part].astype(self.lattice.dtype)))
-        inside = self.backend.numpy(truth) > 0
-        wrong = (self.backend.numpy(tree.interpolate(self.backend.array(at))) > 0) != inside
-        before = int(wrong.sum())
-        if refine:
-            tree.refine(self.lattice.cells_of(points[wrong]))
-            self.finish(tree)
-            wrong = (self.backend.numpy(tree.interpolate(self.backend.array(at))) > 0) != inside
-        return {"count": len(at), "wrong_side": int(wrong.sum()), "wrong_side_before": before}
-
-    def is_rounded(self, vertices: NDArray[np.float64]) -> bool:
-        """Return whether the field is the same at surface points and their float32 neighbours.
-
-        Of a field with two values only, an occupancy for instance, it cannot be told.
-        """
-        count = min(_CHECKED, self.batch_size)
-        points = vertices[:: max(1, len(vertices) // count)][:count]
-        rounded = points.astype(np.float32).astype(np.float64)
-        different = (points != rounded).any(axis=1)
-        if not different.any():
-            return False
-        here, there = (
-            self.backend.numpy(self.evaluate(self.backend.array(at[different])))
-            for at in (points, rounded)
-        )
-        return bool((here == there).all()) and len(np.unique(here)) > 2
-
-    def statistics(self, tree: Any) -> dict[str, Any]:
-        """Return what the metadata of a mesh say of the search."""
-        return {
-            "resolution": list(tree.resolution),
-            "level": self.level,
-            "lattice": {"origin": self.lattice.origin.tolist(), "cell": self.lattice.cell},
-            "evaluations": self.evaluations,
-            "evaluations_per_level": tree.evaluations_per_level(),
-            "evaluations_per_round": self.rounds,
-            "rounds": len(self.rounds),
-            "box_contacts": int(tree.box_contacts),
-        }
-
-    def warn(self, vertices: NDArray[np.float64], faces: NDArray[np.integer]) -> None:
-        """Warn the caller of `extract_mesh` of a field that rounds points, and of no surface."""
-        if self.lattice.dtype is np.float64 and self.is_rounded(vertices):
-            warnings.warn(
-                "the field rounds points to single precision, which moves them by up to "
-                f"{self.lattice.rounding:.2g} cells here: let it compute in float64, or move it "
-                "nearer to the origin",
-                stacklevel=3,
-            )
-        if len(faces) == 0:
-            warnings.warn(
-                f"no surface: the field is nowhere above the level {self.level:g}, asked "
-                f"at {self.evaluations} points{_overlooked(self.lattice)}; the mesh is empty",
-                stacklevel=3,
-            )
-
-    def timed(self, stage: str) -> _Timed:
-        return _Timed(self.seconds, stage)
+class _Found(NamedTuple):
+    tree: Any
+    vertices: NDArray[np.float64]  # (V, 3)
+    faces: NDArray[np.integer]  # (F, 3)
+    components: int
+    told: dict[str, Any]  # what else the metadata of the mesh say
 
 
-class _Timed:
-    """Adds the time spent inside to a stage."""
+def _look(
+    search: OctreeSearch,
+    tree: Any,
+    given: NDArray[np.float64],  # (S, 3) seeds or probes
+    probing: bool,
+    refine_at_seeds: bool,
+) -> _Found:
+    """Let the tree find the surface, and take it."""
+    from onet import _C
 
-    def __init__(self, seconds: dict[str, float], stage: str) -> None:
-        self.seconds, self.stage = seconds, stage
+    if not probing and refine_at_seeds:
+        tree.refine(search.lattice.cells_of(given))
+    search.begin(tree)
+    search.finish(tree)
+    told: dict[str, Any] = {}
+    if probing or (len(given) and not refine_at_seeds):
+        told["seeds"] = search.check(tree, given, refine_at_seeds)
+    with search.timed("marching_cubes"):
+        lattice = search.lattice
+        vertices, faces = search.backend.marching_cubes(tree, lattice.origin.tolist(), lattice.cell)
+        _, components = _C.face_components(faces, len(vertices))
+    return _Found(tree, search.place(tree, vertices), faces, components, told)
 
-    def __enter__(self) -> None:
-        self.start = time.perf_counter()
 
-    def __exit__(self, *error: object) -> None:
-        self.seconds[self.stage] += time.perf_counter() - self.start
+def _look_by_both(
+    search: ApproximateSearch, alone: OctreeSearch, look: Callable[[OctreeSearch], _Found]
+) -> tuple[OctreeSearch, _Found]:
+    """Look with the cheap field, or where that is too far off without; return which was right."""
+    right: OctreeSearch = search
+    try:
+        found, exact = look(search), 0
+    except SignsDifferError as error:
+        logger.info("%s: searching again without it", error)
+        right, found = alone, look(alone)
+        exact = alone.evaluations
+    found.told["approximate"] = {
+        "margin": search.margin,
+        "exact_evaluations": search.exact + exact,
+        "again": right is alone,
+    }
+    return right, found
 
 
 def _check_options(mode: str, margin: float, batch_size: int) -> None:
@@ -290,6 +217,15 @@ def _check_options(mode: str, margin: float, batch_size: int) -> None:
         raise ValueError(f"margin is {margin}; it must be at least 0")
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be at least 1")
+
+
+def _check_approximate(approximate: Field | None, mode: str, device: str | None) -> None:
+    if approximate is None:
+        return
+    if mode != "exact":
+        raise ValueError(f"approximate is for mode 'exact'; mode is {mode!r}")
+    if device is not None:
+        raise ValueError(f"approximate is for the CPU; device is {device!r}")
 
 
 def _warn_of_box(tree: Any) -> None:
@@ -305,17 +241,6 @@ def _warn_of_box(tree: Any) -> None:
             "the surface leaves the box and was closed there (%d points of the box are inside)",
             tree.box_contacts,
         )
-
-
-def _overlooked(lattice: Lattice) -> str:
-    """What the base grid cannot see, for a message."""
-    axes = " and ".join(name for name, cells in zip("xyz", lattice.base, strict=True) if cells == 1)
-    if not axes:
-        return ""
-    return (
-        f", none of them between the sides of the box along {axes}, where the base grid has one "
-        "cell; raise base_resolution or give seeds"
-    )
 
 
 def _renamed(level: float | None, threshold: float | None) -> float | None:

@@ -18,6 +18,7 @@ from onet.training.precision import choose_precision
 logger = logging.getLogger(__name__)
 
 GRADIENT_BATCH = 8192  # points at once through a network of which autograd keeps all activations
+WIDE = 256  # features from which on products are most of what a decoder does, also in bfloat16
 
 Array = TypeVar("Array", NDArray[np.float32], Tensor)
 
@@ -48,7 +49,7 @@ class OccupancyField:
         scaling: Scaling = UNCHANGED,
     ) -> None:
         self._model = model
-        self._scaling = scaling
+        self._code, self._z, self._scaling = code, z, scaling
         self._device = device_of(code)
         self._codes = (as_batch(code),) if z is None else (as_batch(code), z[None])
         self._dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
@@ -66,6 +67,24 @@ class OccupancyField:
         with torch.no_grad():
             logits = self._folded(queries) if self._folded else self._decode(queries)
         return _like(points, self._scaling(logits))
+
+    def approximate(self) -> OccupancyField | None:
+        """Return the same field in bfloat16, or None where an exact extraction gains nothing by it.
+
+        It gains where products of bfloat16 are fast and most of the work: on a processor with
+        instructions for them, with decoders as wide as the published ones. With
+        `torch.use_deterministic_algorithms(True)` meshes are the same on all processors: no field.
+        """
+        gains = (
+            self._dtype == torch.float32
+            and self._device.type == "cpu"
+            and getattr(self._folded, "width", 0) >= WIDE
+            and not torch.are_deterministic_algorithms_enabled()
+            and _bfloat16_is_fast("cpu")
+        )
+        if not gains:
+            return None
+        return OccupancyField(self._model, self._code, "bfloat16", self._z, self._scaling)
 
     def value_and_gradient(
         self,
@@ -109,9 +128,14 @@ def _like(points: Array, result: Tensor) -> Array:
 
 @functools.cache
 def _warn_if_bfloat16_is_slow(device: str) -> None:
-    if device in ("cpu", "cuda") and choose_precision(device) == "32-true":
+    if device in ("cpu", "cuda") and not _bfloat16_is_fast(device):
         logger.warning(
             "generation.precision is bfloat16, which this %s has no fast instructions for; "
             "float32 is faster and more exact here",
             "processor" if device == "cpu" else "GPU",
         )
+
+
+@functools.cache
+def _bfloat16_is_fast(device: str) -> bool:
+    return choose_precision(device) != "32-true"

@@ -85,7 +85,8 @@ def take_surface(
     what vertices are given. `metadata` holds statistics of each step.
 
     Args:
-        field: of logits.
+        field: of logits. If it has a method `approximate`, which returns a cheaper field or None,
+            that helps an exact extraction; see `extract_mesh`.
         settings: all but the resolution.
         bounds, resolution, seeds: see `extract_mesh`.
         differentiable: the same field, as the published refinement needs it.
@@ -98,6 +99,7 @@ def take_surface(
     if settings.refine == "published" and differentiable is None:
         raise ConfigError("generation.refine: 'published' is not possible here; use 'root'")
     batch = settings.batch_size
+    cheaper: Any = getattr(field, "approximate", None)
     mesh = extract_mesh(
         field,
         bounds=bounds,
@@ -106,6 +108,7 @@ def take_surface(
         mode=settings.mode,
         seeds=seeds,
         batch_size=batch,
+        approximate=cheaper() if cheaper and settings.mode == "exact" else None,
     )
     if len(mesh.faces) == 0:
         return mesh

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "../../csrc/marching_cubes.h"
@@ -124,6 +125,13 @@ Extraction extract(Random random, int64_t most_cells, bool predict, int threads)
             "the tree has another value than it was given");
   }
   require(given == 0, "the number of points marked as evaluated is wrong");
+  std::vector<float> again(tree.points());
+  tree.values_at(points.data(), tree.points(), again.data());
+  require(std::memcmp(again.data(), result.values.data(), again.size() * sizeof(float)) == 0,
+          "a known point has another value when it is looked up");
+  const std::vector<int32_t> anywhere = random_cells(random, lattice);
+  again.resize(anywhere.size() / 3);
+  tree.values_at(anywhere.data(), static_cast<int64_t>(again.size()), again.data());
 
   const auto surface = onet::marching_cubes(tree);
   result.mesh.vertices.assign(surface.vertices.data(),

@@ -115,7 +115,7 @@ def check_mesh(mesh: trimesh.Trimesh, name: str = "mesh", threads: int = 0) -> M
         oriented=seen.oriented,
         outward=bounds and seen.outward,
         crossings=len(pairs),
-        crossing_places=frame.to_source(vertices[faces[pairs[:PLACES, 0]]].mean(axis=1)).tolist(),
+        crossing_places=frame.to_source(vertices[faces[_first_few(pairs)]].mean(axis=1)).tolist(),
         open_edges=len(edges),
         open_places=frame.to_source(vertices[edges[:PLACES]].mean(axis=1)).tolist(),
         thinnest_wall=None if wall is None else wall * frame.scale,
@@ -123,6 +123,13 @@ def check_mesh(mesh: trimesh.Trimesh, name: str = "mesh", threads: int = 0) -> M
         volume=float(unit.volume) * frame.scale**3 if bounds else None,
         area=surface_area(unit) * frame.scale**2,
     )
+
+
+def _first_few(pairs: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return the first faces of pairs (N, 2) that cross others, each once, at most `PLACES`."""
+    _, first = np.unique(pairs[:, 0], return_index=True)
+    chosen: NDArray[np.integer] = pairs[np.sort(first)[:PLACES], 0]
+    return chosen
 
 
 def _thinnest(

@@ -135,6 +135,11 @@ class FoldedDecoder:
         self._exit = scale, shift, (1 - slope) * weight, bias + slope * weight @ shift
         self._bypass = slope * weight * scale if slope else None  # (1, H)
 
+    @property
+    def width(self) -> int:
+        """Features of the residual stream."""
+        return len(self._entry[1])
+
     def _fold_block(self, block: Any, c: Tensor) -> _Block:
         weight, bias = _parameters(block.fc_0)
         scale, shift = _affine(getattr(block, "bn_1", None), c, len(weight))

@@ -74,6 +74,11 @@ class FoldedCrossAttention:
         self._norm = _norm(layers.norm)
         self._exit = _weights(layers.last)
 
+    @property
+    def width(self) -> int:
+        """Features of the residual stream."""
+        return self._exit[0].shape[1]
+
     def _fold(self, block: Any, tokens: Tensor) -> _Block:
         attention, feed_forward = block.attention, block.feed_forward
         keys, values = attention.keys_and_values(block.norm_tokens(tokens))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from onet.nn.local_features import FeatureSampler
 
 
 class FoldedFeatures:
-    """Linear maps of the features at a point, one in front of each block, as a single product.
+    """Linear maps of the features at a point, one in front of each block.
 
     Args:
         features: of one observation.
@@ -27,18 +27,19 @@ class FoldedFeatures:
         self, features: FeatureSampler, layers: Iterable[nn.Module], dtype: torch.dtype, rows: int
     ) -> None:
         parts: list[Any] = list(layers)
-        self._features, self._dtype, self._count = features, dtype, len(parts)
+        self._features, self._dtype = features, dtype
         self._weight = torch.cat([layer.weight for layer in parts]).to(dtype)
         bias = torch.cat([layer.bias for layer in parts]).to(dtype)
-        self._linear = constant_linear(self._weight, bias, rows=rows)
+        shares = zip(self._weight.chunk(len(parts)), bias.chunk(len(parts)), strict=True)
+        self._layers = [constant_linear(*share, rows=rows) for share in shares]
 
     def __call__(
         self,
         points: Tensor,  # (T, 3)
-    ) -> Sequence[Tensor]:
-        """(T, H) for each block."""
-        features = self._features(points[None])[0]
-        return self._linear(features.to(self._dtype)).chunk(self._count, dim=1)
+    ) -> Iterator[Tensor]:
+        """(T, H) for each block, when it is asked for: all at once would not stay in the cache."""
+        features = self._features(points[None])[0].to(self._dtype)
+        return (layer(features) for layer in self._layers)
 
     def gradient(
         self,
