@@ -41,10 +41,10 @@ from onet.nn.decoders.tiles import map_tiles
 from onet.nn.layers import ConditionalBatchNorm, PointwiseConv
 from onet.nn.local_features import FeatureSampler
 
-# Points in a tile; 256 channels of float32 make 1 MiB. Logits do not depend on it.
+# Points in a tile; 256 channels of float32 make 1 MiB. Logits do not depend on it. On several
+# threads, whose arrays have to share a cache, tiles are half as large.
 CPU_TILE = 1024
 NARROW_TILE = 2048  # in bfloat16, whose arrays are half the size
-SHARED_TILE = 512  # in float32 on several threads, whose arrays have to share a cache
 LOCAL_TILE = 4096  # of decoders on local features: with 32 channels, calls cost more than memory
 GPU_TILE = 65536
 
@@ -193,9 +193,8 @@ class FoldedDecoder:
             return GPU_TILE
         if self._local is not None:
             return LOCAL_TILE
-        if self.dtype == torch.bfloat16:
-            return NARROW_TILE
-        return SHARED_TILE if torch.get_num_threads() > 1 else CPU_TILE
+        tile = NARROW_TILE if self.dtype == torch.bfloat16 else CPU_TILE
+        return tile if torch.get_num_threads() == 1 else tile // 2
 
     def _room(self, tile: Tensor, back: bool) -> _Room:
         """Room for tiles of at most this size, with what the way back needs or without.
@@ -264,7 +263,8 @@ class FoldedDecoder:
             operand = g if copy is None else copy
         by_points = g @ self._entry[0]
         if self._local is not None:
-            by_points += self._local.gradient(points, copies[::-1])
+            changes = [copy for copy in copies[::-1] if copy is not None]
+            by_points += self._local.gradient(points, changes)
         return logits, by_points
 
 
@@ -313,7 +313,7 @@ def _residual_relu_torch(
 
 def _residual_back(
     g: Tensor,  # (T, H) float32, changed in place
-    change: Tensor,  # (T, H) float32 or bfloat16
+    change: Tensor,  # (T, H) float32 or bfloat16; may be overwritten
     h: Tensor,  # (T, H) of the dtype of `change`
     scale: Tensor,  # (H,)
     copy: Tensor | None,  # (T, H) of the dtype of `change`

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -44,10 +44,10 @@ class FoldedFeatures:
     def gradient(
         self,
         points: Tensor,  # (T, 3)
-        changes: Sequence[Tensor],  # (T, H) for each block: gradients by what a call returns
+        changes: list[Tensor],  # (T, H) for each block: gradients by what a call returns, rounded
     ) -> Tensor:
         """Return the gradient (T, 3) by the points."""
-        by_features = (torch.cat([*changes], dim=1) @ self._weight).float()
+        by_features = (torch.cat(changes, dim=1) @ self._weight).float()
         with torch.enable_grad():
             points = points.detach().requires_grad_()
             features = self._features(points[None])[0]
