@@ -213,7 +213,8 @@ def residual_back(
     scale: Annotated[
         NDArray[numpy.float32], dict(shape=(None,), order="C", device="cpu", writable=False)
     ],
-    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")] | None,
+    out: Annotated[NDArray[numpy.float32], dict(shape=(None, None), order="C", device="cpu")]
+    | None,
 ) -> None: ...
 @overload
 def residual_back(
