@@ -48,7 +48,7 @@ def sweeps(quick: bool, folder: Path, network: str) -> Iterator[Sweep]:
     points = (5_000, 20_000, 80_000)
     runs = [(float(n), ["--single", "logits", "folded", "1", str(n), "cpu"]) for n in points]
     yield Sweep("decode", "folded decoder", "points", runs, "seconds")
-    clouds = (3_000, 30_000, 300_000) if quick else (3_000, 30_000, 300_000, 1_000_000)
+    clouds = (3_000, 10_000, 30_000) if quick else (3_000, 30_000, 300_000, 1_000_000)
     for name in ("planes", "scan"):
         runs = [(float(n), ["--single", name, str(n)]) for n in clouds]
         yield Sweep("encode", f"encoder of {name}", "points", runs, "warm")
@@ -58,7 +58,7 @@ def sweeps(quick: bool, folder: Path, network: str) -> Iterator[Sweep]:
     meshes = (3, 4, 5) if quick else (3, 4, 5, 6, 7)
     runs = [(0.0, ["--single", "3", str(n)]) for n in meshes]
     yield Sweep("pairs", "scoring 3 pairs of meshes", "faces", runs, "seconds")
-    counts = (3, 10, 30) if quick else (10, 30, 100, 300)
+    counts = (2, 5, 15) if quick else (10, 30, 100, 300)
     runs = [(float(n), ["--single", str(n), "3"]) for n in counts]
     yield Sweep("pairs", "scoring pairs of 1,280 faces", "pairs", runs, "seconds")
 

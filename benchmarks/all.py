@@ -5,7 +5,7 @@ what it is compared with, on one thread unless said, medians. "better" is the ot
 ours. "bound" is the share of our seconds that the products alone would take at the rate that this
 machine reaches on products of that size, where products are what it does; of decoders on local
 features that and "gathers, s", the seconds in which this machine reads as many rows of their maps
-(see `decode`). `--quick` takes small sizes and three runs; else sizes are those of the documents,
+(see `decode`). `--quick` takes small sizes and two runs; else sizes are those of the documents,
 and five runs. Contenders that are not installed are said to be so. What fails is said to have
 "failed", with its reason on the standard error stream; the table goes on, and ends with status 1.
 A second table says how costs grow: runs at several sizes, the slope of the logarithms of seconds
@@ -40,7 +40,7 @@ COLUMNS = (
     *("machine, GFLOP/s", "gathers, s", "bound"),
 )
 FAILED = "failed"
-RUNS = {True: 3, False: 5}  # quick or not
+RUNS = {True: 2, False: 5}  # quick or not
 
 
 class ChildFailed(Exception):
@@ -61,7 +61,7 @@ class Row:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="small sizes, three runs")
+    parser.add_argument("--quick", action="store_true", help="small sizes, two runs")
     parser.add_argument("--only", nargs="+", help="rows of these benchmarks")
     parser.add_argument("--out", type=Path, help="write the table as CSV")
 
