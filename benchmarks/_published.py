@@ -112,10 +112,10 @@ def mise(
         known = np.concatenate([known, pending], axis=1)
         inside = grid[tuple(known)] >= level
         new = [np.empty(0, dtype=np.int64)]
-        for level, leaves in _mixed(known, inside, leaf_level, levels):
-            half = cells // (BASE << level) // 2  # of the edge of a leaf
+        for depth, leaves in _mixed(known, inside, leaf_level, levels):
+            half = cells // (BASE << depth) // 2  # of the edge of a leaf
             for offset in itertools.product(range(half), repeat=3):
-                leaf_level[tuple((leaves * half + np.array(offset) + 1).T)] = level + 1
+                leaf_level[tuple((leaves * half + np.array(offset) + 1).T)] = depth + 1
             first = (2 * half * leaves) @ strides
             for offset in itertools.product((0, half, 2 * half), repeat=3):
                 keys = first + np.array(offset) @ strides
