@@ -200,11 +200,12 @@ def _is_held(lock: Path, what: Path) -> bool:
 def _locked(path: Path, note: Path, what: Path) -> Iterator[None]:
     lock = FileLock(path, timeout=_PATIENCE, thread_local=False)
     try:
-        with uninterrupted():  # a signal right after it is met by the clean-up below
+        with uninterrupted():  # a signal meanwhile is met by the clean-up below
             _acquire(lock, note, what)
-        if before := _read_note(note):
+            before = _read_note(note)
+            _write_note(note)
+        if before:
             logger.info("%s: taken over from a command that did not end (%s)", what, before)
-        _write_note(note)
         yield
     finally:
         if lock.is_locked:
