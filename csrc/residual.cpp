@@ -63,8 +63,7 @@ ONET_CLONES void residual_back(float* g, const float* change, const float* h, co
 }
 
 ONET_CLONES void residual_back(float* g, const BFloat16* change, const BFloat16* h,
-                               const float* scale, BFloat16* out, int64_t rows,
-                               int64_t features) {
+                               const float* scale, BFloat16* out, int64_t rows, int64_t features) {
   step_back(g, change, h, scale, out, rows, features);
 }
 
