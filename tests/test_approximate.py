@@ -68,6 +68,8 @@ def test_what_the_base_grid_did_not_show_is_found_by_the_surface(sphere, size, c
     alone = extract_mesh(sphere, resolution=256)
     assert mesh.metadata["extraction"]["approximate"]["again"]
     assert "searching again" in caplog.text
+    asked = mesh.metadata["extraction"]["approximate"]["exact_evaluations"]
+    assert asked > alone.metadata["extraction"]["evaluations"]
     np.testing.assert_array_equal(mesh.vertices, alone.vertices)
     np.testing.assert_array_equal(mesh.faces, alone.faces)
 

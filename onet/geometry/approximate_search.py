@@ -97,7 +97,9 @@ class ApproximateSearch(OctreeSearch):
         return keys
 
     def place(self, tree: Any, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the vertices between the values of the field itself.
+        """Return the vertices (V, 3) where the field itself crosses the level on their edges.
+
+        Both are float64 in the frame of the box, those given as marching cubes left them.
 
         Raises:
             SignsDifferError: the field has the other sign at an end, so the cells are not its own.

@@ -200,6 +200,7 @@ def _look_by_both(
         found, exact = look(search), 0
     except SignsDifferError as error:
         logger.info("%s: searching again without it", error)
+        alone.seconds = search.seconds  # go on counting
         right, found = alone, look(alone)
         exact = alone.evaluations
     found.told["approximate"] = {
