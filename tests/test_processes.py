@@ -91,7 +91,9 @@ def test_a_killed_worker_costs_no_finished_item(meshes, tmp_path):
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_the_status_tells_the_signal(number, status):
-    code = "import time; from onet.cli import app, main; app.registered_callback = None\n"
+    # Under nohup, or in the background of a script, children inherit that it is ignored.
+    code = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)\n"
+    code += "import time; from onet.cli import app, main; app.registered_callback = None\n"
     code += "app.command('wait')(lambda: (print('ready', flush=True), time.sleep(30)))\n"
     code += "import sys; sys.argv = ['onet', 'wait']; main()"
     pipe = subprocess.PIPE
