@@ -61,12 +61,17 @@ class Given:
 
     def estimated(self, neighbours: int = NEIGHBOURS[-1]) -> NDArray[np.float64]:
         """Normals (N, 3) from the points, oriented consistently, or towards a sensor if given."""
-        cloud = self.cloud(None)
-        cloud.estimate_normals(_open3d().geometry.KDTreeSearchParamKNN(neighbours))
+        cloud = self.cloud(self.unoriented(neighbours))
         if self.sensors and self.scan.sensor is not None:
             cloud.orient_normals_towards_camera_location(self.scan.sensor)
         else:
             cloud.orient_normals_consistent_tangent_plane(ORIENTED_BY)
+        return np.asarray(cloud.normals).copy()
+
+    def unoriented(self, neighbours: int) -> NDArray[np.float64]:
+        """Return normals (N, 3) of either sign from the points."""
+        cloud = self.cloud(None)
+        cloud.estimate_normals(_open3d().geometry.KDTreeSearchParamKNN(neighbours))
         return np.asarray(cloud.normals).copy()
 
     def cloud(self, normals: NDArray[np.float64] | None) -> Any:
@@ -123,11 +128,16 @@ def _poisson(depth: int, neighbours: int | None) -> Run:
 
     def run(given: Given) -> trimesh.Trimesh:
         normals = given.scan.normals if neighbours is None else given.estimated(neighbours)
-        cloud = given.cloud(normals)
-        kind = _open3d().geometry.TriangleMesh
-        return from_open3d(kind.create_from_point_cloud_poisson(cloud, depth=depth, n_threads=1)[0])
+        return poisson_of(given, normals, depth)
 
     return run
+
+
+def poisson_of(given: Given, normals: NDArray[np.float64], depth: int) -> trimesh.Trimesh:
+    """Return the screened Poisson reconstruction of a scan with normals (N, 3)."""
+    kind = _open3d().geometry.TriangleMesh
+    cloud = given.cloud(normals)
+    return from_open3d(kind.create_from_point_cloud_poisson(cloud, depth=depth, n_threads=1)[0])
 
 
 def _ball_pivoting(given: Given) -> trimesh.Trimesh:

@@ -40,6 +40,7 @@ from benchmarks._scan_cells import Cell, Scan, cells_of, make_scan
 from benchmarks._scan_checks import rotation_rows, scale_rows
 from benchmarks._scan_contender import GIVEN, function, network
 from benchmarks._scan_items import ScanItem, held_out_objects, scans
+from benchmarks._scan_oriented import ORIENTED, oriented
 from benchmarks._scan_peers import (
     ALPHA,
     BALL,
@@ -64,7 +65,7 @@ PEERS = {
     "alpha": ALPHA,
     "meshlab": MESHLAB,
 }
-MODEL = "model"
+MODEL, BY_MODEL = "model", "poisson-by-model"
 TOO_THIN = "its faces enclose too little for an IoU"
 PACKAGED = ("scan", "demo")  # the first that there is, is the default
 VERSION = 1  # of the way of measuring: rows of another one are not used
@@ -87,8 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="one cell, 12 objects and 8 scans")
     parser.add_argument(
-        "--methods", nargs="+", choices=[MODEL, *PEERS], default=[MODEL, *PEERS], metavar="METHOD",
-        help=f"of {', '.join([MODEL, *PEERS])}; default all",
+        "--methods", nargs="+", choices=[MODEL, *PEERS, BY_MODEL], default=[MODEL, *PEERS],
+        metavar="METHOD",
+        help=f"of {', '.join([MODEL, *PEERS])}, and {BY_MODEL}: Poisson whose normals are turned "
+        "outward by the network; default all but this",
     )  # fmt: skip
     parser.add_argument("--inner", action="store_true", help="scan faces that nobody sees too")
     parser.add_argument("--rotations", type=int, default=0, help="orientations of the same scan")
@@ -174,10 +177,11 @@ def _methods(arguments: argparse.Namespace) -> tuple[list[Method], list[str]]:
     found, left_out = [], []
     if MODEL in arguments.methods:
         found += _contenders(arguments)
-    wanted = {PEERS[name] for name in arguments.methods if name != MODEL}
-    for method in peers():
-        if method.name not in wanted:
-            continue
+    wanted = [PEERS[name] for name in arguments.methods if name in PEERS]
+    others = [method for method in peers() if method.name in wanted]
+    if BY_MODEL in arguments.methods:
+        others += _oriented(arguments)
+    for method in others:
         if reason := missing(method):
             left_out.append(f"{method.name}: {reason}")
         else:
@@ -185,14 +189,34 @@ def _methods(arguments: argparse.Namespace) -> tuple[list[Method], list[str]]:
     return found, list(dict.fromkeys(left_out))
 
 
+def _classic(method: Method) -> bool:
+    """Whether its meshes are not a network's own."""
+    return method.name in PEERS.values() or method.name.startswith(ORIENTED)
+
+
+def _oriented(arguments: argparse.Namespace) -> list[Method]:
+    import onet
+
+    models = arguments.model or [_packaged()]
+    return [
+        method
+        for model in models
+        for method in oriented(onet.load(model, device="cpu"), Path(model).stem)
+    ]
+
+
+def _packaged() -> str:
+    from onet.resources import assets_dir
+
+    found = (assets_dir() / f"{name}.safetensors" for name in PACKAGED)
+    return str(next(path for path in found if path.is_file()))
+
+
 def _contenders(arguments: argparse.Namespace) -> list[Method]:
     give, label = arguments.give, arguments.label
     if arguments.function:
         return [function(arguments.function, give, label)]
-    from onet.resources import assets_dir
-
-    packaged = (assets_dir() / f"{name}.safetensors" for name in PACKAGED)
-    models = arguments.model or [str(next(path for path in packaged if path.is_file()))]
+    models = arguments.model or [_packaged()]
     if label and len(models) > 1:
         raise ConfigError("--label: names one reconstruction; give one --model with it")
     return [network(model, give, label) for model in models]
@@ -247,7 +271,7 @@ class Bench:
             for row in best_of(self.results, cell.name, name)
             if row["group"] == item.group
         }
-        ours = [m for m in methods if m.name not in PEERS.values()]
+        ours = [m for m in methods if not _classic(m)]
         return ours + [m for m in methods if (m.name, m.variant) in best]
 
     def _check_one(self, check: str, name: str, truth: Truth, cell: Cell, method: Method) -> None:
@@ -281,7 +305,7 @@ class Bench:
             **score(outcome, truth, method.parity),
         }
         if drawn:
-            peer = method.name in PEERS.values()
+            peer = _classic(method)
             draw_outcome(self._pictures, cell.name, truth, file_name(row), outcome, peer)
         self.results.add(row)
 
@@ -303,7 +327,7 @@ def _draw(
 ) -> None:
     folder = arguments.out / "pictures"
     for method in methods:
-        if method.name in PEERS.values():
+        if _classic(method):
             continue
         rows = [row for row in results.rows.values() if row["cell"] == cell.name]
         mine = [r for r in rows if (r["method"], r["variant"]) == (method.name, method.variant)]

@@ -16,14 +16,16 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 
+from onet.config import load_config
 from onet.data.scan_shapes import PackedShapes
 from onet.data.scan_simulation import ScanSettings, sample_queries, simulate_scan
-from onet.models.scan import ScanNetwork
+from onet.models.scan_networks import build_scan_network
 from onet.training.scan_batches import (
     Changes,
     LabelledScan,
@@ -124,6 +126,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--network", type=json.loads, default={}, help="options, as JSON")
     parser.add_argument(
+        "--configuration", help="a dense network instead: the model of such a configuration"
+    )
+    parser.add_argument(
         "--plain", action="store_true", help="scans are whole and clean: noise .005"
     )
     parser.add_argument("--upright", action="store_true", help="scans are not turned at random")
@@ -140,7 +145,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     begun = time.monotonic()
     simulator = Simulator(PackedShapes(args.shapes), device, args.seed, _settings(args))
-    network = ScanNetwork(**args.network).to(device)
+    network = build_scan_network(_options(args)).to(device)
     if args.weights is not None:
         network.load_state_dict(load_file(args.weights, str(device)))
     validation = simulator.validation(args.held_out)
@@ -202,6 +207,12 @@ def batches_of_workers(args: argparse.Namespace, pad: int) -> Callable[[], ScanB
     for number in range(args.workers):
         context.Process(target=work, args=(args, pad, number, batches), daemon=True).start()
     return lambda: batches.get(timeout=300)  # a dead process shall not be waited for
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    if args.configuration is None:
+        return dict(args.network)
+    return {"type": "dense", "model": load_config(args.configuration).model}
 
 
 def _settings(args: argparse.Namespace) -> ScanSettings:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from onet.errors import CheckpointError
 
 OPTIONS = "options"
-"""Entry of the header: arguments of `onet.models.scan.ScanNetwork`, as JSON."""
+"""Entry of the header: what `onet.models.scan_networks.build_scan_network` takes, as JSON."""
 
 
 def holds_scan_network(path: Path) -> bool:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onet.geometry.normalization import UnitFrame
-from onet.models.scan import ScanCode, ScanNetwork
+from onet.inference.scan_nearness import Nearness
+from onet.inference.scan_views import Seen, views_of
+from onet.models.scan_network import ScanModel
 from onet.nn.cell_size import cell_size
-from onet.training.scan_batches import random_rotation
 
 QUERIES_AT_ONCE = 1 << 13
 """So many that what the network computes of them stays in the processor's caches."""
@@ -21,32 +22,33 @@ QUERIES_AT_ONCE = 1 << 13
 MARGIN = 3
 """Cells between the points and the box in which the surface is looked for."""
 
-MANY, VERY_MANY = 12_000, 60_000
-"""Points above which a scan is seen from fewer sides: its detail makes up for it."""
-
 
 @dataclass(frozen=True, eq=False)
 class View:
     """What the network makes of a scan in one orientation.
 
     Attributes:
-        code: features of the grids.
-        turn, shift: the way to the cells of the view, `cells @ turn.T + shift`.
+        code: what the network knows of the scan.
+        turn, shift: the way to the cells of the view, `cells @ turn.T + shift`; where those are
+            longer than the scan's, `turn` shrinks too.
+        near: where the view counts, of places in its cells; None for everywhere.
     """
 
-    code: ScanCode
+    code: Any
     turn: Tensor
     shift: Tensor
+    near: Nearness | None
 
 
 class ScanField:
     """Logits of occupancy of one scan, in cells: lengths of the finest grid round its points.
 
-    The network is asked several times, with the scan turned and its grids elsewhere each time, and
-    the logits are averaged: what depends on how a scan lies is gone, and so is most of the ripple.
+    The network is asked several times, with the scan turned and its grids elsewhere each time, of
+    dense scans also with fewer points (`scan_views`), and the logits are averaged: what depends on
+    how a scan lies is gone, and so is most of the ripple.
     """
 
-    def __init__(self, model: ScanNetwork, views: list[View]) -> None:
+    def __init__(self, model: ScanModel, views: list[View]) -> None:
         self.model, self.views = model, views
         self.device = next(model.parameters()).device
 
@@ -60,10 +62,14 @@ class ScanField:
 
     def _logits(self, queries: Tensor) -> Tensor:
         scans = torch.zeros(len(queries), dtype=torch.long, device=self.device)
-        total = torch.zeros(len(queries), device=self.device)
+        total, weights = (torch.zeros(len(queries), device=self.device) for _ in range(2))
         for view in self.views:
-            total += self.model.decode(queries @ view.turn.T + view.shift, scans, view.code)
-        return total / len(self.views)
+            places = queries @ view.turn.T + view.shift
+            logits = self.model.decode(places, scans, view.code)
+            weight = 1.0 if view.near is None else view.near(places)
+            total += weight * logits
+            weights += weight
+        return total / weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +80,13 @@ class EncodedScan:
         field: its logits, in cells.
         frame: of the cells: source = cells * frame.scale + frame.loc.
         points: (N, 3) float32 in cells.
+        seen: how many points each view shows.
     """
 
     field: ScanField
     frame: UnitFrame
     points: NDArray[np.float32]
+    seen: tuple[int, ...]
 
     @property
     def bounds(self) -> NDArray[np.float32]:
@@ -88,7 +96,7 @@ class EncodedScan:
 
 @torch.no_grad()
 def encode_scan(
-    model: ScanNetwork,
+    model: ScanModel,
     points: NDArray[np.float64],  # (N, 3) in the frame of the scan
     normals: NDArray[np.float64] | None = None,  # (N, 3) of length 1, or 0 where unknown
     directions: NDArray[np.float64] | None = None,  # (N, 3) to the sensor, likewise
@@ -99,40 +107,43 @@ def encode_scan(
     Args:
         model: the network.
         points, normals, directions: the scan.
-        views: in how many orientations it is seen; fewer by default where there are many points.
+        views: in how many orientations all points are seen; fewer by default where they are many.
     """
     device = next(model.parameters()).device
     middle = np.median(points, axis=0)
     near = torch.from_numpy((points - middle).astype(np.float32)).to(device)
     cell = cell_size(near)
-    cells = near / cell
-    count = _views(len(points)) if views is None else views
-    outward, towards = (_vectors(given, cells) for given in (normals, directions))
-    seen = [_view(model, cells, outward, towards, turn.to(device)) for turn in orientations(count)]
-    return EncodedScan(ScanField(model, seen), UnitFrame(middle, cell), cells.cpu().numpy())
+    outward, towards = (_vectors(given, near) for given in (normals, directions))
+    chosen = list(views_of(near, cell, views))
+    fewest = min(len(view.rows) for view in chosen)
+    seen = [_view(model, near, outward, towards, view, cell, fewest) for view in chosen]
+    return EncodedScan(
+        ScanField(model, seen),
+        UnitFrame(middle, cell),
+        (near / cell).cpu().numpy(),
+        tuple(len(view.rows) for view in chosen),
+    )
 
 
-def orientations(count: int) -> list[Tensor]:
-    """Return rotations (3, 3), the first of which changes nothing; the same at every call."""
-    generator = torch.Generator().manual_seed(0)
-    return [torch.eye(3), *(random_rotation(generator) for _ in range(count - 1))]
-
-
-def _vectors(given: NDArray[np.float64] | None, cells: Tensor) -> Tensor:
+def _vectors(given: NDArray[np.float64] | None, points: Tensor) -> Tensor:
     if given is None:
-        return torch.zeros_like(cells)
-    return torch.from_numpy(given.astype(np.float32)).to(cells.device)
-
-
-def _views(points: int) -> int:
-    return 4 if points <= MANY else 2 if points <= VERY_MANY else 1
+        return torch.zeros_like(points)
+    return torch.from_numpy(given.astype(np.float32)).to(points.device)
 
 
 def _view(
-    model: ScanNetwork, cells: Tensor, normals: Tensor, directions: Tensor, turn: Tensor
+    model: ScanModel,
+    points: Tensor,
+    normals: Tensor,
+    directions: Tensor,
+    seen: Seen,
+    cell: float,
+    fewest: int,
 ) -> View:
-    turned = cells @ turn.T
-    shift = model.pad + 1 - turned.min(0).values  # 1 more: rounding must bring none below `pad`
+    turn, rows = seen.turn.to(points.device), seen.rows
+    cells = points[rows] @ turn.T / seen.cell
+    shift = model.pad + 1 - cells.min(0).values  # 1 more: rounding must bring none below `pad`
     scans = torch.zeros(len(cells), dtype=torch.long, device=cells.device)
-    code = model.encode(turned + shift, scans, normals @ turn.T, directions @ turn.T)
-    return View(code, turn, shift)
+    code = model.encode(cells + shift, scans, normals[rows] @ turn.T, directions[rows] @ turn.T)
+    near = Nearness(cells + shift) if len(rows) > fewest else None
+    return View(code, turn * (cell / seen.cell), shift, near)

@@ -17,6 +17,8 @@ class ScanFrameField:
 
     Attributes:
         bounds: (2, 3) float64, lowest and highest corner of the box round all points.
+        cell: side of the network's finest cells, in the unit of the points; of several parts the
+            longest.
         level: the logit on the surface, 0.
     """
 
@@ -26,6 +28,7 @@ class ScanFrameField:
         self.parts = parts
         corners = np.concatenate([part.frame.to_source(part.bounds) for part in parts])
         self.bounds: NDArray[np.float64] = np.stack([corners.min(0), corners.max(0)])
+        self.cell = max(part.frame.scale for part in parts)
 
     def __call__(
         self,

@@ -13,14 +13,15 @@ from numpy.typing import ArrayLike
 
 from onet.checkpoints.checkpoint import read_safetensors
 from onet.checkpoints.scan_weights import scan_options
-from onet.errors import CheckpointError
+from onet.errors import CheckpointError, ConfigError
 from onet.geometry.extraction import extract_mesh
 from onet.inference.devices import choose_device
-from onet.inference.scan_field import MANY, VERY_MANY, EncodedScan, encode_scan
+from onet.inference.scan_field import EncodedScan, encode_scan
 from onet.inference.scan_frame_field import ScanFrameField
 from onet.inference.scan_input import ScanInput, clean_scan
 from onet.inference.scan_output import check_trim, finish
-from onet.models.scan import ScanNetwork
+from onet.inference.scan_views import MANY, VERY_MANY
+from onet.models.scan_networks import ScanModel, build_scan_network
 
 MOST_CELLS = 512
 """Of extraction along the longest side by default."""
@@ -34,7 +35,7 @@ class ScanReconstructor:
         source: where it was loaded from.
     """
 
-    def __init__(self, model: ScanNetwork, source: str = "model") -> None:
+    def __init__(self, model: ScanModel, source: str = "model") -> None:
         self.model = model.eval().requires_grad_(False)
         self.source = source
         self.device = next(model.parameters()).device
@@ -48,7 +49,10 @@ class ScanReconstructor:
             ConfigError: there is no such device.
         """
         file = read_safetensors(Path(path))
-        model = ScanNetwork(**scan_options(file.header, file.path))
+        try:
+            model = build_scan_network(scan_options(file.header, file.path))
+        except ConfigError as error:
+            raise CheckpointError(f"{path}: the options of its network: {error}") from None
         try:
             model.load_state_dict({key: value.float() for key, value in file.tensors().items()})
         except RuntimeError as error:
@@ -103,15 +107,16 @@ class ScanReconstructor:
                 where there are many.
             trim: remove surface farther than that from every point, in the unit of the points.
             closed: keep surface that the scan does not show; else the mesh is open there.
-            views: in how many orientations the network sees the scan; 4 by default, 2 above 12,000
-                points, 1 above 60,000.
+            views: in how many orientations the network sees all points; 4 by default, 2 above
+                12,000 points, 1 above 60,000. Above 12,000 points it sees fewer of them as well.
             level: logit on the surface.
             seed: recorded with the mesh; nothing here is left to chance.
 
         Returns:
             Mesh with vertex attributes and `metadata["scan"]` as `scan_output.finish` says;
             `metadata["reconstruction"]` names the network, the side of its cells in the unit of the
-            points and the seconds. Closed, if nothing is trimmed or opened.
+            points, how many of them each view showed, and the seconds. Closed, if nothing is
+            trimmed or opened.
 
         Raises:
             DataError: see `clean_scan`.
@@ -120,13 +125,14 @@ class ScanReconstructor:
         begun = time.perf_counter()
         check_trim(trim)
         scan = clean_scan(points, normals, sensors, colors)
-        meshes, cells, encoding = [], [], 0.0
+        meshes, cells, seen, encoding = [], [], [], 0.0
         for part in scan.parts():
             start = time.perf_counter()
             encoded = self.encode(part, views)
             encoding += time.perf_counter() - start
             meshes.append(encoded.frame.mesh_to_source(take_mesh(encoded, resolution, level)))
             cells.append(encoded.frame.scale)
+            seen.append(encoded.seen)
         mesh = meshes[0]
         if len(meshes) > 1:
             mesh = trimesh.Trimesh(
@@ -139,6 +145,7 @@ class ScanReconstructor:
             "model": self.source,
             "points": len(scan),
             "cell": cells[0],
+            "points_seen": seen[0] if len(seen) == 1 else seen,
             "level": level,
             "seed": seed,
             "seconds": round(time.perf_counter() - begun, 4),

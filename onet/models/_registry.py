@@ -5,3 +5,5 @@ from __future__ import annotations
 from onet.registry import Registry
 
 MODELS: Registry = Registry("model")
+
+SCAN_NETWORKS: Registry = Registry("network for scans")

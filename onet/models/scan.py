@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onet.models._registry import SCAN_NETWORKS
+from onet.models.scan_network import ScanModel
 from onet.nn.point_cells import PointCells
 from onet.nn.sparse_grid import SparseCells, SparsePyramid, build_pyramid, corners, pad_of
 from onet.nn.sparse_unet import SparseUNet
@@ -36,8 +38,9 @@ class ScanCode:
         return SparseCells(self.pyramid.levels, self.features)
 
 
-class ScanNetwork(nn.Module):
-    """Points, with normals and directions to the sensor where known -> occupancy of space.
+@SCAN_NETWORKS.register("sparse")
+class ScanNetwork(ScanModel):
+    """Features on a pyramid of sparse grids, and a small decoder of those between the cells.
 
     Args:
         widths: features of the cells of each level of the U-Net, the finest first.
@@ -48,8 +51,6 @@ class ScanNetwork(nn.Module):
     Attributes:
         options: these arguments, all of them: what a file of weights says of its network.
     """
-
-    z_dim = 0
 
     def __init__(
         self,

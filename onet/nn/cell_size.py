@@ -14,7 +14,7 @@ FINEST, COARSEST = 1 / 320, 1 / 4
 
 def cell_size(
     points: Tensor,  # (N, 3) float32, centred about where the coordinates are small
-    points_per_cell: float = POINTS_PER_CELL,
+    wanted: float = POINTS_PER_CELL,
     finest: float = FINEST,
 ) -> float:
     """Return the side of cells of which those that hold points hold so many on average.
@@ -25,11 +25,11 @@ def cell_size(
     extent = float(robust_extent(points))
     low, high = extent * finest, extent * COARSEST
     points = _without_copies(points, extent * finest / 16)
-    if _points_per_cell(points, low) >= points_per_cell:
+    if points_per_cell(points, low) >= wanted:
         return low
     for _ in range(7):  # to a hundredth of the ratio of both ends
         middle = (low * high) ** 0.5
-        if _points_per_cell(points, middle) < points_per_cell:
+        if points_per_cell(points, middle) < wanted:
             low = middle
         else:
             high = middle
@@ -43,7 +43,11 @@ def robust_extent(points: Tensor) -> Tensor:
     return (ordered[len(points) - 1 - rank] - ordered[rank]).max()
 
 
-def _points_per_cell(points: Tensor, cell: float) -> float:
+def points_per_cell(
+    points: Tensor,  # (N, 3)
+    cell: float,
+) -> float:
+    """Return how many points lie in a cell of that side on average, of those that hold any."""
     return len(points) / len(torch.unique(_keys(points, cell)))
 
 

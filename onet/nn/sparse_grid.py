@@ -126,6 +126,14 @@ def corners(
     return rows.flatten(1), weights.flatten(1)
 
 
+def dilated_cells(
+    cells: Tensor,  # (N, 3) int64, at least 1
+    scans: Tensor,  # (N,) int64
+) -> Tensor:
+    """Return the keys (M,) of the cells and of all that touch them, ascending."""
+    return _dilated(torch.unique(pack(cells, scans)))
+
+
 class SparseCells:
     """Features of the cells of all levels, looked up on the processor where nothing is learned.
 

@@ -53,7 +53,7 @@ class LabelledScan:
 
 @dataclass(frozen=True, eq=False)
 class ScanBatch:
-    """What `ScanNetwork.encode` and `decode` take, and the labels."""
+    """What `ScanModel.encode` and `decode` take, and the labels."""
 
     points: Tensor
     scans: Tensor
@@ -98,7 +98,7 @@ class ScanPool:
         points: most points in one: fewer scans are taken where they are large.
         fresh: new scans in each batch.
         size: scans kept to be shown again.
-        pad: cells that points keep from 0, `ScanNetwork.pad`.
+        pad: cells that points keep from 0, `ScanModel.pad`.
         changes: what is changed each time that a scan is shown.
         seed: of which ones are shown and of the changes.
     """
@@ -144,7 +144,7 @@ def make_batch(
 
     Args:
         items: the scans.
-        pad: cells that points keep from 0, `ScanNetwork.pad`.
+        pad: cells that points keep from 0, `ScanModel.pad`.
         generator: of what changes and of where the grids lie.
         changes: None to evaluate: nothing is changed, no normals and sensors are given.
     """

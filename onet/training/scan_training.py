@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onet.files import replacing
-from onet.models.scan import ScanNetwork
+from onet.models.scan_network import ScanModel
 from onet.training.scan_batches import LabelledScan, ScanBatch, make_batch
 
 NextBatch = Callable[[], ScanBatch]
@@ -54,7 +54,7 @@ class ScanTrainer:
 
     def __init__(
         self,
-        network: ScanNetwork,
+        network: ScanModel,
         settings: ScanTraining,
         next_batch: NextBatch,
         validation: list[LabelledScan],
