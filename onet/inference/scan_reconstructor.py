@@ -108,7 +108,7 @@ class ScanReconstructor:
             trim: remove surface farther than that from every point, in the unit of the points.
             closed: keep surface that the scan does not show; else the mesh is open there.
             views: in how many orientations the network sees all points; 4 by default, 2 above
-                12,000 points, 1 above 60,000. Above 12,000 points it sees fewer of them as well.
+                12,000 points, 1 above 60,000. Above 60,000 it sees fewer of them as well.
             level: logit on the surface.
             seed: recorded with the mesh; nothing here is left to chance.
 

@@ -17,10 +17,10 @@ from onet.nn.cell_size import cell_size, points_per_cell
 from onet.training.scan_batches import random_rotation
 
 MANY, VERY_MANY = 12_000, 60_000
-"""Points above which a scan is seen from fewer sides, and at several densities."""
+"""Points above which a scan is seen from fewer sides: its detail makes up for it."""
 
-COARSER = {MANY: (8_000,), VERY_MANY: (60_000, 24_000)}
-"""Numbers of points that a scan of more than the key is seen with as well."""
+COARSER = (60_000, 24_000)
+"""Numbers of points that a scan of more than `VERY_MANY` is seen with as well."""
 
 CROWDED, ROOMY = 2.0, 1.5
 """Mean number of points in the cells that hold any: above the first, which training knows nothing
@@ -60,7 +60,7 @@ def views_of(
     turns = [torch.eye(3), *(random_rotation(generator) for _ in range(full - 1))]
     for turn in turns:
         yield Seen(_roomy(points, _shuffled(count, generator), cell), cell, turn)
-    for fewer in _coarser(count):
+    for fewer in COARSER if count > VERY_MANY else ():
         rows = _shuffled(count, generator)[:fewer]
         of_these = cell_size(points[rows])
         yield Seen(_roomy(points, rows, of_these), of_these, random_rotation(generator))
@@ -68,10 +68,6 @@ def views_of(
 
 def _orientations(points: int) -> int:
     return 4 if points <= MANY else 2 if points <= VERY_MANY else 1
-
-
-def _coarser(points: int) -> tuple[int, ...]:
-    return COARSER[VERY_MANY] if points > VERY_MANY else COARSER[MANY] if points > MANY else ()
 
 
 def _shuffled(count: int, generator: torch.Generator) -> Tensor:
