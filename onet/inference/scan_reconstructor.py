@@ -15,6 +15,7 @@ from onet.checkpoints.checkpoint import read_safetensors
 from onet.checkpoints.scan_weights import scan_options
 from onet.errors import CheckpointError, ConfigError
 from onet.geometry.extraction import extract_mesh
+from onet.geometry.fitted_surface import fitted_to_points
 from onet.inference.devices import choose_device
 from onet.inference.scan_field import EncodedScan, encode_scan
 from onet.inference.scan_frame_field import ScanFrameField
@@ -25,6 +26,9 @@ from onet.models.scan_networks import ScanModel, build_scan_network
 
 MOST_CELLS = 512
 """Of extraction along the longest side by default."""
+
+REACH = 0.8
+"""Cells of the network from a vertex to the points of the scan that it is moved to."""
 
 
 class ScanReconstructor:
@@ -91,6 +95,7 @@ class ScanReconstructor:
         closed: bool = True,
         views: int | None = None,
         level: float = 0.0,
+        fit: bool = True,
         seed: int = 0,
     ) -> trimesh.Trimesh:
         """Return the mesh of what was scanned, in the frame of the points.
@@ -110,13 +115,15 @@ class ScanReconstructor:
             views: in how many orientations the network sees all points; 4 by default, 2 above
                 12,000 points, 1 above 60,000. Above 60,000 it sees fewer of them as well.
             level: logit on the surface.
-            seed: recorded with the mesh; nothing here is left to chance.
+            fit: move the vertices to the points where points that are held out gain by it, as they
+                do where there is little noise; see `onet.geometry.fitted_surface`.
+            seed: of which points are held out for that.
 
         Returns:
             Mesh with vertex attributes and `metadata["scan"]` as `scan_output.finish` says;
             `metadata["reconstruction"]` names the network, the side of its cells in the unit of the
-            points, how many of them each view showed, and the seconds. Closed, if nothing is
-            trimmed or opened.
+            points, how many of them each view showed, in how many rounds the vertices were
+            moved to them, and the seconds. Closed, if nothing is trimmed or opened.
 
         Raises:
             DataError: see `clean_scan`.
@@ -125,12 +132,16 @@ class ScanReconstructor:
         begun = time.perf_counter()
         check_trim(trim)
         scan = clean_scan(points, normals, sensors, colors)
-        meshes, cells, seen, encoding = [], [], [], 0.0
+        meshes, cells, seen, fitted, encoding = [], [], [], [], 0.0
         for part in scan.parts():
             start = time.perf_counter()
             encoded = self.encode(part, views)
             encoding += time.perf_counter() - start
-            meshes.append(encoded.frame.mesh_to_source(take_mesh(encoded, resolution, level)))
+            own, rounds = take_mesh(encoded, resolution, level), 0
+            if fit and len(own.faces):
+                own, rounds = fitted_to_points(own, encoded.points, REACH, seed=seed)
+            meshes.append(encoded.frame.mesh_to_source(own))
+            fitted.append(rounds)
             cells.append(encoded.frame.scale)
             seen.append(encoded.seen)
         mesh = meshes[0]
@@ -146,6 +157,7 @@ class ScanReconstructor:
             "points": len(scan),
             "cell": cells[0],
             "points_seen": seen[0] if len(seen) == 1 else seen,
+            "rounds_fitted": fitted[0] if len(fitted) == 1 else fitted,
             "level": level,
             "seed": seed,
             "seconds": round(time.perf_counter() - begun, 4),
