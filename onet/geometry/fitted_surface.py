@@ -18,7 +18,7 @@ from onet.geometry.distance import closest_point
 from onet.machine import threads
 
 STIFFNESS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Weights of where a vertex is, beside 1 of a point there: the best for held-out points is taken."""
+"""Weights of where a vertex is, beside 1 of a point there; the best for held-out points counts."""
 
 GAIN = 0.03
 """Part by which the mean distance of held-out points must fall."""
