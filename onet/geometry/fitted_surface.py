@@ -23,6 +23,10 @@ STIFFNESS = (0.25, 0.5, 1.0, 2.0, 4.0)
 GAIN = 0.03
 """Part by which the mean distance of held-out points must fall."""
 
+CLEAN = 0.2
+"""Deviation of the points from the surface, in units of the reach, above which nothing is moved: in
+plates thinner than the noise all points that are far off lie outside, and held-out ones do too."""
+
 TESTED = 20_000
 """Points at most, half of which are held out."""
 
@@ -39,13 +43,18 @@ class Heights:
         feet: (N, 3) where the surface is nearest to each.
         normals: (N, 3) of the surface there.
         heights: (N,) along them.
-        bound: from there on a height is of a stray point.
+        deviation: of the heights, by their median.
     """
 
     feet: NDArray[np.float64]
     normals: NDArray[np.float64]
     heights: NDArray[np.float64]
-    bound: float
+    deviation: float
+
+    @property
+    def bound(self) -> float:
+        """From there on a height is of a stray point."""
+        return _ASTRAY * self.deviation
 
     @classmethod
     def over(cls, mesh: trimesh.Trimesh, points: NDArray[np.float64]) -> Heights:
@@ -54,11 +63,11 @@ class Heights:
         normals = mesh.face_normals[faces]
         heights = ((points - feet) * normals).sum(axis=1)
         deviation = 1.4826 * float(np.median(np.abs(heights)))
-        return cls(feet, normals, heights, _ASTRAY * deviation)
+        return cls(feet, normals, heights, deviation)
 
     def of(self, rows: NDArray[np.int64]) -> Heights:
         """Return some of them."""
-        return Heights(self.feet[rows], self.normals[rows], self.heights[rows], self.bound)
+        return Heights(self.feet[rows], self.normals[rows], self.heights[rows], self.deviation)
 
     def sums_at(
         self,
@@ -118,6 +127,8 @@ def _best_stiffness(
     order = rng.permutation(len(points))
     held_out = order[: min(len(points), TESTED) // 2]
     heights = Heights.over(mesh, points)
+    if heights.deviation > CLEAN * reach:
+        return None
     test = heights.of(held_out)
     rest = heights.of(np.setdiff1d(order, held_out))
     if not len(test.feet) or not len(rest.feet):

@@ -172,7 +172,7 @@ def take_mesh(
     """Return the surface, in cells of the network."""
     low, high = scan.bounds
     if resolution is None:
-        count = len(scan.points)
+        count = max(scan.seen)
         finer = 2.0 if count <= MANY else 1.5 if count <= VERY_MANY else 1.0
         resolution = min(MOST_CELLS, int(np.ceil(finer * (high - low).max())))
     return extract_mesh(scan.field, (low, high), resolution, level, seeds=scan.points)
