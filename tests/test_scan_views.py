@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import onet
+from onet.inference.scan_input import clean_scan
 from onet.inference.scan_views import CROWDED, MANY, VERY_MANY, views_of
 from onet.nn.cell_size import cell_size, points_per_cell
 
@@ -74,3 +75,13 @@ def test_what_is_thick_is_solid_however_densely_it_was_scanned() -> None:
     field = onet.load("scan", device="cpu").field(points)
     queries = np.random.default_rng(1).uniform(-0.48, 0.48, (3000, 3)) * [1.0, 0.8, 0.6]
     assert (field(queries) > 0).mean() > 0.995
+
+
+def test_far_from_the_points_the_view_with_the_largest_cells_counts() -> None:
+    """Also where all points of a thin thing crowd its cells, and the first view shows the fewest."""
+    points = sphere(VERY_MANY + 1, stretch=0.01).numpy()
+    encoded = onet.load("scan", device="cpu").encode(clean_scan(points))
+    views = encoded.field.views
+    scale = [float(view.turn.square().sum().sqrt()) for view in views]  # less with larger cells
+    assert [view.near is None for view in views] == [s <= min(scale) * 1.0001 for s in scale]
+    assert encoded.seen[0] < VERY_MANY  # crowded

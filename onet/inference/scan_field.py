@@ -45,7 +45,8 @@ class ScanField:
 
     The network is asked several times, with the scan turned and its grids elsewhere each time, of
     dense scans also with fewer points (`scan_views`), and the logits are averaged: what depends on
-    how a scan lies is gone, and so is most of the ripple.
+    how a scan lies is gone, and so is most of the ripple. Far from the points those of the views
+    with the largest cells count alone.
     """
 
     def __init__(self, model: ScanModel, views: list[View]) -> None:
@@ -115,8 +116,8 @@ def encode_scan(
     cell = cell_size(near)
     outward, towards = (_vectors(given, near) for given in (normals, directions))
     chosen = list(views_of(near, cell, views))
-    fewest = min(len(view.rows) for view in chosen)
-    seen = [_view(model, near, outward, towards, view, cell, fewest) for view in chosen]
+    widest = max(view.cell for view in chosen)
+    seen = [_view(model, near, outward, towards, view, cell, widest) for view in chosen]
     return EncodedScan(
         ScanField(model, seen),
         UnitFrame(middle, cell),
@@ -138,12 +139,12 @@ def _view(
     directions: Tensor,
     seen: Seen,
     cell: float,
-    fewest: int,
+    widest: float,
 ) -> View:
     turn, rows = seen.turn.to(points.device), seen.rows
     cells = points[rows] @ turn.T / seen.cell
     shift = model.pad + 1 - cells.min(0).values  # 1 more: rounding must bring none below `pad`
     scans = torch.zeros(len(cells), dtype=torch.long, device=cells.device)
     code = model.encode(cells + shift, scans, normals[rows] @ turn.T, directions[rows] @ turn.T)
-    near = Nearness(cells + shift) if len(rows) > fewest else None
+    near = Nearness(cells + shift) if seen.cell < widest else None
     return View(code, turn * (cell / seen.cell), shift, near)

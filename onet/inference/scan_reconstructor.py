@@ -116,7 +116,8 @@ class ScanReconstructor:
                 12,000 points, 1 above 60,000. Above 60,000 it sees fewer of them as well.
             level: logit on the surface.
             fit: move the vertices to the points where points that are held out gain by it, as they
-                do where there is little noise; see `onet.geometry.fitted_surface`.
+                do where there is little noise; see `onet.geometry.fitted_surface`. Not done at
+                another level than 0.
             seed: of which points are held out for that.
 
         Returns:
@@ -138,7 +139,7 @@ class ScanReconstructor:
             encoded = self.encode(part, views)
             encoding += time.perf_counter() - start
             own, rounds = take_mesh(encoded, resolution, level), 0
-            if fit and len(own.faces):
+            if fit and level == 0 and len(own.faces):
                 own, rounds = fitted_to_points(own, encoded.points, REACH, seed=seed)
             meshes.append(encoded.frame.mesh_to_source(own))
             fitted.append(rounds)
