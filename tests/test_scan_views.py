@@ -78,7 +78,7 @@ def test_what_is_thick_is_solid_however_densely_it_was_scanned() -> None:
 
 
 def test_far_from_the_points_the_view_with_the_largest_cells_counts() -> None:
-    """Also where all points of a thin thing crowd its cells, and the first view shows the fewest."""
+    """Also where points of a thin thing crowd its cells, and the first view shows the fewest."""
     points = sphere(VERY_MANY + 1, stretch=0.01).numpy()
     encoded = onet.load("scan", device="cpu").encode(clean_scan(points))
     views = encoded.field.views
