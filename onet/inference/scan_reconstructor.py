@@ -138,9 +138,7 @@ class ScanReconstructor:
             start = time.perf_counter()
             encoded = self.encode(part, views)
             encoding += time.perf_counter() - start
-            own, rounds = take_mesh(encoded, resolution, level), 0
-            if fit and level == 0 and len(own.faces):
-                own, rounds = fitted_to_points(own, encoded.points, REACH, seed=seed)
+            own, rounds = take_mesh(encoded, resolution, level, fit, seed)
             meshes.append(encoded.frame.mesh_to_source(own))
             fitted.append(rounds)
             cells.append(encoded.frame.scale)
@@ -168,12 +166,22 @@ class ScanReconstructor:
 
 
 def take_mesh(
-    scan: EncodedScan, resolution: int | None = None, level: float = 0.0
-) -> trimesh.Trimesh:
-    """Return the surface, in cells of the network."""
+    scan: EncodedScan,
+    resolution: int | None = None,
+    level: float = 0.0,
+    fit: bool = True,
+    seed: int = 0,
+) -> tuple[trimesh.Trimesh, int]:
+    """Return the surface, in cells of the network, and how often its vertices were moved.
+
+    Arguments are those of `ScanReconstructor.reconstruct`.
+    """
     low, high = scan.bounds
     if resolution is None:
         count = max(scan.seen)
         finer = 2.0 if count <= MANY else 1.5 if count <= VERY_MANY else 1.0
         resolution = min(MOST_CELLS, int(np.ceil(finer * (high - low).max())))
-    return extract_mesh(scan.field, (low, high), resolution, level, seeds=scan.points)
+    mesh = extract_mesh(scan.field, (low, high), resolution, level, seeds=scan.points)
+    if not (fit and level == 0 and len(mesh.faces)):
+        return mesh, 0
+    return fitted_to_points(mesh, scan.points, REACH, seed=seed)

@@ -196,8 +196,20 @@ class SparseUNet(nn.Module):
     def _from_parents(
         self, k: int, x: Tensor, kept: Tensor, level: Level, octants: Tensor
     ) -> Tensor:
+        if not (torch.is_grad_enabled() or x.is_cuda):
+            return self._added_to(kept, k, x, level, octants)
         spread = self.refine[k](x).view(-1, kept.shape[1])  # (8 M', C)
         return kept + spread.index_select(0, 8 * level.parents + octants)
+
+    def _added_to(self, kept: Tensor, k: int, x: Tensor, level: Level, octants: Tensor) -> Tensor:
+        """The same in place, of the children that there are: two or three of a parent's eight."""
+        refine = cast(nn.Linear, self.refine[k])
+        weights, biases = (part.view(8, kept.shape[1], -1) for part in (refine.weight, refine.bias))
+        for octant, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            for rows in (octants == octant).nonzero()[:, 0].split(ROWS_AT_ONCE):
+                parents = x.index_select(0, level.parents[rows])
+                kept[rows] += F.linear(parents, weight, bias[:, 0]).to(kept.dtype)
+        return kept
 
     def _to_parents(self, k: int, x: Tensor, level: Level, octants: Tensor, count: int) -> Tensor:
         told = F.silu(x + self.octants[k](octants).to(x.dtype))

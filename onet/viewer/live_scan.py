@@ -63,8 +63,9 @@ class LiveScans:
         with self._one_at_a_time, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="no surface")
             scan, parts = self._parts(key)
+            seed = int(self._settings.get("seed", 0))
             meshes = [
-                part.frame.mesh_to_source(take_mesh(part, resolution or None, level))
+                part.frame.mesh_to_source(take_mesh(part, resolution or None, level, seed=seed)[0])
                 for part in parts
             ]
             mesh: Any = meshes[0] if len(meshes) == 1 else trimesh.util.concatenate(meshes)
