@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count, islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -315,6 +315,15 @@ def test_impossible_recipes_are_named(tmp_path: Path) -> None:
         run(tmp_path / "c", optimizer="adamw")
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, also where tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupt_during_validation_is_made_up_for(finished: Path, tmp_path: Path) -> None:
     class Interrupting(Spheres):
         reads = 0
