@@ -109,10 +109,10 @@ def fitted_to_points(
     rng = np.random.default_rng(seed)
     places = np.asarray(points, dtype=np.float64)
     for done in range(rounds):
-        stiffness = _best_stiffness(mesh, places, reach, rng)
+        heights = Heights.over(mesh, places)
+        stiffness = _best_stiffness(heights, reach, rng)
         if stiffness is None:
             return mesh, done
-        heights = Heights.over(mesh, places)
         moved, weights = heights.sums_at(mesh.vertices, mesh.vertex_normals, reach)
         along = (moved / (weights + stiffness)).clip(-_FARTHEST * reach, _FARTHEST * reach)
         vertices = mesh.vertices + along[:, None] * mesh.vertex_normals
@@ -120,15 +120,12 @@ def fitted_to_points(
     return mesh, rounds
 
 
-def _best_stiffness(
-    mesh: trimesh.Trimesh, points: NDArray[np.float64], reach: float, rng: np.random.Generator
-) -> float | None:
+def _best_stiffness(heights: Heights, reach: float, rng: np.random.Generator) -> float | None:
     """Return what held-out points like best, None where they like the surface best as it is."""
-    order = rng.permutation(len(points))
-    held_out = order[: min(len(points), TESTED) // 2]
-    heights = Heights.over(mesh, points)
     if heights.deviation > CLEAN * reach:
         return None
+    order = rng.permutation(len(heights.feet))
+    held_out = order[: min(len(order), TESTED) // 2]
     test = heights.of(held_out)
     rest = heights.of(np.setdiff1d(order, held_out))
     if not len(test.feet) or not len(rest.feet):
