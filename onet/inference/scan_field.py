@@ -13,7 +13,7 @@ from torch import Tensor
 from onet.geometry.normalization import UnitFrame
 from onet.inference.scan_nearness import Nearness
 from onet.inference.scan_views import Seen, views_of
-from onet.models.scan_network import ScanModel
+from onet.models.scan_model import ScanModel
 from onet.nn.cell_size import cell_size
 
 QUERIES_AT_ONCE = 1 << 13

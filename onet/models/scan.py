@@ -16,13 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onet.models._registry import SCAN_NETWORKS
-from onet.models.scan_network import ScanModel
-from onet.nn.point_cells import PointCells
-from onet.nn.sparse_grid import SparseCells, SparsePyramid, build_pyramid, corners, pad_of
-from onet.nn.sparse_unet import SparseUNet
-
-POINT_FEATURES = 9
-"""Place in the cell, normal, direction to the sensor; zeros where one is not known."""
+from onet.models.scan_trunk import SparseScanModel
+from onet.nn.sparse_grid import SparseCells, SparsePyramid, corners
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +34,7 @@ class ScanCode:
 
 
 @SCAN_NETWORKS.register("sparse")
-class ScanNetwork(ScanModel):
+class ScanNetwork(SparseScanModel):
     """Features on a pyramid of sparse grids, and a small decoder of those between the cells.
 
     Args:
@@ -59,31 +54,19 @@ class ScanNetwork(ScanModel):
         hidden: int = 64,
         blocks: int = 2,
     ) -> None:
-        super().__init__()
+        super().__init__(widths, features)
         self.options = {
             "widths": list(widths), "features": features, "hidden": hidden, "blocks": blocks
         }  # fmt: skip
-        self.depth = len(widths)
-        self.pad = pad_of(self.depth)
-        self.points = PointCells(POINT_FEATURES, widths[0])
-        self.unet = SparseUNet(widths, features)
         self.enter = nn.Linear(features, hidden)
         self.inner = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(2 * blocks)])
         self.leave = nn.Linear(hidden, 1)
 
-    def encode(
-        self,
-        points: Tensor,  # (N, 3) float32 in cells, at least `pad` everywhere
-        scans: Tensor,  # (N,) int64
-        normals: Tensor,  # (N, 3) outward, unit length, or zeros
-        sensors: Tensor,  # (N, 3) unit vectors from the point to its sensor, or zeros
-    ) -> ScanCode:
+    def encode(self, points: Tensor, scans: Tensor, normals: Tensor, sensors: Tensor) -> ScanCode:
         """Return the features of some scans' cells."""
-        pyramid = build_pyramid(points, scans, self.depth)
-        seen = torch.cat([pyramid.local, normals, sensors], dim=1)
-        cells = self.points(seen, pyramid.point_cells, len(pyramid.levels[0]))
+        pyramid, features = self.cell_features(points, scans, normals, sensors)
         # float32: gradients of many query points add up in one cell
-        return ScanCode(pyramid, [_with_absent(level) for level in self.unet(cells, pyramid)])
+        return ScanCode(pyramid, [_with_absent(level) for level in features])
 
     def decode(
         self,

@@ -18,11 +18,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from onet.models._registry import SCAN_NETWORKS
-from onet.models.scan import POINT_FEATURES
-from onet.models.scan_network import ScanModel
-from onet.nn.point_cells import PointCells
-from onet.nn.sparse_grid import build_pyramid, pad_of
-from onet.nn.sparse_unet import SparseUNet
+from onet.models.scan_trunk import SparseScanModel
 
 NEAR = 0.25
 """Factor of offsets from a query point to its neighbours, in cells: about 1 for the farthest."""
@@ -46,7 +42,7 @@ class PointCode:
 
 
 @SCAN_NETWORKS.register("attention")
-class AttentionScanNetwork(ScanModel):
+class AttentionScanNetwork(SparseScanModel):
     """Features of the points, of which a query point sees the nearest, weighed by attention.
 
     Args:
@@ -66,32 +62,21 @@ class AttentionScanNetwork(ScanModel):
         neighbours: int = 16,
         heads: int = 32,
     ) -> None:
-        super().__init__()
+        super().__init__(widths, hidden)
         self.options = {
             "type": "attention", "widths": list(widths), "hidden": hidden,
             "neighbours": neighbours, "heads": heads,
         }  # fmt: skip
-        self.depth, self.neighbours = len(widths), neighbours
-        self.pad = pad_of(self.depth)
-        self.points = PointCells(POINT_FEATURES, widths[0])
-        self.unet = SparseUNet(widths, hidden)
+        self.neighbours = neighbours
         self.place = nn.Linear(3, hidden)
         self.inner = nn.ModuleList([nn.Linear(hidden, hidden) for _ in range(2)])
         self.weigh = nn.Linear(hidden, heads)
         self.leave = nn.Linear(hidden, 1)
 
-    def encode(
-        self,
-        points: Tensor,  # (N, 3) float32 in cells, at least `pad` everywhere
-        scans: Tensor,  # (N,) int64
-        normals: Tensor,  # (N, 3) outward, unit length, or zeros
-        sensors: Tensor,  # (N, 3) unit vectors from the point to its sensor, or zeros
-    ) -> PointCode:
+    def encode(self, points: Tensor, scans: Tensor, normals: Tensor, sensors: Tensor) -> PointCode:
         """Return the features of some scans' points: those of their cells of the finest level."""
-        pyramid = build_pyramid(points, scans, self.depth)
-        seen = torch.cat([pyramid.local, normals, sensors], dim=1)
-        cells = self.points(seen, pyramid.point_cells, len(pyramid.levels[0]))
-        features = self.unet(cells, pyramid)[0].float().index_select(0, pyramid.point_cells)
+        pyramid, cells = self.cell_features(points, scans, normals, sensors)
+        features = cells[0].float().index_select(0, pyramid.point_cells)
         places, numbers = points.detach().cpu().numpy(), scans.cpu().numpy()
         rows = [np.flatnonzero(numbers == k) for k in range(int(numbers.max()) + 1)]
         return PointCode(points, features, rows, [cKDTree(places[these]) for these in rows])

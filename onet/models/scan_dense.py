@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from onet.models._registry import MODELS, SCAN_NETWORKS
-from onet.models.scan_network import ScanModel
+from onet.models.scan_model import ScanModel
 from onet.nn.code import Code
 
 

@@ -9,7 +9,7 @@ from onet.models._registry import SCAN_NETWORKS
 from onet.models.scan import ScanNetwork
 from onet.models.scan_attention import AttentionScanNetwork
 from onet.models.scan_dense import DenseScanNetwork
-from onet.models.scan_network import ScanModel
+from onet.models.scan_model import ScanModel
 
 __all__ = [
     "SCAN_NETWORKS",

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onet.files import replacing
-from onet.models.scan_network import ScanModel
+from onet.models.scan_model import ScanModel
 from onet.training.scan_batches import LabelledScan, ScanBatch, make_batch
 
 NextBatch = Callable[[], ScanBatch]
