@@ -27,16 +27,27 @@ def network(model: str, give: list[str], label: str | None) -> Method:
         CheckpointError: there is no such network.
         ConfigError: it does not come from a file, and has no label.
     """
+    loaded, name, digest = known_network(model, label)
+    return contender(loaded.reconstruct, name, digest, give)
+
+
+def known_network(model: str, label: str | None) -> tuple[Any, str, str]:
+    """Return a network, its name and the beginning of the checksum of its file, if it has one.
+
+    Raises:
+        CheckpointError: there is no such network.
+        ConfigError: it does not come from a file, and has no label.
+    """
     import onet
 
     loaded = onet.load(model, device="cpu")
     source = Path(loaded.source)
     if source.is_file():
         digest = hashlib.sha256(source.read_bytes()).hexdigest()[:8]
-        return contender(loaded.reconstruct, label or source.stem, digest, give)
+        return loaded, label or source.stem, digest
     if label is None:
         raise ConfigError(f"{model}: no file ({source}) tells it from others; give --label")
-    return contender(loaded.reconstruct, label, "", give)
+    return loaded, label, ""
 
 
 def function(words: str, give: list[str], label: str | None) -> Method:

@@ -195,14 +195,8 @@ def _classic(method: Method) -> bool:
 
 
 def _oriented(arguments: argparse.Namespace) -> list[Method]:
-    import onet
-
     models = arguments.model or [_packaged()]
-    return [
-        method
-        for model in models
-        for method in oriented(onet.load(model, device="cpu"), Path(model).stem)
-    ]
+    return [method for model in models for method in oriented(model, arguments.label)]
 
 
 def _packaged() -> str:

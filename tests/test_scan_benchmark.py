@@ -21,7 +21,9 @@ from benchmarks import _scan_truth  # noqa: E402
 from benchmarks import scan as benchmark  # noqa: E402
 from benchmarks._scan_cells import Cell, cells_of, make_scan, parse_cell  # noqa: E402
 from benchmarks._scan_checks import rotation_rows, scale_rows  # noqa: E402
+from benchmarks._scan_contender import known_network  # noqa: E402
 from benchmarks._scan_items import ScanItem, held_out_objects, scans  # noqa: E402
+from benchmarks._scan_oriented import ORIENTED, oriented  # noqa: E402
 from benchmarks._scan_peers import Given, Method, missing, peers  # noqa: E402
 from benchmarks._scan_pictures import chosen  # noqa: E402
 from benchmarks._scan_results import (  # noqa: E402
@@ -264,6 +266,17 @@ def test_peers_reconstruct_a_ball(package: str, tmp_path: Path) -> None:
             found = score(run_method(method, item), truth, method.parity)
             least = 0.0 if "alpha" in method.variant else 0.9  # a shell, where alpha is small
             assert not found["failed"] and found["iou"] >= least, method
+
+
+def test_poisson_by_a_network_is_known_by_its_weights(tmp_path: Path) -> None:
+    methods = oriented("scan", None)
+    assert {m.name for m in methods} == {f"{ORIENTED} scan {known_network('scan', None)[2]}"}
+    assert len({m.variant for m in methods}) == len(methods) == 8
+    pytest.importorskip("open3d")
+    truth = truth_of(trimesh.creation.icosphere(subdivisions=3), tmp_path)
+    item = make_scan(Cell(1500, 0.0), *truth.seen(1500, False), np.random.default_rng(0))
+    found = score(run_method(methods[0], item), truth, methods[0].parity)
+    assert not found["failed"] and found["iou"] > 0.95 and not found["turned"]
 
 
 def test_checks_see_what_depends_on_the_frame(tmp_path: Path) -> None:
