@@ -62,7 +62,7 @@ class AttentionScanNetwork(SparseScanModel):
         neighbours: int = 16,
         heads: int = 32,
     ) -> None:
-        super().__init__(widths, hidden)
+        super().__init__(widths, hidden, levels_out=1)
         self.options = {
             "type": "attention", "widths": list(widths), "hidden": hidden,
             "neighbours": neighbours, "heads": heads,

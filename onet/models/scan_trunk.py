@@ -21,20 +21,21 @@ class SparseScanModel(ScanModel):
 
     Args:
         widths: features of the cells of each level of the U-Net, the finest first.
-        features: features that leave each level.
+        features: features that leave a level.
+        levels_out: of so many of the finest levels; all by default.
     """
 
-    def __init__(self, widths: Sequence[int], features: int) -> None:
+    def __init__(self, widths: Sequence[int], features: int, levels_out: int | None = None) -> None:
         super().__init__()
         self.depth = len(widths)
         self.pad = pad_of(self.depth)
         self.points = PointCells(POINT_FEATURES, widths[0])
-        self.unet = SparseUNet(widths, features)
+        self.unet = SparseUNet(widths, features, levels_out)
 
     def cell_features(
         self, points: Tensor, scans: Tensor, normals: Tensor, sensors: Tensor
     ) -> tuple[SparsePyramid, list[Tensor]]:
-        """Return the grids round the points, and features (Ml, C) of the cells of each level.
+        """Return the grids round the points, and features (Ml, C) of the levels that give them.
 
         Arguments are those of `encode`.
         """

@@ -158,10 +158,17 @@ class SparseUNet(nn.Module):
     """Features of every level's cells, from those of the finest one.
 
     Down: a block, then the mean over the children, who tell which corner of the parent they are.
-    Up: the parent's features are added, then a block. What leaves each level has `out_features`.
+    Up: the parent's features are added, then a block.
+
+    Args:
+        widths: features of the cells of each level, the finest first.
+        out_features: of what leaves a level.
+        levels_out: so many of the finest levels give features; all by default.
     """
 
-    def __init__(self, widths: Sequence[int], out_features: int) -> None:
+    def __init__(
+        self, widths: Sequence[int], out_features: int, levels_out: int | None = None
+    ) -> None:
         super().__init__()
         depth = len(widths)
         self.down = nn.ModuleList([SparseResBlock(width) for width in widths])
@@ -170,15 +177,15 @@ class SparseUNet(nn.Module):
         self.octants = nn.ModuleList([nn.Embedding(8, fine) for fine, _ in pairs])
         self.coarsen = nn.ModuleList([nn.Linear(fine, coarse) for fine, coarse in pairs])
         self.refine = nn.ModuleList([nn.Linear(coarse, 8 * fine) for fine, coarse in pairs])
-        self.out = nn.ModuleList([nn.Linear(width, out_features) for width in widths])
+        self.out = nn.ModuleList([nn.Linear(width, out_features) for width in widths[:levels_out]])
         self.depth = depth
 
     def forward(
         self,
         x: Tensor,  # (M0, widths[0])
         pyramid: SparsePyramid,
-    ) -> list[Tensor]:  # (Ml, out_features) for each level
-        """Return features of all levels' cells; where nothing is learned `x` is overwritten."""
+    ) -> list[Tensor]:  # (Ml, out_features) for each level that gives them, the finest first
+        """Return features of the levels' cells; where nothing is learned `x` is overwritten."""
         levels, kept = pyramid.levels, []
         octants = [_octants(level.keys) for level in levels[:-1]]
         for k, level in enumerate(levels):
@@ -186,11 +193,13 @@ class SparseUNet(nn.Module):
             if k < self.depth - 1:
                 kept.append(x)
                 x = self._to_parents(k, x, level, octants[k], len(levels[k + 1]))
-        out = [self.out[-1](x)]
-        for k in reversed(range(self.depth - 1)):
+        out: list[Tensor] = []
+        for k in reversed(range(self.depth)):
             level = levels[k]
-            x = self.up[k](self._from_parents(k, x, kept.pop(), level, octants.pop()), level)
-            out.append(self.out[k](x))
+            if k < self.depth - 1:
+                x = self.up[k](self._from_parents(k, x, kept.pop(), level, octants.pop()), level)
+            if k < len(self.out):
+                out.append(self.out[k](x))
         return out[::-1]
 
     def _from_parents(
